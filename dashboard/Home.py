@@ -1,0 +1,36 @@
+"""The router: the only `st.navigation` call, the shared pickers, and the one place where an expected error is shown."""
+
+from pathlib import Path
+
+import streamlit as st
+
+from dashboard import pickers
+from dashboard.text import verbatim
+from fer_core.errors import FerError
+
+PAGES = {
+    "overview": "Overview",
+    "evaluate": "Evaluate",
+    "explain": "Explain",
+    "train": "Train",
+    "data": "Data",
+    "live": "Live",
+}
+LOGO = """<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 112 24" role="img" aria-label="FERscope">
+<text x="0" y="18" font-family="Source Sans, sans-serif" font-size="19" font-weight="600" fill="#808791">FERscope</text>
+</svg>"""
+
+st.set_page_config(layout="wide", initial_sidebar_state="auto")
+st.logo(LOGO, size="medium")
+st.html(Path(__file__).with_name("style.css"))
+page = st.navigation(
+    [
+        st.Page(f"views/{name}.py", title=title, url_path=name, default=name == "overview")
+        for name, title in PAGES.items()
+    ]
+)
+try:
+    pickers.draw()
+    page.run()
+except FerError as error:
+    st.error(verbatim(str(error)))

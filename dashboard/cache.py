@@ -1,0 +1,120 @@
+"""What the workbench keeps between two reruns. Every `@st.cache_*` is here, bounded, and keyed by what it was read from:
+a file's path and time, so that a file written anew is read anew."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import streamlit as st
+from numpy.typing import NDArray
+
+from fer_core.checkpoint import weights_path
+from fer_core.datasets import Dataset, open_dataset, short_name
+from fer_core.datasets.known import SYNTHETIC, known, resolve
+from fer_core.errors import DataError
+from fer_core.evaluation.metrics import Report, evaluate
+from fer_core.evaluation.predictions import Predictions
+from fer_core.explanation import Attribution, explain, spatial_layers
+from fer_core.faces import Face, FaceCrop
+from fer_core.images import decode
+from fer_core.inference import Predictor
+
+
+def predictions(path: Path) -> Predictions:
+    """A predictions table; shared between sessions, so not to be changed."""
+    return _predictions(path, path.stat().st_mtime_ns)
+
+
+@st.cache_resource(max_entries=16, show_spinner="Reading the predictions")
+def _predictions(path: Path, mtime: int) -> Predictions:
+    return Predictions.read(path)
+
+
+def report(path: Path) -> Report:
+    """All figures of a predictions table; shared between sessions, so not to be changed."""
+    return _report(path, path.stat().st_mtime_ns)
+
+
+@st.cache_resource(max_entries=256, show_spinner="Computing the figures and their intervals")
+def _report(path: Path, mtime: int) -> Report:
+    return evaluate(Predictions.read(path))
+
+
+@st.cache_resource(max_entries=8, ttl=60, show_spinner="Opening the data set (the first time takes a while)")
+def dataset(place: str) -> Dataset:
+    """A data set by its name among the known ones; entries that cannot be read are left out and listed in `skipped`.
+
+    Kept for a minute only: a change in a folder of thousands of files shows nowhere but in the files.
+    """
+    try:
+        return open_dataset(place)  # a training has mostly read it this way already
+    except DataError:
+        return open_dataset(place, on_bad="skip")
+
+
+def dataset_of(table: Predictions) -> Dataset | None:
+    """The data set whose pictures a predictions table speaks of, or None if this machine does not know it."""
+    name = str(table.table["dataset"].iloc[0])
+    for place in (SYNTHETIC, *known()):
+        try:
+            path, layout = resolve(place)
+        except DataError:  # its files are gone
+            continue
+        if (layout.dataset or short_name(path)) == name:
+            return dataset(place)
+    return None
+
+
+def predictor(folder: Path) -> Predictor:
+    """A network ready to predict; shared between sessions, several of which may use it at once."""
+    return _predictor(folder, weights_path(folder).stat().st_mtime_ns)
+
+
+@st.cache_resource(max_entries=3, show_spinner="Loading the network (the first one takes a few seconds)")
+def _predictor(folder: Path, mtime: int) -> Predictor:
+    return Predictor(folder)
+
+
+def layers(folder: Path) -> dict[str, tuple[int, int]]:
+    """The layers of a network that a map can be made of, with the (height, width) of their maps."""
+    return _layers(folder, weights_path(folder).stat().st_mtime_ns)
+
+
+@st.cache_data(max_entries=64, show_spinner=False)
+def _layers(folder: Path, mtime: int) -> dict[str, tuple[int, int]]:
+    known = predictor(folder)
+    return spatial_layers(known.model, known.card.image)
+
+
+def faces(photo: bytes, framing: FaceCrop) -> list[Face]:
+    """The faces of an uploaded photo, the largest first."""
+    return _faces(photo, framing.model_dump_json())
+
+
+@st.cache_data(max_entries=32, show_spinner="Looking for faces")
+def _faces(photo: bytes, framing: str) -> list[Face]:
+    return FaceCrop.model_validate_json(framing).find(decode(photo))
+
+
+def maps(
+    folder: Path,
+    picture: NDArray[np.uint8],
+    targets: tuple[str, ...],
+    method: str,
+    layer: str | None,
+    **parameters: object,
+) -> Attribution:
+    """The maps of one method for one picture, one a target (names of expressions)."""
+    return _maps(folder, weights_path(folder).stat().st_mtime_ns, picture, targets, method, layer, parameters)
+
+
+@st.cache_data(max_entries=256, show_spinner="Computing the maps")
+def _maps(
+    folder: Path, mtime: int, picture: NDArray[np.uint8], targets: tuple[str, ...], method: str, layer: str | None,
+    parameters: dict[str, object],
+) -> Attribution:  # fmt: skip
+    known = predictor(folder)
+    pictures = np.repeat(picture[None], len(targets), axis=0)
+    indices = [known.card.vocabulary.index(name) for name in targets]
+    return explain(known.model, pictures, known.card.image, indices, method, layer, **parameters)

@@ -1,0 +1,114 @@
+"""Fields of a pydantic model as typed widgets: the model that checks a file also draws its form."""
+
+import tomllib
+from collections.abc import Callable, Iterable
+from typing import Any, Literal, get_args, get_origin
+
+import streamlit as st
+from pydantic import BaseModel
+from pydantic.fields import FieldInfo
+
+from dashboard.text import verbatim
+from fer_core.errors import FerError
+from fer_core.training.config import toml_value
+
+COLUMNS = 3
+
+
+def fields(
+    model: BaseModel,
+    names: Iterable[str],
+    key: str,
+    *,
+    prefix: str = "",
+    check: Callable[[str, Any], object] = lambda name, value: None,
+) -> dict[str, Any]:
+    """Draw fields of a model, starting at its values, and return the ones that were changed.
+
+    Args:
+        prefix: stands before the names on the page: “optimizer.”, as in a setting on the command line.
+        key: makes the widgets' keys unique; another key starts at the model's values again.
+        check: called with name and value of each changed field; what it refuses is said below the field.
+    """
+    changed = {}
+    columns = st.columns(COLUMNS)
+    for i, name in enumerate(names):
+        if i and i % COLUMNS == 0:
+            columns = st.columns(COLUMNS)  # a row of their own, so that fields of one row stay beside each other
+        with columns[i % COLUMNS]:
+            before = getattr(model, name)
+            value = _field(prefix + name, type(model).model_fields[name], before, f"{key}.{prefix}{name}")
+            if value != before:
+                changed[name] = value
+                try:
+                    check(name, value)
+                except FerError as error:
+                    st.error(verbatim(str(error)))
+    return changed
+
+
+def _field(name: str, info: FieldInfo, before: Any, key: str) -> Any:
+    """One widget. A value that its text does not give, such as an emptied number, stays as it was."""
+    kind = _without_none(info.annotation)
+    text = before
+    if _is_text(kind) and kind is not str:
+        text = "" if before is None else toml_value(before)
+    changed = st.session_state.get(key, text) != text
+    label = f"{name} :primary[changed, was {verbatim(str(text))}]" if changed else name
+    help_ = info.description
+    if get_origin(kind) is Literal:
+        options = [*([None] if kind is not info.annotation else []), *get_args(kind)]
+        return st.selectbox(
+            label, options, options.index(before), lambda o: "as the network" if o is None else str(o), key, help_
+        )
+    if kind is bool:
+        return st.checkbox(label, before, key, help_)
+    if kind in (int, float):
+        low, high = _bounds(info, kind)
+        step, form = (1, "%d") if kind is int else (_step(before), "%g")
+        number = st.number_input(
+            label, low, high, before, step, form, key, _with_range(help_, info), placeholder="as the network"
+        )
+        return before if number is None else number
+    written = st.text_input(label, text, key=key, help=help_, placeholder="as the network" if before is None else None)
+    if kind is str:
+        return written
+    if written == text:
+        return before
+    try:
+        return tomllib.loads(f"value = {written}")["value"]
+    except tomllib.TOMLDecodeError:
+        return written  # a bare word is a string, as on the command line; the check says if none is taken
+
+
+def _without_none(annotation: Any) -> Any:
+    kinds = [kind for kind in get_args(annotation) if kind is not type(None)]
+    return kinds[0] if type(None) in get_args(annotation) and len(kinds) == 1 else annotation
+
+
+def _is_text(kind: Any) -> bool:
+    return kind not in (int, float, bool) and get_origin(kind) is not Literal
+
+
+def _limits(info: FieldInfo) -> dict[str, float]:
+    return {name: getattr(m, name) for m in info.metadata for name in ("ge", "gt", "le", "lt") if hasattr(m, name)}
+
+
+def _bounds(info: FieldInfo, kind: type) -> tuple[Any, Any]:
+    """Lowest and highest number the widget takes; a bound that is itself not allowed is refused by the check."""
+    limits = _limits(info)
+    low, high = limits.get("ge", limits.get("gt")), limits.get("le", limits.get("lt"))
+    if kind is int:
+        low, high = limits.get("ge", limits.get("gt", -1) + 1), limits.get("le", limits.get("lt", 2**53) - 1)
+    return None if low is None else kind(low), None if high is None else kind(high)
+
+
+def _step(value: float | None) -> float:
+    """About a tenth of the value, so that a press of the arrow means something for 0.1 and for 0.0005."""
+    return float(f"{abs(value) / 10:.0e}") if value else 0.01
+
+
+def _with_range(help_: str | None, info: FieldInfo) -> str | None:
+    words = {"ge": "at least", "gt": "above", "le": "at most", "lt": "below"}
+    limits = ", ".join(f"{words[name]} {limit:g}" for name, limit in _limits(info).items())
+    return f"{help_ or ''} Range: {limits}." if limits else help_

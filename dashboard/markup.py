@@ -1,0 +1,89 @@
+"""Small tables and galleries as HTML: figures right-aligned, intervals in a lighter tone, a text for every picture."""
+
+from __future__ import annotations
+
+from base64 import b64encode
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from html import escape
+from io import BytesIO
+
+import numpy as np
+from numpy.typing import NDArray
+
+from dashboard.text import interval
+from fer_core.evaluation.intervals import Interval
+from fer_core.labels import COLOURS
+
+THUMBNAIL = 192  # pixels
+
+
+@dataclass(frozen=True)
+class Html:
+    """Markup that is ready; any other text is escaped."""
+
+    text: str
+
+
+def table(
+    header: Sequence[str], rows: Iterable[Sequence[str | Html]], *, words: Sequence[int] = (0,), picked: int = -1
+) -> str:
+    """A table whose columns `words` are text and whose others are figures; row number `picked` is emphasised."""
+
+    def kind(column: int) -> str:
+        return ' class="word"' if column in words else ""
+
+    head = "".join(f'<th scope="col"{kind(i)}>{escape(name)}</th>' for i, name in enumerate(header))
+    body = []
+    for number, row in enumerate(rows):
+        cells = [cell.text if isinstance(cell, Html) else escape(cell) for cell in row]
+        first = f'<th scope="row"{kind(0)}>{cells[0]}</th>'
+        rest = "".join(f"<td{kind(i)}>{cell}</td>" for i, cell in enumerate(cells[1:], 1))
+        body.append(f"<tr{' class=picked' if number == picked else ''}>{first}{rest}</tr>")
+    return (
+        f'<div class="fer-scroll"><table class="fer-table"><thead><tr>{head}</tr></thead>'
+        f"<tbody>{''.join(body)}</tbody></table></div>"
+    )
+
+
+def figure(share: float, bounds: Interval) -> Html:
+    """A share in per cent with its 95 % interval beside it in a lighter tone."""
+    return Html(f'{100 * share:.1f} <span class="fer-light">{interval(bounds)}</span>')
+
+
+def expression(name: str) -> Html:
+    """An expression's name behind a dot of its colour."""
+    colour = COLOURS.get(name, "#888888")
+    return Html(f'<span class="fer-dot" style="background:{colour}"></span>{escape(name)}')
+
+
+@dataclass(frozen=True)
+class Picture:
+    """One picture of a gallery: (H, W) or (H, W, 3) uint8, its text for screen readers, its caption, and a link."""
+
+    pixels: NDArray[np.uint8]
+    alt: str
+    caption: Sequence[str]
+    href: str = ""
+
+
+def gallery(pictures: Iterable[Picture]) -> str:
+    return f'<div class="fer-gallery">{"".join(map(_figure, pictures))}</div>'
+
+
+def _figure(picture: Picture) -> str:
+    image = f'<img src="{_data_uri(picture.pixels)}" alt="{escape(picture.alt)}">'
+    if picture.href:
+        image = f'<a href="{escape(picture.href)}">{image}</a>'
+    caption = "<br>".join(escape(line) for line in picture.caption)
+    return f"<figure>{image}<figcaption>{caption}</figcaption></figure>"
+
+
+def _data_uri(pixels: NDArray[np.uint8]) -> str:
+    from PIL import Image
+
+    image = Image.fromarray(pixels)
+    image.thumbnail((THUMBNAIL, THUMBNAIL))
+    buffer = BytesIO()
+    image.save(buffer, "PNG")
+    return f"data:image/png;base64,{b64encode(buffer.getvalue()).decode()}"

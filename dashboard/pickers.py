@@ -1,0 +1,93 @@
+"""What is picked on every page, network and predictions table, and how a choice lives in the address.
+
+The address is the truth: a link shows what its sender saw, also when the default has changed since.
+"""
+
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+
+import streamlit as st
+from streamlit.delta_generator import DeltaGenerator
+
+from dashboard.text import table_title, verbatim
+from fer_core.runs import store
+from fer_core.runs.store import Checkpoint
+
+
+@dataclass(frozen=True)
+class Picked:
+    """The shared choice: a network, and the key of one of its predictions tables (“fer2013-val”), if it has any."""
+
+    checkpoint: Checkpoint
+    table: str | None
+
+
+def draw() -> None:
+    """Draw the shared pickers into the sidebar. Called once in each run, by Home."""
+    networks = store.checkpoints()
+    st.session_state["titles"] = _titles(networks)
+    evaluated = next((name for name, network in networks.items() if network.tables), None)
+    name = choose("Network", list(networks), "network", titles().__getitem__, default=evaluated, place=st.sidebar)
+    tables = list(networks[name].tables) if name else []
+    key = choose("Data and split", tables, "table", table_title, empty="not evaluated yet", place=st.sidebar)
+    st.session_state["picked"] = Picked(networks[name], key) if name else None
+
+
+def picked() -> Picked | None:
+    """What is picked in the sidebar; None while there is no network at all."""
+    choice: Picked | None = st.session_state["picked"]
+    return choice
+
+
+def titles() -> dict[str, str]:
+    """What each network is called on the pages: its title, with its name where several share the title."""
+    names: dict[str, str] = st.session_state["titles"]
+    return names
+
+
+def _titles(networks: Mapping[str, Checkpoint]) -> dict[str, str]:
+    often = Counter(network.card.title for network in networks.values())
+    return {
+        name: network.card.title if often[network.card.title] == 1 else f"{network.card.title} ({name})"
+        for name, network in networks.items()
+    }
+
+
+def choose(
+    label: str,
+    options: Sequence[str],
+    param: str,
+    title: Callable[[str], str] = str,
+    *,
+    default: str | None = None,
+    empty: str = "none yet",
+    place: DeltaGenerator | None = None,
+) -> str | None:
+    """A select box whose value is always in the address, as `param`.
+
+    A name in a link that is not among the options gets a calm message, and the fallback: what this session had chosen
+    last, else `default`, else the first option.
+
+    Returns:
+        the chosen option, or None where there are none.
+    """
+    place, asked = place or st.container(), st.query_params.get(param)
+    if not options:
+        place.selectbox(label, [], key=f"no-{param}", placeholder=empty, disabled=True)
+        if asked is not None:
+            del st.query_params[param]
+        return None
+    last = st.session_state.get(f"last-{param}")
+    fallback = next((option for option in (last, default) if option in options), options[0])
+    value = asked if asked in options else fallback
+    if asked is not None and asked not in options and asked != last:  # else the options changed, not the wish
+        st.info(verbatim(f"The link asks for “{asked}”, which is not here; this is {title(value)}."))
+    st.session_state[param] = value
+
+    def follow() -> None:
+        st.query_params[param] = st.session_state[param]
+
+    place.selectbox(label, options, key=param, format_func=title, on_change=follow)
+    st.query_params[param] = st.session_state[f"last-{param}"] = value
+    return value

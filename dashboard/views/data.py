@@ -1,0 +1,112 @@
+"""What is in the data? Counts, samples and what was left out of each data set this workspace knows."""
+
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import streamlit as st
+
+from dashboard import cache, charts, markup
+from dashboard.markup import Picture
+from dashboard.pickers import choose
+from dashboard.text import pictures, verbatim
+from fer_core.datasets import Dataset, open_dataset
+from fer_core.datasets.known import SYNTHETIC, add, known
+from fer_core.errors import FerError
+
+EACH = 8  # samples an expression when all are shown
+ONE = 40  # samples when one is
+EVERY = "every expression"
+
+
+def add_form() -> None:
+    """Add a data set by its path; what is wrong with it is said here."""
+    with st.form("add", border=False):
+        path = st.text_input("Path of a csv or folder on this machine", placeholder="~/fer2013.csv.gz")
+        name = st.text_input("Name (optional)", help="Small letters, digits and hyphens; made from the path if empty.")
+        on_bad = st.radio(
+            "Entries that cannot be read",
+            ["refuse", "skip"],
+            format_func={"refuse": "refuse the whole set", "skip": "leave them out and list them"}.get,
+            horizontal=True,
+        )
+        if not st.form_submit_button("Add", type="primary"):
+            return
+    if not path.strip():
+        st.error("Give the path of a csv or of a folder of pictures.")
+        return
+    try:
+        with st.spinner("Reading it once; later it opens from the cache."):
+            open_dataset(path.strip(), on_bad=on_bad)
+            added = add(Path(path.strip()), name.strip())
+    except FerError as error:
+        st.error(verbatim(str(error)))
+        return
+    st.query_params["data"] = added
+    st.rerun()
+
+
+def table_of_counts(dataset: Dataset) -> pd.DataFrame:
+    """Pictures of each expression (rows) in each split (columns)."""
+    counts = pd.crosstab(dataset.index["label"], dataset.index["split"])
+    return counts.reindex(index=dataset.expressions.names, columns=list(dataset.splits), fill_value=0)
+
+
+def balance(counts: pd.DataFrame) -> str:
+    """The imbalance of the first split, in words."""
+    split = counts.columns[0]
+    present = counts[split][counts[split] > 0]
+    most, least = present.idxmax(), present.idxmin()
+    missing = [name for name in counts.index if counts.loc[name, split] == 0]
+    words = (
+        f"In {split}, all expressions are equally frequent."
+        if present[most] == present[least]
+        else f"In {split}, {most} ({present[most]:,}) is {present[most] / present[least]:.1f} times as frequent "
+        f"as {least} ({present[least]:,})."
+    )
+    return words + (f" There is no picture of {', '.join(missing)}." if missing else "")
+
+
+def samples(dataset: Dataset, split: str, label: str, count: int, seed: int) -> str:
+    """Pictures of one expression drawn at random, under its name; equal seeds give equal pictures."""
+    rows = dataset.rows(split)
+    rows = rows[(dataset.index["label"].iloc[rows] == label).to_numpy()]
+    kind = "Synthetic face" if dataset.name == SYNTHETIC else "Picture"
+    items = []
+    for row in np.random.default_rng(seed).permutation(rows)[:count]:
+        image = str(dataset.index["id"].iloc[row])
+        items.append(Picture(dataset.picture(row), f"{kind} labelled {label}, id {image} of {split}", (image,)))
+    n = f'<span class="fer-light">n = {len(rows):,}</span>'
+    return f'<p class="fer-heading">{markup.expression(label).text} {n}</p>{markup.gallery(items)}'
+
+
+st.title("What is in the data?")
+places = {SYNTHETIC: "Synthetic faces (built in)"} | {name: f"{name} ({path})" for name, path in known().items()}
+name = choose("Data set", list(places), "data", places.__getitem__)
+with st.expander("Add a data set"):
+    add_form()
+dataset = cache.dataset(name)
+counts = table_of_counts(dataset)
+kind = "synthetic, drawn by the program" if name == SYNTHETIC else "licence: " + dataset.licence
+st.markdown(
+    f"{verbatim(dataset.title)} holds **{pictures(len(dataset))}** of {len(dataset.expressions)} expressions "
+    f"({verbatim(kind)}). {balance(counts)}"
+)
+st.plotly_chart(charts.counts(counts), config={"displayModeBar": False}, key="counts")
+with st.expander("The table behind the chart"):
+    st.dataframe(counts)
+    st.download_button("Download as csv", counts.to_csv(), f"counts-{name}.csv", "text/csv")
+if dataset.skipped:
+    with st.expander(f"{len(dataset.skipped):,} entries were left out"):
+        st.dataframe(pd.DataFrame(dataset.skipped), hide_index=True)
+
+st.subheader("Synthetic samples" if name == SYNTHETIC else "Samples")
+first, second, third = st.columns([2, 2, 3], vertical_alignment="bottom")
+split = choose("Split", list(dataset.splits), "split", place=first)
+label = choose("Expression", [EVERY, *dataset.expressions.names], "expression", place=second)
+seed = int(st.query_params.get("samples", "0")) if st.query_params.get("samples", "0").isdecimal() else 0
+if third.button("Other samples"):
+    seed += 1
+    st.query_params["samples"] = str(seed)
+shown = dataset.expressions.names if label == EVERY else (label,)
+st.html("".join(samples(dataset, split, expression, EACH if label == EVERY else ONE, seed) for expression in shown))

@@ -1,0 +1,168 @@
+"""Where does it fail? One network on one split: the confusion matrix, the images behind each cell, and each expression."""
+
+from math import ceil
+from urllib.parse import urlencode
+
+import numpy as np
+import pandas as pd
+import streamlit as st
+
+from dashboard import cache, charts, markup
+from dashboard.markup import Picture
+from dashboard.pickers import choose, picked, titles
+from dashboard.text import interval, percent, pictures, table_title, verbatim
+from fer_core.evaluation.intervals import Interval
+from fer_core.evaluation.metrics import Report, most_confused
+from fer_core.evaluation.predictions import Predictions
+
+PAGE = 12  # images a page of the gallery
+SHARES = {"row": "Share of the label", "column": "Share of the prediction", "counts": "Counts"}
+HEADER = ("Expression", "Precision, %", "Recall, %", "F1, %", "n given", "n predicted")
+
+
+def answer(title: str, key: str, report: Report) -> str:
+    classes = report.per_class[report.per_class["support"] > 0]
+    best, worst = (classes.loc[pick(classes["f1"])] for pick in (pd.Series.idxmax, pd.Series.idxmin))
+    sentence = (
+        f"{verbatim(title)} reads **{percent(report.accuracy)}** ({interval(report.accuracy_interval)}) of "
+        f"{pictures(report.n)} of {verbatim(table_title(key))} as labelled, {best['expression']} best "
+        f"(F1 {percent(best['f1'])}) and {worst['expression']} worst (F1 {percent(worst['f1'])})."
+    )
+    pairs = [
+        f"{pair.label} read as {pair.predicted} ({pair.count:,}, {percent(pair.share)} of {pair.label})"
+        for pair in most_confused(report.confusion, report.expressions)
+    ]
+    return sentence + (f" Most confused: {'; '.join(pairs)}." if pairs else "")
+
+
+def follow_click() -> None:
+    """Take a click on the matrix into the address."""
+    clicked = st.session_state["matrix"]["selection"].get("cell")
+    if clicked:
+        st.query_params["true"], st.query_params["predicted"] = clicked[0]["label"], clicked[0]["predicted"]
+
+
+def bounds(row: pd.Series, metric: str) -> Interval:
+    return Interval(row[f"{metric}_low"], row[f"{metric}_high"])
+
+
+def show_images(table: Predictions, label: str, predicted: str, network: str, key: str) -> None:
+    """The images of one cell, page by page, the most confident first."""
+    rows = np.flatnonzero((table.table["label"] == label).to_numpy() & (table.predicted == predicted))
+    rows = rows[np.argsort(-table.confidence[rows], kind="stable")]
+    verb = "rightly read as" if label == predicted else "read as"
+    st.markdown(
+        f"**{pictures(len(rows))}** labelled {label}, {verb} {predicted}"
+        + (", the most confident first." if len(rows) else ".")
+    )
+    if not len(rows):
+        return
+    cell = (label, predicted, network, key)
+    if st.session_state.setdefault("cell", cell) != cell:  # another cell begins at its first page
+        st.session_state["cell"], st.session_state["page"] = cell, 1
+    pages = ceil(len(rows) / PAGE)
+    page = st.pagination(pages, key="page", bind="query-params") if pages > 1 else 1
+    shown = rows[(page - 1) * PAGE : page * PAGE]
+    ids, source = table.table["id"].iloc[shown], cache.dataset_of(table)
+    if source is None:
+        name = str(table.table["dataset"].iloc[0])
+        st.info(
+            f"The pictures of “{verbatim(name)}” are not on this machine, or not where this workspace knows them; "
+            f"their ids are {verbatim(', '.join(ids))}."
+        )
+        if st.button("Add the data set"):
+            st.switch_page("views/data.py")
+        return
+    index = source.index[["split", "id"]].reset_index().set_index(["split", "id"])["index"]
+    split = str(table.table["split"].iloc[0])
+    items = []
+    for row, image in zip(shown, ids, strict=True):
+        confidence = percent(table.confidence[row])
+        href = "explain?" + urlencode({"network": network, "table": key, "image": image})
+        if (split, image) in index.index:
+            text = f"Labelled {label}, predicted {predicted}, confidence {confidence}, id {image} of {source.title}, {split}"
+            pixels = source.picture(int(index.loc[split, image]))
+            items.append(Picture(pixels, text, (f"{label} → {predicted}", confidence, image), href))
+    st.html(markup.gallery(items))
+    st.caption("Label → predicted, confidence, id. A picture leads to its explanation.")
+    if len(items) < len(shown):
+        missing = sorted(image for image in ids if (split, image) not in index.index)
+        st.info(f"{source.title} here no longer holds {verbatim(', '.join(missing))}.")
+
+
+st.title("Where does it fail?")
+choice = picked()
+if choice is None or choice.table is None:
+    st.info(
+        "There is no trained network here yet. Train one, and its confusions appear on this page."
+        if choice is None
+        else f"{verbatim(titles()[choice.checkpoint.name])} has not been evaluated yet; a run is when it has finished, and "
+        f"`ferscope evaluate {choice.checkpoint.name} --data DATA --split SPLIT` does it at any time."
+    )
+    if st.button("Go to training", type="primary"):
+        st.switch_page("views/train.py")
+    st.stop()
+
+network, key = choice.checkpoint, choice.table
+report, table = cache.report(network.tables[key]), cache.predictions(network.tables[key])
+names = report.expressions
+st.markdown(answer(titles()[network.name], key, report))
+
+left, right = st.columns([6, 5], gap="large")
+with right:
+    worst = most_confused(report.confusion, names, top=1)
+    default = (worst[0].label, worst[0].predicted) if worst else (names[0], names[0])
+    first, second = st.columns(2)
+    label = choose("Label", names, "true", default=default[0], place=first)
+    predicted = choose("Predicted", names, "predicted", default=default[1], place=second)
+    show_images(table, label, predicted, network.name, key)
+with left:
+    shares = st.segmented_control(
+        "Colour shows",
+        list(SHARES),
+        format_func=SHARES.get,
+        default="row",
+        required=True,
+        key="shares",
+        bind="query-params",
+    )
+    st.altair_chart(
+        charts.confusion(report.confusion, names, shares, (label, predicted)),
+        key="matrix",
+        on_select=follow_click,
+        selection_mode="cell",
+    )
+    st.caption(
+        f"Rows are labels, columns predictions, n = {report.n:,}. A click on a cell shows its pictures; "
+        "the two boxes beside it do the same."
+    )
+    with st.expander("The table behind the matrix"):
+        cells = charts.cells(report.confusion, names)
+        st.dataframe(cells, hide_index=True)
+        st.download_button(
+            "Download as csv", cells.to_csv(index=False), f"confusion-{network.name}-{key}.csv", "text/csv"
+        )
+
+st.subheader("Each expression")
+st.html(
+    markup.table(
+        HEADER,
+        [
+            [
+                markup.expression(row["expression"]),
+                *(markup.figure(row[metric], bounds(row, metric)) for metric in ("precision", "recall", "f1")),
+                f"{row['support']:,}",
+                f"{row['predicted']:,}",
+            ]
+            for _, row in report.per_class.iterrows()
+        ],
+    )
+)
+st.caption("In a lighter tone: 95 % intervals, Wilson's for precision and recall, bootstrap for F1.")
+st.download_button(
+    "Download as csv",
+    report.per_class.to_csv(index=False),
+    f"expressions-{network.name}-{key}.csv",
+    "text/csv",
+    key="per-class",
+)

@@ -1,0 +1,86 @@
+"""Try it: the Gradio app of `dashboard.live` in a process of its own, so that Gradio and torch stay out of this one."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import tempfile
+import time
+from dataclasses import dataclass
+from typing import IO
+from urllib.parse import urlencode, urlsplit
+
+import streamlit as st
+
+from dashboard import pickers
+from fer_core.errors import RunError
+from fer_core.workspace import ROOT
+
+PATIENCE = 180  # seconds; importing torch and Gradio takes 5 on an idle machine, a minute on a busy one
+HEIGHT = 1000  # pixels
+
+
+@dataclass
+class Server:
+    """A running live tab. It ends when its standard input is closed: by `close`, or by the end of this process."""
+
+    process: subprocess.Popen[bytes]
+    output: IO[bytes]  # a file: a pipe that nobody reads would stop it some day
+    url: str = ""
+
+    def alive(self) -> bool:
+        return self.process.poll() is None
+
+    def close(self) -> None:
+        if self.process.stdin is not None:
+            self.process.stdin.close()
+        try:
+            self.process.wait(timeout=10)
+        except subprocess.TimeoutExpired:
+            self.process.kill()
+        self.output.close()
+
+    def said(self) -> str:
+        self.output.seek(0)
+        return self.output.read().decode(errors="replace")
+
+
+@st.cache_resource(
+    max_entries=1,
+    show_spinner="Starting the live tab (the first time takes a few seconds)",
+    validate=Server.alive,
+    on_release=Server.close,
+)
+def server() -> Server:
+    """The one live tab that all sessions share.
+
+    Raises:
+        RunError: it ended, or did not answer in time.
+    """
+    output = tempfile.TemporaryFile()  # noqa: SIM115, closed with the server
+    process = subprocess.Popen(
+        [sys.executable, "-m", "dashboard.live"],
+        cwd=ROOT, stdin=subprocess.PIPE, stdout=output, stderr=subprocess.STDOUT,
+    )  # fmt: skip
+    started = Server(process, output)
+    give_up = time.monotonic() + PATIENCE
+    while not started.url:
+        if not started.alive() or time.monotonic() > give_up:
+            what = "ended" if not started.alive() else f"did not answer within {PATIENCE} seconds"
+            process.terminate()
+            raise RunError(
+                f"The live tab {what}; it said: {started.said()[-500:] or 'nothing'}. Reload the page to retry."
+            )
+        time.sleep(0.2)
+        started.url = next((line for line in started.said().splitlines() if line.startswith("http")), "")
+    return started
+
+
+st.title("Try it")
+picked = pickers.picked()
+query = {"network": picked.checkpoint.name if picked else "", "__theme": st.context.theme.type or "light"}
+address = f"{server().url}?{urlencode(query)}"
+if urlsplit(st.context.url or "//localhost").hostname not in ("localhost", "127.0.0.1", "::1"):
+    st.info("The live tab answers only on the machine that runs the workbench; on others use “ferscope live --host”.")
+st.markdown(f"What does a network say of your face? A photo or the camera; [open in its own tab]({address}).")
+st.iframe(address, height=HEIGHT, alt="Live tab: photo and camera")

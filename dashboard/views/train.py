@@ -1,0 +1,277 @@
+"""Train a network: start a run, watch it, stop it, go on. A run is a process of its own; this page reads its folder."""
+
+import shlex
+from collections.abc import Sequence
+from dataclasses import asdict
+from pathlib import Path
+
+import pandas as pd
+import streamlit as st
+
+from dashboard import charts, forms
+from dashboard.text import interval, percent, pictures, table_title, verbatim
+from fer_core.datasets.known import SYNTHETIC, known
+from fer_core.errors import ConfigError, FerError, RunError
+from fer_core.evaluation.intervals import Interval
+from fer_core.runs import store
+from fer_core.runs.folder import RunFolder, RunStatus
+from fer_core.runs.launch import launch
+from fer_core.training.config import Section, TrainConfig, load_recipe, recipes, to_toml, toml_value
+
+WATCH = 2.0  # seconds between two looks at a run that goes on; as often as it writes its status
+ACTIVE = ("queued", "running")
+NEWEST = 15  # runs listed as links; older ones are found by name
+# The settings that most trials change, by section; they stand in front of all others.
+FIRST = {"": ("network", "epochs", "batch_size"), "optimizer": ("name", "lr", "weight_decay")}
+LOG_LINES = 12
+
+
+def new_run() -> None:
+    """The form of a new run, with its recipe and command line, and the button that starts it."""
+    left, middle, right = st.columns(3)
+    data = left.selectbox("Data", [SYNTHETIC, *known()], help="The Data page adds a csv or a folder of pictures.")
+    names = list(recipes())
+    usual = names.index("synthetic" if data == SYNTHETIC else "small-vgg")
+    recipe = middle.selectbox(
+        "Recipe", names, usual, lambda name: f"{name}: {load_recipe(name).about.title}", f"recipe-{data == SYNTHETIC}"
+    )
+    proposal = store.free_name(recipe)
+    name = right.text_input("Name of the run", proposal, 80, f"name-{proposal}", live=True)
+    base = load_recipe(recipe)
+    st.caption(verbatim(about(base)))
+
+    settings = changed_settings(base, recipe)
+    wrong = None
+    try:
+        if RunFolder.named(name).path.exists():
+            raise RunError(f"There is already a run called “{name}”; choose another name.")
+        config = load_recipe(recipe, settings)
+    except FerError as error:
+        wrong, config = error, base
+        st.error(verbatim(without_path(error, recipe)))
+    command = ["ferscope", "train", recipe, "--data", data, "--name", name]
+    command += [part for setting in settings for part in ("--set", setting)]
+    with st.expander("Recipe and command line"):
+        st.caption("The same run from a terminal:")
+        st.code(shlex.join(command), "bash", wrap_lines=True)
+        st.caption("The recipe with these settings; what is not named has its default:")
+        st.code(to_toml(config), "toml")
+    if st.button("Start training", type="primary", disabled=wrong is not None):
+        run = RunFolder.create(name, config, data)
+        launch(run)
+        st.query_params["run"] = run.name
+        st.rerun()
+
+
+def about(config: TrainConfig) -> str:
+    """Where a recipe comes from and what to expect, in a sentence."""
+    source = config.about.source and f"Source: {config.about.source}."
+    reported = config.about.reported and f"Reported: {config.about.reported}."
+    cost = config.about.cost and f"Takes {config.about.cost}."
+    return " ".join(part for part in (source, reported, cost) if part)
+
+
+def changed_settings(base: TrainConfig, recipe: str) -> list[str]:
+    """Draw every setting of a recipe; the changed ones as `key=value`, as the command line takes them."""
+
+    def draw(model: Section, names: Sequence[str], prefix: str) -> None:
+        def check(name: str, value: object) -> None:
+            try:
+                load_recipe(recipe, [f"{prefix}{name}={toml_value(value)}"])
+            except ConfigError as error:
+                raise ConfigError(without_path(error, recipe)) from error
+
+        values = forms.fields(model, names, recipe, prefix=prefix, check=check)
+        found.extend(f"{prefix}{name}={plain(value)}" for name, value in values.items())
+
+    found: list[str] = []
+    sections = {name: value for name in TrainConfig.model_fields if isinstance(value := getattr(base, name), Section)}
+    del sections["about"]
+    groups = {"": base, **sections}
+    for section, names in FIRST.items():
+        draw(groups[section], names, section and f"{section}.")
+    with st.expander("All settings"):
+        for tab, section in zip(st.tabs([*sections, "more"]), [*sections, ""], strict=True):
+            with tab:
+                shown = (*FIRST.get(section, ()), "about", *(sections if section == "" else ()))
+                rest = [name for name in type(groups[section]).model_fields if name not in shown]
+                draw(groups[section], rest, section and f"{section}.")
+    return found
+
+
+def plain(value: object) -> str:
+    """A setting's value as one types it: a bare word needs no quotes."""
+    return value if isinstance(value, str) and value.replace("-", "").isidentifier() else toml_value(value)
+
+
+def without_path(error: FerError, recipe: str) -> str:
+    return str(error).removeprefix(f"{recipes()[recipe]}: ")
+
+
+def watch(run: RunFolder) -> None:
+    """A run, looked at again every few seconds while it goes on; the rest of the page stays as it is."""
+    goes_on = run.status().state in ACTIVE
+    st.fragment(look, run_every=WATCH if goes_on else None)(run, goes_on)
+
+
+def look(run: RunFolder, goes_on: bool) -> None:
+    """One look; what goes wrong is said here, because Home does not see what a fragment does later."""
+    try:
+        show(run, goes_on)
+    except FerError as error:
+        st.error(verbatim(str(error)))
+
+
+def show(run: RunFolder, goes_on: bool) -> None:
+    """State, figures, curves and log of a run."""
+    status = run.status()
+    if goes_on and status.state not in ACTIVE:
+        st.rerun()  # the whole page, once: it has ended, and nobody needs to look again
+    results = run.metrics()
+    words, actions = st.columns([3, 2], vertical_alignment="center")
+    with words:
+        sentence(run, status)
+    with actions.container(horizontal=True, horizontal_alignment="right"):
+        buttons(run, status)
+    st.progress(1.0 if status.state == "finished" else status.progress, text=progress(status))
+    best = max(results, key=lambda result: result.val_accuracy, default=None)
+    with st.container(horizontal=True, gap="large"):
+        st.metric("Best validation accuracy", percent(best.val_accuracy) if best else "–", width="content")
+        st.metric("Learning rate", f"{results[-1].lr:.2g}" if results else "–", width="content")
+        speed = f"{status.images_per_second:,.0f} images/s" if status.images_per_second else "–"
+        st.metric("Speed", speed, width="content")
+        st.metric("Time left", status.time_left or "–", width="content")
+    if results:
+        # the axis reaches to the last epoch from the start, so that the curves grow and nothing else moves
+        curves = charts.curves({run.name: results}).update_xaxes(range=[0.5, status.epochs + 0.5])
+        curves.update_yaxes(range=[0, 100], col=1).update_yaxes(rangemode="tozero", col=2)
+        st.plotly_chart(curves, key="curves", alt="Accuracy and loss of training and validation by epoch")
+        with st.expander("Table behind the curves"):
+            st.dataframe(pd.DataFrame(map(asdict, results)), hide_index=True)
+    else:
+        st.caption("The curves begin when the first epoch ends.")
+    with st.expander("Log", expanded=status.state in ("failed", "lost")):
+        st.code(log_tail(run), None, height=260, wrap_lines=True)
+
+
+def sentence(run: RunFolder, status: RunStatus) -> None:
+    """The state of a run in words."""
+    if status.state == "failed":
+        st.error(verbatim(f"Failed. {status.message}"))
+    elif status.state == "lost":
+        st.warning(verbatim(f"Lost. {status.message}"))
+    elif status.state == "finished":
+        for key, figures in store.find(run.path).card.results.items():
+            low, high = figures["accuracy_interval"]
+            st.markdown(
+                f"Finished: accuracy **{percent(figures['accuracy'])}** :gray[({interval(Interval(low, high))})] "
+                f"on {verbatim(table_title(key))}, {pictures(figures['n'])}; 95 % interval."
+            )
+    else:
+        st.markdown(state_in_words(run, status))
+
+
+def state_in_words(run: RunFolder, status: RunStatus) -> str:
+    if status.state == "queued":
+        return "Starting: it loads the program and the data." if run.starting else "Waiting to be started."
+    if status.state == "running":
+        if run.stop_requested:
+            return "Stopping: it ends its step and saves."
+        return f"Training on {verbatim(Path(status.data).name)}, on the {verbatim(status.device)}."
+    return status.message or status.state.capitalize()
+
+
+def progress(status: RunStatus) -> str:
+    if status.state == "finished":
+        return f"{status.epoch} of {status.epochs} epochs"
+    epoch = min(status.epoch + 1, status.epochs)
+    return f"Epoch {epoch} of {status.epochs}, {status.progress:.0%} of the run" if status.steps else "Not begun yet"
+
+
+def buttons(run: RunFolder, status: RunStatus) -> None:
+    """What can be done with a run in its state."""
+    if status.state == "finished":
+        table = next(iter(store.find(run.path).tables), "")
+        picked = {"network": run.name, "table": table}
+        for label, page in (("Evaluate", "views/evaluate.py"), ("Explain", "views/explain.py")):
+            st.page_link(page, label=f"{label} this network", query_params=picked)
+    elif status.state in ACTIVE and (run.starting or status.state == "running"):
+        st.button(
+            "Stop",
+            disabled=run.stop_requested,
+            on_click=run.request_stop,
+            help="It ends its step and saves; Resume goes on from there.",
+        )
+    elif st.button("Resume" if status.steps else "Start", help="Goes on from the last save."):
+        launch(run)
+        st.rerun()
+
+
+def log_tail(run: RunFolder) -> str:
+    """The last lines of a run's log; only the end of the file is read."""
+    if not run.log.exists():
+        return "Nothing yet: the run writes here once it has been started from this page."
+    with run.log.open("rb") as file:
+        file.seek(max(0, run.log.stat().st_size - 8192))
+        lines = file.read().decode("utf-8", "replace").splitlines()
+    return "\n".join(lines[-LOG_LINES:])
+
+
+def all_runs(shown: str | None) -> None:
+    """The runs of this workspace, the newest first, as links."""
+    runs = store.runs()
+    st.subheader("Runs")
+    if not runs:
+        st.caption("None yet. The synthetic faces and their recipe take about a minute.")
+        return
+    goes_on = any(readable(run).state in ACTIVE for run in runs)
+    st.fragment(rows, run_every=5 * WATCH if goes_on else None)(runs[:NEWEST], shown)
+    if older := [run.name for run in runs[NEWEST:]]:
+        name = st.selectbox("Older runs", older, None, placeholder=f"{len(older):,} more")
+        if name:
+            st.query_params["run"] = name
+            st.rerun()
+
+
+def rows(runs: list[RunFolder], shown: str | None) -> None:
+    """One line a run: link, state, how far, best accuracy, data."""
+    widths = [2.6, 1.7, 2, 1.6, 2.2]
+    for column, heading in zip(st.columns(widths), ("run", "state", "progress", "best accuracy", "data"), strict=True):
+        column.caption(heading)
+    for run in runs:
+        status, results = readable(run), run.metrics()
+        name, state, share, best, data = st.columns(widths, vertical_alignment="center")
+        name.page_link("views/train.py", label=run.name, query_params={"run": run.name}, disabled=run.name == shown)
+        state.markdown(":gray[stopping]" if status.state == "running" and run.stop_requested else status.state)
+        left = f", {status.time_left} left" if status.time_left else ""
+        share.markdown(f"{status.progress:.0%}{left}")
+        best.markdown(percent(max(result.val_accuracy for result in results)) if results else ":gray[–]")
+        data.markdown(f":gray[{verbatim(Path(status.data).name)}]")
+
+
+def readable(run: RunFolder) -> RunStatus:
+    """A run's status; a damaged one is shown as failed, beside the others."""
+    try:
+        return run.status()
+    except RunError as error:
+        return RunStatus(state="failed", message=str(error))
+
+
+def main() -> None:
+    name = st.query_params.get("run")
+    if name is None:
+        st.title("Train a network")
+        new_run()
+    else:
+        title, back = st.columns([3, 2], vertical_alignment="bottom")
+        title.title(verbatim(name))
+        with back.container(horizontal=True, horizontal_alignment="right"):
+            st.page_link("views/train.py", label="Start another run")
+        try:
+            watch(RunFolder.named(name))
+        except RunError as error:  # said here, so that the other runs are still listed
+            st.error(verbatim(str(error)))
+    all_runs(name)
+
+
+main()

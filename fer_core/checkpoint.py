@@ -1,0 +1,169 @@
+"""A checkpoint: a folder with `card.json` and weights as safetensors. The card carries all that is needed to serve the
+weights as they were trained: expressions in order, image size, channels, normalisation, face crop.
+
+A run folder is a checkpoint too, once its best weights are written.
+"""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from fer_core.errors import CheckpointError
+from fer_core.faces import FaceCrop
+from fer_core.images import ImageSpec
+from fer_core.labels import Expressions
+from fer_core.workspace import write_atomically
+
+if TYPE_CHECKING:  # a page that reads cards must not import torch
+    import torch
+    from torch import nn
+
+FORMAT = 1
+WEIGHTS = ("weights.safetensors", "best.safetensors")
+
+
+class Cost(BaseModel):
+    """What a training took."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    cpu_minutes: float = Field(ge=0, description="Processor time of all threads.")
+    wall_minutes: float = Field(ge=0)
+    device: str
+    images_per_second: float = Field(ge=0)
+
+
+class Card(BaseModel):
+    """All that is known about a network's weights."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    format: int = FORMAT
+    name: str
+    title: str
+    network: str
+    arguments: dict[str, Any] = {}
+    parameters: int = Field(ge=0)
+    expressions_name: str
+    expressions: tuple[str, ...]
+    image: ImageSpec
+    face: FaceCrop
+    tta: str = "none"
+    temperature: float | None = Field(None, gt=0, description="Fitted on the validation part; None: not fitted.")
+    data: str
+    train_images: int
+    chosen_on: str
+    best_epoch: int
+    epochs: int
+    seed: int
+    recipe: dict[str, Any]
+    versions: dict[str, str]
+    cost: Cost
+    created: str
+    results: dict[str, dict[str, Any]] = Field(
+        default_factory=dict, description="“<data set>-<split>” to the figures of that predictions table."
+    )
+
+    @property
+    def vocabulary(self) -> Expressions:
+        return Expressions(self.expressions_name, self.expressions)
+
+
+def read_card(folder: Path) -> Card:
+    """The card of a checkpoint.
+
+    Raises:
+        CheckpointError: no card, a damaged one, or one of another version of the program.
+    """
+    path = folder / "card.json"
+    if not path.is_file():
+        found = ", ".join(sorted(entry.name for entry in folder.iterdir())[:6]) if folder.is_dir() else "no such folder"
+        raise CheckpointError(
+            f"{folder} is no checkpoint: expected card.json and weights, found {found or 'an empty folder'}; "
+            "name a folder under checkpoints/ or a run that has finished an epoch."
+        )
+    try:
+        values = json.loads(path.read_text(encoding="utf-8"))
+        if not isinstance(values, dict) or values.get("format") != FORMAT:
+            version = values.get("format") if isinstance(values, dict) else type(values).__name__
+            raise CheckpointError(
+                f"{path} has the format {version!r}, this version of FERscope reads {FORMAT}; "
+                "use the version that wrote it, or train the recipe again."
+            )
+        return Card.model_validate(values)
+    except (json.JSONDecodeError, UnicodeDecodeError, ValidationError) as error:
+        first = error.errors()[0] if isinstance(error, ValidationError) else None
+        reason = f"{'.'.join(map(str, first['loc']))}: {first['msg']}" if first else str(error)
+        raise CheckpointError(f"{path} is damaged ({reason}); copy the checkpoint again.") from error
+
+
+def write_card(folder: Path, card: Card) -> None:
+    write_atomically(folder / "card.json", (card.model_dump_json(indent=2) + "\n").encode())
+
+
+def save_tensors(path: Path, tensors: dict[str, torch.Tensor], metadata: dict[str, str] | None = None) -> None:
+    """Write named tensors as one safetensors file, atomically."""
+    from safetensors.torch import save
+
+    write_atomically(path, save({key: value.detach().cpu().contiguous() for key, value in tensors.items()}, metadata))
+
+
+def load_tensors(path: Path) -> tuple[dict[str, torch.Tensor], dict[str, str]]:
+    """Named tensors of a safetensors file on the CPU, and its metadata.
+
+    Raises:
+        CheckpointError: missing, damaged, or not a safetensors file (a pickle is never opened).
+    """
+    from safetensors import SafetensorError, safe_open
+
+    try:
+        with safe_open(path, framework="pt") as file:
+            return {key: file.get_tensor(key) for key in file.keys()}, dict(file.metadata() or {})  # noqa: SIM118
+    except (SafetensorError, OSError, ValueError) as error:
+        raise CheckpointError(
+            f"{path} is no intact safetensors file ({error}); a pickled .pt file is never opened, "
+            "and a damaged file has to be copied again."
+        ) from error
+
+
+def weights_path(folder: Path) -> Path:
+    """The weights of a checkpoint or run folder.
+
+    Raises:
+        CheckpointError: there are none; a pickle lying there is named and not opened.
+    """
+    for name in WEIGHTS:
+        if (folder / name).is_file():
+            return folder / name
+    pickles = [entry.name for entry in folder.glob("*") if entry.suffix in (".pt", ".pth", ".pkl", ".bin", ".ckpt")]
+    hint = (
+        f"; {', '.join(pickles)} holds a pickle and is not opened, convert it to safetensors first" if pickles else ""
+    )
+    raise CheckpointError(f"{folder} holds no {' or '.join(WEIGHTS)}{hint}.")
+
+
+def load_network(folder: Path, device: str = "cpu") -> tuple[nn.Module, Card]:
+    """A checkpoint's network in evaluation mode, with its card.
+
+    Raises:
+        CheckpointError: no card or weights, or weights that do not fit the network the card names.
+    """
+    from fer_core.models import build
+
+    card = read_card(folder)
+    path = weights_path(folder)
+    model = build(card.network, classes=len(card.expressions), spec=card.image, arguments=card.arguments)
+    tensors, _ = load_tensors(path)
+    try:
+        model.load_state_dict(tensors)
+    except RuntimeError as error:
+        detail = " ".join(str(error).split())[:300]
+        raise CheckpointError(
+            f"{path} does not fit {card.network} with {card.arguments or 'its defaults'} ({detail}); "
+            "weights and card must come from the same training."
+        ) from error
+    return model.to(device).eval(), card

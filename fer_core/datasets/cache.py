@@ -1,0 +1,132 @@
+"""Decoded pictures as uint8 arrays on disk. Decoding happens once; later opens read a memory map.
+
+An entry's key is made from the reader, the path and the size and time of every file below it, so a changed set is read
+anew and an unchanged one never. Entries are written beside their place and renamed into it: two processes may do the
+same work, none sees half of it.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import shutil
+import tempfile
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from fer_core.datasets import Dataset, OnBad, Reader, Skipped, short_name
+from fer_core.errors import DataError
+from fer_core.images import ImageSpec, decode, fit
+from fer_core.labels import Expressions
+from fer_core.workspace import cache
+
+VERSION = 1  # raise when a reader's result changes
+KEEP_GB = float(os.environ.get("FERSCOPE_CACHE_GB", "20"))
+
+
+def open_cached(path: Path, layout: Reader, *, on_bad: OnBad) -> Dataset:
+    """Open a data set from the cache, reading it first when it is not there."""
+    key = hashlib.sha256(repr((VERSION, layout.name, on_bad, _fingerprint(path))).encode()).hexdigest()[:20]
+    folder = cache() / "datasets" / key
+    if not (folder / "meta.json").exists():
+        _write(folder, path, layout, on_bad)
+        _forget_oldest(keep=folder)
+    os.utime(folder)  # the least recently used entry goes first
+    meta = json.loads((folder / "meta.json").read_text(encoding="utf-8"))
+    return Dataset(
+        name=layout.dataset or short_name(path),
+        title=layout.title,
+        index=pd.read_parquet(folder / "index.parquet"),
+        expressions=Expressions(meta["vocabulary"], tuple(meta["expressions"])),
+        skipped=tuple(Skipped(**bad) for bad in meta["skipped"]),
+        folder=folder,
+        licence=layout.licence,
+    )
+
+
+def _fingerprint(path: Path) -> list[tuple[str, int, int]]:
+    """Name, size and time of each file of a set (nothing for a built-in one)."""
+    if not path.exists():
+        return []
+    if path.is_file():
+        stat = path.stat()
+        return [(str(path), stat.st_size, stat.st_mtime_ns)]
+    found = [(str(path), 0, 0)]
+    for folder, _, files in os.walk(path):
+        for name in files:
+            stat = os.stat(os.path.join(folder, name), follow_symlinks=False)
+            found.append((os.path.relpath(os.path.join(folder, name), path), stat.st_size, stat.st_mtime_ns))
+    return sorted(found)
+
+
+def _write(folder: Path, path: Path, layout: Reader, on_bad: OnBad) -> None:
+    reading = layout.read(path, on_bad=on_bad)
+    if not len(reading.index):
+        raise DataError(f"{path}: no pictures found; expected the layout {layout.title}.")
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    temporary = Path(tempfile.mkdtemp(dir=folder.parent, prefix=".writing-"))
+    try:
+        reading.index.to_parquet(temporary / "index.parquet", index=False)
+        if reading.pixels is not None:
+            np.save(temporary / "pixels.npy", reading.pixels)
+        if reading.masks is not None:
+            np.save(temporary / "masks.npy", reading.masks)
+        meta = {
+            "path": str(path),
+            "vocabulary": reading.expressions.name,
+            "expressions": reading.expressions.names,
+            "skipped": [{"id": bad.id, "reason": bad.reason} for bad in reading.skipped],
+        }
+        (temporary / "meta.json").write_text(json.dumps(meta), encoding="utf-8")
+        os.replace(temporary, folder)
+    except OSError as error:
+        shutil.rmtree(temporary, ignore_errors=True)
+        if not (folder / "meta.json").exists():  # another process may just have finished the same work
+            raise DataError(f"The cache {folder.parent} cannot be written ({error}); free some space there.") from error
+
+
+def images_at(dataset: Dataset, spec: ImageSpec) -> NDArray[np.uint8]:
+    """All pictures of a set at one size, memory-mapped; made at the first call for the geometry."""
+    native = dataset.folder / "pixels.npy"
+    shape = (spec.height, spec.width) if spec.channels == 1 else (spec.height, spec.width, 3)
+    if native.exists():
+        pixels: NDArray[np.uint8] = np.load(native, mmap_mode="r")
+        if pixels.shape[1:] == shape:
+            return pixels
+    path = dataset.folder / f"pixels-{'x'.join(map(str, shape))}.npy"
+    if not path.exists():
+        files = dataset.index["file"].tolist() if "file" in dataset.index.columns else None
+
+        def one(row: int) -> NDArray[np.uint8]:
+            return fit(decode(Path(files[row])) if files is not None else pixels[row], spec)
+
+        handle, temporary = tempfile.mkstemp(dir=dataset.folder, suffix=".npy")
+        os.close(handle)
+        try:
+            written = np.lib.format.open_memmap(temporary, mode="w+", dtype=np.uint8, shape=(len(dataset), *shape))
+            with ThreadPoolExecutor(os.cpu_count()) as pool:  # decoding and resizing leave Python's lock
+                for row, picture in enumerate(pool.map(one, range(len(dataset)))):
+                    written[row] = picture
+            written.flush()
+            os.replace(temporary, path)
+        finally:
+            Path(temporary).unlink(missing_ok=True)
+    resized: NDArray[np.uint8] = np.load(path, mmap_mode="r")
+    return resized
+
+
+def _forget_oldest(keep: Path) -> None:
+    """Bound the cache: while it is above `KEEP_GB`, drop the entry that was not used for longest."""
+    entries = sorted((entry for entry in keep.parent.iterdir() if entry.is_dir()), key=lambda e: e.stat().st_mtime)
+    sizes = {entry: sum(f.stat().st_size for f in entry.iterdir() if f.is_file()) for entry in entries}
+    total = sum(sizes.values())
+    for entry in entries:
+        if total <= KEEP_GB * 1e9 or entry == keep:
+            break
+        shutil.rmtree(entry, ignore_errors=True)
+        total -= sizes[entry]

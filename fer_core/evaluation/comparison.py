@@ -1,0 +1,272 @@
+"""Is network B better than A? Paired answers on the images that both have seen.
+
+Networks are compared on the images (data set, split, id) to which their predictions tables give the same label; how
+many those are is part of every answer. Expressions are matched by name, so networks with different vocabularies can be
+compared. Differences are B minus A: above 0 B is better.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from functools import reduce
+from itertools import combinations
+
+import numpy as np
+import pandas as pd
+from numpy.typing import ArrayLike
+
+from fer_core.errors import DataError
+from fer_core.evaluation import metrics
+from fer_core.evaluation.intervals import LEVEL, RESAMPLES, SEED, Interval, percentile, resample, wilson, wilson_bounds
+from fer_core.evaluation.metrics import Counts, Figures
+from fer_core.evaluation.predictions import KEY, Predictions
+
+ALPHA = 0.05  # adjusted p-values at or below it count as a difference
+
+
+def shared_images(networks: Mapping[str, Predictions]) -> dict[str, Predictions]:
+    """Each network's rows for the images that all of them have with the same label, in the first one's order.
+
+    Raises:
+        DataError: there is no such image.
+    """
+    keys = {name: p.table[[*KEY, "label"]] for name, p in networks.items()}
+    first = next(iter(keys.values()))
+    if len(first) and all(first.equals(other) for other in keys.values()):
+        return dict(networks)  # the usual case; fifty tables then cost no join
+    indices = {name: pd.MultiIndex.from_frame(frame) for name, frame in keys.items()}
+    common = reduce(lambda left, right: left[left.isin(right)], indices.values())
+    if not len(common):
+        sizes = ", ".join(f"{name} has {len(p)}" for name, p in networks.items())
+        raise DataError(
+            f"These tables share no image with the same label ({sizes}); "
+            "evaluate the networks on the same data set and split."
+        )
+    return {name: Predictions(p.table.iloc[indices[name].get_indexer(common)]) for name, p in networks.items()}
+
+
+def _pair(a: Predictions, b: Predictions) -> tuple[Predictions, Predictions]:
+    shared = shared_images({"A": a, "B": b})
+    return shared["A"], shared["B"]
+
+
+def _answers(a: Predictions, b: Predictions) -> tuple[tuple[str, ...], Counts]:
+    """The expressions of both, and (k, k, k) counts of (label, predicted by A, predicted by B) for aligned tables."""
+    names = tuple(dict.fromkeys(a.expressions.names + b.expressions.names))
+    k = len(names)
+    place_a, place_b = (np.array([names.index(name) for name in p.expressions.names]) for p in (a, b))
+    label, of_a, of_b = place_a[a.label_index], place_a[a.predicted_index], place_b[b.predicted_index]
+    return names, np.bincount((label * k + of_a) * k + of_b, minlength=k**3).reshape(k, k, k)
+
+
+@dataclass(frozen=True)
+class McNemar:
+    """McNemar's exact test: of `n` shared images, `only_a` are right in A alone and `only_b` in B alone."""
+
+    n: int
+    only_a: int
+    only_b: int
+    p: float
+
+
+def _exact_p(only_a: ArrayLike, only_b: ArrayLike) -> Figures:
+    """Two-sided binomial test of equal chances, elementwise: twice the smaller tail, at most 1."""
+    from scipy.special import bdtr  # the binomial's distribution function; pages that do not test need no scipy
+
+    left, right = np.asarray(only_a, dtype=np.int64), np.asarray(only_b, dtype=np.int64)
+    return np.asarray(np.minimum(1.0, 2 * bdtr(np.minimum(left, right), left + right, 0.5)))
+
+
+def mcnemar_exact(a: Predictions, b: Predictions) -> McNemar:
+    """Do two networks differ in how many images they recognise (McNemar 1947, with the exact binomial tail)?
+
+    Raises:
+        DataError: no shared image.
+    """
+    a, b = _pair(a, b)
+    only_a, only_b = int((a.correct & ~b.correct).sum()), int((b.correct & ~a.correct).sum())
+    return McNemar(len(a), only_a, only_b, float(_exact_p(only_a, only_b)))
+
+
+def holm(pvalues: ArrayLike) -> Figures:
+    """P-values (m,) adjusted for m tests (Holm 1979), in 0..1: read each as if it were the only one."""
+    p = np.asarray(pvalues, dtype=np.float64)
+    order = np.argsort(p, kind="stable")
+    adjusted = np.empty_like(p)
+    adjusted[order] = np.minimum(1.0, np.maximum.accumulate(p[order] * np.arange(len(p), 0, -1)))
+    return adjusted
+
+
+@dataclass(frozen=True, eq=False)
+class Difference:
+    """B minus A on `n` shared images, with bootstrap intervals; where one holds 0, no difference is shown.
+
+    `recall` has one row for each expression that occurs: `expression`, `support`, `a`, `b` (recall of each network),
+    `difference`, `low`, `high`.
+    """
+
+    n: int
+    accuracy: float
+    accuracy_interval: Interval
+    macro_f1: float
+    macro_f1_interval: Interval
+    recall: pd.DataFrame
+
+
+def paired_difference(
+    a: Predictions, b: Predictions, resamples: int = RESAMPLES, seed: int = SEED, level: float = LEVEL
+) -> Difference:
+    """How much better B is, by a paired bootstrap.
+
+    Images are counted by (label, predicted by A, predicted by B). Resampling these counts keeps the two answers to an
+    image together, and their margins are the two confusion matrices.
+
+    Raises:
+        DataError: no shared image.
+    """
+    a, b = _pair(a, b)
+    names, counts = _answers(a, b)
+    samples = resample(counts, resamples, seed)
+
+    def difference(figure: Callable[[Counts], Figures], stack: Counts) -> Figures:
+        return np.asarray(figure(stack.sum(axis=-2)) - figure(stack.sum(axis=-1)))
+
+    recall = pd.DataFrame({"expression": names, "support": counts.sum(axis=(1, 2))})
+    recall["a"], recall["b"] = metrics.recall(counts.sum(axis=2)), metrics.recall(counts.sum(axis=1))
+    recall["difference"] = recall["b"] - recall["a"]
+    recall[["low", "high"]] = [percentile(values, level) for values in difference(metrics.recall, samples).T]
+    return Difference(
+        n=len(a),
+        accuracy=float(difference(metrics.accuracy, counts)),
+        accuracy_interval=percentile(difference(metrics.accuracy, samples), level),
+        macro_f1=float(difference(metrics.macro_f1, counts)),
+        macro_f1_interval=percentile(difference(metrics.macro_f1, samples), level),
+        recall=recall[recall["support"] > 0].reset_index(drop=True),
+    )
+
+
+def cell_differences(a: Predictions, b: Predictions) -> pd.DataFrame:
+    """The difference of two networks' confusion matrices, cell by cell.
+
+    Returns:
+        One row a cell: `label`, `predicted`, `a` and `b` (images of each network), `difference`, `p` (exact McNemar on
+        the images that only one of them puts there), `p_adjusted` (Holm over the cells that anything was put in).
+
+    Raises:
+        DataError: no shared image.
+    """
+    names, counts = _answers(*_pair(a, b))
+    of_a, of_b = counts.sum(axis=2), counts.sum(axis=1)
+    both = np.diagonal(counts, axis1=1, axis2=2)
+    table = pd.DataFrame(
+        {
+            "label": np.repeat(names, len(names)),
+            "predicted": np.tile(names, len(names)),
+            "a": of_a.ravel(),
+            "b": of_b.ravel(),
+            "difference": (of_b - of_a).ravel(),
+            "p": _exact_p(of_a - both, of_b - both).ravel(),
+        }
+    )
+    tried = (table["a"] + table["b"]) > 0
+    table["p_adjusted"] = 1.0
+    table.loc[tried, "p_adjusted"] = holm(table.loc[tried, "p"])
+    return table
+
+
+def changed(a: Predictions, b: Predictions) -> pd.DataFrame:
+    """The shared images that B fixes or breaks.
+
+    Returns:
+        `dataset`, `split`, `id`, `label`, `predicted_a`, `predicted_b`, `change` (“fixed”: wrong in A and right in B,
+        or “broken”), in A's order.
+
+    Raises:
+        DataError: no shared image.
+    """
+    a, b = _pair(a, b)
+    table = a.table[[*KEY, "label"]].assign(
+        predicted_a=a.predicted, predicted_b=b.predicted, change=np.where(b.correct, "fixed", "broken")
+    )
+    return table[a.correct ^ b.correct].reset_index(drop=True)
+
+
+@dataclass(frozen=True)
+class Agreement:
+    """How often two networks predict the same expression, right or wrong: `share` of `n` images with its Wilson
+    interval, and Cohen's `kappa` between them.
+    """
+
+    n: int
+    share: float
+    interval: Interval
+    kappa: float
+
+
+def agreement(a: Predictions, b: Predictions) -> Agreement:
+    """Do two networks say the same?
+
+    Raises:
+        DataError: no shared image.
+    """
+    a, b = _pair(a, b)
+    together = _answers(a, b)[1].sum(axis=0)  # (k, k) predicted by A, predicted by B
+    same = int(together.trace())
+    return Agreement(len(a), same / len(a), wilson(same, len(a)), float(metrics.kappa(together)))
+
+
+def all_pairs(networks: Mapping[str, Predictions]) -> pd.DataFrame:
+    """McNemar's exact test of every pair, on the images that all networks share.
+
+    Returns:
+        One row a pair: `a`, `b` (names), `n`, `only_a`, `only_b`, `difference` (accuracy of b minus a), `p`,
+        `p_adjusted` (Holm over all pairs).
+
+    Raises:
+        DataError: no shared image.
+    """
+    shared = shared_images(networks)
+    correct = np.stack([p.correct for p in shared.values()]).astype(np.float64)
+    only = (correct @ (1 - correct).T).astype(np.int64)  # (m, m) images right in the row's network alone
+    rows, columns = np.array(list(combinations(range(len(shared)), 2)), dtype=np.int64).reshape(-1, 2).T
+    n, names = correct.shape[1], np.array(list(shared), dtype=object)
+    table = pd.DataFrame({"a": names[rows], "b": names[columns], "n": n})
+    table["only_a"], table["only_b"] = only[rows, columns], only[columns, rows]
+    table["difference"] = (table["only_b"] - table["only_a"]) / n
+    table["p"] = _exact_p(table["only_a"], table["only_b"])
+    table["p_adjusted"] = holm(table["p"])
+    return table
+
+
+def leaderboard(networks: Mapping[str, Predictions]) -> pd.DataFrame:
+    """Networks from best to worst, in groups that cannot be told apart.
+
+    A group is led by its best network and holds the following ones until the first that differs from that leader (its
+    `p_adjusted` of `all_pairs` is 0.05 or less), which leads the next group.
+
+    Returns:
+        One row a network: `name`, `n` (images shared by all), `accuracy`, `accuracy_low`, `accuracy_high` (Wilson
+        95 %), `macro_f1`, `balanced_accuracy`, `group` (1 is the best).
+
+    Raises:
+        DataError: no shared image.
+    """
+    shared = shared_images(networks)
+    matrices = {name: metrics.confusion_matrix(p) for name, p in shared.items()}
+    table = pd.DataFrame({"name": list(shared), "n": [len(p) for p in shared.values()]})
+    for figure in (metrics.accuracy, metrics.macro_f1, metrics.balanced_accuracy):
+        table[figure.__name__] = [float(figure(matrix)) for matrix in matrices.values()]
+    table["accuracy_low"], table["accuracy_high"] = wilson_bounds(
+        [p.correct.sum() for p in shared.values()], table["n"]
+    )
+    table = table.sort_values(["accuracy", "name"], ascending=[False, True], ignore_index=True)
+    pairs = all_pairs(shared)
+    p = {frozenset(pair): value for *pair, value in zip(pairs["a"], pairs["b"], pairs["p_adjusted"], strict=True)}
+    groups, leader = [], table["name"].iloc[0]
+    for name in table["name"]:
+        if p.get(frozenset((leader, name)), 1.0) <= ALPHA:
+            leader = name
+        groups.append(leader)
+    table["group"] = pd.factorize(np.array(groups, dtype=object))[0] + 1
+    return table

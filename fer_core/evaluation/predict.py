@@ -1,0 +1,47 @@
+"""From a network and a data set to a predictions table."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from fer_core.datasets import Dataset
+from fer_core.evaluation.predictions import Predictions
+from fer_core.images import ImageSpec
+from fer_core.inference import BATCH, logit_batches
+from fer_core.labels import Expressions
+
+if TYPE_CHECKING:
+    from torch import nn
+
+
+def predict_split(
+    model: nn.Module,
+    dataset: Dataset,
+    split: str,
+    *,
+    spec: ImageSpec,
+    expressions: Expressions,
+    tta: str = "none",
+    on_batch: Callable[[int], None] = lambda done: None,
+) -> Predictions:
+    """What a network answers on a split.
+
+    Args:
+        on_batch: called with the number of pictures done so far.
+
+    Raises:
+        DataError: no such split, or labels that the network's vocabulary does not hold.
+    """
+    rows = dataset.rows(split)
+    dataset.label_index(expressions, rows)  # refuses a label the network does not know, before any time is spent
+    parts = []
+    for logits in logit_batches(model, dataset.images(spec)[rows], spec, tta=tta, batch=BATCH):
+        parts.append(logits)
+        on_batch(sum(map(len, parts)))
+    index = dataset.index.iloc[rows]
+    return Predictions.from_logits(
+        index["id"].tolist(), dataset.name, split, index["label"].tolist(), np.concatenate(parts), expressions
+    )

@@ -1,0 +1,260 @@
+"""Where a network looks: attribution maps. One file a method; the registered function is the method's card.
+
+A map answers one question about one picture: which pixels speak for the logit of the target, or, with `against`, for
+the target rather than another expression. Maps are not scaled one by one: `overlay` draws them on a limit of the
+caller's, so that weak looks weak.
+
+Importing this package, or looking into its registry, costs neither torch nor captum.
+"""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from fer_core.errors import ConfigError, DataError
+from fer_core.images import ImageSpec, normalise, to_tensor
+from fer_core.registry import Registry
+
+if TYPE_CHECKING:  # a form is drawn from a method's parameters without torch
+    import torch
+    from torch import nn
+
+BATCH = 128  # pictures, noisy copies or covered copies in one pass through the network
+COARSEST = 4  # a 2 x 2 or 3 x 3 map stretched over a face shows nothing
+
+
+@dataclass(frozen=True, eq=False)
+class Attribution:
+    """Maps of one method for a batch of pictures.
+
+    Attributes:
+        map: (N, H, W) float32 at the pictures' size. Signed: positive speaks for the target; unsigned: 0 or more.
+        target: (N) index of the explained expression among the network's outputs.
+        against: (N) index of the expression it is held against, or None: the logit of the target alone.
+        method, layer, parameters: how the maps were made; enough to make them again.
+    """
+
+    map: NDArray[np.float32]
+    target: tuple[int, ...]
+    against: tuple[int, ...] | None
+    method: str
+    layer: str | None
+    parameters: dict[str, Any]
+    signed: bool
+
+
+@dataclass(frozen=True)
+class Question:
+    """What a method is asked: what makes `score(inputs, *classes)`?
+
+    Attributes:
+        network: a replica for this question only, in evaluation mode; a method may hook and change it as it likes.
+        score: (inputs, *classes) -> (N); the target's logit, less that of the second class where there is one.
+        inputs: (N, C, H, W) float32, normalised.
+        classes: one or two (N) int64 tensors, the target and what it is held against. Captum repeats them with the
+            inputs when given as `additional_forward_args`.
+        layer: dotted name of the layer to look at, for methods that need one.
+    """
+
+    network: nn.Module
+    spec: ImageSpec
+    score: Callable[..., torch.Tensor]
+    inputs: torch.Tensor
+    classes: tuple[torch.Tensor, ...]
+    layer: str | None
+
+
+class Parameters(BaseModel):
+    """Base of a method's parameters, and the parameters of methods that have none."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+@dataclass(frozen=True)
+class Method:
+    """A registered attribution method.
+
+    Attributes:
+        paper: where it was published.
+        signed: its maps have a sign, positive for the target and negative against it.
+        needs_layer: it looks at a layer, one of `spatial_layers`.
+        parameters: the pydantic model of what can be set; a form is drawn from it.
+        suits: None, or the reason why it can not explain this network.
+        attribute: (question, parameters) -> maps (N, H, W).
+    """
+
+    name: str
+    title: str
+    paper: str
+    signed: bool
+    needs_layer: bool
+    parameters: type[Parameters]
+    suits: Callable[[nn.Module], str | None]
+    attribute: Callable[[Question, Any], torch.Tensor]
+
+
+METHODS: Registry[Method] = Registry("attribution method", __name__)
+
+
+def suits_all(model: nn.Module) -> str | None:
+    """For methods that only need the network's gradient or output."""
+    return None
+
+
+def method(
+    name: str,
+    *,
+    title: str,
+    paper: str,
+    signed: bool,
+    needs_layer: bool = False,
+    parameters: type[Parameters] = Parameters,
+    suits: Callable[[nn.Module], str | None] = suits_all,
+) -> Callable[[Callable[[Question, Any], torch.Tensor]], Callable[[Question, Any], torch.Tensor]]:
+    """Decorator that registers a function (question, parameters) -> maps (N, H, W) as a method."""
+
+    def add(attribute: Callable[[Question, Any], torch.Tensor]) -> Callable[[Question, Any], torch.Tensor]:
+        METHODS.register(name)(Method(name, title, paper, signed, needs_layer, parameters, suits, attribute))
+        return attribute
+
+    return add
+
+
+def explain(
+    model: nn.Module,
+    images: NDArray[np.uint8],
+    spec: ImageSpec,
+    targets: Sequence[int],
+    method: str,
+    layer: str | None = None,
+    *,
+    against: Sequence[int] | None = None,
+    **parameters: Any,
+) -> Attribution:
+    """Maps of what speaks for the logit of a target, one a picture; gradients are taken of the normalised input.
+
+    Several threads may explain, or predict with, one network at once: the work is done on a replica that shares
+    nothing but the weights, so modes, hooks and gradient flags of `model` are never touched. Only a change of the
+    weights meanwhile would show. The same call gives the same maps, however the pictures are batched.
+
+    Args:
+        images: (N, H, W) for one channel or (N, H, W, 3) for three, uint8, already at the network's size; any N.
+        targets: (N) index of the expression to explain, one a picture.
+        method: a name in `METHODS`.
+        layer: dotted name of one of `spatial_layers`, for methods that need one; others ignore it.
+        against: (N) index of a second expression: explains the difference of the two logits, why A rather than B.
+        parameters: what the method's parameters take.
+
+    Returns:
+        The attribution. The map of a constant picture is zero: there is nothing in it to point at.
+
+    Raises:
+        UnknownName: no such method.
+        ConfigError: a target, layer or parameter that does not exist, or a method that does not suit the network.
+        DataError: pictures of another size, or a network whose output is not finite.
+    """
+    import torch
+
+    how = METHODS.get(method)
+    try:
+        settings = how.parameters.model_validate(parameters)
+    except ValidationError as error:
+        first = error.errors()[0]
+        raise ConfigError(
+            f"{how.title} can not be run with {'.'.join(map(str, first['loc'])) or 'these settings'}: {first['msg']}; "
+            f"it takes {', '.join(how.parameters.model_fields) or 'no parameters'}."
+        ) from error
+    if reason := how.suits(model):
+        raise ConfigError(f"{how.title} does not suit this network: {reason}.")
+    _check(images, spec, targets, against)
+    network = _replica(model)
+
+    def score(inputs: torch.Tensor, *classes: torch.Tensor) -> torch.Tensor:
+        logits: torch.Tensor = network(inputs)
+        if (highest := max(int(c.max()) for c in classes)) >= logits.shape[1]:
+            raise ConfigError(
+                f"The network has {logits.shape[1]} expressions, 0 to {logits.shape[1] - 1}, found target {highest}."
+            )
+        picked = [logits.gather(1, c[:, None])[:, 0] for c in classes]
+        return picked[0] - picked[1] if len(picked) == 2 else picked[0]
+
+    device = next((p.device for p in model.parameters()), "cpu")
+    maps = np.zeros((len(images), spec.height, spec.width), dtype=np.float32)
+    asked = [targets] if against is None else [targets, against]
+    with torch.inference_mode(False), torch.enable_grad():  # also when the caller works without gradients
+        for start in range(0, len(images), BATCH):
+            rows = slice(start, start + BATCH)
+            inputs = normalise(to_tensor(images[rows], device), spec)
+            classes = tuple(torch.tensor([int(t) for t in indices[rows]], device=device) for indices in asked)
+            question = Question(network, spec, score, inputs, classes, layer)
+            maps[rows] = how.attribute(question, settings).detach().float().cpu().numpy()
+    if not np.isfinite(maps).all():
+        raise DataError("The network's output is not finite, so its training failed; choose another checkpoint.")
+    flat = images.max(axis=(1, 2)) == images.min(axis=(1, 2))  # a channel
+    maps[flat.reshape(len(images), spec.channels).all(axis=1)] = 0.0
+    return Attribution(
+        map=maps,
+        target=tuple(map(int, targets)),
+        against=None if against is None else tuple(map(int, against)),
+        method=method,
+        layer=layer if how.needs_layer else None,
+        parameters=settings.model_dump(),
+        signed=how.signed,
+    )
+
+
+def spatial_layers(model: nn.Module, spec: ImageSpec, coarsest: int = COARSEST) -> dict[str, tuple[int, int]]:
+    """Layers whose output is a map of at least `coarsest` x `coarsest`, in the order in which they are run.
+
+    Returns:
+        Dotted name of the layer to the (height, width) of its map. A layer that holds others comes after them.
+    """
+    import torch
+
+    network = _replica(model)
+    found: dict[str, tuple[int, int]] = {}
+
+    def note(name: str) -> Callable[[nn.Module, Any, Any], None]:
+        def hook(_layer: nn.Module, _inputs: Any, output: Any) -> None:
+            if isinstance(output, torch.Tensor) and output.ndim == 4 and min(output.shape[2:]) >= coarsest:
+                found[name] = (output.shape[2], output.shape[3])
+
+        return hook
+
+    for name, layer in network.named_modules():
+        if name:
+            layer.register_forward_hook(note(name))
+    device = next((p.device for p in model.parameters()), "cpu")
+    with torch.inference_mode():
+        network(torch.zeros(1, *spec.shape, device=device))
+    return found
+
+
+def _replica(model: nn.Module) -> nn.Module:
+    """A copy in evaluation mode that shares the weights' memory and nothing else, and asks for no gradient of them."""
+    from torch import nn
+
+    shared: dict[int, Any] = {id(p): nn.Parameter(p.detach(), requires_grad=False) for p in model.parameters()}
+    shared |= {id(b): b for b in model.buffers()}
+    return copy.deepcopy(model, shared).eval()
+
+
+def _check(images: NDArray[np.uint8], spec: ImageSpec, targets: Sequence[int], against: Sequence[int] | None) -> None:
+    wanted = (spec.height, spec.width) if spec.channels == 1 else (spec.height, spec.width, 3)
+    if images.dtype != np.uint8 or images.shape[1:] != wanted:
+        raise DataError(
+            f"Pictures to explain have to be uint8 of shape (N, {', '.join(map(str, wanted))}), found {images.dtype} "
+            f"of shape {images.shape}; bring each to size with fer_core.images.fit."
+        )
+    for name, indices in (("targets", targets), ("against", against)):
+        if indices is not None and len(indices) != len(images):
+            raise ConfigError(f"{name} has {len(indices)} entries for {len(images)} pictures; give one a picture.")
+        if indices is not None and any(index < 0 for index in indices):
+            raise ConfigError(f"{name} holds {min(indices)}; the network's expressions are counted from 0.")

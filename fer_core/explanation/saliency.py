@@ -1,0 +1,26 @@
+"""Saliency: how strongly each pixel moves the score."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from fer_core.explanation import Parameters, Question, method
+
+if TYPE_CHECKING:
+    import torch
+
+
+@method(
+    "saliency",
+    title="Saliency",
+    paper="Simonyan, Vedaldi and Zisserman 2014, Deep Inside Convolutional Networks, arXiv 1312.6034",
+    signed=False,
+)
+def saliency(question: Question, parameters: Parameters) -> torch.Tensor:
+    """|dS/dx|, the largest over the channels (section 3.1 of the paper)."""
+    from captum.attr import Saliency  # three seconds to import
+
+    gradient: torch.Tensor = Saliency(question.score).attribute(
+        question.inputs.requires_grad_(), additional_forward_args=question.classes
+    )
+    return gradient.amax(dim=1)

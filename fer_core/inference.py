@@ -1,0 +1,215 @@
+"""The one way in which training, evaluation, pages and the live tab predict.
+
+`predict_logits` takes pictures that are at the network's size already; `Predictor` takes a photo or camera frame.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+
+from fer_core.checkpoint import load_network
+from fer_core.errors import CheckpointError, ImageError
+from fer_core.explanation import explain
+from fer_core.explanation.overlay import common_limit, overlay
+from fer_core.faces import FER2013_MARGIN, MIN_SIZE, Face, FaceCrop, placement
+from fer_core.images import ImageSpec, fit, normalise, to_tensor
+from fer_core.models import NETWORKS
+
+if TYPE_CHECKING:
+    import torch
+    from torch import nn
+
+BATCH = 256
+
+
+def predict_logits(
+    model: nn.Module, images: NDArray[np.uint8], spec: ImageSpec, *, tta: str = "none", batch: int = BATCH
+) -> NDArray[np.float32]:
+    """Logits (N, K) of pictures already at the network's size.
+
+    Args:
+        model: its mode is restored afterwards, also after an error.
+        images: (N, H, W) or (N, H, W, 3) uint8, memory-mapped or not; only a batch at a time is taken into memory.
+        tta: “flip” averages the logits of each picture and its mirror image.
+    """
+    parts = list(logit_batches(model, images, spec, tta=tta, batch=batch))
+    return np.concatenate(parts)
+
+
+def logit_batches(
+    model: nn.Module, images: NDArray[np.uint8], spec: ImageSpec, *, tta: str, batch: int
+) -> Iterator[NDArray[np.float32]]:
+    """The same, a batch at a time, for whoever shows progress."""
+    import torch
+
+    device = next(model.parameters()).device
+    was_training = model.training
+    model.eval()
+    try:
+        for start in range(0, len(images), batch):
+            with torch.inference_mode():
+                inputs = normalise(to_tensor(images[start : start + batch], device), spec)
+                logits = logits_with(model, inputs, tta)
+            yield logits.float().cpu().numpy()
+    finally:
+        model.train(was_training)
+
+
+def logits_with(model: nn.Module, inputs: torch.Tensor, tta: str) -> torch.Tensor:
+    """Logits (N, K) of normalised inputs (N, C, H, W), averaged with the mirror image for “flip”."""
+    logits: torch.Tensor = model(inputs)
+    return (logits + model(inputs.flip(3))) / 2 if tta == "flip" else logits
+
+
+@dataclass(frozen=True, eq=False)
+class Prediction:
+    """What a network says of one face of a picture.
+
+    Attributes:
+        face: where it is, in pixels of the picture.
+        framing: how it was cut out.
+        probs: probability by expression, in the order of the network's card; they add up to 1.
+        picture: (height, width) or (height, width, 3) uint8, exactly what the network was given.
+    """
+
+    face: Face
+    framing: FaceCrop
+    probs: dict[str, float]
+    picture: NDArray[np.uint8]
+
+    @property
+    def predicted(self) -> str:
+        """The most probable expression."""
+        return max(self.probs, key=self.probs.__getitem__)
+
+    @property
+    def confidence(self) -> float:
+        """The probability of `predicted`, 0..1."""
+        return self.probs[self.predicted]
+
+    def scaled(self, factor: float) -> Prediction:
+        """The same for the picture enlarged `factor` times."""
+        left, top, width, height = (factor * value for value in self.face.box)
+        points = None if self.face.points is None else (factor * self.face.points).astype(np.float32)
+        return replace(self, face=replace(self.face, box=(left, top, width, height), points=points))
+
+
+class Predictor:
+    """A checkpoint, loaded once, that predicts on whole pictures. Several threads may use one at once."""
+
+    def __init__(self, folder: str | Path, device: str = "cpu") -> None:
+        """
+        Raises:
+            CheckpointError: as `load_network`.
+        """
+        self.folder = Path(folder)
+        self.model, self.card = load_network(self.folder, device)
+
+    def predict(
+        self, image: NDArray[np.uint8], detector: str = "mtcnn", *, min_size: float = MIN_SIZE
+    ) -> list[Prediction]:
+        """The expression of every face of a picture, the largest face first; an empty list if there is none.
+
+        The faces are cut out as the card says and predicted as one batch, with the card's test-time augmentation and
+        temperature.
+
+        Args:
+            image: (H, W) or (H, W, 3) RGB.
+            detector: a name in `fer_core.faces.DETECTORS`; with “none” the whole picture is one face.
+            min_size: smallest longer side of a face's box that is looked for, in pixels.
+
+        Raises:
+            UnknownName: there is no such detector.
+            ImageError: no uint8 picture, or one without pixels.
+            CheckpointError: the network's output is not finite.
+        """
+        if image.dtype != np.uint8 or image.ndim not in (2, 3) or image.size == 0:
+            raise ImageError(f"A picture has to be uint8 (H, W) or (H, W, 3), found {image.dtype} {image.shape}.")
+        framing = framed_for(self.card.face, detector)
+        faces = framing.find(image, min_size)
+        if not faces:
+            return []
+        pictures = np.stack([fit(framing.cut(image, face), self.card.image) for face in faces])
+        logits = predict_logits(self.model, pictures, self.card.image, tta=self.card.tta)
+        if not np.isfinite(logits).all():
+            raise CheckpointError(
+                f"The output of {self.card.name} is not finite, so its training failed; choose another."
+            )
+        return [
+            Prediction(face, framing, dict(zip(self.card.expressions, row.tolist(), strict=True)), picture)
+            for face, row, picture in zip(faces, self._probs(logits), pictures, strict=True)
+        ]
+
+    def _probs(self, logits: NDArray[np.float32]) -> NDArray[np.float64]:
+        scaled = logits.astype(np.float64) / (self.card.temperature or 1.0)
+        odds = np.exp(scaled - scaled.max(axis=1, keepdims=True))
+        probs: NDArray[np.float64] = odds / odds.sum(axis=1, keepdims=True)
+        return probs
+
+    def explain(
+        self,
+        image: NDArray[np.uint8],
+        predictions: Sequence[Prediction],
+        method: str = "grad-cam",
+        *,
+        limit: float = 0.0,
+    ) -> tuple[NDArray[np.uint8], float]:
+        """The picture with what speaks for each face's predicted expression laid over the face.
+
+        Args:
+            image: (H, W) or (H, W, 3) RGB, the picture of the predictions, or both scaled alike.
+            method: a name in `fer_core.explanation.METHODS`.
+            limit: lower bound of the scale that all faces share: a stream gives the one of the frame before, somewhat
+                reduced, so that a weak map does not look strong.
+
+        Returns:
+            (H, W, 3) uint8, and the scale's limit (logits a unit of the feature maps, for Grad-CAM).
+
+        Raises:
+            UnknownName, ConfigError: no such method, or one that does not suit the network.
+        """
+        shown = image if image.ndim == 3 else np.repeat(image[..., None], 3, axis=2)
+        if not predictions:
+            return shown, limit
+        spec = self.card.image
+        targets = [self.card.expressions.index(prediction.predicted) for prediction in predictions]
+        pictures = np.stack([prediction.picture for prediction in predictions])
+        layer = NETWORKS.get(self.card.network).attribution_layer
+        found = explain(self.model, pictures, spec, targets, method, layer)
+        limit = max(limit, common_limit(found.map))
+        for prediction, one in zip(predictions, found.map, strict=True):
+            shown = overlay(shown, _on_photo(one, prediction, shown.shape[:2]), signed=found.signed, limit=limit)
+        return shown, limit
+
+
+def framed_for(card: FaceCrop, detector: str) -> FaceCrop:
+    """How faces found by `detector` are cut out for a network whose card names another one.
+
+    Detectors draw boxes of different size around one face; FER2013's own framing, known for each, is the yardstick.
+    For a network that was trained on crops (its card says “none”) this is FER2013's framing itself.
+    """
+    if detector == card.detector:
+        return card
+    ratio = (1 + FER2013_MARGIN.get(detector, 0.0)) / (1 + FER2013_MARGIN.get(card.detector, 0.0))
+    return FaceCrop(detector=detector, margin=(1 + card.margin) * ratio - 1, upright=card.upright)
+
+
+def _on_photo(one: NDArray[np.float32], prediction: Prediction, size: tuple[int, ...]) -> NDArray[np.float32]:
+    """A face's map (h, w) at its place in a photo of `size` (H, W); zero elsewhere."""
+    import cv2
+
+    left, top, width, height = prediction.face.box
+    turned = np.array([[1, 0, left], [0, 1, top]])
+    if prediction.framing.detector != "none":
+        side, turned = placement(prediction.face, prediction.framing.margin, prediction.framing.upright)
+        width = height = side
+    # The middle of pixel i of n lies at (i + 0.5) / n, in the map as in the crop.
+    zoom = np.array([width / one.shape[1], height / one.shape[0]])
+    to_photo = np.column_stack([turned[:, :2] * zoom, turned @ np.append((zoom - 1) / 2, 1)])
+    return cv2.warpAffine(one, to_photo, (size[1], size[0]), flags=cv2.INTER_LINEAR).astype(np.float32, copy=False)

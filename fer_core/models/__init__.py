@@ -1,0 +1,62 @@
+"""Networks: one file a family; the registered function is the network's recipe card."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from fer_core.errors import ConfigError
+from fer_core.images import ImageSpec
+from fer_core.registry import Registry
+
+if TYPE_CHECKING:
+    from torch import nn
+
+
+@dataclass(frozen=True)
+class Network:
+    """A registered network.
+
+    Attributes:
+        build: (classes, spec, **arguments) -> module; images (N, C, H, W) float -> logits (N, classes).
+        spec: the images it was designed for; a recipe may ask for another size.
+        attribution_layer: dotted name of the last layer whose map is still at least 6 x 6, for Grad-CAM.
+    """
+
+    name: str
+    title: str
+    build: Callable[..., nn.Module]
+    spec: ImageSpec
+    attribution_layer: str
+    paper: str
+
+
+NETWORKS: Registry[Network] = Registry("network", __name__)
+
+
+def network(
+    name: str, *, title: str, spec: ImageSpec, attribution_layer: str, paper: str
+) -> Callable[[Callable[..., nn.Module]], Callable[..., nn.Module]]:
+    """Decorator that registers a function building a network."""
+
+    def add(build: Callable[..., nn.Module]) -> Callable[..., nn.Module]:
+        NETWORKS.register(name)(Network(name, title, build, spec, attribution_layer, paper))
+        return build
+
+    return add
+
+
+def build(name: str, *, classes: int, spec: ImageSpec, arguments: dict[str, Any] | None = None) -> nn.Module:
+    """Build a network with fresh weights from torch's global random state.
+
+    Raises:
+        UnknownName: no such network.
+        ConfigError: an argument that the network does not take; the message lists the ones it does.
+    """
+    entry = NETWORKS.get(name)
+    takes = [key for key in inspect.signature(entry.build).parameters if key not in ("classes", "spec")]
+    if unknown := sorted(set(arguments or {}) - set(takes)):
+        raise ConfigError(f"{name} takes no argument {', '.join(unknown)}; it takes {', '.join(takes) or 'none'}.")
+    return entry.build(classes=classes, spec=spec, **(arguments or {}))

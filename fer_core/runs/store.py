@@ -1,0 +1,133 @@
+"""What the workspace holds: runs, and networks that can be evaluated. Read from the folders at each look; nothing to
+get out of date, nothing imported that a table page does not need."""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+
+from fer_core import workspace
+from fer_core.checkpoint import WEIGHTS, Card, read_card, weights_path, write_card
+from fer_core.errors import CheckpointError, RunError, UnknownName
+from fer_core.evaluation.metrics import evaluate
+from fer_core.evaluation.predictions import Predictions
+from fer_core.runs.folder import RunFolder
+
+TABLE = re.compile(r"predictions-(?P<key>.+)\.parquet")
+
+
+@dataclass(frozen=True)
+class Checkpoint:
+    """A network with weights: shipped under `checkpoints/`, or the best epoch of a run."""
+
+    name: str
+    folder: Path
+    card: Card
+    shipped: bool
+
+    @property
+    def run(self) -> RunFolder:
+        """The same folder seen as a run: a shipped network keeps its history too."""
+        return RunFolder(self.folder)
+
+    @property
+    def tables(self) -> dict[str, Path]:
+        """Predictions tables by “<data set>-<split>”."""
+        found = ((TABLE.fullmatch(path.name), path) for path in sorted(self.folder.glob("predictions-*.parquet")))
+        return {match["key"]: path for match, path in found if match}
+
+    def predictions(self, key: str) -> Predictions:
+        """The predictions on one data set and split.
+
+        Raises:
+            UnknownName: it has not been evaluated there.
+        """
+        tables = self.tables
+        if key not in tables:
+            raise UnknownName(f"predictions table of {self.name}", key, tables)
+        return Predictions.read(tables[key])
+
+
+def runs() -> list[RunFolder]:
+    """All runs, the newest first."""
+    root = workspace.runs()
+    if not root.is_dir():
+        return []
+    folders = [entry for entry in root.iterdir() if (entry / "status.json").exists()]
+    return [RunFolder(folder) for folder in sorted(folders, key=lambda f: (f / "config.toml").stat().st_mtime)[::-1]]
+
+
+def free_name(stem: str) -> str:
+    """The first of stem, stem-2, stem-3, ... that no run has."""
+    number = 1
+    while RunFolder.named(name := stem if number == 1 else f"{stem}-{number}").path.exists():
+        number += 1
+    return name
+
+
+def checkpoints() -> dict[str, Checkpoint]:
+    """Networks that have a readable card and weights, by name: the shipped ones, then runs, the newest first.
+
+    A folder whose card is damaged is left out here; `find` says what is wrong with it.
+    """
+    shipped = sorted(path.parent for path in workspace.CHECKPOINTS.glob("*/card.json"))
+    found: dict[str, Checkpoint] = {}
+    for folder, is_shipped in [*((f, True) for f in shipped), *((run.path, False) for run in runs())]:
+        if folder.name in found or not (folder / "card.json").exists():
+            continue
+        try:
+            found[folder.name] = Checkpoint(folder.name, folder, read_card(folder), is_shipped)
+        except CheckpointError:
+            continue
+    return found
+
+
+def find(name: str | Path) -> Checkpoint:
+    """A network by name, or by the path of its folder.
+
+    Raises:
+        UnknownName: no network of that name and no such folder.
+        CheckpointError: the folder's card cannot be read.
+    """
+    folder = Path(name)
+    if folder.is_dir():
+        folder = folder.resolve()
+        return Checkpoint(folder.name, folder, read_card(folder), folder.parent == workspace.CHECKPOINTS)
+    for root in (workspace.CHECKPOINTS, workspace.runs()):
+        if Path(name).name == str(name) and (root / name).is_dir():
+            return Checkpoint(str(name), root / name, read_card(root / name), root == workspace.CHECKPOINTS)
+    raise UnknownName("network or checkpoint folder", str(name), checkpoints())
+
+
+def promote(name: str, shipped_name: str = "") -> Path:
+    """Copy a finished run to `checkpoints/`, with its card, weights, history, recipe and predictions tables.
+
+    The card's figures are computed anew from the tables, so that both always agree.
+
+    Raises:
+        RunError: the run has not finished, or a shipped network has that name already.
+    """
+    run = RunFolder.named(name)
+    if (state := run.status().state) != "finished":
+        raise RunError(f"The run “{name}” is {state}; only a finished one can be promoted.")
+    target = workspace.CHECKPOINTS / RunFolder.named(shipped_name or name).name
+    if target.exists():
+        raise RunError(f"There is already a shipped network “{target.name}”; give another name or move it away.")
+    source = find(run.path)
+    results = {key: evaluate(source.predictions(key)).to_json() for key in source.tables}
+    target.parent.mkdir(exist_ok=True)
+    temporary = Path(tempfile.mkdtemp(dir=target.parent, prefix=".promoting-"))
+    try:
+        shutil.copy(weights_path(run.path), temporary / WEIGHTS[0])
+        for path in (run.path / "metrics.jsonl", run.path / "config.toml", *source.tables.values()):
+            shutil.copy(path, temporary)
+        write_card(temporary, source.card.model_copy(update={"name": target.name, "results": results}))
+        temporary.chmod(0o755)
+        os.replace(temporary, target)
+    finally:
+        shutil.rmtree(temporary, ignore_errors=True)
+    return target

@@ -1,0 +1,1 @@
+"""Training: recipes, batched augmentation, losses, optimizers, schedules and the loop."""

@@ -1,0 +1,78 @@
+"""Which precision and memory format are fastest for a network here: measured on a few steps, or taken from the recipe."""
+
+from __future__ import annotations
+
+import time
+
+import torch
+import torch.nn.functional as F
+from torch import nn
+
+from fer_core.images import ImageSpec
+from fer_core.training.config import TrainConfig
+
+PRECISIONS = {"fp32": None, "bf16": torch.bfloat16, "fp16": torch.float16}
+PROBE_BATCH = 32
+
+
+def choose_speed(
+    model: nn.Module, spec: ImageSpec, classes: int, device: torch.device, config: TrainConfig
+) -> tuple[str, str, str]:
+    """(precision, memory format, a sentence that says why).
+
+    Without bf16 units (avx512_bf16 or AMX) a processor emulates bf16 ten times slower than fp32, so that it is tried
+    only where they exist. On CUDA bf16 is taken where the GPU has it, fp16 else.
+    """
+    precisions = [config.precision] if config.precision != "auto" else _worth_trying(device)
+    formats = [config.memory_format] if config.memory_format != "auto" else ["contiguous", "channels_last"]
+    pairs = [(precision, layout) for precision in precisions for layout in formats]
+    if len(pairs) == 1:
+        return *pairs[0], f"{pairs[0][0]}, {pairs[0][1]}: forced by the recipe"
+    seconds = {pair: _measure(model, spec, classes, device, *pair) for pair in pairs}
+    working = {pair: value for pair, value in seconds.items() if value is not None}
+    if not working:
+        return "fp32", "contiguous", "fp32, contiguous: no faster setting ran without an error"
+    best = min(working, key=lambda pair: working[pair])
+    rates = ", ".join(
+        f"{precision} {layout} {f'{PROBE_BATCH / value:.0f} images/s' if value else 'failed'}"
+        for (precision, layout), value in seconds.items()
+    )
+    return *best, f"{best[0]}, {best[1]}: the fastest of {rates}"
+
+
+def _worth_trying(device: torch.device) -> list[str]:
+    if device.type == "cuda":
+        return ["bf16" if torch.cuda.is_bf16_supported() else "fp16"]
+    if device.type == "cpu" and (_has("avx512_bf16") or _has("amx_tile")):
+        return ["fp32", "bf16"]
+    return ["fp32"]
+
+
+def _has(feature: str) -> bool:
+    supported = getattr(torch.cpu, f"_is_{feature}_supported", None)
+    return bool(supported and supported())
+
+
+def _measure(
+    model: nn.Module, spec: ImageSpec, classes: int, device: torch.device, precision: str, layout: str
+) -> float | None:
+    """Seconds of a training step of `PROBE_BATCH` pictures (the faster of two after a first), None if it fails."""
+    import copy
+
+    memory_format = torch.channels_last if layout == "channels_last" else torch.contiguous_format
+    probe = copy.deepcopy(model).to(device).to(memory_format=memory_format).train()
+    images = torch.zeros(PROBE_BATCH, *spec.shape, device=device).contiguous(memory_format=memory_format)
+    labels = torch.arange(PROBE_BATCH, device=device) % classes
+    times = []
+    try:
+        for _ in range(3):
+            start = time.perf_counter()
+            with torch.autocast(device.type, dtype=PRECISIONS[precision], enabled=precision != "fp32"):
+                loss = F.cross_entropy(probe(images), labels)
+            loss.backward()  # type: ignore[no-untyped-call]
+            if not torch.isfinite(loss.detach()):
+                return None
+            times.append(time.perf_counter() - start)
+    except RuntimeError:  # a kernel that this build lacks, or too little memory: another setting is taken
+        return None
+    return min(times[1:])

@@ -1,0 +1,37 @@
+"""Where FERscope keeps what it makes: runs, the image cache and the list of known data sets."""
+
+import os
+import tempfile
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent.parent
+CHECKPOINTS = ROOT / "checkpoints"
+RECIPES = ROOT / "trainers" / "recipes"
+
+
+def home() -> Path:
+    """The workspace folder: `FERSCOPE_HOME`, or `workspace/` in the checkout. Read at each call, so tests can move it."""
+    return Path(os.environ.get("FERSCOPE_HOME") or ROOT / "workspace")
+
+
+def runs() -> Path:
+    return home() / "runs"
+
+
+def cache() -> Path:
+    return home() / "cache"
+
+
+def write_atomically(path: Path, data: bytes) -> None:
+    """Write a whole file or nothing: a reader sees the old content or the new, also after a crash or on a full disk."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+    try:
+        with os.fdopen(handle, "wb") as file:
+            file.write(data)
+            file.flush()
+            os.fsync(file.fileno())
+        os.replace(temporary, path)
+    except BaseException:
+        Path(temporary).unlink(missing_ok=True)
+        raise

@@ -1,0 +1,179 @@
+"""Overview, Evaluate and Data, run without a browser."""
+
+import re
+import subprocess
+import sys
+from collections.abc import Callable
+from itertools import chain
+from pathlib import Path
+
+import numpy as np
+import pytest
+from streamlit.testing.v1 import AppTest
+
+from fer_core.datasets import open_dataset
+from fer_core.datasets.known import add
+from fer_core.evaluation.metrics import confusion_matrix
+from fer_core.evaluation.predictions import Predictions
+from fer_core.labels import FER7
+from fer_core.workspace import ROOT
+from tests.app.conftest import texts
+from tests.app.made import make_network, make_pictures, predictions_elsewhere, predictions_on
+
+OpenPage = Callable[..., AppTest]
+SLOW = ("torch", "torchvision", "gradio", "sklearn", "captum")
+
+
+@pytest.mark.parametrize("page", ["overview", "evaluate", "data"])
+def test_a_table_page_imports_nothing_slow(page: str, tmp_path: Path) -> None:
+    add(make_pictures(tmp_path / "faces", each=1))
+    make_network("one", predictions_elsewhere())
+    code = f"""
+import sys
+from streamlit.testing.v1 import AppTest
+app = AppTest.from_file({str(ROOT / "dashboard/Home.py")!r}, default_timeout=300).run()
+app.query_params["data"] = "faces"
+app.switch_page("views/{page}.py").run()
+assert not app.exception and app.title, app
+print(*[name for name in {SLOW!r} if name in sys.modules])
+"""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=ROOT, check=False)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.split() == []
+
+
+def test_an_empty_workspace_offers_to_train(open_page: OpenPage) -> None:
+    app = open_page("overview")
+    assert not app.exception
+    assert "no trained network here yet" in app.info[0].value
+    assert [button.label for button in app.button] == ["Train a first network"]
+
+
+def test_the_answer_comes_first_with_its_interval_and_n(open_page: OpenPage) -> None:
+    # 132 of 210 right: Wilson's interval worked with z = 1.959964: centre (132 + 1.92073) / 213.84146 = 0.626261,
+    # reach sqrt(3.841459 (132 * 78 / 210 + 0.960365)) / 213.84146 = 0.064814, so 56.1 to 69.1 %
+    answers = np.eye(7)[[i % 7 if i < 132 else (i + 1) % 7 for i in range(210)]]
+    labels = [FER7.names[i % 7] for i in range(210)]
+    table = Predictions.from_logits(range(210), "elsewhere", "val", labels, answers, FER7)
+    make_network("one", table, title="Network One")
+    app = open_page("overview")
+    assert not app.exception
+    assert app.markdown[0].value == (
+        "Network One reads **62.9\N{NO-BREAK SPACE}%** (56.1 to 69.1) of 210 pictures of elsewhere, val as labelled."
+    )
+
+
+def test_a_link_to_an_unknown_network_says_so_and_shows_another(open_page: OpenPage) -> None:
+    make_network("one", predictions_elsewhere(), title="Network One")
+    app = open_page("overview", network="gone", table="nowhere-val")
+    assert not app.exception
+    assert [info.value.replace("\\", "") for info in app.info] == [
+        "The link asks for “gone”, which is not here; this is Network One.",
+        "The link asks for “nowhere-val”, which is not here; this is elsewhere, val.",
+    ]
+    assert app.query_params["network"] == "one"
+    assert app.query_params["table"] == "elsewhere-val"
+
+
+def test_the_picked_network_stays_from_page_to_page(open_page: OpenPage) -> None:
+    make_network("one", predictions_elsewhere(seed=1), title="Network One")
+    make_network("two", predictions_elsewhere(seed=2), title="Network Two")
+    app = open_page("overview")
+    app.sidebar.selectbox(key="network").select("one").run()
+    app.switch_page("views/evaluate.py").run()
+    assert app.markdown[0].value.startswith("Network One reads")
+    assert app.query_params["network"] == "one"
+
+
+def test_a_network_that_was_not_evaluated_is_shown_and_says_so(open_page: OpenPage) -> None:
+    make_network("raw", None, title="Raw network")
+    for page in ("overview", "evaluate"):
+        app = open_page(page)
+        assert not app.exception
+        assert "has not been evaluated yet" in texts(app)
+
+
+def test_evaluate_names_the_most_confused_pair_and_shows_its_cell_first(open_page: OpenPage) -> None:
+    table = predictions_elsewhere()
+    make_network("one", table)
+    app = open_page("evaluate")
+    matrix = confusion_matrix(table)
+    np.fill_diagonal(matrix, 0)
+    label, predicted = (FER7.names[i] for i in np.unravel_index(matrix.argmax(), matrix.shape))
+    assert f"Most confused: {label} read as {predicted} ({matrix.max()}," in app.markdown[0].value
+    assert app.query_params["true"] == label
+    assert app.query_params["predicted"] == predicted
+
+
+def test_a_cell_in_the_address_shows_exactly_its_images(open_page: OpenPage, tmp_path: Path) -> None:
+    place = make_pictures(tmp_path / "faces", each=40)
+    add(place)
+    table = predictions_on(open_dataset(place), "val")
+    make_network("one", table)
+    cell = table.table[(table.table["label"] == "happy") & (table.predicted == "happy")]
+    assert 24 < len(cell) <= 36  # three pages
+    pages = [_shown(open_page("evaluate", true="happy", predicted="happy", page=page)) for page in "123"]
+    assert [len(page) for page in pages] == [12, 12, len(cell) - 24]
+    assert sorted(chain.from_iterable(pages)) == sorted(cell["id"])
+
+
+def _shown(app: AppTest) -> list[str]:
+    return [image for element in app.get("html") for image in re.findall(r"id (\S+) of ", element.proto.body)]
+
+
+def test_pictures_that_are_not_on_this_machine_are_listed_by_id(open_page: OpenPage) -> None:
+    table = predictions_elsewhere(70)  # ten of each expression: less than a page
+    make_network("one", table)
+    app = open_page("evaluate", true="sad", predicted="sad")
+    ids = table.table["id"][(table.table["label"] == "sad") & (table.predicted == "sad")]
+    assert "are not on this machine" in app.info[0].value
+    assert all(image in app.info[0].value for image in ids)
+    assert "Add the data set" in [button.label for button in app.button]
+
+
+def test_a_damaged_table_is_one_sentence_in_an_error_box(open_page: OpenPage) -> None:
+    folder = make_network("one", predictions_elsewhere())
+    (folder / "predictions-elsewhere-val.parquet").write_bytes(b"PAR1 and then nothing")
+    app = open_page("evaluate")
+    assert not app.exception
+    assert len(app.error) == 1
+    assert "this is no readable parquet file" in app.error[0].value
+
+
+def test_a_data_set_is_added_by_its_path(open_page: OpenPage, tmp_path: Path) -> None:
+    place = make_pictures(tmp_path / "faces", each=2)
+    app = open_page("data", data=add(make_pictures(tmp_path / "first", each=1)))
+    app.text_input[0].input(str(place))
+    _press(app, "Add")
+    assert not app.exception
+    assert "holds **42 pictures** of 7 expressions" in texts(app)
+    assert "In train, all expressions are equally frequent." in texts(app)
+    assert app.query_params["data"] == "faces"
+
+
+@pytest.mark.parametrize("on_bad", ["refuse", "skip"])
+def test_a_bad_file_is_refused_or_listed_as_chosen(open_page: OpenPage, tmp_path: Path, on_bad: str) -> None:
+    place = make_pictures(tmp_path / "faces", each=2)
+    (place / "val" / "sad" / "00.png").write_bytes(b"")
+    app = open_page("data", data=add(make_pictures(tmp_path / "first", each=1)))
+    app.text_input[0].input(str(place))
+    app.radio[0].set_value(on_bad)
+    _press(app, "Add")
+    assert not app.exception
+    if on_bad == "refuse":
+        assert "1 of 42 entries cannot be read" in app.error[0].value.replace("\\", "")
+        assert app.query_params["data"] == "first"
+    else:
+        assert "holds **41 pictures**" in texts(app)
+        assert "1 entries were left out" in [expander.label for expander in app.expander]
+
+
+def test_a_path_that_is_not_there_is_named(open_page: OpenPage, tmp_path: Path) -> None:
+    app = open_page("data", data=add(make_pictures(tmp_path / "first", each=1)))
+    app.text_input[0].input(str(tmp_path / "nowhere"))
+    _press(app, "Add")
+    assert "nowhere does not exist" in app.error[0].value.replace("\\", "")
+
+
+def _press(app: AppTest, label: str) -> None:
+    next(button for button in app.button if button.label == label).click().run()

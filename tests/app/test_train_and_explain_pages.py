@@ -1,0 +1,149 @@
+"""Train and Explain, run in this process."""
+
+from collections.abc import Callable
+from dataclasses import replace
+
+import pytest
+from streamlit.testing.v1 import AppTest
+
+from fer_core.datasets import open_dataset
+from fer_core.datasets.known import add
+from fer_core.runs.folder import RunFolder
+from fer_core.training.config import load_recipe
+from tests.app.conftest import texts
+from tests.app.made import make_network, make_pictures, predictions_elsewhere, predictions_on
+from tests.untrained import untrained
+
+Open = Callable[..., AppTest]
+
+
+def field(app: AppTest, name: str) -> object:
+    """A widget of the form by the setting it stands for, whatever its label says beside it."""
+    widgets = [*app.number_input, *app.text_input, *app.selectbox]
+    return next(widget for widget in widgets if widget.label.split(" ")[0] == name)
+
+
+def command_line(app: AppTest) -> str:
+    return next(block.value for block in app.code if block.value.startswith("ferscope train"))
+
+
+def button(app: AppTest, label: str) -> object:
+    return next(button for button in app.button if button.label == label)
+
+
+def test_the_form_starts_at_the_recipe_and_marks_what_is_changed(open_page: Open) -> None:
+    app = open_page("train")
+    recipe = load_recipe("synthetic")
+    assert field(app, "epochs").value == recipe.epochs
+    assert field(app, "optimizer.lr").value == recipe.optimizer.lr
+    assert command_line(app) == "ferscope train synthetic --data synthetic --name synthetic"
+    field(app, "epochs").set_value(3)
+    field(app, "optimizer.lr").set_value(0.02)
+    app.run()
+    assert f"changed, was {recipe.epochs}" in field(app, "epochs").label
+    assert "changed" not in field(app, "batch_size").label
+    assert command_line(app).endswith("--set epochs=3 --set optimizer.lr=0.02")
+    assert any("epochs = 3" in block.value and "lr = 0.02" in block.value for block in app.code)
+
+
+def test_every_setting_of_a_recipe_has_its_field(open_page: Open) -> None:
+    app = open_page("train")
+    shown = {widget.label for widget in [*app.number_input, *app.text_input, *app.selectbox]}
+    values = load_recipe("synthetic").model_dump(exclude={"about", "arguments"})
+    settings = {
+        name if not isinstance(value, dict) else f"{name}.{inner}"
+        for name, value in values.items()
+        for inner in (value if isinstance(value, dict) else [""])
+    }
+    assert settings <= shown
+    assert "arguments" in shown
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "sentence"),
+    [
+        ("optimizer.lr", 0.0, "greater than 0"),
+        ("val_split", "test", "test split may not choose the best epoch"),
+        ("resolution", "[[0.5, 32], [0.2, 48]]", "shares must rise"),
+        ("device", "toaster", "device"),
+    ],
+)
+def test_a_value_that_is_no_sense_is_refused_at_once(open_page: Open, name: str, value: object, sentence: str) -> None:
+    app = open_page("train")
+    field(app, name).set_value(value)
+    app.run()
+    assert any(sentence in error.value.replace("\\", "") for error in app.error)
+    assert button(app, "Start training").disabled
+
+
+@pytest.mark.parametrize(("name", "sentence"), [("taken", "already a run called"), ("../x", "cannot name a run")])
+def test_a_name_is_checked_at_once(open_page: Open, name: str, sentence: str) -> None:
+    RunFolder.create("taken", load_recipe("synthetic"), "synthetic")
+    app = open_page("train")
+    field(app, "Name").set_value(name)
+    app.run()
+    assert any(sentence in error.value for error in app.error)
+    assert button(app, "Start training").disabled
+
+
+def test_a_taken_name_is_not_proposed_again(open_page: Open) -> None:
+    RunFolder.create("synthetic", load_recipe("synthetic"), "synthetic")
+    assert field(open_page("train"), "Name").value == "synthetic-2"
+
+
+def test_a_failed_run_shows_its_reason_and_its_log_and_can_be_resumed(open_page: Open) -> None:
+    run = RunFolder.create("failed", load_recipe("synthetic"), "synthetic")
+    run.write(replace(run.status(), state="failed", message="The disk is full.", steps=10))
+    run.log.write_text("".join(f"line {number}\n" for number in range(500)))
+    app = open_page("train", run="failed")
+    assert [error.value.replace("\\", "") for error in app.error] == ["Failed. The disk is full."]
+    assert any(block.value.endswith("line 499") and "line 400" not in block.value for block in app.code)
+    assert button(app, "Resume")
+
+
+def test_a_damaged_run_is_named_among_the_others(open_page: Open) -> None:
+    RunFolder.create("whole", load_recipe("synthetic"), "synthetic")
+    broken = RunFolder.create("broken", load_recipe("synthetic"), "synthetic")
+    (broken.path / "status.json").write_text("{")
+    app = open_page("train")
+    assert not app.exception
+    assert "failed" in texts(app)
+    app = open_page("train", run="broken")
+    assert any("is damaged" in error.value.replace("\\", "") for error in app.error)
+
+
+def test_a_link_to_a_run_that_is_not_here_says_so(open_page: Open) -> None:
+    app = open_page("train", run="nobody")
+    assert any("There is no run “nobody”" in error.value.replace("\\", "") for error in app.error)
+    assert not app.exception
+
+
+def test_without_a_network_explain_leads_to_training(open_page: Open) -> None:
+    assert "There is no network yet" in texts(open_page("explain"))
+
+
+def test_explain_says_when_the_pictures_are_not_here_and_offers_others(open_page: Open) -> None:
+    make_network("far", predictions_elsewhere())
+    app = open_page("explain", network="far")
+    assert "elsewhere, val are not on this machine" in texts(app)
+    assert {"synthetic faces, val", "a picture of mine"} <= set(app.selectbox(key="source").options)
+
+
+def test_explain_shows_exactly_the_picture_of_the_link_and_its_neighbours(open_page: Open, tmp_path: object) -> None:
+    place = make_pictures(tmp_path / "faces", each=2)
+    add(place)
+    folder = untrained("explained")
+    table = predictions_on(open_dataset(place), "val")
+    table.write(folder / "predictions-faces-val.parquet")
+    ids = table.table["id"].tolist()
+    app = open_page("explain", network="explained", table="faces-val", image=ids[3])
+    assert not app.exception
+    assert not app.error
+    assert f"4 of {len(ids)}" in texts(app)
+    assert f"the given label is **{table.table['label'][3]}**" in texts(app) or "so says the given label" in texts(app)
+    button(app, "Next").click().run()
+    assert app.query_params["image"] == ids[4]
+    app.selectbox(key="only").set_value("wrong").run()
+    wrong = [image for image, right in zip(ids, table.correct, strict=True) if not right]
+    assert f"of {len(wrong)}" in texts(app)
+    assert app.query_params["image"] in wrong

@@ -1,0 +1,136 @@
+"""The workbench as people meet it: a real server with a workspace of its own, and a real Chromium."""
+
+import os
+import shutil
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from urllib.error import URLError
+from urllib.parse import urlencode
+from urllib.request import urlopen
+
+import pytest
+from playwright.sync_api import Browser, Page, expect, sync_playwright
+
+from fer_core.workspace import ROOT
+
+WAIT = 300.0  # seconds for anything to appear; the machine may be busy with a training
+BROWSERS = ("chromium", "chromium-browser", "google-chrome")
+QUIET = (
+    "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking",
+    "--disable-component-update", "--disable-sync",
+)  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Workbench:
+    """A running server: its address, its workspace and the file with all it has printed."""
+
+    url: str
+    home: Path
+    output: Path
+
+    def link(self, view: str = "", /, **address: str) -> str:
+        return f"{self.url}/{view}" + (f"?{urlencode(address)}" if address else "")
+
+
+def serve(home: Path, script: Path = ROOT / "dashboard" / "Home.py") -> Iterator[Workbench]:
+    """Run a Streamlit server on a free port until the iterator is closed."""
+    home.mkdir(parents=True, exist_ok=True)
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    command = [sys.executable, "-m", "streamlit", "run", str(script), "--server.port", str(port)]
+    output = home / "server.txt"
+    with output.open("wb") as log:  # a file: nobody reads a pipe while tests run
+        server = subprocess.Popen(
+            [*command, "--server.headless", "true"],
+            cwd=ROOT,
+            env={**os.environ, "FERSCOPE_HOME": str(home)},
+            stdout=log,
+            stderr=log,
+        )
+    bench = Workbench(f"http://localhost:{port}", home, output)
+    try:
+        _wait_until_healthy(bench, server)
+        yield bench
+    finally:
+        server.terminate()
+        server.wait(30)
+
+
+def _wait_until_healthy(bench: Workbench, server: subprocess.Popen[bytes]) -> None:
+    end = time.monotonic() + WAIT
+    while time.monotonic() < end and server.poll() is None:
+        try:
+            with urlopen(f"{bench.url}/_stcore/health", timeout=5):
+                return
+        except (URLError, OSError):
+            time.sleep(0.2)  # between two questions, not instead of one
+    raise RuntimeError(f"The server did not start:\n{bench.output.read_text()}")
+
+
+@pytest.fixture(scope="session")
+def workbench(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Workbench]:
+    yield from serve(tmp_path_factory.mktemp("workbench"))
+
+
+@pytest.fixture(autouse=True)
+def workspace(workbench: Workbench, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """In these tests the library's workspace is the server's, so that a test can put something there."""
+    monkeypatch.setenv("FERSCOPE_HOME", str(workbench.home))
+    return workbench.home
+
+
+def launch_chromium() -> Iterator[Browser]:
+    path = next(filter(None, map(shutil.which, BROWSERS)), None)
+    if path is None:
+        pytest.skip(f"no browser is installed; looked for {', '.join(BROWSERS)}")
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=path, args=list(QUIET), timeout=1000 * WAIT)
+        yield browser
+        browser.close()
+
+
+@pytest.fixture(scope="session")
+def browser() -> Iterator[Browser]:
+    yield from launch_chromium()
+
+
+@pytest.fixture
+def page(browser: Browser) -> Iterator[Page]:
+    """A newcomer's tab: no cookie, no history; it remembers the errors of its console in `page.console_errors`."""
+    context = browser.new_context(viewport={"width": 1400, "height": 1000})
+    context.set_default_timeout(1000 * WAIT)
+    expect.set_options(timeout=1000 * WAIT)
+    page = context.new_page()
+    errors: list[str] = []
+    page.on("console", lambda message: errors.append(message.text) if message.type == "error" else None)
+    page.on("pageerror", lambda error: errors.append(str(error)))
+    page.console_errors = errors
+    yield page
+    context.close()
+
+
+def settle(page: Page) -> None:
+    """Wait until the page has been drawn: connected, no script running, nothing stale."""
+    page.wait_for_function(
+        """() => {
+            const app = document.querySelector('[data-testid="stApp"]');
+            return app && app.dataset.testScriptState === 'notRunning' && document.querySelector('h1')
+                && !document.querySelector('[data-stale="true"], [data-testid="stSkeleton"], [data-testid="stSpinner"]');
+        }"""
+    )
+
+
+def expect_no_error(page: Page) -> None:
+    """Fail if the page shows an exception or an error box, or if its console does."""
+    settle(page)
+    expect(page.get_by_test_id("stException")).to_have_count(0)
+    expect(page.locator('[data-testid="stAlertContentError"]')).to_have_count(0)
+    # Streamlit finds the server's root by asking below the page's path first; those answers are 404
+    assert [error for error in page.console_errors if "404" not in error] == []

@@ -1,0 +1,173 @@
+"""The live tab in a real browser, as a process of its own, with a camera that shows the public-domain portrait."""
+
+import os
+import re
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import cv2
+import numpy as np
+import psutil
+import pytest
+from PIL import Image
+from playwright.sync_api import expect
+from skimage.data import astronaut
+
+from fer_core.labels import FER7
+from fer_core.workspace import ROOT
+from tests.browser.conftest import BROWSERS, QUIET, WAIT, expect_no_error
+from tests.untrained import untrained
+
+PATIENCE = 2000 * WAIT  # milliseconds; importing torch and Gradio takes a minute beside a training
+LABEL = re.compile("|".join(FER7.names))
+
+
+@pytest.fixture(scope="module")
+def home(tmp_path_factory):
+    """A workspace with one network."""
+    folder = tmp_path_factory.mktemp("home")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("FERSCOPE_HOME", str(folder))
+        untrained()
+    return folder
+
+
+def start(home: Path) -> tuple[subprocess.Popen[str], str]:
+    process = subprocess.Popen(
+        [sys.executable, "-m", "dashboard.live"],
+        cwd=ROOT, env={**os.environ, "FERSCOPE_HOME": str(home)}, text=True,
+        stdin=subprocess.PIPE, stdout=subprocess.PIPE,
+    )  # fmt: skip
+    return process, process.stdout.readline().strip()
+
+
+@pytest.fixture(scope="module")
+def address(home):
+    process, url = start(home)
+    assert url.startswith("http://127.0.0.1:"), "the live tab did not start"
+    yield f"{url}?network=untrained"
+    process.stdin.close()
+    process.wait(300)
+
+
+@pytest.fixture(scope="module")
+def camera_picture(tmp_path_factory) -> Path:
+    """The portrait as a video of three equal frames (y4m: plain YUV 4:2:0)."""
+    frame = cv2.cvtColor(cv2.resize(astronaut(), (480, 480)), cv2.COLOR_RGB2YUV_I420)
+    path = tmp_path_factory.mktemp("camera") / "face.y4m"
+    path.write_bytes(b"YUV4MPEG2 W480 H480 F10:1 Ip A1:1 C420jpeg\n" + 3 * (b"FRAME\n" + frame.tobytes()))
+    return path
+
+
+@pytest.fixture(scope="module")
+def with_camera(browser, camera_picture):
+    """A Chromium whose camera shows that picture; it asks no one for permission."""
+    fake = ("--use-fake-ui-for-media-stream", "--use-fake-device-for-media-stream",
+            f"--use-file-for-fake-video-capture={camera_picture}")  # fmt: skip
+    path = next(filter(None, map(shutil.which, BROWSERS)))
+    chromium = browser.browser_type.launch(executable_path=path, args=[*QUIET, *fake], timeout=PATIENCE)
+    yield chromium
+    chromium.close()
+
+
+@pytest.fixture
+def tab(with_camera, address):
+    """The live tab, opened; at the end nothing of it may have asked another host, or failed in the console."""
+    page = with_camera.new_page(viewport={"width": 1200, "height": 1000})
+    page.set_default_timeout(PATIENCE)
+    expect.set_options(timeout=PATIENCE)
+    elsewhere, errors = [], []
+    page.on("request", lambda request: elsewhere.append(request.url) if leaves(request.url) else None)
+    page.on("pageerror", lambda error: errors.append(str(error)))
+    page.goto(address)
+    expect(page.get_by_label("Network", exact=True)).to_have_value(re.compile("untrained"))
+    yield page
+    page.close()
+    assert elsewhere == []
+    assert errors == []
+
+
+def leaves(url: str) -> bool:
+    return not url.startswith(("http://127.0.0.1:", "data:", "blob:"))
+
+
+def upload(page, path: Path) -> None:
+    page.locator("input[type=file]").first.set_input_files(path)
+
+
+def portrait(tmp_path: Path) -> Path:
+    Image.fromarray(astronaut()).save(tmp_path / "portrait.png")
+    return tmp_path / "portrait.png"
+
+
+def test_an_uploaded_photo_shows_its_face_with_probabilities_and_on_demand_what_was_looked_at(tab, tmp_path):
+    upload(tab, portrait(tmp_path))
+    face = tab.locator(".faces section")
+    expect(face).to_have_count(1)
+    expect(face.get_by_role("heading")).to_have_text(LABEL)
+    expect(face.get_by_role("row")).to_have_count(7)
+    expect(tab.get_by_alt_text(re.compile("faces marked. 1 face"))).to_be_visible()
+    before = tab.get_by_alt_text(re.compile("faces marked")).get_attribute("src")
+    tab.get_by_label("Show what the network looks at").check()
+    expect(tab.get_by_text("Grad-CAM of the predicted expression")).to_be_visible()
+    expect(tab.get_by_alt_text(re.compile("faces marked"))).not_to_have_attribute("src", before)
+
+
+def test_a_group_of_synthetic_faces_is_offered_and_all_are_found(tab):
+    tab.get_by_text("synthetic faces").wait_for()
+    tab.locator(".gallery-item").last.click()
+    expect(tab.locator(".faces section")).to_have_count(3)
+    expect(tab.locator(".faces section").first.get_by_role("heading")).to_have_text(re.compile("Face 1: "))
+
+
+def test_a_damaged_picture_and_one_without_a_face_get_a_sentence(tab, tmp_path):
+    damaged, empty = tmp_path / "damaged.png", tmp_path / "grey.png"
+    damaged.write_bytes(portrait(tmp_path).read_bytes()[:9000])
+    Image.fromarray(np.full((200, 300), 120, np.uint8)).save(empty)
+    upload(tab, damaged)
+    expect(tab.get_by_role("alert").filter(has_text="damaged")).to_be_visible()
+    tab.get_by_label("Remove Image").or_(tab.get_by_label("Clear")).first.click()
+    upload(tab, empty)
+    expect(tab.get_by_text("No face was found. Try another detector")).to_be_visible()
+
+
+def test_the_camera_shows_a_label_and_the_overlay_can_be_switched_while_it_runs(tab):
+    tab.get_by_role("tab", name="Camera").click()
+    tab.get_by_text("Click to Access Webcam").click()
+    tab.get_by_role("button", name="capture photo").click()  # Gradio calls it so, and shows “Record”
+    shot = tab.get_by_alt_text(re.compile("Camera picture. 1 face"))
+    expect(shot).to_be_visible()
+    expect(tab.locator(".faces section").get_by_role("heading")).to_have_text(LABEL)
+    expect(tab.get_by_text(re.compile(r"[0-9.]+ frames a second"))).to_be_visible()
+    tab.get_by_label("Show what the network looks at").check()
+    expect(tab.get_by_text("Grad-CAM of the predicted expression")).to_be_visible()
+    tab.get_by_label("Show what the network looks at").uncheck()
+    expect(tab.get_by_text("Grad-CAM of the predicted expression")).not_to_be_visible()
+    tab.get_by_text("Stop", exact=True).click()
+
+
+def test_the_process_ends_when_the_one_that_started_it_is_killed(home):
+    parent = subprocess.Popen(
+        [sys.executable, "-c", "import subprocess, sys\n"
+         "child = subprocess.Popen([sys.executable, '-m', 'dashboard.live'], stdin=subprocess.PIPE)\n"
+         "print(child.pid, flush=True)\n"
+         "child.wait()"],
+        cwd=ROOT, env={**os.environ, "FERSCOPE_HOME": str(home)}, text=True, stdout=subprocess.PIPE,
+    )  # fmt: skip
+    child = psutil.Process(int(parent.stdout.readline()))
+    assert parent.stdout.readline().startswith("http://127.0.0.1:")
+    parent.kill()
+    parent.wait()
+    psutil.wait_procs([child], timeout=120)
+    assert not child.is_running() or child.status() == psutil.STATUS_ZOMBIE
+
+
+def test_the_workbench_shows_the_live_tab_with_leave_to_use_the_camera(page, workbench):
+    page.goto(workbench.link("live"))
+    frame = page.frame_locator('iframe[title="Live tab: photo and camera"]')
+    expect(frame.get_by_role("tab", name="Photo")).to_be_visible(timeout=PATIENCE)
+    assert "camera" in page.locator("iframe[title^=Live]").get_attribute("allow")
+    expect(page.get_by_role("link", name="open in its own tab")).to_have_attribute("href", re.compile("127.0.0.1"))
+    expect_no_error(page)

@@ -1,0 +1,149 @@
+"""Overview, Evaluate and Data in real Chromium, as someone meets them who has never seen them."""
+
+import re
+from pathlib import Path
+from urllib.parse import parse_qs, urlparse
+
+import pytest
+from playwright.sync_api import Browser, Page, expect
+
+from fer_core.datasets import open_dataset
+from fer_core.datasets.known import add
+from fer_core.evaluation.predictions import Predictions
+from fer_core.runs.store import find
+from tests.app.made import make_network, make_pictures, predictions_on
+from tests.browser.conftest import WAIT, Workbench, expect_no_error, settle
+
+KEY = "faces-val"
+
+
+@pytest.fixture(scope="session")
+def two_networks(workbench: Workbench) -> Path:
+    """Two networks with predictions on a folder of pictures that the workspace knows."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("FERSCOPE_HOME", str(workbench.home))
+        place = make_pictures(workbench.home / "faces", each=12)
+        add(place)
+        for seed, (name, title) in enumerate((("first", "First network"), ("second", "Second network"))):
+            make_network(name, predictions_on(open_dataset(place), "val", seed=seed), title=title)
+    return place
+
+
+def answer(page: Page) -> str:
+    """The sentence under the title."""
+    return page.get_by_test_id("stMain").get_by_test_id("stMarkdown").first.inner_text()
+
+
+def cell_ids(table: Predictions, label: str, predicted: str) -> set[str]:
+    return set(table.table["id"][(table.table["label"] == label) & (table.predicted == predicted)])
+
+
+def shown_ids(page: Page) -> set[str]:
+    texts = page.locator(".fer-gallery img").evaluate_all("images => images.map(image => image.alt)")
+    return {match[1] for text in texts if (match := re.search(r"id (\S+) of", text))}
+
+
+def address(page: Page) -> dict[str, str]:
+    return {name: values[0] for name, values in parse_qs(urlparse(page.url).query).items()}
+
+
+@pytest.mark.usefixtures("two_networks")
+def test_a_newcomer_clicks_through_every_table_page(page: Page, workbench: Workbench) -> None:
+    page.goto(workbench.link(network="first", table=KEY))
+    expect(page.get_by_role("heading", name="How good are they?")).to_be_visible()
+    expect(page.get_by_role("table").first).to_contain_text("Second network")
+    expect(page.locator(".js-plotly-plot").first).to_be_visible()
+    expect_no_error(page)
+    for name, title in (
+        ("Evaluate", "Where does it fail?"),
+        ("Data", "What is in the data?"),
+        ("Overview", "How good are they?"),
+    ):
+        page.get_by_test_id("stSidebarNav").get_by_role("link", name=name).click()
+        expect(page.get_by_role("heading", name=title)).to_be_visible()
+        expect_no_error(page)
+        assert address(page)["network"] == "first"
+
+
+@pytest.mark.usefixtures("two_networks")
+def test_picking_a_network_changes_the_answer_and_the_address(page: Page, workbench: Workbench) -> None:
+    page.goto(workbench.link("evaluate", network="first", table=KEY))
+    settle(page)
+    before = answer(page)
+    page.get_by_test_id("stSidebar").get_by_role("combobox", name="Network").click()
+    page.get_by_role("option", name="Second network").click()
+    page.wait_for_url("**network=second**")
+    expect(page.get_by_test_id("stMain").get_by_test_id("stMarkdown").first).to_contain_text("Second network reads")
+    assert before.startswith("First network reads")
+    page.reload()
+    settle(page)
+    assert answer(page).startswith("Second network reads")
+    expect_no_error(page)
+
+
+@pytest.mark.usefixtures("two_networks")
+def test_a_click_on_a_cell_shows_exactly_its_images(page: Page, workbench: Workbench) -> None:
+    table = find("first").predictions(KEY)
+    page.goto(workbench.link("evaluate", network="first", table=KEY, true="sad", predicted="sad"))
+    settle(page)
+    expect(page.locator(".fer-gallery img")).to_have_count(len(cell_ids(table, "sad", "sad")))
+    assert shown_ids(page) == cell_ids(table, "sad", "sad")
+    there = cell_ids(table, "happy", "happy")
+    page.locator(f'[aria-label="{len(there)} of happy read as happy"]').click()
+    page.wait_for_url("**true=happy**")
+    expect(page.get_by_test_id("stMain")).to_contain_text("labelled happy, rightly read as happy")
+    expect(page.locator(".fer-gallery img")).to_have_count(len(there))
+    assert shown_ids(page) == there
+    assert page.locator(".fer-gallery img").evaluate_all("images => images.every(image => image.naturalWidth > 0)")
+    expect_no_error(page)
+
+
+@pytest.mark.usefixtures("two_networks")
+def test_the_link_in_a_new_window_shows_the_same(page: Page, browser: Browser, workbench: Workbench) -> None:
+    page.goto(workbench.link("evaluate", network="second", table=KEY, true="fear", predicted="fear"))
+    settle(page)
+    page.get_by_test_id("stMain").get_by_text("Counts", exact=True).click()
+    page.wait_for_url("**shares=**")
+    settle(page)
+    other = browser.new_context().new_page()
+    other.goto(page.url, timeout=1000 * WAIT)
+    expect(other.locator(".fer-gallery img").first).to_be_visible()
+    assert shown_ids(other) == shown_ids(page) == cell_ids(find("second").predictions(KEY), "fear", "fear")
+    assert answer(other) == answer(page)
+    expect(other.get_by_role("radio", name="Counts")).to_be_checked()
+    other.context.close()
+
+
+@pytest.mark.usefixtures("two_networks")
+def test_the_cell_can_be_chosen_by_keyboard_alone(page: Page, workbench: Workbench) -> None:
+    page.goto(workbench.link("evaluate", network="first", table=KEY, true="sad", predicted="sad"))
+    settle(page)
+    box = page.get_by_role("combobox", name="Label")
+    box.focus()
+    box.press_sequentially("angry")
+    box.press("Enter")
+    page.wait_for_url("**true=angry**")
+    expect(page.get_by_test_id("stMain")).to_contain_text("labelled angry, read as sad")
+    expect_no_error(page)
+
+
+def test_a_data_set_is_added_by_hand_and_its_samples_change_on_demand(
+    page: Page, workbench: Workbench, two_networks: Path, tmp_path: Path
+) -> None:
+    place = make_pictures(tmp_path / "more-faces", each=10)
+    page.goto(workbench.link("data", data="faces"))
+    settle(page)
+    page.get_by_text("Add a data set").click()
+    page.get_by_label("Path of a csv or folder").fill(str(place / "nowhere"))
+    page.get_by_role("button", name="Add", exact=True).click()
+    expect(page.locator('[data-testid="stAlertContentError"]')).to_contain_text("does not exist")
+    page.get_by_label("Path of a csv or folder").fill(str(place))
+    page.get_by_role("button", name="Add", exact=True).click()
+    page.wait_for_url("**data=more-faces**")
+    expect(page.get_by_test_id("stMain")).to_contain_text("holds 210 pictures of 7 expressions")
+    expect_no_error(page)
+    before = shown_ids(page)
+    page.get_by_role("button", name="Other samples").click()
+    page.wait_for_url("**samples=1**")
+    settle(page)
+    assert shown_ids(page) != before

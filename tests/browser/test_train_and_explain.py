@@ -1,0 +1,106 @@
+"""Train and Explain in real Chromium: from a first run on the synthetic faces to a map of what its network looks at."""
+
+import re
+from collections.abc import Iterator
+
+import psutil
+import pytest
+from playwright.sync_api import Page, expect
+
+from fer_core.runs import store
+from fer_core.runs.folder import RunFolder
+from tests.browser.conftest import Workbench, expect_no_error, settle
+
+TRAINING = 900_000  # milliseconds for a tiny run that first draws the synthetic faces, on a busy machine
+
+
+@pytest.fixture(autouse=True)
+def no_run_is_left(workbench: Workbench) -> Iterator[None]:
+    yield
+    for run in store.runs():
+        if run.starting or run.status().state == "running":
+            psutil.Process(run.status().pid).kill()
+
+
+def start(page: Page, workbench: Workbench, name: str, epochs: int) -> None:
+    """Fill in the form as a person does, with a network that trains in seconds, and press Start."""
+    page.goto(workbench.link("train"))
+    settle(page)
+    expect(page.get_by_role("combobox", name="Recipe")).to_have_value(re.compile("synthetic"))
+    page.get_by_label("epochs", exact=True).fill(str(epochs))
+    page.get_by_label("epochs", exact=True).press("Enter")
+    expect(page.get_by_test_id("stMain")).to_contain_text("changed, was")
+    page.get_by_text("All settings").click()
+    page.get_by_role("tab", name="more").click()
+    page.get_by_label("arguments", exact=True).fill("{widths = [8, 16]}")
+    page.get_by_label("arguments", exact=True).press("Enter")
+    page.get_by_label("Name of the run").fill(name)
+    page.get_by_label("Name of the run").press("Enter")
+    page.get_by_text("Recipe and command line").click()
+    command = f"--name {name} --set epochs={epochs} --set 'arguments={{widths = [8, 16]}}'"
+    expect(page.get_by_test_id("stCode").first).to_contain_text(command)
+    page.get_by_role("button", name="Start training").click()
+    page.wait_for_url(f"**run={name}**")
+
+
+def test_from_a_start_on_the_synthetic_faces_to_the_matrix_and_a_grad_cam(page: Page, workbench: Workbench) -> None:
+    start(page, workbench, "journey", epochs=1)
+    main = page.get_by_test_id("stMain")
+    expect(main.get_by_text(re.compile("Starting|Training on")).first).to_be_visible()
+    expect(main.get_by_text("Finished: accuracy")).to_be_visible(timeout=TRAINING)
+    expect(main.get_by_text("1 of 1 epochs")).to_be_visible()
+    expect(page.locator(".js-plotly-plot")).to_be_visible()
+    expect_no_error(page)
+    figures = store.find("journey").card.results["synthetic-val"]
+    expect(main.get_by_text("Finished: accuracy")).to_contain_text(f"{100 * figures['accuracy']:.1f}")
+
+    main.get_by_role("link", name="Evaluate this network").click()
+    expect(page.get_by_role("heading", name="Where does it fail?")).to_be_visible()
+    expect(page.locator('[aria-label$="of happy read as happy"]')).to_be_visible()
+    expect(main).to_contain_text("350 pictures of synthetic, val")
+    expect_no_error(page)
+
+    page.get_by_test_id("stSidebarNav").get_by_role("link", name="Explain").click()
+    expect(page.get_by_role("heading", name="What does it look at?")).to_be_visible()
+    maps = page.locator('img[alt^="Grad-CAM for "]')
+    expect(maps).to_have_count(2)
+    expect(page.locator('img[alt^="Saliency for "]')).to_have_count(2)
+    for number in range(2):
+        expect(maps.nth(number)).to_have_js_property("complete", True)
+        assert maps.nth(number).evaluate("image => image.naturalWidth") > 0
+    expect(main.get_by_text("The network says")).to_be_visible()
+    expect_no_error(page)
+
+    main.get_by_role("button", name="Occlusion").click()
+    expect(page.locator('img[alt^="Occlusion for "]')).to_have_count(2)
+    first = maps.first.get_attribute("src")
+    main.get_by_role("button", name="Next").click()
+    page.wait_for_url(lambda url: "image=" in url)
+    expect(maps.first).not_to_have_attribute("src", first or "")
+    shown = page.url
+    main_text = main.get_by_text("The network says").inner_text()
+    page.reload()
+    expect(main.get_by_text("The network says")).to_have_text(main_text)
+    expect(page.locator('img[alt^="Occlusion for "]')).to_have_count(2)  # the methods are in the link too
+    assert page.url == shown
+    expect_no_error(page)
+
+
+def test_a_run_goes_on_without_its_tab_is_found_by_its_link_and_is_stopped(page: Page, workbench: Workbench) -> None:
+    start(page, workbench, "left", epochs=5000)
+    link = page.url
+    page.goto("about:blank")
+    page.goto(link)
+    main = page.get_by_test_id("stMain")
+    expect(main.get_by_text("Training on")).to_be_visible(timeout=TRAINING)
+    expect(page.locator(".js-plotly-plot")).to_be_visible(timeout=TRAINING)  # the first epoch came without a reload
+    process = psutil.Process(RunFolder.named("left").status().pid)
+    page.reload()
+    expect(main.get_by_text("Training on")).to_be_visible()
+    assert process.is_running()
+    main.get_by_role("button", name="Stop").click()
+    expect(main.get_by_text("Stopped and saved")).to_be_visible()
+    expect(main.get_by_role("button", name="Resume")).to_be_visible()
+    expect_no_error(page)
+    assert RunFolder.named("left").status().state == "stopped"
+    assert not process.is_running() or process.status() == psutil.STATUS_ZOMBIE

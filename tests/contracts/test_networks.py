@@ -1,0 +1,102 @@
+"""What every registered network must do. A new network is tested by being registered."""
+
+from pathlib import Path
+
+import pytest
+import torch
+
+from fer_core.checkpoint import load_tensors, save_tensors
+from fer_core.errors import ConfigError, UnknownName
+from fer_core.models import NETWORKS, build
+
+ALL = NETWORKS.names()
+
+
+def fresh(name: str) -> torch.nn.Module:
+    torch.manual_seed(0)
+    return build(name, classes=7, spec=NETWORKS.get(name).spec)
+
+
+def images_for(name: str, count: int = 4) -> torch.Tensor:
+    return torch.randn(count, *NETWORKS.get(name).spec.shape, generator=torch.Generator().manual_seed(0))
+
+
+@pytest.mark.parametrize("name", ALL)
+def test_forward_gives_one_finite_logit_an_expression(name: str) -> None:
+    logits = fresh(name).eval()(images_for(name))
+    assert logits.shape == (4, 7)
+    assert torch.isfinite(logits).all()
+
+
+@pytest.mark.parametrize("name", ALL)
+def test_every_parameter_gets_a_gradient(name: str) -> None:
+    model = fresh(name)
+    model(images_for(name)).square().sum().backward()
+    without = [key for key, p in model.named_parameters() if p.grad is None or not p.grad.abs().sum() > 0]
+    # a bias before a batch norm cancels out: its gradient is rounding noise around zero, but it is there
+    assert not without
+
+
+@pytest.mark.parametrize("name", ALL)
+def test_weights_save_and_load_bit_identically(name: str, tmp_path: Path) -> None:
+    model = fresh(name).eval()
+    save_tensors(tmp_path / "w.safetensors", dict(model.state_dict()))
+    other = build(name, classes=7, spec=NETWORKS.get(name).spec)
+    other.load_state_dict(load_tensors(tmp_path / "w.safetensors")[0])
+    assert torch.equal(other.eval()(images_for(name)), model(images_for(name)))
+
+
+@pytest.mark.parametrize("name", ALL)
+def test_sixteen_pictures_can_be_learned_by_heart(name: str) -> None:
+    model = fresh(name).train()
+    for module in model.modules():
+        if isinstance(module, torch.nn.Dropout):
+            module.p = 0.0
+    images, labels = images_for(name, 16), torch.arange(16) % 7
+    optimizer = torch.optim.Adam(model.parameters(), lr=3e-3)
+    for _ in range(80):
+        loss = torch.nn.functional.cross_entropy(model(images), labels)
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
+        if loss < 0.1:
+            break
+    assert (model(images).argmax(1) == labels).float().mean() >= 15 / 16
+
+
+@pytest.mark.parametrize("name", ALL)
+def test_the_attribution_layer_is_at_least_six_by_six(name: str) -> None:
+    model = fresh(name).eval()
+    shapes = []
+    layer = model.get_submodule(NETWORKS.get(name).attribution_layer)
+    layer.register_forward_hook(lambda *args: shapes.append(args[2].shape))
+    model(images_for(name))
+    assert min(shapes[0][2:]) >= 6
+
+
+@pytest.mark.parametrize("name", ALL)
+def test_no_activation_works_in_place_or_is_used_twice(name: str) -> None:
+    model = fresh(name).eval()
+    calls: dict[str, int] = {}
+    for key, module in model.named_modules():
+        assert not getattr(module, "inplace", False), key
+        if not list(module.children()):
+            module.register_forward_hook(lambda *_, key=key: calls.__setitem__(key, calls.get(key, 0) + 1))
+    model(images_for(name))
+    assert set(calls.values()) == {1}
+
+
+def test_mini_xception_has_the_papers_parameters() -> None:
+    """The paper counts as Keras does: with the batch norms' running means and variances."""
+    state = fresh("mini-xception").state_dict()
+    assert sum(value.numel() for key, value in state.items() if "num_batches" not in key) == 58_423
+
+
+def test_an_unknown_network_is_refused_with_a_suggestion() -> None:
+    with pytest.raises(UnknownName, match="did you mean “small-vgg”"):
+        NETWORKS.get("small-vg")
+
+
+def test_an_unknown_argument_is_refused_with_the_known_ones() -> None:
+    with pytest.raises(ConfigError, match="takes no argument width; it takes widths, dropout"):
+        build("small-vgg", classes=7, spec=NETWORKS.get("small-vgg").spec, arguments={"width": 3})

@@ -1,0 +1,237 @@
+"""Reading data sets: FER2013's csv, folders, the cache, and what bad input gets."""
+
+import gzip
+import io
+import os
+import zipfile
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+from PIL import Image
+
+from fer_core.datasets import known, open_dataset
+from fer_core.errors import DataError, UnknownName
+from fer_core.images import ImageSpec
+
+Csv = Callable[..., str]
+
+
+@pytest.fixture
+def rows(pictures: NDArray[np.uint8]) -> list[tuple[object, object, str]]:
+    usages = ["Training"] * 14 + ["PublicTest"] * 3 + ["PrivateTest"] * 3
+    return [(i % 7, picture, usage) for i, (picture, usage) in enumerate(zip(pictures, usages, strict=True))]
+
+
+def test_the_csv_gives_its_pictures_labels_and_splits(
+    tmp_path: Path, rows: list[tuple[object, object, str]], csv_of: Csv, pictures: NDArray[np.uint8]
+) -> None:
+    path = tmp_path / "fer2013.csv"
+    path.write_text(csv_of(rows))
+    dataset = open_dataset(path)
+    assert dataset.name == "fer2013"
+    assert dataset.splits == {"train": 14, "val": 3, "test": 3}
+    assert dataset.index["label"].tolist()[:7] == ["angry", "disgust", "fear", "happy", "sad", "surprise", "neutral"]
+    np.testing.assert_array_equal(dataset.images(ImageSpec()), pictures)
+    np.testing.assert_array_equal(dataset.picture(3), pictures[3])
+
+
+@pytest.mark.parametrize("form", ["gz", "zip"])
+def test_a_packed_csv_reads_like_the_plain_one(
+    tmp_path: Path, rows: list[tuple[object, object, str]], csv_of: Csv, pictures: NDArray[np.uint8], form: str
+) -> None:
+    path = tmp_path / f"fer2013.csv.{form}"
+    if form == "gz":
+        path.write_bytes(gzip.compress(csv_of(rows).encode()))
+    else:
+        with zipfile.ZipFile(path, "w") as archive:
+            archive.writestr("fer2013/fer2013.csv", csv_of(rows))
+    np.testing.assert_array_equal(open_dataset(path).images(ImageSpec()), pictures)
+
+
+def test_the_second_opening_does_not_read_the_file(
+    tmp_path: Path, rows: list[tuple[object, object, str]], csv_of: Csv, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "fer2013.csv"
+    path.write_text(csv_of(rows))
+    first = open_dataset(path)
+
+    def refuse(*_: object, **__: object) -> None:
+        raise AssertionError("the csv was parsed again")
+
+    monkeypatch.setattr("fer_core.datasets.fer2013._parse", refuse)
+    again = open_dataset(path)
+    assert again.folder == first.folder
+    assert isinstance(again.images(ImageSpec()), np.memmap)
+
+
+def test_a_changed_file_is_read_anew(tmp_path: Path, rows: list[tuple[object, object, str]], csv_of: Csv) -> None:
+    path = tmp_path / "fer2013.csv"
+    path.write_text(csv_of(rows))
+    assert len(open_dataset(path)) == 20
+    path.write_text(csv_of(rows[:16]))
+    assert len(open_dataset(path)) == 16
+
+
+def test_another_size_comes_from_the_same_pictures(
+    tmp_path: Path, rows: list[tuple[object, object, str]], csv_of: Csv
+) -> None:
+    path = tmp_path / "fer2013.csv"
+    path.write_text(csv_of(rows))
+    dataset = open_dataset(path)
+    larger = dataset.images(ImageSpec(height=64, width=64, channels=3))
+    assert larger.shape == (20, 64, 64, 3)
+
+
+BROKEN = {
+    "short": (0, "1 2 3", "Training", "3 pixels, expected 2,304"),
+    "label": (9, None, "Training", "unknown label “9”"),
+    "usage": (0, None, "Elsewhere", "unknown Usage “Elsewhere”"),
+    "word": (0, "x " + " ".join(["7"] * 2303), "Training", "a pixel is no number from 0 to 255"),
+    "large": (0, "256 " + " ".join(["7"] * 2303), "Training", "a pixel is no number from 0 to 255"),
+}
+
+
+@pytest.mark.parametrize("kind", BROKEN)
+def test_a_bad_row_is_named_and_refused_or_skipped(
+    tmp_path: Path, rows: list[tuple[object, object, str]], csv_of: Csv, pictures: NDArray[np.uint8], kind: str
+) -> None:
+    emotion, pixels, usage, reason = BROKEN[kind]
+    path = tmp_path / "fer2013.csv"
+    path.write_text(csv_of([*rows[:5], (emotion, pixels or pictures[5], usage), *rows[6:]]))
+    with pytest.raises(DataError, match="1 of 20 entries cannot be read") as caught:
+        open_dataset(path)
+    assert f"row 5: {reason}" in str(caught.value)
+    assert "--on-bad skip" in str(caught.value)
+    dataset = open_dataset(path, on_bad="skip")
+    assert [bad.id for bad in dataset.skipped] == ["row 5"]
+    assert len(dataset) == 19
+    np.testing.assert_array_equal(dataset.images(ImageSpec())[5], pictures[6])
+    assert dataset.index["id"].iloc[5] == "00006"
+
+
+def test_a_missing_column_is_named(tmp_path: Path) -> None:
+    path = tmp_path / "fer2013.csv"
+    path.write_text("emotion,pixels\n0,1 2 3\n")
+    with pytest.raises(DataError, match="column Usage is missing; expected emotion, pixels, Usage"):
+        open_dataset(path)
+
+
+def test_a_cut_off_gz_is_said_to_be_damaged(
+    tmp_path: Path, rows: list[tuple[object, object, str]], csv_of: Csv
+) -> None:
+    path = tmp_path / "fer2013.csv.gz"
+    whole = gzip.compress(csv_of(rows).encode())
+    path.write_bytes(whole[: len(whole) // 2])
+    with pytest.raises(DataError, match="damaged"):
+        open_dataset(path)
+
+
+def test_a_folder_of_splits_and_classes_is_read_by_name(learnable: Path) -> None:
+    dataset = open_dataset(learnable)
+    assert dataset.splits == {"train": 64, "val": 32, "test": 16}
+    assert set(dataset.index["label"]) == {"happy", "sad"}
+    assert dataset.expressions.name == "fer7"
+    assert dataset.name == "learnable"
+    assert dataset.images(ImageSpec()).shape == (112, 48, 48)
+
+
+def test_fer2013_folders_tell_validation_from_test_by_the_file_name(
+    tmp_path: Path, pictures: NDArray[np.uint8]
+) -> None:
+    for split, name in (("train", "Training_1"), ("test", "PublicTest_2"), ("test", "PrivateTest_3")):
+        folder = tmp_path / "set" / split / "happiness"
+        folder.mkdir(parents=True, exist_ok=True)
+        Image.fromarray(pictures[0]).save(folder / f"{name}.png")
+    index = open_dataset(tmp_path / "set").index
+    assert dict(zip(index["id"], index["split"], strict=True)) == {
+        "test/happiness/PrivateTest_3.png": "test",
+        "test/happiness/PublicTest_2.png": "val",
+        "train/happiness/Training_1.png": "train",
+    }
+
+
+def test_a_misspelt_class_folder_gets_a_suggestion(tmp_path: Path) -> None:
+    (tmp_path / "set" / "train" / "suprise").mkdir(parents=True)
+    with pytest.raises(DataError, match="“suprise” \\(did you mean “surprise”\\?\\)"):
+        open_dataset(tmp_path / "set")
+
+
+def test_a_folder_without_pictures_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "set" / "happy").mkdir(parents=True)
+    with pytest.raises(DataError, match="hold no pictures"):
+        open_dataset(tmp_path / "set")
+
+
+def test_one_bad_picture_of_many_is_named_and_can_be_skipped(learnable: Path) -> None:
+    (learnable / "train" / "happy" / "00.png").write_bytes(b"")
+    with pytest.raises(DataError, match=r"1 of 112 entries cannot be read \(train/happy/00.png: .*0 bytes"):
+        open_dataset(learnable)
+    dataset = open_dataset(learnable, on_bad="skip")
+    assert len(dataset) == 111
+    assert [bad.id for bad in dataset.skipped] == ["train/happy/00.png"]
+
+
+@pytest.mark.skipif(os.name == "nt", reason="making links needs rights on Windows")
+def test_a_link_out_of_the_folder_is_not_followed(learnable: Path, tmp_path: Path) -> None:
+    secret = tmp_path / "secret.png"
+    Image.fromarray(np.zeros((8, 8), np.uint8)).save(secret)
+    (learnable / "train" / "happy" / "link.png").symlink_to(secret)
+    with pytest.raises(DataError, match="leads out of the folder"):
+        open_dataset(learnable)
+
+
+def test_the_same_picture_is_the_same_through_csv_and_folder(
+    tmp_path: Path, csv_of: Csv, pictures: NDArray[np.uint8]
+) -> None:
+    path = tmp_path / "fer2013.csv"
+    path.write_text(csv_of([(3, pictures[0], "PublicTest")]))
+    folder = tmp_path / "set" / "val" / "happy"
+    folder.mkdir(parents=True)
+    Image.fromarray(pictures[0]).save(folder / "a.png")
+    spec = ImageSpec(height=64, width=64)
+    np.testing.assert_array_equal(open_dataset(path).images(spec), open_dataset(tmp_path / "set").images(spec))
+
+
+def test_an_unknown_split_lists_the_ones_there_are(learnable: Path) -> None:
+    with pytest.raises(DataError, match=r"no split “dev”; it has train \(64\), val \(32\), test \(16\)"):
+        open_dataset(learnable).rows("dev")
+
+
+def test_an_unknown_layout_says_what_was_found_and_what_is_known(tmp_path: Path) -> None:
+    (tmp_path / "notes.txt").write_text("hello")
+    with pytest.raises(DataError, match="no known layout.*Known layouts: FER2013"):
+        open_dataset(tmp_path / "notes.txt")
+
+
+def test_an_unknown_name_lists_the_known_ones() -> None:
+    with pytest.raises(UnknownName, match="did you mean “synthetic”"):
+        open_dataset("sinthetic")
+
+
+def test_a_data_set_is_remembered_by_name(learnable: Path) -> None:
+    assert known.add(learnable) == "learnable"
+    assert len(open_dataset("learnable")) == 112
+    with pytest.raises(DataError, match="already stands for"):
+        known.add(learnable / "train", "learnable")
+
+
+def test_labels_outside_a_vocabulary_are_counted(learnable: Path) -> None:
+    from fer_core.labels import Expressions
+
+    dataset = open_dataset(learnable)
+    with pytest.raises(DataError, match=r"labelled sad \(56\)"):
+        dataset.label_index(Expressions("smile", ("happy", "neutral")), np.arange(len(dataset)))
+
+
+def test_a_zip_with_two_tables_is_refused(tmp_path: Path) -> None:
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w") as archive:
+        archive.writestr("a.csv", "emotion,pixels,Usage\n")
+        archive.writestr("b.csv", "emotion,pixels,Usage\n")
+    path = tmp_path / "fer2013.csv.zip"
+    path.write_bytes(buffer.getvalue())
+    with pytest.raises(DataError, match=r"expected one csv|column .* missing"):
+        open_dataset(path)

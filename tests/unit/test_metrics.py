@@ -1,0 +1,237 @@
+"""Metrics: a table worked by hand, equality with scikit-learn, and what must hold for any table."""
+
+import json
+import warnings
+
+import numpy as np
+import pandas as pd
+import pytest
+from hypothesis import assume, given, settings
+from hypothesis import strategies as st
+from sklearn import metrics as sk
+
+from fer_core.errors import DataError
+from fer_core.evaluation import metrics
+from fer_core.evaluation.intervals import wilson
+from fer_core.evaluation.metrics import METRICS, confusion_matrix, evaluate, most_confused
+from fer_core.evaluation.predictions import Predictions
+from fer_core.labels import FER7, Expressions
+
+THREE = Expressions("custom", ("happy", "sad", "neutral"))
+
+
+def table(labels: list[int], logits, expressions: Expressions = THREE) -> Predictions:
+    names = [expressions.names[i] for i in labels]
+    return Predictions.from_logits(range(len(labels)), "toy", "val", names, logits, expressions)
+
+
+def by_hand() -> Predictions:
+    """Ten images: happy x5 (4 right, 1 taken for sad), sad x3 (1 right, 2 taken for happy), neutral x2 (2 for sad)."""
+    return table([0] * 5 + [1] * 3 + [2] * 2, np.eye(3)[[0, 0, 0, 0, 1, 0, 0, 1, 1, 1]])
+
+
+@st.composite
+def tables(draw: st.DrawFn, k: int = 4) -> Predictions:
+    n = draw(st.integers(1, 30))
+    labels = draw(st.lists(st.integers(0, k - 1), min_size=n, max_size=n))
+    # Whole numbers, so that ties and certain answers occur.
+    logits = draw(st.lists(st.lists(st.integers(-60, 60), min_size=k, max_size=k), min_size=n, max_size=n))
+    return table(labels, logits, Expressions("custom", FER7.names[:k]))
+
+
+def test_a_table_worked_by_hand() -> None:
+    matrix = confusion_matrix(by_hand())
+    assert matrix.tolist() == [[4, 1, 0], [2, 1, 0], [0, 2, 0]]
+    assert matrix.dtype == np.int64
+    # happy: predicted 6 times, 4 right. sad: predicted 4 times, 1 right. neutral: never predicted.
+    np.testing.assert_allclose(metrics.precision(matrix), [4 / 6, 1 / 4, 0])
+    np.testing.assert_allclose(metrics.recall(matrix), [4 / 5, 1 / 3, 0])
+    np.testing.assert_allclose(metrics.f1(matrix), [8 / 11, 2 / 7, 0])  # 2·4/(5+6), 2·1/(3+4), 0/2
+    assert metrics.support(matrix).tolist() == [5, 3, 2]
+    assert metrics.accuracy(matrix) == pytest.approx(0.5)
+    assert metrics.balanced_accuracy(matrix) == pytest.approx((4 / 5 + 1 / 3) / 3)
+    assert metrics.macro_f1(matrix) == pytest.approx((8 / 11 + 2 / 7) / 3)
+    assert metrics.weighted_f1(matrix) == pytest.approx((5 * 8 / 11 + 3 * 2 / 7) / 10)
+    # kappa: expected agreement (5·6 + 3·4 + 2·0)/100 = 0.42, so (0.5 - 0.42)/0.58
+    assert metrics.kappa(matrix) == pytest.approx(0.08 / 0.58)
+    # MCC: (5·10 - 42) / √((100 - 25 - 9 - 4)(100 - 36 - 16)) = 8 / √(62·48)
+    assert metrics.mcc(matrix) == pytest.approx(8 / np.sqrt(62 * 48))
+
+
+def test_scores_of_probabilities_worked_by_hand() -> None:
+    p = table([0, 1], np.log([[0.7, 0.2, 0.1], [0.5, 0.3, 0.2]]))
+    assert metrics.log_loss(p) == pytest.approx((-np.log(0.7) - np.log(0.3)) / 2)
+    # (0.3² + 0.2² + 0.1²) = 0.14 and (0.5² + 0.7² + 0.2²) = 0.78
+    assert metrics.brier(p) == pytest.approx((0.14 + 0.78) / 2)
+    assert metrics.top2(p) == 1.0
+    # Confidence 0.7 and right, 0.5 and wrong, each alone in its bin: (|1 - 0.7| + |0 - 0.5|) / 2
+    assert metrics.ece(p) == pytest.approx(0.4, abs=1e-6)
+    assert metrics.ece(p, bins=1) == pytest.approx(abs(0.5 - 0.6), abs=1e-6)
+
+
+def test_a_confidence_of_exactly_one_counts_in_the_calibration_error() -> None:
+    p = table([1, 1], [[900, 0, 0], [0, 900, 0]])  # certain twice, wrong once
+    assert p.confidence.tolist() == [1.0, 1.0]
+    assert metrics.ece(p) == pytest.approx(0.5)
+    assert metrics.ece_equal_mass(p) == pytest.approx(0.5)
+
+
+def test_top2_counts_two_of_equal_logits_not_three() -> None:
+    assert [metrics.top2(table([i], [[1, 1, 1]])) for i in range(3)] == [1.0, 1.0, 0.0]
+
+
+def test_one_image_is_enough() -> None:
+    report = evaluate(table([1], [[0, 3, 0]]))
+    assert (report.n, report.accuracy, report.macro_f1, report.balanced_accuracy) == (1, 1.0, 1.0, 1.0)
+    assert report.accuracy_interval == pytest.approx((0.206549, 1.0), abs=1e-5)  # 1 / (1 + z²)
+    json.dumps(report.to_json(), allow_nan=False)
+
+
+def test_an_expression_that_neither_occurs_nor_is_predicted_is_left_out_of_means_but_listed() -> None:
+    report = evaluate(table([0, 1], [[9, 0, 0], [0, 9, 0]]))
+    assert (report.macro_f1, report.balanced_accuracy) == (1.0, 1.0)
+    row = report.to_json()["per_class"]["neutral"]
+    assert (row["precision"], row["recall"], row["f1"], row["support"], row["predicted"]) == (0, 0, 0, 0, 0)
+    assert row["precision_interval"] == row["recall_interval"] == row["f1_interval"] == [0.0, 1.0]
+
+
+def test_an_expression_predicted_but_without_examples_pulls_macro_f1_down_not_balanced_accuracy() -> None:
+    matrix = confusion_matrix(table([0, 0], [[9, 0, 0], [0, 9, 0]]))
+    assert metrics.balanced_accuracy(matrix) == pytest.approx(1 / 2)
+    assert metrics.macro_f1(matrix) == pytest.approx((2 / 3 + 0) / 2)  # happy 2·1/(2+1); sad 0; neutral left out
+
+
+@pytest.mark.parametrize("name", [name for name in METRICS if METRICS[name].of_matrix])
+def test_a_stack_of_matrices_gives_what_each_gives_alone(name: str) -> None:
+    stack = np.random.default_rng(0).integers(0, 4, (20, 3, 3))
+    stack[0] = 0  # no image at all
+    alone = [METRICS[name].of(matrix) for matrix in stack]
+    np.testing.assert_array_equal(METRICS[name].of(stack), alone)
+
+
+@settings(deadline=None, max_examples=40)
+@given(tables())
+def test_figures_equal_scikit_learn(p: Predictions) -> None:
+    y, predicted, matrix = p.table["label"].to_numpy(), p.predicted, confusion_matrix(p)
+    names = list(p.expressions.names)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        assert matrix.tolist() == sk.confusion_matrix(y, predicted, labels=names).tolist()
+        ours = [metrics.precision(matrix), metrics.recall(matrix), metrics.f1(matrix), metrics.support(matrix)]
+        theirs = sk.precision_recall_fscore_support(y, predicted, labels=names, zero_division=0)
+        np.testing.assert_allclose(ours, theirs, atol=1e-12)
+        assert METRICS["accuracy"](p) == pytest.approx(sk.accuracy_score(y, predicted))
+        assert METRICS["balanced_accuracy"](p) == pytest.approx(sk.balanced_accuracy_score(y, predicted))
+        for mean in ("macro", "weighted"):
+            f1 = sk.f1_score(y, predicted, average=mean, zero_division=0)
+            assert METRICS[f"{mean}_f1"](p) == pytest.approx(f1)
+        precision = sk.precision_score(y, predicted, average="macro", zero_division=0)
+        assert METRICS["macro_precision"](p) == pytest.approx(precision)
+        assert METRICS["macro_recall"](p) == pytest.approx(
+            sk.recall_score(y, predicted, average="macro", zero_division=0)
+        )
+        assert METRICS["mcc"](p) == pytest.approx(sk.matthews_corrcoef(y, predicted), abs=1e-9)
+        if set(y) != set(predicted) or len(set(y)) > 1:  # else chance agrees fully; scikit-learn gives NaN, we 0
+            assert METRICS["kappa"](p) == pytest.approx(sk.cohen_kappa_score(y, predicted), abs=1e-9)
+        index = range(len(names))
+        # scikit-learn cuts probabilities of 0 at the machine's precision, we do not need to
+        if p.loss.max() < 30:
+            assert metrics.log_loss(p) == pytest.approx(sk.log_loss(p.label_index, p.probs, labels=index), abs=1e-9)
+        # Its Brier score for several classes is ours too; it wants every class named
+        theirs = sk.brier_score_loss(p.label_index, p.probs, labels=list(index), scale_by_half=False)
+        assert metrics.brier(p) == pytest.approx(theirs, abs=1e-9)
+
+
+def test_top2_equals_scikit_learn_where_nothing_is_tied() -> None:
+    random = np.random.default_rng(3)
+    p = table(random.integers(0, 7, 500).tolist(), random.normal(size=(500, 7)), FER7)
+    assert metrics.top2(p) == pytest.approx(sk.top_k_accuracy_score(p.label_index, p.logits, k=2, labels=range(7)))
+
+
+@settings(deadline=None, max_examples=15)
+@given(tables(), st.randoms(use_true_random=False))
+def test_figures_do_not_depend_on_the_order_of_rows(p: Predictions, random) -> None:
+    order = list(range(len(p)))
+    random.shuffle(order)
+    other = Predictions(p.table.iloc[order])
+    for name, metric in METRICS.items():
+        assert metric(other) == pytest.approx(metric(p), abs=1e-9), name
+
+
+@settings(deadline=None, max_examples=15)
+@given(tables(), st.permutations(range(4)))
+def test_figures_do_not_depend_on_names_or_order_of_the_expressions(p: Predictions, order: list[int]) -> None:
+    ties = np.sort(p.logits, axis=1)
+    assume((ties[:, 1:] > ties[:, :-1]).all())  # between equal logits the order decides
+    words = ["w", "x", "y", "z"]
+    renamed = Expressions("custom", tuple(words[i] for i in order))
+    labels = [words[i] for i in p.label_index]
+    other = Predictions.from_logits(range(len(p)), "toy", "val", labels, p.logits[:, order], renamed)
+    for name, metric in METRICS.items():
+        assert metric(other) == pytest.approx(metric(p), abs=1e-9), name
+
+
+@settings(deadline=None, max_examples=15)
+@given(tables())
+def test_doubled_rows_keep_the_figures_and_narrow_the_interval(p: Predictions) -> None:
+    again = p.table.assign(id="copy-" + p.table["id"])
+    both = Predictions(pd.concat([p.table, again]))
+    # Quantiles of doubled confidences move, so bins of equal mass may.
+    for name in METRICS.keys() - {"ece_equal_mass"}:
+        assert METRICS[name](both) == pytest.approx(METRICS[name](p), abs=1e-9), name
+    one, two = (wilson(int(t.correct.sum()), len(t)) for t in (p, both))
+    assert two.high - two.low < one.high - one.low
+
+
+@settings(deadline=None, max_examples=15)
+@given(st.lists(st.integers(0, 3), min_size=2, max_size=20))
+def test_perfect_predictions_reach_the_best_end_of_every_range(labels: list[int]) -> None:
+    assume(len(set(labels)) > 1)  # against one constant label neither MCC nor kappa can show skill
+    p = table(labels, 900 * np.eye(4)[labels], Expressions("custom", FER7.names[:4]))
+    for name, metric in METRICS.items():
+        assert metric(p) == pytest.approx(metric.high if metric.higher_is_better else metric.low, abs=1e-12), name
+    report = evaluate(p)
+    assert report.macro_f1_interval == report.balanced_accuracy_interval == (1.0, 1.0)
+
+
+@settings(deadline=None, max_examples=15)
+@given(tables())
+def test_every_figure_lies_in_its_declared_range_and_its_interval_in_order(p: Predictions) -> None:
+    for name, metric in METRICS.items():
+        assert metric.low - 1e-12 <= metric(p) <= metric.high + 1e-12, name
+    report = evaluate(p)
+    assert report.accuracy_interval.low <= report.accuracy <= report.accuracy_interval.high
+    for figure in ("precision", "recall"):
+        assert (report.per_class[f"{figure}_low"] <= report.per_class[figure]).all()
+        assert (report.per_class[figure] <= report.per_class[f"{figure}_high"]).all()
+    assert (report.per_class["f1_low"] <= report.per_class["f1_high"]).all()
+
+
+def test_a_report_says_the_same_in_json() -> None:
+    report = evaluate(by_hand())
+    told = json.loads(json.dumps(report.to_json(), allow_nan=False))
+    assert told["n"] == 10
+    assert told["accuracy"] == 0.5
+    # Wilson for 5 of 10: (5 + 1.920729 ± √(3.841459·(2.5 + 0.960365))) / 13.841459 = 0.5 ± 3.645932/13.841459
+    assert told["accuracy_interval"] == pytest.approx([0.236593, 0.763407], abs=1e-5)
+    assert told["macro_f1_interval"] == list(report.macro_f1_interval)
+    assert told["macro_f1_interval"][0] < told["macro_f1"] < told["macro_f1_interval"][1]
+    assert list(told["per_class"]) == ["happy", "sad", "neutral"]
+    assert told["per_class"]["happy"]["precision"] == pytest.approx(4 / 6)
+    assert told["per_class"]["neutral"]["support"] == 2
+    assert told["confusion"] == [[4, 1, 0], [2, 1, 0], [0, 2, 0]]
+    assert told["expressions"] == ["happy", "sad", "neutral"]
+    assert METRICS.keys() <= told.keys()
+
+
+def test_most_confused_pairs_come_first_with_their_share() -> None:
+    pairs = most_confused(confusion_matrix(by_hand()), THREE.names, top=5)
+    told = [(c.label, c.predicted, c.count, c.share) for c in pairs]
+    # Both with 2 images: all of neutral before two thirds of sad. Never seen: left out.
+    assert told == [("neutral", "sad", 2, 1.0), ("sad", "happy", 2, 2 / 3), ("happy", "sad", 1, 1 / 5)]
+    assert most_confused(confusion_matrix(by_hand()), THREE.names, top=1) == pairs[:1]
+
+
+def test_no_image_is_no_figure() -> None:
+    with pytest.raises(DataError, match="no image to evaluate"):
+        evaluate(by_hand().where([False] * 10))

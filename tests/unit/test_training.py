@@ -1,0 +1,292 @@
+"""Augmentation, schedules, losses, optimizers and the loop."""
+
+import math
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from torch import nn
+
+from fer_core.checkpoint import load_network, load_tensors, read_card
+from fer_core.datasets import Dataset, open_dataset
+from fer_core.errors import CheckpointError, ConfigError, RunError
+from fer_core.evaluation.predictions import Predictions
+from fer_core.labels import FER7
+from fer_core.runs.folder import EpochResult, RunFolder, Stopped
+from fer_core.training.augment import augment
+from fer_core.training.config import Augment, Loss, Optimizer, Schedule, TrainConfig
+from fer_core.training.loop import Trainer
+from fer_core.training.losses import make_loss
+from fer_core.training.optim import MovingAverage, make_optimizer, optimizer_tensors, restore_optimizer
+from fer_core.training.schedules import factor
+
+NOTHING = Augment(flip=0)
+
+
+def generator(seed: int = 0) -> torch.Generator:
+    return torch.Generator().manual_seed(seed)
+
+
+@pytest.fixture
+def batch() -> torch.Tensor:
+    return torch.randint(0, 256, (6, 1, 32, 32), generator=generator(), dtype=torch.uint8)
+
+
+def test_without_augmentation_the_pictures_are_unchanged(batch: torch.Tensor) -> None:
+    assert torch.equal(augment(batch, NOTHING, generator()), batch.float())
+
+
+def test_a_certain_flip_mirrors_every_picture(batch: torch.Tensor) -> None:
+    assert torch.equal(augment(batch, Augment(flip=1), generator()), batch.flip(3).float())
+
+
+def test_a_flip_by_resampling_is_the_same_mirror_image(batch: torch.Tensor) -> None:
+    moved = augment(batch, Augment(flip=1, rotate=1e-9), generator())
+    torch.testing.assert_close(moved, batch.flip(3).float(), atol=0.01, rtol=0)
+
+
+def test_rotation_turns_about_the_centre_up_to_its_largest_angle() -> None:
+    one = torch.zeros(400, 1, 33, 33, dtype=torch.uint8)
+    one[:, :, 16, 24] = 255  # a dot to the right of the centre travels on a circle of radius 8
+    turned = augment(one, Augment(flip=0, rotate=90), generator())
+    rows, columns = torch.arange(33.0).view(33, 1) - 16, torch.arange(33.0).view(1, 33) - 16
+    mass = turned.sum((1, 2, 3))
+    y, x = (turned[:, 0] * rows).sum((1, 2)) / mass, (turned[:, 0] * columns).sum((1, 2)) / mass
+    angle = torch.rad2deg(torch.atan2(y, x))
+    assert torch.hypot(x, y).sub(8).abs().max() < 0.6
+    assert angle.abs().max() <= 90.5
+    assert angle.min() < -70
+    assert angle.max() > 70
+
+
+def test_each_picture_gets_parameters_of_its_own() -> None:
+    same = torch.arange(32 * 32).remainder(251).to(torch.uint8).view(1, 1, 32, 32).repeat(8, 1, 1, 1)
+    moved = augment(same, Augment(rotate=20, translate=0.1, scale=0.1), generator())
+    assert len({tuple(picture.flatten()[:50].tolist()) for picture in moved}) == 8
+
+
+@given(st.integers(0, 2**31))
+@settings(max_examples=20)
+def test_a_seed_gives_the_same_pictures_and_values_stay_in_range(seed: int) -> None:
+    batch = torch.randint(0, 256, (4, 3, 24, 24), generator=generator(seed), dtype=torch.uint8)
+    everything = Augment(rotate=30, scale=0.2, shear=10, translate=0.2, brightness=0.3, contrast=0.3, erase=0.5)
+    first, second = (augment(batch, everything, generator(seed)) for _ in range(2))
+    assert torch.equal(first, second)
+    assert first.min() >= 0
+    assert first.max() <= 255
+
+
+def test_erasing_covers_two_to_twenty_percent_in_one_rectangle() -> None:
+    batch = torch.randint(1, 256, (200, 1, 40, 40), generator=generator(), dtype=torch.uint8)
+    erased = augment(batch, Augment(flip=0, erase=1), generator())
+    share = (erased != batch).float().mean((1, 2, 3))
+    assert share.max() < 0.23  # at the rim a rectangle is cut, inside it rounds by a pixel a side
+    assert share.mean() > 0.05
+
+
+@pytest.mark.parametrize(
+    ("schedule", "progress", "expected"),
+    [
+        (Schedule(name="constant"), 0.7, 1.0),
+        (Schedule(name="onecycle", warmup=0.2), 0.0, 0.04),
+        (Schedule(name="onecycle", warmup=0.2), 0.1, 0.04 + 0.96 / 2),  # half of the rise
+        (Schedule(name="onecycle", warmup=0.2), 0.2, 1.0),
+        (Schedule(name="onecycle", warmup=0.2, final=0.01), 0.6, 0.01 + 0.99 / 2),  # half of the fall
+        (Schedule(name="onecycle", warmup=0.2, final=0.01), 1.0, 0.01),
+        (Schedule(name="cosine", warmup=0.5), 0.25, 0.5),
+        (Schedule(name="cosine", warmup=0.0, final=0.0), 0.5, 0.5),
+    ],
+)
+def test_a_schedule_has_its_published_shape(schedule: Schedule, progress: float, expected: float) -> None:
+    assert factor(schedule, progress, []) == pytest.approx(expected)
+
+
+def test_a_plateau_halves_the_rate_after_patience_epochs_without_a_better_loss() -> None:
+    schedule = Schedule(name="plateau", factor=0.5, patience=2)
+    losses = [1.0, 0.9, 0.95, 0.91, 0.92, 0.93, 0.5]
+    #          new  new  1     2 -> x.5  1     2 -> x.25  new
+    factors = [factor(schedule, 0, losses[:n]) for n in range(len(losses) + 1)]
+    assert factors == [1, 1, 1, 1, 0.5, 0.5, 0.25, 0.25]
+
+
+def test_balanced_weights_are_n_over_k_times_count() -> None:
+    labels = np.repeat(np.arange(7), [1, 2, 1, 1, 1, 1, 7])  # n = 14, K = 7: 14 / (7 * count)
+    loss = make_loss(Loss(class_weights="balanced"), FER7, labels)
+    assert isinstance(loss, nn.CrossEntropyLoss)
+    assert loss.weight is not None
+    assert loss.weight.tolist() == pytest.approx([2, 1, 2, 2, 2, 2, 2 / 7])
+
+
+@pytest.mark.parametrize(
+    ("weights", "says"),
+    [((1.0, 2.0), "has 2 values, expected 7"), ("balanced", "there is none of disgust, fear")],
+)
+def test_class_weights_that_do_not_fit_are_refused(weights: object, says: str) -> None:
+    with pytest.raises(ConfigError, match=says):
+        make_loss(Loss.model_validate({"class_weights": weights}), FER7, np.array([0, 3, 4, 5, 6]))
+
+
+def test_norms_and_biases_are_not_decayed() -> None:
+    model = nn.Sequential(nn.Conv2d(1, 4, 3), nn.BatchNorm2d(4))
+    decayed, plain = make_optimizer(model, Optimizer(weight_decay=0.1)).param_groups
+    assert [p.ndim for p in decayed["params"]] == [4]
+    assert decayed["weight_decay"] == 0.1
+    assert [p.ndim for p in plain["params"]] == [1, 1, 1]
+    assert plain["weight_decay"] == 0
+
+
+@pytest.mark.parametrize("name", ["sgd", "adam", "adamw"])
+def test_an_optimizer_restored_from_tensors_goes_on_as_the_original(name: str) -> None:
+    def steps(model: nn.Module, optimizer: torch.optim.Optimizer, count: int) -> None:
+        for _ in range(count):
+            optimizer.zero_grad()
+            model(torch.ones(2, 3)).square().sum().backward()
+            optimizer.step()
+
+    torch.manual_seed(0)
+    first = nn.Linear(3, 2)
+    original = make_optimizer(first, Optimizer.model_validate({"name": name, "lr": 0.01}))
+    steps(first, original, 3)
+    second = nn.Linear(3, 2)
+    second.load_state_dict(first.state_dict())
+    restored = make_optimizer(second, Optimizer.model_validate({"name": name, "lr": 0.01}))
+    restore_optimizer(restored, {key: value.clone() for key, value in optimizer_tensors(original).items()})
+    steps(first, original, 3)
+    steps(second, restored, 3)
+    assert torch.equal(first.weight, second.weight)
+
+
+def test_the_moving_average_is_the_published_recursion() -> None:
+    model = nn.Linear(1, 1, bias=False)
+    nn.init.constant_(model.weight, 0.0)
+    average = MovingAverage(model, decay=0.9)
+    nn.init.constant_(model.weight, 1.0)
+    average.update(model, step=0)  # d = min(.9, 1/10) = .1: w = .1 * 0 + .9 * 1
+    assert average.model.weight.item() == pytest.approx(0.9)
+    average.update(model, step=10_000)  # d = .9: w = .9 * .9 + .1 * 1
+    assert average.model.weight.item() == pytest.approx(0.91)
+
+
+SMALL = {
+    "network": "small-vgg",
+    "arguments": {"widths": [4, 8, 8, 8]},
+    "epochs": 2,
+    "batch_size": 16,
+    "memory_format": "contiguous",
+    "threads": 1,
+    "optimizer": {"lr": 0.05},
+    "augment": {"rotate": 10, "translate": 0.05},
+}
+
+
+def run_of(name: str, learnable: Path, **changes: object) -> tuple[RunFolder, Dataset]:
+    config = TrainConfig.model_validate(SMALL | changes)
+    return RunFolder.create(name, config, str(learnable)), open_dataset(learnable)
+
+
+def test_a_run_folder_holds_all_that_the_design_says(learnable: Path) -> None:
+    adam = {"name": "adam", "lr": 0.02}
+    run, dataset = run_of("one", learnable, epochs=4, batch_size=8, optimizer=adam, tta="flip", ema=0.8)
+    results = list(Trainer(run, dataset).epochs())
+    assert run.status().state == "finished"
+    assert run.metrics() == results
+    assert [result.epoch for result in results] == [1, 2, 3, 4]
+    model, card = load_network(run.path)
+    assert card.expressions == FER7.names
+    assert card.image.shape == (1, 48, 48)
+    table = Predictions.read(run.path / "predictions-learnable-val.parquet")
+    assert len(table) == 32
+    assert card.results["learnable-val"]["accuracy"] == pytest.approx(float(table.correct.mean()))
+    assert card.results["learnable-val"]["accuracy"] > 0.9  # stripes are easy
+    assert card.parameters == sum(p.numel() for p in model.parameters())
+    assert card.cost.cpu_minutes >= 0
+    assert card.best_epoch in range(1, 5)
+
+
+def test_the_same_seed_gives_the_same_history_and_another_seed_another(learnable: Path) -> None:
+    losses = []
+    for name, seed in (("a", 3), ("b", 3), ("c", 4)):
+        run, dataset = run_of(name, learnable, seed=seed, arguments={"widths": [4, 8, 8, 8], "dropout": 0.3})
+        losses.append([(result.train_loss, result.val_loss) for result in Trainer(run, dataset).epochs()])
+    assert losses[0] == losses[1]
+    assert losses[0] != losses[2]
+
+
+@pytest.mark.parametrize("steps", [1, 3, 6])
+def test_a_run_stopped_anywhere_and_resumed_ends_with_the_same_weights(learnable: Path, steps: int) -> None:
+    through, dataset = run_of("through", learnable, ema=0.9)
+    list(Trainer(through, dataset).epochs())
+    broken, _ = run_of("broken", learnable, ema=0.9)
+    taken = []
+
+    def stop_after(status: object) -> None:
+        taken.append(status)
+        if len(taken) == steps:
+            broken.request_stop()
+
+    with pytest.raises(Stopped):
+        list(Trainer(broken, dataset, on_step=stop_after).epochs())
+    assert broken.status().state == "stopped"
+    list(Trainer(broken, dataset).epochs())
+    for file in ("last.safetensors", "best.safetensors"):
+        expected, found = (load_tensors(run.path / file)[0] for run in (through, broken))
+        assert all(torch.equal(expected[key], found[key]) for key in expected)
+    figures = [[(r.train_loss, r.train_accuracy, r.val_loss) for r in run.metrics()] for run in (through, broken)]
+    np.testing.assert_allclose(figures[1], figures[0], rtol=1e-6)
+
+
+def test_a_diverging_run_fails_with_the_reason_and_keeps_the_last_good_state(learnable: Path) -> None:
+    run, dataset = run_of("nan", learnable, optimizer={"lr": 1e30, "clip": 0}, schedule={"name": "constant"}, epochs=3)
+    with pytest.raises(RunError, match=r"diverged. Take a smaller optimizer\.lr than 1e\+30"):
+        list(Trainer(run, dataset).epochs())
+    assert run.status().state == "failed"
+    assert "diverged" in run.status().message
+
+
+def test_early_stopping_ends_after_patience_epochs_without_a_better_accuracy(learnable: Path) -> None:
+    run, dataset = run_of("early", learnable, epochs=40, early_stopping=2, optimizer={"lr": 1e-12})
+    results = list(Trainer(run, dataset).epochs())
+    best = max(range(len(results)), key=lambda i: results[i].val_accuracy)
+    assert len(results) == best + 3
+    assert len(results) < 40
+    assert run.status().state == "finished"
+    assert read_card(run.path).best_epoch == best + 1
+
+
+def test_a_batch_larger_than_the_data_is_refused_before_training(learnable: Path) -> None:
+    run, dataset = run_of("large", learnable, batch_size=128)
+    with pytest.raises(ConfigError, match=r"batch_size = 128 is larger than the training part \(64 pictures\)"):
+        Trainer(run, dataset)
+
+
+def test_resuming_with_another_recipe_is_refused(learnable: Path) -> None:
+    run, dataset = run_of("edited", learnable)
+    list(Trainer(run, dataset).epochs())
+    path = run.path / "config.toml"
+    path.write_text(path.read_text().replace("batch_size = 16", "batch_size = 32"))
+    with pytest.raises(CheckpointError, match="saved by another recipe"):
+        Trainer(run, dataset)
+
+
+def test_resolution_rises_on_schedule(learnable: Path) -> None:
+    run, dataset = run_of("growing", learnable, resolution=[[0.0, 24], [0.5, 48]])
+    trainer = Trainer(run, dataset)
+    sides = []
+    trainer.model.register_forward_pre_hook(lambda _, inputs: sides.append(inputs[0].shape[-1]))
+    list(trainer.epochs())
+    # four steps an epoch; validation is always at the full size
+    assert sides[:4] == [24] * 4
+    assert set(sides[4:]) == {48}
+
+
+def test_metrics_cut_by_a_crash_keep_the_whole_lines(learnable: Path) -> None:
+    run, _ = run_of("cut", learnable)
+    result = EpochResult(1, 1.0, 0.5, 1.0, 0.5, 0.1, 100.0, 0.01, 1.0, 1.0)
+    run.write_metrics([result, result])
+    path = run.path / "metrics.jsonl"
+    path.write_text(path.read_text()[:-20])
+    assert run.metrics() == [result]
+    assert math.isclose(run.metrics()[0].lr, 0.1)
