@@ -6,7 +6,8 @@ import numpy as np
 import pandas as pd
 import streamlit as st
 
-from dashboard import cache, charts, markup
+from dashboard import cache, markup
+from dashboard.charts import data as charts
 from dashboard.markup import Picture
 from dashboard.pickers import choose
 from dashboard.text import pictures, verbatim

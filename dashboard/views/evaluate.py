@@ -7,7 +7,8 @@ import numpy as np
 import pandas as pd
 import streamlit as st
 
-from dashboard import cache, charts, markup
+from dashboard import cache, markup
+from dashboard.charts import confusion as charts
 from dashboard.markup import Picture
 from dashboard.pickers import choose, picked, titles
 from dashboard.text import interval, percent, pictures, table_title, verbatim

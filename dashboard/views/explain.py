@@ -9,7 +9,8 @@ import streamlit as st
 from numpy.typing import NDArray
 from streamlit.delta_generator import DeltaGenerator
 
-from dashboard import cache, charts, forms
+from dashboard import cache, forms
+from dashboard.charts import networks as charts
 from dashboard.pickers import Picked, choose, picked
 from dashboard.text import percent, table_title, verbatim
 from fer_core.checkpoint import Card

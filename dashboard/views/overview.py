@@ -3,7 +3,8 @@
 import pandas as pd
 import streamlit as st
 
-from dashboard import cache, charts, markup
+from dashboard import cache, markup
+from dashboard.charts import networks as charts
 from dashboard.markup import Html
 from dashboard.pickers import picked, titles
 from dashboard.text import interval, percent, pictures, table_title, verbatim

@@ -8,7 +8,8 @@ from pathlib import Path
 import pandas as pd
 import streamlit as st
 
-from dashboard import charts, forms
+from dashboard import forms
+from dashboard.charts import networks as charts
 from dashboard.text import interval, percent, pictures, table_title, verbatim
 from fer_core.datasets.known import SYNTHETIC, known
 from fer_core.errors import ConfigError, FerError, RunError

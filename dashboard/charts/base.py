@@ -1,0 +1,37 @@
+"""The look that all charts share: two colours, one colour a network, and an empty Plotly figure.
+
+The charts beside this file are pure functions from a table to a figure, in the expressions' fixed colours, for light and
+dark alike. Plotly draws all but the matrix, which is clicked on and therefore Altair. Both cost seconds to import where
+they are not needed, so each function imports its own.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    import plotly.graph_objects as go
+
+ACCENT = "#3b7fb8"  # between the accents of the light and the dark theme: a figure does not know which is on
+QUIET = "#8a9099"
+# One colour a network where several are drawn: Okabe and Ito's, without the grey.
+SERIES = (ACCENT, "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9")
+
+
+def figure(height: int, **layout: object) -> go.Figure:
+    import plotly.graph_objects as go
+
+    return go.Figure(
+        layout={
+            "height": height,
+            "margin": {"l": 8, "r": 8, "t": 28, "b": 8},
+            "hoverlabel": {"namelength": -1},
+            "legend": {"orientation": "h", "y": 1.02, "yanchor": "bottom", "x": 0},
+            "dragmode": False,
+            **layout,
+        }
+    )
+
+
+def cycle(count: int) -> list[str]:
+    return [SERIES[i % len(SERIES)] for i in range(count)]

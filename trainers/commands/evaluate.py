@@ -1,0 +1,54 @@
+"""`ferscope evaluate`."""
+
+from __future__ import annotations
+
+import json
+from typing import Annotated
+
+import typer
+from rich.progress import Progress
+from rich.table import Table
+
+from trainers.console import AsJson, Bad, Data, OnBad, app, out, report_skipped, sentence
+
+
+@app.command()
+def evaluate(
+    checkpoint: Annotated[str, typer.Argument(help="Name of a network or run, or the path of its folder.")],
+    data: Data,
+    split: Annotated[str, typer.Option(help="train, val or test.")] = "val",
+    on_bad: Bad = OnBad.refuse,
+    as_json: AsJson = False,
+) -> None:
+    """Predict a split, print the figures with 95 % intervals, and write the predictions table beside the weights."""
+    from fer_core.checkpoint import load_network
+    from fer_core.datasets import open_dataset
+    from fer_core.evaluation.metrics import evaluate as figures_of
+    from fer_core.evaluation.predict import predict_split
+    from fer_core.runs.store import find
+
+    found = find(checkpoint)
+    dataset = open_dataset(data, on_bad=on_bad.value)
+    report_skipped(dataset)
+    total = len(dataset.rows(split))
+    model, card = load_network(found.folder)
+    with Progress(console=out, transient=True, disable=as_json) as bar:
+        task = bar.add_task(f"Predicting {total:,} pictures", total=total)
+        predictions = predict_split(
+            model, dataset, split, spec=card.image, expressions=card.vocabulary, tta=card.tta,
+            on_batch=lambda done: bar.update(task, completed=done),
+        )  # fmt: skip
+    path = found.folder / f"predictions-{dataset.name}-{split}.parquet"
+    predictions.write(path)
+    figures = figures_of(predictions).to_json()
+    if as_json:
+        print(json.dumps(figures))
+        return
+    out.print(sentence(f"{dataset.name}-{split}", figures), soft_wrap=True)
+    table = Table("expression", *(Column for Column in ("precision", "recall", "F1", "n")))
+    for column in table.columns[1:]:
+        column.justify = "right"
+    for name, row in figures["per_class"].items():
+        table.add_row(name, *(f"{100 * row[key]:.1f}" for key in ("precision", "recall", "f1")), f"{row['support']:,}")
+    out.print(table)
+    out.print(f"Table written to {path}", soft_wrap=True)

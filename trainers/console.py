@@ -1,0 +1,38 @@
+"""What all commands share: the app they register on, the console, common options, and how figures are put in words."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from typing import Annotated, Any
+
+import typer
+from rich.console import Console
+
+app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False)
+out = Console()
+
+
+class OnBad(StrEnum):
+    refuse = "refuse"
+    skip = "skip"
+
+
+Data = Annotated[str, typer.Option("--data", help="Path of a csv or folder, or the name of a known data set.")]
+Bad = Annotated[OnBad, typer.Option("--on-bad", help="What to do with pictures that cannot be read.")]
+AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON object, for scripts.")]
+
+
+def report_skipped(dataset: Any) -> None:
+    if dataset.skipped:
+        first = "; ".join(f"{bad.id}: {bad.reason}" for bad in dataset.skipped[:3])
+        Console(stderr=True).print(f"Left out {len(dataset.skipped):,} of {dataset.title}: {first}", soft_wrap=True)
+
+
+def sentence(key: str, figures: dict[str, Any]) -> str:
+    low, high = figures["accuracy_interval"]
+    f1_low, f1_high = figures["macro_f1_interval"]
+    return (
+        f"{key}: accuracy {figures['accuracy']:.2%} ({100 * low:.1f} to {100 * high:.1f}), macro-F1 "
+        f"{100 * figures['macro_f1']:.1f} ({100 * f1_low:.1f} to {100 * f1_high:.1f}), n = {figures['n']:,}; "
+        "95 % intervals."
+    )
