@@ -11,8 +11,10 @@ expression is missing from the split.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from statistics import NormalDist
 from typing import Any
 
 import numpy as np
@@ -21,8 +23,9 @@ from numpy.typing import ArrayLike, NDArray
 
 from fer_core.errors import DataError
 from fer_core.evaluation.calibration import Bins, reliability
-from fer_core.evaluation.intervals import Interval, percentile, resample, wilson, wilson_bounds
+from fer_core.evaluation.intervals import LEVEL, Interval, percentile, resample, wilson, wilson_bounds
 from fer_core.evaluation.predictions import Predictions
+from fer_core.evaluation.ranking import macro_auroc, macro_average_precision, ranking
 
 Counts = NDArray[np.int64]
 Figures = NDArray[np.float64]
@@ -104,9 +107,23 @@ def macro_f1(matrix: Counts) -> Figures:
     return _macro(f1(matrix), matrix)
 
 
+def _weighted(values: Figures, matrix: Counts) -> Figures:
+    return _ratio((values * support(matrix)).sum(axis=-1), matrix.sum(axis=(-2, -1)))
+
+
+def weighted_precision(matrix: Counts) -> Figures:
+    """Mean precision, each expression weighted by its support."""
+    return _weighted(precision(matrix), matrix)
+
+
+def weighted_recall(matrix: Counts) -> Figures:
+    """Mean recall, each expression weighted by its support: the accuracy, under the name that reports also use."""
+    return _weighted(recall(matrix), matrix)
+
+
 def weighted_f1(matrix: Counts) -> Figures:
     """Mean F1, each expression weighted by its support."""
-    return _ratio((f1(matrix) * support(matrix)).sum(axis=-1), matrix.sum(axis=(-2, -1)))
+    return _weighted(f1(matrix), matrix)
 
 
 def mcc(matrix: Counts) -> Figures:
@@ -135,10 +152,15 @@ def log_loss(predictions: Predictions) -> float:
     return float(predictions.loss.mean())
 
 
+def _squares(predictions: Predictions) -> Figures:
+    """(n,) summed squares of probability minus truth."""
+    truth = np.eye(len(predictions.expressions))[predictions.label_index]
+    return np.asarray(((predictions.probs - truth) ** 2).sum(axis=1))
+
+
 def brier(predictions: Predictions) -> float:
     """Brier's score (1950) over all expressions: mean of the summed squares of probability minus truth, in 0..2."""
-    truth = np.eye(len(predictions.expressions))[predictions.label_index]
-    return float(((predictions.probs - truth) ** 2).sum(axis=1).mean())
+    return float(_squares(predictions).mean())
 
 
 def ece(predictions: Predictions, bins: int = 15, equal: Bins = "width") -> float:
@@ -154,11 +176,36 @@ def ece_equal_mass(predictions: Predictions) -> float:
     return ece(predictions, equal="mass")
 
 
+def ece_interval(predictions: Predictions, bins: int = 15, equal: Bins = "width") -> Interval:
+    """Bootstrap interval of `ece`: the counts of right and wrong images in each bin are resampled, their mean
+    confidence stays.
+
+    A resampled calibration error is a little too high on average, since chance only ever adds to a distance; the
+    interval is therefore widened, where need be, to hold the figure itself.
+    """
+    table = reliability(predictions, bins, equal)
+    hits = (table["n"] * table["accuracy"]).round().astype(np.int64).to_numpy()
+    samples = resample(np.stack([hits, table["n"].to_numpy() - hits]))
+    confidence = table["confidence"].to_numpy()
+    distances = np.abs(samples[:, 0] - samples.sum(axis=1) * confidence).sum(axis=1) / len(predictions)
+    low, high = percentile(distances)
+    value = ece(predictions, bins, equal)
+    return Interval(min(low, value), max(high, value))
+
+
+def _mean_interval(values: Figures, least: float, most: float) -> Interval:
+    """Interval of a mean: what the bootstrap of a mean tends to (Efron and Tibshirani 1993, section 5.2)."""
+    reach = NormalDist().inv_cdf((1 + LEVEL) / 2) * float(values.std()) / math.sqrt(len(values))
+    centre = float(values.mean())
+    return Interval(max(least, centre - reach), min(most, centre + reach))
+
+
 @dataclass(frozen=True)
 class Metric:
     """A figure for a whole table: what it is called in text, which end is better, and its ends.
 
-    `of` takes the table, unless `of_matrix` says that it takes (..., k, k) confusion matrices.
+    `of` takes the table, unless `of_matrix` says that it takes (..., k, k) confusion matrices. NaN: the table cannot
+    tell, such as an AUROC where all images have one label.
     """
 
     title: str
@@ -178,10 +225,14 @@ METRICS = {
     "macro_precision": Metric("Macro precision", macro_precision),
     "macro_recall": Metric("Macro recall", macro_recall),
     "macro_f1": Metric("Macro F1", macro_f1),
+    "weighted_precision": Metric("Weighted precision", weighted_precision),
+    "weighted_recall": Metric("Weighted recall", weighted_recall),
     "weighted_f1": Metric("Weighted F1", weighted_f1),
     "mcc": Metric("Matthews correlation", mcc, low=-1.0),
     "kappa": Metric("Cohen's kappa", kappa, low=-1.0),
     "top2": Metric("Top-2 accuracy", top2, of_matrix=False),
+    "macro_auroc": Metric("Macro AUROC", macro_auroc, of_matrix=False),
+    "macro_average_precision": Metric("Macro average precision", macro_average_precision, of_matrix=False),
     "log_loss": Metric("Log loss", log_loss, of_matrix=False, higher_is_better=False, high=float("inf")),
     "brier": Metric("Brier score", brier, of_matrix=False, higher_is_better=False, high=2.0),
     "ece": Metric("Calibration error (equal width)", ece, of_matrix=False, higher_is_better=False),
@@ -189,13 +240,21 @@ METRICS = {
 }
 
 
+CLASS_FIGURES = ("precision", "recall", "f1", "auroc", "average_precision")
+
+
+def _known(value: float) -> float | None:
+    return None if math.isnan(value) else value
+
+
 @dataclass(frozen=True, eq=False)
 class Report:
     """What is known of a network from one table; intervals are 95 %, Wilson for proportions, else bootstrap.
 
-    `per_class` has one row an expression in the network's order: `expression`, `precision`, `recall`, `f1`, each with
-    `_low` and `_high`, `support` (images with this label) and `predicted` (images predicted so). `others` holds the
-    remaining figures of `METRICS` by name.
+    `per_class` has one row an expression in the network's order: `expression`, `precision`, `recall`, `f1`, `auroc`,
+    `average_precision`, each with `_low` and `_high`, `support` (images with this label) and `predicted` (images
+    predicted so). `others` holds the remaining figures of `METRICS` by name, `intervals` those that have one: Wilson
+    for top-2, the bootstrap for the rest. AUROC has DeLong's interval, average precision the binomial one.
     """
 
     n: int
@@ -207,18 +266,17 @@ class Report:
     balanced_accuracy: float
     balanced_accuracy_interval: Interval
     others: dict[str, float]
+    intervals: dict[str, Interval]
     per_class: pd.DataFrame
     confusion: Counts
 
     def to_json(self) -> dict[str, Any]:
-        """The report in JSON's types: intervals as [low, high], `per_class` by expression, `confusion` as rows."""
+        """The report in JSON's types: intervals as [low, high], `per_class` by expression, `confusion` as rows, and
+        null for a figure that the table cannot tell."""
         classes = {
             row["expression"]: {
-                **{name: row[name] for name in ("precision", "recall", "f1", "support", "predicted")},
-                **{
-                    f"{name}_interval": [row[f"{name}_low"], row[f"{name}_high"]]
-                    for name in ("precision", "recall", "f1")
-                },
+                **{name: _known(row[name]) for name in (*CLASS_FIGURES, "support", "predicted")},
+                **{f"{name}_interval": [row[f"{name}_low"], row[f"{name}_high"]] for name in CLASS_FIGURES},
             }
             for row in self.per_class.to_dict("records")
         }
@@ -230,7 +288,8 @@ class Report:
             "macro_f1_interval": list(self.macro_f1_interval),
             "balanced_accuracy": self.balanced_accuracy,
             "balanced_accuracy_interval": list(self.balanced_accuracy_interval),
-            **self.others,
+            **{name: _known(value) for name, value in self.others.items()},
+            **{f"{name}_interval": list(bounds) for name, bounds in self.intervals.items()},
             "per_class": classes,
             "expressions": list(self.expressions),
             "confusion": self.confusion.tolist(),
@@ -258,8 +317,14 @@ def evaluate(predictions: Predictions) -> Report:
     per_class[["f1_low", "f1_high"]] = [
         percentile(values) if some else Interval(0.0, 1.0) for values, some in zip(f1(samples).T, known, strict=True)
     ]
+    ranks = ranking(predictions)
+    per_class = per_class.join(ranks.drop(columns="expression"))
     per_class["support"], per_class["predicted"] = given, predicted
-    figures = {name: metric(predictions) for name, metric in METRICS.items()}
+    of_table = {"macro_auroc": ranks["auroc"].mean(), "macro_average_precision": ranks["average_precision"].mean()}
+    figures = {
+        name: float(of_table[name]) if name in of_table else metric(predictions) for name, metric in METRICS.items()
+    }
+    hits2 = round(figures["top2"] * len(predictions))
     return Report(
         n=len(predictions),
         expressions=names,
@@ -270,6 +335,14 @@ def evaluate(predictions: Predictions) -> Report:
         balanced_accuracy=figures.pop("balanced_accuracy"),
         balanced_accuracy_interval=percentile(balanced_accuracy(samples)),
         others=figures,
+        intervals={
+            **{name: percentile(METRICS[name].of(samples)) for name in figures if METRICS[name].of_matrix},
+            "top2": wilson(hits2, len(predictions)),
+            "log_loss": _mean_interval(predictions.loss, 0, math.inf),
+            "brier": _mean_interval(_squares(predictions), 0, 2),
+            "ece": ece_interval(predictions),
+            "ece_equal_mass": ece_interval(predictions, equal="mass"),
+        },
         per_class=per_class,
         confusion=matrix,
     )
