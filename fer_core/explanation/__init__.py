@@ -56,7 +56,8 @@ class Question:
 
     Attributes:
         network: a replica for this question only, in evaluation mode; a method may hook and change it as it likes.
-        score: (inputs, *classes) -> (N); the target's logit, less that of the second class where there is one.
+        score: (inputs, *classes) -> (N); the target's logit, less that of the second class where there is one. It is a
+            module that holds the network, for methods that change how its layers propagate.
         inputs: (N, C, H, W) float32, normalised.
         classes: one or two (N) int64 tensors, the target and what it is held against. Captum repeats them with the
             inputs when given as `additional_forward_args`.
@@ -65,7 +66,7 @@ class Question:
 
     network: nn.Module
     spec: ImageSpec
-    score: Callable[..., torch.Tensor]
+    score: nn.Module
     inputs: torch.Tensor
     classes: tuple[torch.Tensor, ...]
     layer: str | None
@@ -86,7 +87,7 @@ class Method:
         signed: its maps have a sign, positive for the target and negative against it.
         needs_layer: it looks at a layer, one of `spatial_layers`.
         parameters: the pydantic model of what can be set; a form is drawn from it.
-        suits: None, or the reason why it can not explain this network.
+        suits: (network, spec) -> None, or the reason why it can not explain this network.
         attribute: (question, parameters) -> maps (N, H, W).
     """
 
@@ -96,14 +97,14 @@ class Method:
     signed: bool
     needs_layer: bool
     parameters: type[Parameters]
-    suits: Callable[[nn.Module], str | None]
+    suits: Callable[[nn.Module, ImageSpec], str | None]
     attribute: Callable[[Question, Any], torch.Tensor]
 
 
 METHODS: Registry[Method] = Registry("attribution method", __name__)
 
 
-def suits_all(model: nn.Module) -> str | None:
+def suits_all(model: nn.Module, spec: ImageSpec) -> str | None:
     """For methods that only need the network's gradient or output."""
     return None
 
@@ -116,7 +117,7 @@ def method(
     signed: bool,
     needs_layer: bool = False,
     parameters: type[Parameters] = Parameters,
-    suits: Callable[[nn.Module], str | None] = suits_all,
+    suits: Callable[[nn.Module, ImageSpec], str | None] = suits_all,
 ) -> Callable[[Callable[[Question, Any], torch.Tensor]], Callable[[Question, Any], torch.Tensor]]:
     """Decorator that registers a function (question, parameters) -> maps (N, H, W) as a method."""
 
@@ -171,20 +172,11 @@ def explain(
             f"{how.title} can not be run with {'.'.join(map(str, first['loc'])) or 'these settings'}: {first['msg']}; "
             f"it takes {', '.join(how.parameters.model_fields) or 'no parameters'}."
         ) from error
-    if reason := how.suits(model):
+    if reason := how.suits(model, spec):
         raise ConfigError(f"{how.title} does not suit this network: {reason}.")
     _check(images, spec, targets, against)
     network = _replica(model)
-
-    def score(inputs: torch.Tensor, *classes: torch.Tensor) -> torch.Tensor:
-        logits: torch.Tensor = network(inputs)
-        if (highest := max(int(c.max()) for c in classes)) >= logits.shape[1]:
-            raise ConfigError(
-                f"The network has {logits.shape[1]} expressions, 0 to {logits.shape[1] - 1}, found target {highest}."
-            )
-        picked = [logits.gather(1, c[:, None])[:, 0] for c in classes]
-        return picked[0] - picked[1] if len(picked) == 2 else picked[0]
-
+    score = _score(network)
     device = next((p.device for p in model.parameters()), "cpu")
     maps = np.zeros((len(images), spec.height, spec.width), dtype=np.float32)
     asked = [targets] if against is None else [targets, against]
@@ -235,6 +227,27 @@ def spatial_layers(model: nn.Module, spec: ImageSpec, coarsest: int = COARSEST) 
     with torch.inference_mode():
         network(torch.zeros(1, *spec.shape, device=device))
     return found
+
+
+def _score(network: nn.Module) -> nn.Module:
+    """The module (inputs, *classes) -> (N) of a `Question`."""
+    from torch import nn
+
+    class Score(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.network = network
+
+        def forward(self, inputs: torch.Tensor, *classes: torch.Tensor) -> torch.Tensor:
+            logits: torch.Tensor = self.network(inputs)
+            if (highest := max(int(c.max()) for c in classes)) >= logits.shape[1]:
+                raise ConfigError(
+                    f"The network has {logits.shape[1]} expressions, 0 to {logits.shape[1] - 1}, found target {highest}."
+                )
+            picked = [logits.gather(1, c[:, None])[:, 0] for c in classes]
+            return picked[0] - picked[1] if len(picked) == 2 else picked[0]
+
+    return Score().eval()
 
 
 def _replica(model: nn.Module) -> nn.Module:

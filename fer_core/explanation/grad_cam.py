@@ -6,13 +6,14 @@ from typing import TYPE_CHECKING
 
 from fer_core.errors import ConfigError
 from fer_core.explanation import COARSEST, Parameters, Question, method, spatial_layers
+from fer_core.images import ImageSpec
 
 if TYPE_CHECKING:
     import torch
     from torch import nn
 
 
-def has_maps(model: nn.Module) -> str | None:
+def has_maps(model: nn.Module, spec: ImageSpec) -> str | None:
     from torch import nn
 
     if any(isinstance(layer, nn.Conv2d) for layer in model.modules()):

@@ -479,8 +479,8 @@ def test_grad_cam_refuses_a_layer_without_a_useful_map_and_names_those_with_one(
 
 def test_grad_cam_does_not_suit_a_network_without_convolutions_and_says_so_before_it_runs():
     model, _ = linear()
-    assert "no convolution" in (METHODS.get("grad-cam").suits(model) or "")
-    assert METHODS.get("saliency").suits(model) is None
+    assert "no convolution" in (METHODS.get("grad-cam").suits(model, GREY) or "")
+    assert METHODS.get("saliency").suits(model, GREY) is None
     with pytest.raises(ConfigError, match=r"Grad-CAM does not suit .* no convolution"):
         explain(model, pictures(1), GREY, [0], "grad-cam", "1")
 
