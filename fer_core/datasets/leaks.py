@@ -1,0 +1,55 @@
+"""The leakage gate: which evaluated pictures also occur in training, so that a figure can be shown without them.
+
+For FER2013's PublicTest the answer ships with the program (`shipped/fer2013-val-leaks.csv`: row numbers, no pixels), so that
+cards and pages need no pictures for it. For other sets it is found when the set is at hand. Every network that was
+trained on FER2013's Training rows has seen these pictures.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pandas as pd
+
+from fer_core.datasets.duplicates import duplicates_of, leaks
+
+if TYPE_CHECKING:
+    from fer_core.datasets import Dataset
+    from fer_core.evaluation.predictions import Predictions
+
+SHIPPED = Path(__file__).with_name("shipped")
+SAME_PICTURES = {"ferplus": "fer2013"}  # other labels, the same pictures under the same ids
+
+
+def shipped_leaks(dataset: str, split: str) -> pd.DataFrame | None:
+    """The shipped table of a set's split, or None where there is none.
+
+    Returns:
+        `id`, `twin` (its most similar picture of train), `kind` and `similarity`, as `duplicates.leaks`.
+    """
+    name = next((pictures for labels, pictures in SAME_PICTURES.items() if dataset.startswith(labels)), dataset)
+    path = SHIPPED / f"{name}-{split}-leaks.csv"
+    return pd.read_csv(path, dtype={"id": "str", "twin": "str", "kind": "str"}) if path.exists() else None
+
+
+def leaks_of(dataset: Dataset, split: str, into: str = "train") -> pd.DataFrame:
+    """As `duplicates.leaks`, from the shipped table or else from the set's pictures.
+
+    Raises:
+        DataError: the set has no such split.
+    """
+    dataset.rows(split), dataset.rows(into)
+    shipped = shipped_leaks(dataset.name, split) if into == "train" else None
+    return leaks(dataset, duplicates_of(dataset), split, into) if shipped is None else shipped
+
+
+def without_leaks(predictions: Predictions, leaked: pd.DataFrame, *, identical_only: bool = False) -> Predictions:
+    """The rows of a predictions table whose pictures do not also occur in training.
+
+    Args:
+        leaked: a table with `id` and `kind`, of the predictions' own set and split.
+        identical_only: leave out only pixel-identical pictures, not their near duplicates.
+    """
+    ids = leaked["id"][leaked["kind"] == "identical"] if identical_only else leaked["id"]
+    return predictions.where(~predictions.table["id"].isin(set(ids)))
