@@ -11,6 +11,7 @@ from fer_core.errors import FerError
 PAGES = {
     "overview": "Overview",
     "evaluate": "Evaluate",
+    "gallery": "Gallery",
     "explain": "Explain",
     "train": "Train",
     "data": "Data",

@@ -40,6 +40,26 @@ def picked() -> Picked | None:
     return choice
 
 
+def evaluated(purpose: str) -> tuple[Checkpoint, str]:
+    """The picked network and the key of its table; where there is none, the page says what to do next and ends.
+
+    Args:
+        purpose: what will be on the page, as in “its confusions appear on this page”.
+    """
+    choice = picked()
+    if choice is not None and choice.table is not None:
+        return choice.checkpoint, choice.table
+    st.info(
+        f"There is no trained network here yet. Train one, and {purpose} appear on this page."
+        if choice is None
+        else f"{verbatim(titles()[choice.checkpoint.name])} has not been evaluated yet; a run is when it has finished, and "
+        f"`ferscope evaluate {choice.checkpoint.name} --data DATA --split SPLIT` does it at any time."
+    )
+    if st.button("Go to training", type="primary"):
+        st.switch_page("views/train.py")
+    st.stop()
+
+
 def titles() -> dict[str, str]:
     """What each network is called on the pages: its title, with its name where several share the title."""
     names: dict[str, str] = st.session_state["titles"]

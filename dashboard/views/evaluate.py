@@ -1,17 +1,13 @@
 """Where does it fail? One network on one split: the confusion matrix, the images behind each cell, and each expression."""
 
-from math import ceil
-from urllib.parse import urlencode
-
-import numpy as np
 import pandas as pd
 import streamlit as st
 
-from dashboard import cache, markup
+from dashboard import cache, gallery, markup
 from dashboard.charts import confusion as charts
-from dashboard.markup import Picture
-from dashboard.pickers import choose, picked, titles
+from dashboard.pickers import choose, evaluated, titles
 from dashboard.text import interval, percent, pictures, table_title, verbatim
+from fer_core.evaluation.gallery import Filter, examples, select
 from fer_core.evaluation.intervals import Interval
 from fer_core.evaluation.metrics import Report, most_confused
 from fer_core.evaluation.predictions import Predictions
@@ -49,62 +45,24 @@ def bounds(row: pd.Series, metric: str) -> Interval:
 
 def show_images(table: Predictions, label: str, predicted: str, network: str, key: str) -> None:
     """The images of one cell, page by page, the most confident first."""
-    rows = np.flatnonzero((table.table["label"] == label).to_numpy() & (table.predicted == predicted))
-    rows = rows[np.argsort(-table.confidence[rows], kind="stable")]
+    frame = select(examples(table), Filter((label,), (predicted,)), "confidence")
     verb = "rightly read as" if label == predicted else "read as"
     st.markdown(
-        f"**{pictures(len(rows))}** labelled {label}, {verb} {predicted}"
-        + (", the most confident first." if len(rows) else ".")
+        f"**{pictures(len(frame))}** labelled {label}, {verb} {predicted}"
+        + (", the most confident first." if len(frame) else ".")
     )
-    if not len(rows):
-        return
-    cell = (label, predicted, network, key)
-    if st.session_state.setdefault("cell", cell) != cell:  # another cell begins at its first page
-        st.session_state["cell"], st.session_state["page"] = cell, 1
-    pages = ceil(len(rows) / PAGE)
-    page = st.pagination(pages, key="page", bind="query-params") if pages > 1 else 1
-    shown = rows[(page - 1) * PAGE : page * PAGE]
-    ids, source = table.table["id"].iloc[shown], cache.dataset_of(table)
-    if source is None:
-        name = str(table.table["dataset"].iloc[0])
-        st.info(
-            f"The pictures of “{verbatim(name)}” are not on this machine, or not where this workspace knows them; "
-            f"their ids are {verbatim(', '.join(ids))}."
-        )
-        if st.button("Add the data set"):
-            st.switch_page("views/data.py")
-        return
-    index = source.index[["split", "id"]].reset_index().set_index(["split", "id"])["index"]
-    split = str(table.table["split"].iloc[0])
-    items = []
-    for row, image in zip(shown, ids, strict=True):
-        confidence = percent(table.confidence[row])
-        href = "explain?" + urlencode({"network": network, "table": key, "image": image})
-        if (split, image) in index.index:
-            text = f"Labelled {label}, predicted {predicted}, confidence {confidence}, id {image} of {source.title}, {split}"
-            pixels = source.picture(int(index.loc[split, image]))
-            items.append(Picture(pixels, text, (f"{label} → {predicted}", confidence, image), href))
-    st.html(markup.gallery(items))
-    st.caption("Label → predicted, confidence, id. A picture leads to its explanation.")
-    if len(items) < len(shown):
-        missing = sorted(image for image in ids if (split, image) not in index.index)
-        st.info(f"{source.title} here no longer holds {verbatim(', '.join(missing))}.")
+    gallery.show(table, frame, network, key, each=PAGE, view=("evaluate", label, predicted))
+    st.page_link(
+        "views/gallery.py",
+        label="Filter, select and take out on the gallery page",
+        query_params={
+            "network": network, "table": key, "labels": label, "reads": predicted, "outcome": "all", "sort": "confidence"
+        },
+    )  # fmt: skip
 
 
 st.title("Where does it fail?")
-choice = picked()
-if choice is None or choice.table is None:
-    st.info(
-        "There is no trained network here yet. Train one, and its confusions appear on this page."
-        if choice is None
-        else f"{verbatim(titles()[choice.checkpoint.name])} has not been evaluated yet; a run is when it has finished, and "
-        f"`ferscope evaluate {choice.checkpoint.name} --data DATA --split SPLIT` does it at any time."
-    )
-    if st.button("Go to training", type="primary"):
-        st.switch_page("views/train.py")
-    st.stop()
-
-network, key = choice.checkpoint, choice.table
+network, key = evaluated("its confusions")
 report, table = cache.report(network.tables[key]), cache.predictions(network.tables[key])
 names = report.expressions
 st.markdown(answer(titles()[network.name], key, report))

@@ -1,0 +1,143 @@
+"""A gallery of a predictions table's pictures, page by page: the one that every page shows pictures with.
+
+Only the pictures of the page that is looked at are read, each from the data set's arrays on disk. The page number is in
+the address; the arrow keys turn the pages.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Hashable
+from math import ceil
+from urllib.parse import urlencode
+
+import pandas as pd
+import streamlit as st
+
+from dashboard import cache, markup
+from dashboard.markup import Picture
+from dashboard.text import percent, verbatim
+from fer_core.datasets import Dataset
+from fer_core.datasets.known import SYNTHETIC
+from fer_core.evaluation.gallery import positions
+from fer_core.evaluation.predictions import KEY, Predictions
+
+SELECTED = "selected"  # in the session: the (data set, split, id) of the pictures that are ticked
+TILE = 132  # pixels of a picture that can be ticked
+
+
+def nothing(row: pd.Series) -> tuple[str, ...]:
+    return ()
+
+
+def show(
+    table: Predictions,
+    frame: pd.DataFrame,
+    network: str,
+    key: str,
+    *,
+    each: int,
+    view: Hashable,
+    note: Callable[[pd.Series], tuple[str, ...]] = nothing,
+    ticks: bool = False,
+) -> None:
+    """One page of pictures, and the buttons to turn it.
+
+    Args:
+        table: the predictions that the pictures are of.
+        frame: one row a picture, in the order to show: `dataset`, `split`, `id`, `label`, `predicted`, `confidence`.
+        network, key: which network and table, for the link to a picture's explanation.
+        each: pictures a page.
+        view: whatever makes this another gallery; it then begins at its first page.
+        note: further lines below a picture.
+        ticks: whether pictures can be selected; see `ticked`.
+    """
+    if not len(frame):
+        return
+    shown = frame.iloc[_page(len(frame), each, (view, network, key))]
+    source = cache.dataset_of(table)
+    if source is None:
+        name = str(table.table["dataset"].iloc[0])
+        st.info(
+            f"The pictures of “{verbatim(name)}” are not on this machine, or not where this workspace knows them; "
+            f"their ids are {verbatim(', '.join(shown['id']))}."
+        )
+        if st.button("Add the data set"):
+            st.switch_page("views/data.py")
+        return
+    items, there = [], positions(source, shown)
+    for (_, row), place in zip(shown.iterrows(), there, strict=True):
+        if place >= 0:
+            items.append((row, _picture(source, int(place), row, network, key, note(row))))
+    if ticks:
+        with st.container(horizontal=True, key="ticks"):
+            for row, item in items:
+                _tile(row, item)
+    else:
+        st.html(markup.gallery([item for _, item in items]))
+    lines = "Label → predicted, confidence, id" if note is nothing else "Label → predicted, confidence, figures, id"
+    st.caption(f"{lines}. A picture leads to its explanation; the arrow keys turn the page.")
+    if len(items) < len(shown):
+        missing = sorted(shown["id"][there < 0])
+        st.info(f"{source.title} here no longer holds {verbatim(', '.join(missing))}.")
+
+
+def _page(count: int, each: int, view: Hashable) -> slice:
+    """The rows of the page in the address, which another view sets back to the first."""
+    pages = ceil(count / each)
+    if st.session_state.setdefault("view", view) != view:
+        st.session_state["view"], st.session_state["page"] = view, 1
+    if pages == 1:
+        return slice(0, count)
+    with st.container(horizontal=True, vertical_alignment="center"):
+        page = st.pagination(pages, key="page", bind="query-params")
+        for name, arrow, to in (("Previous", "Left", page - 1), ("Next", "Right", page + 1)):
+            inside = 1 <= to <= pages
+            st.button(
+                name,
+                key=f"turn-{name}",
+                disabled=not inside,
+                shortcut=arrow,
+                on_click=_turn,
+                args=(to if inside else page,),
+            )
+        st.caption(f"{(page - 1) * each + 1:,} to {min(page * each, count):,} of {count:,}")
+    return slice((page - 1) * each, page * each)
+
+
+def _turn(page: int) -> None:
+    st.session_state["page"] = page
+
+
+def _picture(source: Dataset, place: int, row: pd.Series, network: str, key: str, further: tuple[str, ...]) -> Picture:
+    confidence = percent(row["confidence"])
+    kind = "Synthetic face labelled" if source.name == SYNTHETIC else "Labelled"
+    text = (
+        f"{kind} {row['label']}, predicted {row['predicted']}, confidence {confidence}, id {row['id']} of "
+        f"{source.title}, {row['split']}"
+    )
+    lines = (f"{row['label']} → {row['predicted']}", confidence, *further, row["id"])
+    href = "explain?" + urlencode({"network": network, "table": key, "image": row["id"]})
+    return Picture(source.picture(place), text, lines, href)
+
+
+def _tile(row: pd.Series, item: Picture) -> None:
+    image: tuple[str, str, str] = (row["dataset"], row["split"], row["id"])
+    name = "tick-" + "-".join(image)
+    st.session_state[name] = image in ticked()  # the set is what holds; a box that is not drawn is forgotten
+    with st.container(width=TILE, gap="xxsmall"):
+        st.html(markup.gallery([item]))
+        st.checkbox(f"select {row['id']}", key=name, on_change=_tick, args=(image, name), label_visibility="visible")
+
+
+def _tick(image: tuple[str, str, str], name: str) -> None:
+    (ticked().add if st.session_state[name] else ticked().discard)(image)
+
+
+def ticked() -> set[tuple[str, str, str]]:
+    """The (data set, split, id) of the pictures that are ticked in this session; change it in place."""
+    chosen: set[tuple[str, str, str]] = st.session_state.setdefault(SELECTED, set())
+    return chosen
+
+
+def tick_all(frame: pd.DataFrame) -> None:
+    ticked().update(frame[KEY].itertuples(index=False, name=None))

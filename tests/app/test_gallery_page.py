@@ -1,0 +1,98 @@
+"""The gallery page, run without a browser."""
+
+import re
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from streamlit.testing.v1 import AppTest
+
+from fer_core.datasets import open_dataset, relabelling
+from fer_core.datasets.known import add
+from fer_core.evaluation import selections
+from fer_core.evaluation.predictions import Predictions
+from tests.app.conftest import texts
+from tests.app.made import make_network, make_pictures, predictions_elsewhere, predictions_on
+
+OpenPage = Callable[..., AppTest]
+
+
+@pytest.fixture
+def table(tmp_path: Path) -> Predictions:
+    """A network with 126 pictures on this machine, and a second one on the same."""
+    place = make_pictures(tmp_path / "faces", each=18)
+    add(place)
+    table = predictions_on(open_dataset(place), "val")
+    make_network("one", table, title="Network One")
+    make_network("two", predictions_on(open_dataset(place), "val", seed=1), title="Network Two")
+    return table
+
+
+def shown(app: AppTest) -> list[str]:
+    return [image for element in app.get("html") for image in re.findall(r"id (\S+) of ", element.proto.body)]
+
+
+def press(app: AppTest, label: str) -> None:
+    next(button for button in app.button if button.label == label).click().run()
+
+
+def test_the_worst_answers_come_first_and_paging_shows_each_once(open_page: OpenPage, table: Predictions) -> None:
+    wrong = table.table.assign(loss=table.loss)[~table.correct].sort_values("loss", ascending=False, kind="stable")
+    assert 24 < len(wrong) <= 72
+    pages = [shown(open_page("gallery", network="one", page=str(number))) for number in (1, 2, 3)]
+    assert [*pages[0], *pages[1], *pages[2]][: len(wrong)] == wrong["id"].tolist()
+
+
+def test_filters_in_the_address_keep_exactly_their_pictures(open_page: OpenPage, table: Predictions) -> None:
+    app = open_page("gallery", network="one", labels="happy", outcome="all", sort="confidence", page="1")
+    assert not app.exception
+    happy = table.table.assign(c=table.confidence)[table.table["label"] == "happy"]
+    assert shown(app) == happy.sort_values("c", ascending=False, kind="stable")["id"].tolist()
+    assert f"**{len(happy)} pictures** left by the filters" in texts(app)
+
+
+def test_filters_that_leave_nothing_say_so(open_page: OpenPage, table: Predictions) -> None:
+    app = open_page("gallery", network="one", text="no-such-id")
+    assert not app.exception
+    assert "No picture is left by these filters" in app.info[0].value
+
+
+def test_selected_pictures_are_kept_and_marked(open_page: OpenPage, table: Predictions) -> None:
+    app = open_page("gallery", network="one")
+    app.toggle(key="ticks-on").set_value(True).run()
+    first = shown(app)[:2]
+    for image in first:
+        app.checkbox(key=f"tick-faces-val-{image}").check().run()
+    assert not app.exception
+    assert "applies to the 2 pictures selected" in texts(app)
+    next(box for box in app.text_input if box.label == "Keep them as a selection").input("hard")
+    press(app, "Keep")
+    assert sorted(selections.read("hard")["id"]) == sorted(first)
+    next(box for box in app.selectbox if box.label == "The label is wrong: it is").select("unclear")
+    press(app, "Mark the selected")
+    assert sorted(relabelling.corrections("faces")["id"]) == sorted(first)
+    again = open_page("gallery", network="one", selection="hard")
+    assert sorted(shown(again)) == sorted(first)
+    assert "marked: unclear" in texts(again)
+
+
+def test_a_name_that_cannot_be_kept_is_said_in_the_page(open_page: OpenPage, table: Predictions) -> None:
+    app = open_page("gallery", network="one")
+    next(box for box in app.text_input if box.label == "Keep them as a selection").input("../out")
+    press(app, "Keep")
+    assert "cannot name a selection" in app.error[0].value.replace("\\", "")
+
+
+def test_other_networks_stand_beside_each_picture(open_page: OpenPage, table: Predictions) -> None:
+    app = open_page("gallery", network="one", beside="Network Two", outcome="only this wrong")
+    assert not app.exception
+    said = texts(app)
+    assert "1 of 2 networks wrong" in said
+    assert "2 of 2 networks wrong" not in said
+
+
+def test_without_the_pictures_ids_and_figures_remain(open_page: OpenPage) -> None:
+    make_network("far", predictions_elsewhere(), title="Far")
+    app = open_page("gallery", network="far")
+    assert not app.exception
+    assert "are not on this machine" in app.info[0].value
