@@ -11,6 +11,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import reduce
 from itertools import combinations
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -18,8 +19,8 @@ from numpy.typing import ArrayLike
 
 from fer_core.errors import DataError
 from fer_core.evaluation import metrics
-from fer_core.evaluation.intervals import LEVEL, RESAMPLES, SEED, Interval, percentile, resample, wilson, wilson_bounds
-from fer_core.evaluation.metrics import Counts, Figures
+from fer_core.evaluation.intervals import LEVEL, RESAMPLES, SEED, Interval, percentile, resample, wilson
+from fer_core.evaluation.metrics import Counts, Figures, headline
 from fer_core.evaluation.predictions import KEY, Predictions
 
 ALPHA = 0.05  # adjusted p-values at or below it count as a difference
@@ -103,7 +104,7 @@ class Difference:
     """B minus A on `n` shared images, with bootstrap intervals; where one holds 0, no difference is shown.
 
     `recall` has one row for each expression that occurs: `expression`, `support`, `a`, `b` (recall of each network),
-    `difference`, `low`, `high`.
+    `difference`, `low`, `high`, `p` (exact McNemar on the images with this label), `p_adjusted` (Holm over these rows).
     """
 
     n: int
@@ -136,13 +137,17 @@ def paired_difference(
     recall["a"], recall["b"] = metrics.recall(counts.sum(axis=2)), metrics.recall(counts.sum(axis=1))
     recall["difference"] = recall["b"] - recall["a"]
     recall[["low", "high"]] = [percentile(values, level) for values in difference(metrics.recall, samples).T]
+    right_in_both = np.einsum("iii->i", counts)
+    recall["p"] = _exact_p(np.einsum("iij->i", counts) - right_in_both, np.einsum("iji->i", counts) - right_in_both)
+    recall = recall[recall["support"] > 0].reset_index(drop=True)
+    recall["p_adjusted"] = holm(recall["p"])
     return Difference(
         n=len(a),
         accuracy=float(difference(metrics.accuracy, counts)),
         accuracy_interval=percentile(difference(metrics.accuracy, samples), level),
         macro_f1=float(difference(metrics.macro_f1, counts)),
         macro_f1_interval=percentile(difference(metrics.macro_f1, samples), level),
-        recall=recall[recall["support"] > 0].reset_index(drop=True),
+        recall=recall,
     )
 
 
@@ -216,6 +221,90 @@ def agreement(a: Predictions, b: Predictions) -> Agreement:
     return Agreement(len(a), same / len(a), wilson(same, len(a)), float(metrics.kappa(together)))
 
 
+@dataclass(frozen=True, eq=False)
+class Comparison:
+    """All that is known of two networks side by side: A and B of `compare`.
+
+    `size_a`, `size_b` are the images of each table; `cells` and `changed` are the tables of `cell_differences` and
+    `changed`.
+    """
+
+    size_a: int
+    size_b: int
+    accuracy_a: float
+    accuracy_b: float
+    test: McNemar
+    difference: Difference
+    agreement: Agreement
+    cells: pd.DataFrame
+    changed: pd.DataFrame
+
+    @property
+    def better(self) -> str | None:
+        """“a” or “b” where the exact test tells one from the other, else None."""
+        if self.test.p > ALPHA:
+            return None
+        return "b" if self.test.only_b > self.test.only_a else "a"
+
+    def sentence(self, a: str, b: str) -> str:
+        """The answer in one sentence, for networks of these names."""
+        first, second, sign = (b, a, 1) if self.difference.accuracy >= 0 else (a, b, -1)
+        low, high = sorted(100 * sign * end for end in self.difference.accuracy_interval)
+        points = f"{100 * abs(self.difference.accuracy):.1f} points ({low:.1f} to {high:.1f})"
+        pictures = f"{self.test.n:,} pictures that both have read, {p_in_words(self.test.p)}"
+        if self.better:
+            return f"{first} is better than {second}: it reads {points} more of the labels right, on {pictures}."
+        return f"{first} and {second} cannot be told apart: {points} lie between them, on {pictures}."
+
+    def to_json(self) -> dict[str, Any]:
+        """The comparison in JSON's types; differences are B minus A, intervals [low, high]."""
+        return {
+            "n": self.test.n,
+            "n_a": self.size_a,
+            "n_b": self.size_b,
+            "accuracy_a": self.accuracy_a,
+            "accuracy_b": self.accuracy_b,
+            "better": self.better,
+            "only_a": self.test.only_a,
+            "only_b": self.test.only_b,
+            "p": self.test.p,
+            "accuracy_difference": self.difference.accuracy,
+            "accuracy_difference_interval": list(self.difference.accuracy_interval),
+            "macro_f1_difference": self.difference.macro_f1,
+            "macro_f1_difference_interval": list(self.difference.macro_f1_interval),
+            "agreement": self.agreement.share,
+            "agreement_interval": list(self.agreement.interval),
+            "kappa": self.agreement.kappa,
+            "recall": self.difference.recall.to_dict("records"),
+            "cells": self.cells.to_dict("records"),
+        }
+
+
+def p_in_words(p: float) -> str:
+    """“p = 0.032”, or “p < 0.001”."""
+    return "p < 0.001" if p < 0.001 else f"p = {p:.3f}"
+
+
+def compare(a: Predictions, b: Predictions) -> Comparison:
+    """Is B better than A, by how much, and where?
+
+    Raises:
+        DataError: no shared image.
+    """
+    sizes = len(a), len(b)
+    a, b = _pair(a, b)
+    return Comparison(
+        *sizes,
+        accuracy_a=float(a.correct.mean()),
+        accuracy_b=float(b.correct.mean()),
+        test=mcnemar_exact(a, b),
+        difference=paired_difference(a, b),
+        agreement=agreement(a, b),
+        cells=cell_differences(a, b),
+        changed=changed(a, b),
+    )
+
+
 def all_pairs(networks: Mapping[str, Predictions]) -> pd.DataFrame:
     """McNemar's exact test of every pair, on the images that all networks share.
 
@@ -246,27 +335,31 @@ def leaderboard(networks: Mapping[str, Predictions]) -> pd.DataFrame:
     `p_adjusted` of `all_pairs` is 0.05 or less), which leads the next group.
 
     Returns:
-        One row a network: `name`, `n` (images shared by all), `accuracy`, `accuracy_low`, `accuracy_high` (Wilson
-        95 %), `macro_f1`, `balanced_accuracy`, `group` (1 is the best).
+        One row a network: `name`, `n` (images shared by all), `accuracy`, `macro_f1`, `balanced_accuracy`, each with
+        `_low` and `_high` (95 %), `group` (1 is the best), `p_best` (of the difference from the best, Holm over all
+        pairs).
 
     Raises:
         DataError: no shared image.
     """
     shared = shared_images(networks)
-    matrices = {name: metrics.confusion_matrix(p) for name, p in shared.items()}
-    table = pd.DataFrame({"name": list(shared), "n": [len(p) for p in shared.values()]})
-    for figure in (metrics.accuracy, metrics.macro_f1, metrics.balanced_accuracy):
-        table[figure.__name__] = [float(figure(matrix)) for matrix in matrices.values()]
-    table["accuracy_low"], table["accuracy_high"] = wilson_bounds(
-        [p.correct.sum() for p in shared.values()], table["n"]
-    )
-    table = table.sort_values(["accuracy", "name"], ascending=[False, True], ignore_index=True)
+    rows = []
+    for name, predictions in shared.items():
+        known = headline(predictions)
+        row: dict[str, object] = {"name": name, "n": known.n}
+        for figure in ("accuracy", "macro_f1", "balanced_accuracy"):
+            row[figure] = getattr(known, figure)
+            row[f"{figure}_low"], row[f"{figure}_high"] = getattr(known, f"{figure}_interval")
+        rows.append(row)
+    table = pd.DataFrame(rows).sort_values(["accuracy", "name"], ascending=[False, True], ignore_index=True)
     pairs = all_pairs(shared)
     p = {frozenset(pair): value for *pair, value in zip(pairs["a"], pairs["b"], pairs["p_adjusted"], strict=True)}
-    groups, leader = [], table["name"].iloc[0]
+    groups, best = [], table["name"].iloc[0]
+    leader = best
     for name in table["name"]:
         if p.get(frozenset((leader, name)), 1.0) <= ALPHA:
             leader = name
         groups.append(leader)
     table["group"] = pd.factorize(np.array(groups, dtype=object))[0] + 1
+    table["p_best"] = [p.get(frozenset((best, name)), 1.0) for name in table["name"]]
     return table

@@ -248,7 +248,20 @@ def _known(value: float) -> float | None:
 
 
 @dataclass(frozen=True, eq=False)
-class Report:
+class Headline:
+    """The three figures that networks are ranked by; intervals are 95 %, Wilson for accuracy, else bootstrap."""
+
+    n: int
+    accuracy: float
+    accuracy_interval: Interval
+    macro_f1: float
+    macro_f1_interval: Interval
+    balanced_accuracy: float
+    balanced_accuracy_interval: Interval
+
+
+@dataclass(frozen=True, eq=False)
+class Report(Headline):
     """What is known of a network from one table; intervals are 95 %, Wilson for proportions, else bootstrap.
 
     `per_class` has one row an expression in the network's order: `expression`, `precision`, `recall`, `f1`, `auroc`,
@@ -257,14 +270,7 @@ class Report:
     for top-2, the bootstrap for the rest. AUROC has DeLong's interval, average precision the binomial one.
     """
 
-    n: int
     expressions: tuple[str, ...]
-    accuracy: float
-    accuracy_interval: Interval
-    macro_f1: float
-    macro_f1_interval: Interval
-    balanced_accuracy: float
-    balanced_accuracy_interval: Interval
     others: dict[str, float]
     intervals: dict[str, Interval]
     per_class: pd.DataFrame
@@ -296,16 +302,44 @@ class Report:
         }
 
 
+def headline(predictions: Predictions) -> Headline:
+    """The figures of a table that networks are ranked by; many tables cost little.
+
+    Raises:
+        DataError: the table has no row.
+    """
+    return _headline(*_resampled(predictions))
+
+
+def _resampled(predictions: Predictions) -> tuple[Counts, Counts]:
+    """The (k, k) confusion matrix and its (b, k, k) bootstrap samples."""
+    if not len(predictions):
+        raise DataError("There is no image to evaluate on; choose a split or filter that holds some.")
+    matrix = confusion_matrix(predictions)
+    return matrix, resample(matrix)
+
+
+def _headline(matrix: Counts, samples: Counts) -> Headline:
+    n = int(matrix.sum())
+    return Headline(
+        n=n,
+        accuracy=float(accuracy(matrix)),
+        accuracy_interval=wilson(int(_hits(matrix).sum()), n),
+        macro_f1=float(macro_f1(matrix)),
+        macro_f1_interval=percentile(macro_f1(samples)),
+        balanced_accuracy=float(balanced_accuracy(matrix)),
+        balanced_accuracy_interval=percentile(balanced_accuracy(samples)),
+    )
+
+
 def evaluate(predictions: Predictions) -> Report:
     """All figures of a predictions table.
 
     Raises:
         DataError: the table has no row.
     """
-    if not len(predictions):
-        raise DataError("There is no image to evaluate on; choose a split or filter that holds some.")
-    matrix = confusion_matrix(predictions)
-    samples = resample(matrix)
+    matrix, samples = _resampled(predictions)
+    first = vars(_headline(matrix, samples))
     names = predictions.expressions.names
     hits, given, predicted = _hits(matrix), support(matrix), predicted_count(matrix)
     per_class = pd.DataFrame({"expression": names, "precision": precision(matrix)})
@@ -317,27 +351,17 @@ def evaluate(predictions: Predictions) -> Report:
     per_class[["f1_low", "f1_high"]] = [
         percentile(values) if some else Interval(0.0, 1.0) for values, some in zip(f1(samples).T, known, strict=True)
     ]
-    ranks = ranking(predictions)
-    per_class = per_class.join(ranks.drop(columns="expression"))
+    per_class = per_class.join(ranking(predictions).drop(columns="expression"))
     per_class["support"], per_class["predicted"] = given, predicted
-    of_table = {"macro_auroc": ranks["auroc"].mean(), "macro_average_precision": ranks["average_precision"].mean()}
-    figures = {
-        name: float(of_table[name]) if name in of_table else metric(predictions) for name, metric in METRICS.items()
-    }
-    hits2 = round(figures["top2"] * len(predictions))
+    others = {name: metric for name, metric in METRICS.items() if name not in first}
+    figures = {name: metric(predictions) for name, metric in others.items()}
     return Report(
-        n=len(predictions),
+        **first,
         expressions=names,
-        accuracy=figures.pop("accuracy"),
-        accuracy_interval=wilson(int(hits.sum()), len(predictions)),
-        macro_f1=figures.pop("macro_f1"),
-        macro_f1_interval=percentile(macro_f1(samples)),
-        balanced_accuracy=figures.pop("balanced_accuracy"),
-        balanced_accuracy_interval=percentile(balanced_accuracy(samples)),
         others=figures,
         intervals={
-            **{name: percentile(METRICS[name].of(samples)) for name in figures if METRICS[name].of_matrix},
-            "top2": wilson(hits2, len(predictions)),
+            **{name: percentile(metric.of(samples)) for name, metric in others.items() if metric.of_matrix},
+            "top2": wilson(round(figures["top2"] * len(predictions)), len(predictions)),
             "log_loss": _mean_interval(predictions.loss, 0, math.inf),
             "brier": _mean_interval(_squares(predictions), 0, 2),
             "ece": ece_interval(predictions),

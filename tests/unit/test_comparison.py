@@ -1,5 +1,7 @@
 """Comparing networks: tests worked by hand, equality with statsmodels, and tables that do not fit together."""
 
+import json
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -15,6 +17,7 @@ from fer_core.evaluation.comparison import (
     all_pairs,
     cell_differences,
     changed,
+    compare,
     holm,
     leaderboard,
     mcnemar_exact,
@@ -117,6 +120,8 @@ def test_the_paired_difference_worked_by_hand() -> None:
     recall = difference.recall.set_index("expression")
     assert recall.loc["happy", ["support", "a", "b", "difference"]].tolist() == [4, 0.5, 0.75, 0.25]
     assert recall.loc["sad", ["support", "a", "b", "difference"]].tolist() == [2, 1.0, 0.5, -0.5]
+    # happy: 1 of 4 in B alone; sad: 1 in A alone: an exact p of 1 each
+    assert recall["p"].tolist() == recall["p_adjusted"].tolist() == [1, 1]
     assert (recall["low"] <= recall["difference"]).all()
     assert (recall["difference"] <= recall["high"]).all()
 
@@ -231,3 +236,77 @@ def test_one_network_alone_leads() -> None:
     table = leaderboard(simulated([0.5]))
     assert (len(table), table["group"].tolist()) == (1, [1])
     assert isinstance(comparison.all_pairs(simulated([0.5])), pd.DataFrame)
+
+
+def test_an_expression_whose_recall_differs_is_told_from_those_that_do_not() -> None:
+    # happy: 0 against 8 of 10 images in one network alone, 2 / 2⁸; sad: 1 against 1, 2 (1 + 2) / 2² cut at 1
+    a = answers("h" * 10 + "ssss", "ss" + "s" * 8 + "sshh")
+    b = answers("h" * 10 + "ssss", "ss" + "h" * 8 + "hssh")
+    recall = paired_difference(a, b).recall.set_index("expression")
+    assert recall["p"].tolist() == pytest.approx([2 / 2**8, 1])
+    assert recall["p_adjusted"].tolist() == pytest.approx([2 * 2 / 2**8, 1])
+    one = mcnemar_exact(*(p.where(p.table["label"] == "happy") for p in (a, b)))
+    assert recall.loc["happy", "p"] == pytest.approx(one.p)
+
+
+def test_the_sentence_names_the_better_network_and_how_much() -> None:
+    a, b = simulated([0.5, 0.8]).values()
+    found = compare(a, b)
+    assert found.better == "b"
+    points = 100 * (b.correct.mean() - a.correct.mean())
+    assert found.sentence("Old", "New").startswith(f"New is better than Old: it reads {points:.1f} points (")
+    assert "on 400 pictures that both have read, p < 0.001." in found.sentence("Old", "New")
+    back = compare(b, a)
+    assert back.better == "a"
+    assert back.sentence("New", "Old").startswith(f"New is better than Old: it reads {points:.1f} points (")
+
+
+def test_the_sentence_says_when_two_cannot_be_told_apart() -> None:
+    a, b = answers("hhhhss", "hhssss"), answers("hhhhss", "hhhshs")
+    found = compare(a, b)
+    assert found.better is None
+    assert found.sentence("A", "B").startswith("B and A cannot be told apart: 0.0 points (")
+    assert found.sentence("A", "B").endswith("on 6 pictures that both have read, p = 1.000.")
+
+
+def test_a_comparison_in_json_says_how_many_of_each_table_are_shared() -> None:
+    a = answers("hhss", "hhss", ids=[1, 2, 3, 4])
+    b = answers("sshh", "hsss", ids=[4, 3, 9, 1])
+    told = json.loads(json.dumps(compare(a, b).to_json(), allow_nan=False))
+    assert (told["n"], told["n_a"], told["n_b"]) == (3, 4, 4)
+    assert (told["only_a"], told["only_b"], told["better"]) == (2, 0, None)
+    assert (told["accuracy_a"], told["accuracy_b"]) == (1, pytest.approx(1 / 3))
+    assert [row["expression"] for row in told["recall"]] == ["happy", "sad"]
+
+
+def test_one_shared_image_is_compared_without_a_verdict() -> None:
+    found = compare(answers("h", "h"), answers("h", "s"))
+    assert (found.test.n, found.better, found.test.p) == (1, None, 1.0)
+    assert found.difference.accuracy_interval == (-1, -1)
+
+
+def test_the_leaderboard_carries_intervals_and_the_distance_from_the_best() -> None:
+    networks = simulated([0.55, 0.9, 0.2])
+    table = leaderboard(networks).set_index("name")
+    report = metrics.evaluate(networks["net1"])
+    assert (table.loc["net1", "macro_f1_low"], table.loc["net1", "macro_f1_high"]) == report.macro_f1_interval
+    pairs = all_pairs(networks).set_index(["a", "b"])
+    assert table.loc["net1", "p_best"] == 1
+    assert table.loc["net0", "p_best"] == pairs.loc[("net0", "net1"), "p_adjusted"]
+
+
+def test_a_million_rows_are_compared() -> None:
+    n = 1_000_000
+    random = np.random.default_rng(0)
+    label = random.integers(0, 2, n)
+    frame = pd.DataFrame({"id": np.arange(n).astype(str), "dataset": "toy", "split": "val"})
+    frame["label"] = np.array(TWO.names)[label]
+    tables = []
+    for rate in (0.7, 0.71):
+        right = random.random(n) < rate
+        happy = np.where(right, label == 0, label == 1).astype(float)
+        tables.append(Predictions(frame.assign(logit_happy=happy, logit_sad=0.5)))
+    found = compare(*tables)
+    assert found.test.n == n
+    assert found.better == "b"
+    assert found.difference.accuracy == pytest.approx(0.01, abs=0.003)
