@@ -7,17 +7,18 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
+from functools import reduce
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
-from fer_core.checkpoint import load_network
-from fer_core.errors import CheckpointError, ImageError
+from fer_core.checkpoint import Card, load_network
+from fer_core.errors import CheckpointError, ConfigError, ImageError
 from fer_core.explanation import explain
 from fer_core.explanation.overlay import common_limit, overlay
-from fer_core.faces import FER2013_MARGIN, MIN_SIZE, Face, FaceCrop, placement
+from fer_core.faces import FER2013_MARGIN, MIN_SIZE, Face, FaceCrop, find_faces, placement, quality
 from fer_core.images import ImageSpec, fit, normalise, to_tensor
 from fer_core.models import NETWORKS
 
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
     from torch import nn
 
 BATCH = 256
+NOT_SURE = "not sure"
 
 
 def predict_logits(
@@ -75,13 +77,15 @@ class Prediction:
         face: where it is, in pixels of the picture.
         framing: how it was cut out.
         probs: probability by expression, in the order of the network's card; they add up to 1.
-        picture: (height, width) or (height, width, 3) uint8, exactly what the network was given.
+        picture: (height, width) or (height, width, 3) uint8, exactly what the (first) network was given.
+        warnings: why the answer deserves doubt, see `fer_core.faces.quality`; empty for a good picture.
     """
 
     face: Face
     framing: FaceCrop
     probs: dict[str, float]
     picture: NDArray[np.uint8]
+    warnings: tuple[str, ...] = ()
 
     @property
     def predicted(self) -> str:
@@ -93,6 +97,10 @@ class Prediction:
         """The probability of `predicted`, 0..1."""
         return self.probs[self.predicted]
 
+    def verdict(self, threshold: float) -> str:
+        """`predicted`, or “not sure” where the confidence is below `threshold` (0..1)."""
+        return self.predicted if self.confidence >= threshold else NOT_SURE
+
     def scaled(self, factor: float) -> Prediction:
         """The same for the picture enlarged `factor` times."""
         left, top, width, height = (factor * value for value in self.face.box)
@@ -100,57 +108,117 @@ class Prediction:
         return replace(self, face=replace(self.face, box=(left, top, width, height), points=points))
 
 
-class Predictor:
-    """A checkpoint, loaded once, that predicts on whole pictures. Several threads may use one at once."""
+@dataclass(frozen=True, eq=False)
+class Member:
+    """One network of a predictor."""
 
-    def __init__(self, folder: str | Path, device: str = "cpu") -> None:
+    model: nn.Module
+    card: Card
+
+    def probs(self, pictures: NDArray[np.uint8], tta: str | None = None) -> NDArray[np.float64]:
+        """Probabilities (N, K) in the card's order, its temperature applied, of pictures (N, H, W[, 3]) at its size.
+
+        Args:
+            tta: test-time augmentation as `predict_logits` takes it; None: the card's.
+
+        Raises:
+            CheckpointError: the network's output is not finite.
+        """
+        logits = predict_logits(self.model, pictures, self.card.image, tta=self.card.tta if tta is None else tta)
+        if not np.isfinite(logits).all():
+            raise CheckpointError(
+                f"The output of {self.card.name} is not finite, so its training failed; choose another."
+            )
+        scaled = logits.astype(np.float64) / (self.card.temperature or 1.0)
+        odds = np.exp(scaled - scaled.max(axis=1, keepdims=True))
+        return np.asarray(odds / odds.sum(axis=1, keepdims=True))
+
+
+class Predictor:
+    """Checkpoints, loaded once, that predict on whole pictures. Several threads may use one at once.
+
+    Several networks answer together with the mean of their probabilities, matched by the expression's name. Where
+    their vocabularies differ they answer on what all of them know, each network's probabilities scaled to add up to 1
+    over those.
+
+    Attributes:
+        members: the networks, in the order given.
+        expressions: what can be answered, in the order of the first network's card.
+    """
+
+    def __init__(self, *folders: str | Path, device: str = "cpu") -> None:
         """
         Raises:
             CheckpointError: as `load_network`.
+            ConfigError: no folder, or networks that share fewer than two expressions.
         """
-        self.folder = Path(folder)
-        self.model, self.card = load_network(self.folder, device)
+        if not folders:
+            raise ConfigError("A predictor needs one network or more; choose one.")
+        self.members = tuple(Member(*load_network(Path(folder), device)) for folder in folders)
+        known = reduce(lambda left, right: left & right, (set(member.card.expressions) for member in self.members))
+        self.expressions = tuple(name for name in self.card.expressions if name in known)
+        if len(self.expressions) < 2:
+            sets = "; ".join(f"{member.card.name}: {', '.join(member.card.expressions)}" for member in self.members)
+            raise ConfigError(f"These networks share fewer than two expressions ({sets}); choose others to combine.")
+
+    @property
+    def model(self) -> nn.Module:
+        """The first network."""
+        return self.members[0].model
+
+    @property
+    def card(self) -> Card:
+        """The first network's card."""
+        return self.members[0].card
 
     def predict(
-        self, image: NDArray[np.uint8], detector: str = "mtcnn", *, min_size: float = MIN_SIZE
+        self, image: NDArray[np.uint8], detector: str = "mtcnn", *, min_size: float = MIN_SIZE, tta: str | None = None
     ) -> list[Prediction]:
         """The expression of every face of a picture, the largest face first; an empty list if there is none.
 
-        The faces are cut out as the card says and predicted as one batch, with the card's test-time augmentation and
-        temperature.
+        The faces are found once, cut out for each network as its card says and predicted as one batch.
 
         Args:
             image: (H, W) or (H, W, 3) RGB.
             detector: a name in `fer_core.faces.DETECTORS`; with “none” the whole picture is one face.
             min_size: smallest longer side of a face's box that is looked for, in pixels.
+            tta: test-time augmentation as `predict_logits` takes it; None: each card's.
 
         Raises:
             UnknownName: there is no such detector.
             ImageError: no uint8 picture, or one without pixels.
-            CheckpointError: the network's output is not finite.
+            CheckpointError: a network's output is not finite.
         """
         if image.dtype != np.uint8 or image.ndim not in (2, 3) or image.size == 0:
             raise ImageError(f"A picture has to be uint8 (H, W) or (H, W, 3), found {image.dtype} {image.shape}.")
-        framing = framed_for(self.card.face, detector)
-        faces = framing.find(image, min_size)
+        faces = find_faces(image, detector, min_size)
         if not faces:
             return []
-        pictures = np.stack([fit(framing.cut(image, face), self.card.image) for face in faces])
-        logits = predict_logits(self.model, pictures, self.card.image, tta=self.card.tta)
-        if not np.isfinite(logits).all():
-            raise CheckpointError(
-                f"The output of {self.card.name} is not finite, so its training failed; choose another."
-            )
+        framing = framed_for(self.card.face, detector)
+        cuts = [framing.cut(image, face) for face in faces]
+        pictures = np.stack([fit(cut, self.card.image) for cut in cuts])
+        probs = self._shared(self.members[0], pictures, tta)
+        for member in self.members[1:]:
+            framed = framed_for(member.card.face, detector)
+            others = [
+                cut if framed == framing else framed.cut(image, face) for cut, face in zip(cuts, faces, strict=True)
+            ]
+            probs = probs + self._shared(member, np.stack([fit(cut, member.card.image) for cut in others]), tta)
         return [
-            Prediction(face, framing, dict(zip(self.card.expressions, row.tolist(), strict=True)), picture)
-            for face, row, picture in zip(faces, self._probs(logits), pictures, strict=True)
+            Prediction(
+                face,
+                framing,
+                dict(zip(self.expressions, row.tolist(), strict=True)),
+                picture,
+                quality.warnings(face, cut, self.card.image),
+            )
+            for face, row, picture, cut in zip(faces, probs / len(self.members), pictures, cuts, strict=True)
         ]
 
-    def _probs(self, logits: NDArray[np.float32]) -> NDArray[np.float64]:
-        scaled = logits.astype(np.float64) / (self.card.temperature or 1.0)
-        odds = np.exp(scaled - scaled.max(axis=1, keepdims=True))
-        probs: NDArray[np.float64] = odds / odds.sum(axis=1, keepdims=True)
-        return probs
+    def _shared(self, member: Member, pictures: NDArray[np.uint8], tta: str | None) -> NDArray[np.float64]:
+        """A network's probabilities (N, K) of the shared expressions, in their order."""
+        probs = member.probs(pictures, tta)[:, [member.card.expressions.index(name) for name in self.expressions]]
+        return np.asarray(probs / probs.sum(axis=1, keepdims=True))
 
     def explain(
         self,
@@ -161,6 +229,8 @@ class Predictor:
         limit: float = 0.0,
     ) -> tuple[NDArray[np.uint8], float]:
         """The picture with what speaks for each face's predicted expression laid over the face.
+
+        Of several networks the first one is explained: maps of different networks have no common scale.
 
         Args:
             image: (H, W) or (H, W, 3) RGB, the picture of the predictions, or both scaled alike.

@@ -13,10 +13,10 @@ from scipy.special import softmax
 from skimage.data import astronaut
 
 from fer_core.datasets import open_dataset
-from fer_core.errors import CheckpointError, ImageError, UnknownName
+from fer_core.errors import CheckpointError, ConfigError, ImageError, UnknownName
 from fer_core.faces import Face, FaceCrop, crop, find_faces, placement
 from fer_core.images import ImageSpec, decode, fit, normalise, to_tensor
-from fer_core.inference import Prediction, Predictor, _on_photo, framed_for, predict_logits
+from fer_core.inference import NOT_SURE, Prediction, Predictor, _on_photo, framed_for, predict_logits
 from fer_core.labels import FER7
 from tests.untrained import untrained
 
@@ -68,6 +68,67 @@ def test_temperature_and_mirror_average_of_the_card_are_applied(portrait):
     both = np.stack([plain.picture, plain.picture[:, ::-1]])
     logits = predict_logits(served.model, both, served.card.image).mean(axis=0)
     assert list(prediction.probs.values()) == pytest.approx(softmax(logits / 0.5), abs=1e-6)
+
+
+def test_the_mirror_average_can_be_asked_for_and_refused(portrait):
+    (plain,) = Predictor(untrained("plain")).predict(portrait, tta="flip")
+    flipping = Predictor(untrained("served", tta="flip"))
+    (served,), (without,) = flipping.predict(portrait), flipping.predict(portrait, tta="none")
+    assert plain.probs == served.probs
+    assert without.probs != served.probs
+
+
+def test_several_networks_answer_with_the_mean_of_their_probabilities_by_name(portrait):
+    first = Predictor(untrained("first"))
+    turned = untrained("turned", expressions=FER7.names[::-1], temperature=0.3)
+    (a,), (b,) = first.predict(portrait), Predictor(turned).predict(portrait)
+    (both,) = Predictor(untrained("again"), turned).predict(portrait)
+    assert tuple(both.probs) == FER7.names
+    for name in FER7.names:
+        assert both.probs[name] == pytest.approx((a.probs[name] + b.probs[name]) / 2, abs=1e-9)
+
+
+def test_networks_of_different_vocabularies_answer_on_what_both_know(portrait):
+    words = ("neutral", "happy", "surprise", "sad", "angry", "disgust", "contempt")
+    one, other = untrained("one"), untrained("other", expressions=words, expressions_name="custom")
+    together = Predictor(one, other)
+    assert together.expressions == ("angry", "disgust", "happy", "sad", "surprise", "neutral")  # no fear, no contempt
+    (a,), (b,), (both,) = (p.predict(portrait) for p in (Predictor(one), Predictor(other), together))
+    share = [sum(p.probs[name] for name in together.expressions) for p in (a, b)]
+    for name in together.expressions:
+        wanted = (a.probs[name] / share[0] + b.probs[name] / share[1]) / 2
+        assert both.probs[name] == pytest.approx(wanted, abs=1e-9)
+
+
+def test_networks_that_share_one_expression_cannot_be_combined():
+    strange = tuple(f"x{i}" for i in range(6))
+    with pytest.raises(ConfigError, match="fewer than two expressions"):
+        Predictor(untrained("one"), untrained("other", expressions=("happy", *strange), expressions_name="custom"))
+    with pytest.raises(ConfigError, match="one network or more"):
+        Predictor()
+
+
+def test_each_network_of_several_gets_the_face_framed_as_its_own_card_says(portrait):
+    wide = untrained("wide", face=FaceCrop(margin=0.4))
+    (a,), (b,) = Predictor(untrained("close")).predict(portrait), Predictor(wide).predict(portrait)
+    (both,) = Predictor(untrained("close-2"), wide).predict(portrait)
+    assert b.probs != a.probs
+    assert both.probs["happy"] == pytest.approx((a.probs["happy"] + b.probs["happy"]) / 2, abs=1e-9)
+
+
+def test_below_the_chosen_confidence_it_is_not_sure(predictor, portrait):
+    (prediction,) = predictor.predict(portrait)
+    assert prediction.verdict(prediction.confidence) == prediction.predicted
+    assert prediction.verdict(prediction.confidence + 1e-9) == NOT_SURE
+    assert prediction.verdict(0) == prediction.predicted
+
+
+def test_a_dark_photo_is_predicted_with_a_warning(predictor, portrait):
+    (good,) = predictor.predict(portrait)
+    assert good.warnings == ()
+    (dark,) = predictor.predict((portrait * 0.25).astype(np.uint8))
+    assert [warning.partition(" (")[0] for warning in dark.warnings] == ["too dark"]
+    assert sum(dark.probs.values()) == pytest.approx(1)
 
 
 def test_many_faces_in_one_batch_get_what_each_gets_alone(predictor, portrait):
