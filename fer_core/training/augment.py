@@ -1,66 +1,126 @@
-"""Augmentation of a whole batch at once, on the device, each picture with parameters of its own."""
+"""Augmentation of a whole batch at once, on the device, each picture with parameters of its own.
+
+Plain torch: kornia's modules were measured slower here (docs/design/0004-augmentation-in-plain-torch.md).
+"""
 
 from __future__ import annotations
 
 import math
+from dataclasses import dataclass, field
 
+import numpy as np
 import torch
 import torch.nn.functional as F
 
 from fer_core.training.config import Augment
 
 
-def augment(batch: torch.Tensor, settings: Augment, generator: torch.Generator) -> torch.Tensor:
+@dataclass(frozen=True)
+class Draws:
+    """Random numbers for a batch, of which this process may hold only a part.
+
+    They are drawn on the CPU for the whole batch and then cut, so that every device, and every number of processes,
+    gives a picture the same parameters.
+    """
+
+    generator: torch.Generator
+    total: int
+    part: slice = field(default_factory=lambda: slice(None))
+
+    def uniform(self, low: float = 0.0, high: float = 1.0) -> torch.Tensor:
+        """One number in low..high a picture of the part."""
+        return (low + (high - low) * torch.rand(self.total, generator=self.generator))[self.part]
+
+    def around(self, largest: float) -> torch.Tensor:
+        """One number in -largest..largest a picture of the part."""
+        return self.uniform(-largest, largest)
+
+
+def augment(batch: torch.Tensor, settings: Augment, draws: Draws, mirrored: torch.Tensor | None = None) -> torch.Tensor:
     """Augment pictures.
 
     Args:
         batch: (N, C, H, W) uint8.
         settings: the recipe's; zero switches a step off.
-        generator: on the CPU, so that every device draws the same parameters from a seed.
+        mirrored: (N,) bool, which pictures are mirrored; None draws them with probability `flip`.
 
     Returns:
         (N, C, H, W) float32 on the scale 0..255. What moves in from outside mirrors the picture's edge.
     """
-    count = len(batch)
     images = batch.float()
-
-    def uniform(largest: float) -> torch.Tensor:
-        return (torch.rand(count, generator=generator) * 2 - 1) * largest
-
-    flip = torch.where(torch.rand(count, generator=generator) < settings.flip, -1.0, 1.0)
+    drawn = draws.uniform() < settings.flip
+    mirrored = drawn if mirrored is None else mirrored
     if settings.rotate or settings.scale or settings.shear or settings.translate:
-        angle, shear = (uniform(a * math.pi / 180) for a in (settings.rotate, settings.shear))
-        scale = 1 + uniform(settings.scale)
-        shift_x, shift_y = (uniform(2 * settings.translate) for _ in range(2))  # the picture spans -1..1
+        flip = torch.where(mirrored, -1.0, 1.0)
+        angle, shear = (draws.around(a * math.pi / 180) for a in (settings.rotate, settings.shear))
+        scale = 1 + draws.around(settings.scale)
+        shift_x, shift_y = (draws.around(2 * settings.translate) for _ in range(2))  # the picture spans -1..1
         cos, sin, tan = torch.cos(angle) / scale, torch.sin(angle) / scale, torch.tan(shear)
         rows = [cos * flip, cos * tan - sin, shift_x, sin * flip, sin * tan + cos, shift_y]
-        theta = torch.stack(rows, dim=1).view(count, 2, 3).to(images.device)
+        theta = torch.stack(rows, dim=1).view(len(batch), 2, 3).to(images.device)
         grid = F.affine_grid(theta, list(images.shape), align_corners=False)
         images = F.grid_sample(images, grid, padding_mode="reflection", align_corners=False)
-    elif settings.flip:
-        mirrored = (flip < 0).to(images.device)[:, None, None, None]
-        images = torch.where(mirrored, images.flip(3), images)
+    elif settings.flip or settings.alternating:
+        images = torch.where(_each(mirrored, images), images.flip(3), images)
     if settings.contrast or settings.brightness:
-        gain = (1 + uniform(settings.contrast)).to(images.device)[:, None, None, None]
-        offset = (255 * uniform(settings.brightness)).to(images.device)[:, None, None, None]
+        gain = _each(1 + draws.around(settings.contrast), images)
+        offset = _each(255 * draws.around(settings.brightness), images)
         mean = images.mean(dim=(1, 2, 3), keepdim=True)
         images = ((images - mean) * gain + mean + offset).clamp(0, 255)
+    if settings.saturation and images.shape[1] == 3:
+        grey = images.mean(dim=1, keepdim=True)
+        images = (grey + (images - grey) * _each(1 + draws.around(settings.saturation), images)).clamp(0, 255)
     if settings.erase:
-        images = _erase(images, settings.erase, generator)
+        images = _erase(images, settings.erase, draws)
     return images
 
 
-def _erase(images: torch.Tensor, probability: float, generator: torch.Generator) -> torch.Tensor:
+def _each(values: torch.Tensor, images: torch.Tensor) -> torch.Tensor:
+    """One value a picture, shaped to act on whole pictures."""
+    return values.to(images.device)[:, None, None, None]
+
+
+def _erase(images: torch.Tensor, probability: float, draws: Draws) -> torch.Tensor:
     """Random erasing (Zhong et al. 2020, arXiv 1708.04896): a rectangle of 2 to 20 % of the area gets its mean grey."""
-    count, _, height, width = images.shape
-    chosen = torch.rand(count, generator=generator) < probability
-    area = torch.empty(count).uniform_(0.02, 0.2, generator=generator)
-    ratio = torch.exp(torch.empty(count).uniform_(-1.2, 1.2, generator=generator))
-    half_h, half_w = (torch.sqrt(area * r).clamp(max=1.0) / 2 for r in (ratio, 1 / ratio))
-    centre_y, centre_x = (torch.rand(count, generator=generator) for _ in range(2))
-    y = (torch.arange(height) + 0.5) / height
-    x = (torch.arange(width) + 0.5) / width
-    inside_y = (y[None] - centre_y[:, None]).abs() < half_h[:, None]
-    inside_x = (x[None] - centre_x[:, None]).abs() < half_w[:, None]
-    mask = (inside_y[:, :, None] & inside_x[:, None, :] & chosen[:, None, None])[:, None].to(images.device)
-    return torch.where(mask, images.mean(dim=(1, 2, 3), keepdim=True), images)
+    chosen = draws.uniform() < probability
+    area, ratio = draws.uniform(0.02, 0.2), torch.exp(draws.around(1.2))
+    inside = _rectangles(images, draws, *(torch.sqrt(area * r).clamp(max=1.0) for r in (ratio, 1 / ratio)))
+    return torch.where(inside & _each(chosen, images), images.mean(dim=(1, 2, 3), keepdim=True), images)
+
+
+def _rectangles(images: torch.Tensor, draws: Draws, height: torch.Tensor, width: torch.Tensor) -> torch.Tensor:
+    """(N, 1, H, W) bool: a rectangle in each picture, of these sizes (shares of the side), centred anywhere."""
+    inside = []
+    for side, size in zip(images.shape[2:], (height, width), strict=True):
+        centre, places = draws.uniform(), (torch.arange(side) + 0.5) / side
+        inside.append((places[None] - centre[:, None]).abs() < size[:, None] / 2)
+    return (inside[0][:, None, :, None] & inside[1][:, None, None, :]).to(images.device)
+
+
+def mix(
+    images: torch.Tensor, targets: torch.Tensor, settings: Augment, draws: Draws
+) -> tuple[torch.Tensor, torch.Tensor]:
+    """Mixup (Zhang et al. 2018, arXiv 1710.09412) or CutMix (Yun et al. 2019, arXiv 1905.04899), each pair with its own
+    share; where both are on, a batch gets one of them.
+
+    Args:
+        images: (N, C, H, W), the whole batch: a picture is mixed with another one of it.
+        targets: (N, K).
+
+    Returns:
+        both mixed: x = s x_i + (1 - s) x_j, t = s t_i + (1 - s) t_j with s drawn from Beta(a, a); for CutMix s is the share
+        of the area that stays.
+    """
+    cut = settings.cutmix > 0 and (not settings.mixup or bool(torch.rand((), generator=draws.generator) < 0.5))
+    alpha = settings.cutmix if cut else settings.mixup
+    seed = int(torch.randint(2**31, (), generator=draws.generator))  # torch's Beta takes no generator
+    share = torch.from_numpy(np.random.default_rng(seed).beta(alpha, alpha, len(images)).astype(np.float32))
+    other = torch.randperm(len(images), generator=draws.generator).to(images.device)
+    if cut:
+        side = torch.sqrt(1 - share)
+        inside = _rectangles(images, draws, side, side)
+        share = 1 - inside.float().mean(dim=(1, 2, 3)).cpu()  # a rectangle may stick out
+        mixed = torch.where(inside, images[other], images)
+    else:
+        mixed = torch.lerp(images[other], images, _each(share, images))
+    return mixed, torch.lerp(targets[other], targets, share.to(targets.device)[:, None])

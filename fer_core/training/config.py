@@ -9,7 +9,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
 from fer_core.errors import ConfigError, UnknownName
 from fer_core.workspace import RECIPES
@@ -45,21 +45,38 @@ class Augment(Section):
     """What happens to a training picture. Each picture gets its own parameters, drawn on the device in whole batches."""
 
     flip: float = Field(0.5, ge=0, le=1, description="Probability of a mirror image.")
+    alternating: bool = Field(
+        False,
+        description="Mirror each picture in every second epoch instead of at random (airbench, arXiv 2404.00498).",
+    )
     rotate: float = Field(0.0, ge=0, le=180, description="Largest rotation, degrees either way.")
     scale: float = Field(0.0, ge=0, lt=1, description="Largest change of size: 0.1 is 0.9 to 1.1.")
     shear: float = Field(0.0, ge=0, le=45, description="Largest shear, degrees either way.")
     translate: float = Field(0.0, ge=0, le=0.5, description="Largest shift, as a share of the side.")
     brightness: float = Field(0.0, ge=0, le=1, description="Largest change of brightness, as a share of white.")
     contrast: float = Field(0.0, ge=0, lt=1, description="Largest change of contrast: 0.2 is 0.8 to 1.2.")
+    saturation: float = Field(0.0, ge=0, le=1, description="Largest change of saturation; colour pictures only.")
     erase: float = Field(0.0, ge=0, le=1, description="Probability that a rectangle is covered by grey.")
+    mixup: float = Field(0.0, ge=0, le=10, description="Beta parameter of mixup (arXiv 1710.09412); 0 does not mix.")
+    cutmix: float = Field(0.0, ge=0, le=10, description="Beta parameter of CutMix (arXiv 1905.04899); 0 does not mix.")
 
 
 class Loss(Section):
-    name: Literal["cross-entropy"] = "cross-entropy"
+    focal: float = Field(
+        0.0, ge=0, le=10, description="Focusing parameter of the focal loss (arXiv 1708.02002); 0 is cross entropy."
+    )
     label_smoothing: float = Field(0.0, ge=0, lt=1, description="Share of each label spread over all expressions.")
     class_weights: tuple[float, ...] | Literal["none", "balanced"] = Field(
         "none", description="One weight an expression, or “balanced”: inversely to its count."
     )
+    votes: bool = Field(False, description="Train on the shares of the voters (FER+) instead of the one label.")
+    teachers: tuple[str, ...] = Field(
+        (), description="Networks whose mean probabilities are learned too (distillation, arXiv 1503.02531)."
+    )
+    teacher_weight: float = Field(
+        0.5, ge=0, le=1, description="Share of the teachers in the target, the label's is the rest."
+    )
+    teacher_temperature: float = Field(1.0, gt=0, le=100, description="The teachers' logits are divided by it.")
 
 
 class Optimizer(Section):
@@ -68,14 +85,24 @@ class Optimizer(Section):
     momentum: float = Field(0.9, ge=0, lt=1, description="Momentum (Nesterov) of SGD.")
     weight_decay: float = Field(5e-4, ge=0, description="Decay of the weights of convolutions and linear layers.")
     clip: float = Field(0.0, ge=0, description="Largest norm of the gradient; 0 does not clip.")
+    sgd_after: float = Field(
+        0.0,
+        ge=0,
+        lt=1,
+        description="Share of the run after which SGD takes over from Adam; 0 never (arXiv 1712.07628).",
+    )
+    sgd_lr: float = Field(0.01, gt=0, description="Learning rate of that SGD, before the schedule's factor.")
 
 
 class Schedule(Section):
-    name: Literal["constant", "onecycle", "cosine", "plateau"] = "onecycle"
-    warmup: float = Field(0.2, ge=0, lt=1, description="Share of the run in which the learning rate rises.")
+    name: Literal["constant", "onecycle", "cosine", "step", "plateau"] = "onecycle"
+    warmup: float = Field(
+        0.2, ge=0, lt=1, description="Share of the run in which the learning rate rises; of onecycle, cosine and step."
+    )
     final: float = Field(0.01, ge=0, le=1, description="Learning rate at the end, as a share of the highest.")
-    factor: float = Field(0.5, gt=0, lt=1, description="Plateau: the learning rate is multiplied by this.")
+    factor: float = Field(0.5, gt=0, lt=1, description="Plateau and step: the learning rate is multiplied by this.")
     patience: int = Field(5, ge=1, description="Plateau: epochs without a better validation loss before that.")
+    milestones: tuple[float, ...] = Field((0.5, 0.75), description="Step: shares of the run at which that happens.")
 
 
 class TrainConfig(Section):
@@ -101,13 +128,22 @@ class TrainConfig(Section):
     ema: float = Field(
         0.0, ge=0, lt=1, description="Decay of the moving average of the weights; 0 takes the last ones."
     )
+    swa: float = Field(
+        0.0,
+        ge=0,
+        lt=1,
+        description="Share of the run, at its end, whose weights are averaged equally (arXiv 1803.05407).",
+    )
     early_stopping: int = Field(
         0, ge=0, description="Epochs without a better validation accuracy before it ends; 0 never."
     )
-    tta: Literal["none", "flip"] = Field("none", description="Average of the logits of picture and mirror image.")
+    tta: Literal["none", "flip", "ten-crop"] = Field(
+        "none", description="Average of the logits of picture and mirror image, or of five crops and theirs."
+    )
     device: str = Field("auto", pattern=r"^(auto|cpu|mps|cuda(:\d+)?)$")
     precision: Literal["auto", "fp32", "bf16", "fp16"] = "auto"
     memory_format: Literal["auto", "contiguous", "channels_last"] = "auto"
+    compile: bool = Field(False, description="Compile the network with torch.compile; pays on GPUs, in long runs.")
     threads: int = Field(0, ge=0, le=1024, description="Threads of the processor; 0 takes torch's own choice.")
 
     @field_validator("val_split")
@@ -116,6 +152,12 @@ class TrainConfig(Section):
         if value == "test":
             raise ValueError("a test split may not choose the best epoch; take val, or carve a part from train")
         return value
+
+    @model_validator(mode="after")
+    def _one_average(self) -> TrainConfig:
+        if self.ema and self.swa:
+            raise ValueError("ema and swa both average the weights; set one of them to 0")
+        return self
 
     @field_validator("resolution")
     @classmethod
@@ -175,6 +217,8 @@ def _explain(values: dict[str, Any], error: Any) -> str:
         return str(
             UnknownName(f"key in [{where}]" if where else "recipe key", error["loc"][-1], section.model_fields)
         ).rstrip(".")
+    if not key:
+        return str(error["msg"].removeprefix("Value error, "))
     return f"{key} = {error['input']!r}: {error['msg'].removeprefix('Value error, ')}"
 
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 import platform
 import time
 from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
@@ -16,6 +17,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import torch
 import torch.nn.functional as F
+from numpy.typing import NDArray
 
 from fer_core import __version__
 from fer_core.checkpoint import Card, Cost, load_tensors, save_tensors, write_card
@@ -29,18 +31,26 @@ from fer_core.inference import predict_logits
 from fer_core.labels import VOCABULARIES
 from fer_core.models import NETWORKS, build
 from fer_core.runs.folder import HEARTBEAT, EpochResult, RunFolder, RunStatus, Stopped
-from fer_core.training.augment import augment
+from fer_core.training.augment import Draws, augment, mix
 from fer_core.training.config import TrainConfig
+from fer_core.training.distributed import ALONE, World, synchronised
 from fer_core.training.losses import make_loss
-from fer_core.training.optim import MovingAverage, make_optimizer, optimizer_tensors, restore_optimizer
+from fer_core.training.optim import MovingAverage, make_optimizer, optimizer_tensors, restore_optimizer, taken_over
 from fer_core.training.precision import choose_speed
 from fer_core.training.schedules import factor
+from fer_core.training.targets import make_targets
 
 if TYPE_CHECKING:
     from torch import nn
 
+IN_MEMORY = 4e9  # bytes of pictures above which they stay on disk, memory-mapped
+FIRST_FLIP = np.random.default_rng(0).integers(0, 2, 65_536)  # which pictures alternating flip mirrors first
 SAVE_EVERY = 60.0  # seconds between two saves in the middle of an epoch
 CHECK_EVERY = 20  # steps between two looks at whether the loss is still a number
+
+
+class Diverged(Exception):
+    """The loss is no number any more."""
 
 
 @dataclass
@@ -83,13 +93,22 @@ def seed_of(*parts: int) -> int:
 class Trainer:
     """One run of a recipe on a data set, from a fresh start or from the folder's last save.
 
+    Args:
+        world: this process among those that train the run together; only its leader writes files.
+
     Raises:
         ConfigError: recipe and data do not fit each other; said before any time is spent.
-        CheckpointError: the last save is damaged or of another recipe.
+        CheckpointError: the last save is missing, damaged or of another recipe.
     """
 
-    def __init__(self, run: RunFolder, dataset: Dataset, on_step: Callable[[RunStatus], None] | None = None) -> None:
-        self.run, self.dataset, self.on_step = run, dataset, on_step
+    def __init__(
+        self,
+        run: RunFolder,
+        dataset: Dataset,
+        on_step: Callable[[RunStatus], None] | None = None,
+        world: World = ALONE,
+    ) -> None:
+        self.run, self.dataset, self.on_step, self.world = run, dataset, on_step, world
         self.config = config = run.config()
         if config.threads:
             torch.set_num_threads(config.threads)
@@ -107,24 +126,35 @@ class Trainer:
             )
         self.steps = len(self.rows) // config.batch_size  # the rest of each epoch is left out, another one each time
         images = dataset.images(self.spec)
-        self.images = images[self.rows] if images.nbytes < 4e9 else images  # larger sets stay memory-mapped
-        self.in_memory = self.images is not images
+        in_memory = images.nbytes < IN_MEMORY
+        self.images = images[self.rows] if in_memory else images  # larger sets stay memory-mapped
+        self.places = np.arange(len(self.rows)) if in_memory else self.rows  # where each training picture lies in it
+        # A GPU keeps the pictures itself: a batch then crosses no bus.
+        self.resident = (
+            torch.from_numpy(self.images).to(self.device) if in_memory and self.device.type == "cuda" else None
+        )
         self.val_images = images[self.val_rows]
         torch.manual_seed(seed_of(config.seed))
         model = build(config.network, classes=len(self.expressions), spec=self.spec, arguments=config.arguments)
-        self.precision, layout, self.speed_note = choose_speed(
-            model, self.spec, len(self.expressions), self.device, config
-        )
-        self.layout = torch.channels_last if layout == "channels_last" else torch.contiguous_format
-        self.model: nn.Module = model.to(self.device).to(memory_format=self.layout)
+        speed = choose_speed(model, self.spec, len(self.expressions), self.device, config) if world.leads else None
+        precision, layout, self.speed_note = world.gather(speed)[0]
+        self.model: nn.Module = synchronised(model, world, self.device).to(self.device)
+        self._compute_in(precision, layout)
+        self.forward = torch.compile(self.model) if config.compile else self.model
         self.loss = make_loss(config.loss, self.expressions, self.labels).to(self.device)
         self.optimizer = make_optimizer(self.model, config.optimizer)
-        self.average = MovingAverage(self.model, config.ema) if config.ema else None
-        self.scaler = torch.amp.GradScaler(self.device.type, enabled=self.precision == "fp16")
-        self.targets = torch.from_numpy(self.labels).to(self.device)
+        self.average = MovingAverage(self.model, config.ema, config.swa) if config.ema or config.swa else None
+        self.targets = make_targets(config.loss, dataset, self.rows, self.expressions, self.device)
         self.position = Position()
         self.results: list[EpochResult] = []
         self._restore()
+
+    def _compute_in(self, precision: str, layout: str, scale: float = 65_536.0) -> None:
+        """Set the precision of the network's arithmetic and the order of its tensors in memory."""
+        self.precision, self.layout_name = precision, layout
+        self.layout = torch.channels_last if layout == "channels_last" else torch.contiguous_format
+        self.model.to(memory_format=self.layout)
+        self.scaler = torch.amp.GradScaler(self.device.type, init_scale=scale, enabled=precision == "fp16")
 
     @property
     def served(self) -> nn.Module:
@@ -138,11 +168,17 @@ class Trainer:
             Stopped: a stop was asked for; everything is saved.
             RunError: the loss is no number any more; the last good save is kept and named.
         """
-        with self.run.running(epochs=self.config.epochs, steps=self.steps, device=describe(self.device)) as status:
+        with self._running() as status:
             self.status = status
             try:
+                if not self.position.epoch and not self.position.step:
+                    self._save()  # a run that fails in its first minute has a state to go back to
                 while self.position.epoch < self.config.epochs and not self._ran_dry():
-                    result = self._epoch()
+                    try:
+                        result = self._epoch()
+                    except Diverged:
+                        self._fall_back()
+                        continue
                     yield result
                 self._finish()
             except (Stopped, KeyboardInterrupt, GeneratorExit):
@@ -150,6 +186,28 @@ class Trainer:
                 self._beat(state="stopped", message="Stopped and saved; resume goes on from here.")
                 raise
             self._beat(state="finished", epoch=self.position.epoch, step=0, seconds_left=0.0)
+
+    def _running(self) -> AbstractContextManager[RunStatus]:
+        known = {"epochs": self.config.epochs, "steps": self.steps, "device": describe(self.device)}
+        return self.run.running(**known) if self.world.leads else nullcontext(replace(self.run.status(), **known))  # type: ignore[arg-type]
+
+    def _fall_back(self) -> None:
+        """Go back to the last save and on in fp32, once, if the precision was the program's choice.
+
+        Raises:
+            RunError: it was not, or fp32 diverges too.
+        """
+        if self.precision == "fp32" or self.config.precision != "auto":
+            lr = self.config.optimizer.lr
+            raise RunError(
+                f"The loss is no number any more (epoch {self.position.epoch + 1}, step {self.position.step}): the training "
+                f"diverged. Take a smaller optimizer.lr than {lr:g}, or optimizer.clip = 1. "
+                f"The last good state is {self.run.path / 'last.safetensors'}."
+            )
+        note = f"The loss was no number in {self.precision}; went back to the last save and on in fp32."
+        self._restore()
+        self._compute_in("fp32", self.layout_name)
+        self._beat(message=note)
 
     def _ran_dry(self) -> bool:
         patience = self.config.early_stopping
@@ -170,19 +228,15 @@ class Trainer:
         sums = torch.tensor([tally.loss, tally.correct], dtype=torch.float64).to(self.device, torch.float32)
         last_save = last_beat = time.monotonic()
         while position.step < self.steps:
-            sums += self._step(order[position.step * config.batch_size : (position.step + 1) * config.batch_size])
+            added, stop = self._step(order[position.step * config.batch_size : (position.step + 1) * config.batch_size])
+            sums += added
             position.step += 1
             tally.seen += config.batch_size
             now = time.monotonic()
-            stop = self.run.stop_requested
             if stop or position.step % CHECK_EVERY == 0 or position.step == self.steps or now - last_save > SAVE_EVERY:
                 tally.loss, tally.correct = sums.tolist()
                 if not np.isfinite(tally.loss):
-                    raise RunError(
-                        f"The loss is no number any more (epoch {position.epoch + 1}, step {position.step}): the training "
-                        f"diverged. Take a smaller optimizer.lr than {config.optimizer.lr:g}, or optimizer.clip = 1. "
-                        f"The last good state is {self.run.path / 'last.safetensors'}."
-                    )
+                    raise Diverged
             tally.cpu_seconds = before[0] + time.process_time() - cpu
             tally.wall_seconds = before[1] + time.perf_counter() - wall
             if now - last_beat > HEARTBEAT or position.step == self.steps:
@@ -197,52 +251,80 @@ class Trainer:
                 self._save()
         return self._close_epoch(before, cpu, wall)
 
-    def _step(self, rows: np.ndarray) -> torch.Tensor:
-        """One update; returns (sum of losses, count of right ones)."""
-        config, position = self.config, self.position
+    def _step(self, rows: NDArray[np.int64]) -> tuple[torch.Tensor, bool]:
+        """One update on a batch; returns (sum of losses, count of right ones) and whether a stop was asked for."""
+        config, position, world = self.config, self.position, self.world
         start = time.perf_counter()
         seed = seed_of(config.seed, position.epoch, position.step)
-        torch.manual_seed(seed)  # dropout
-        where = rows if self.in_memory else self.rows[rows]
-        pictures = to_tensor(self.images[where], self.device)
-        pictures = augment(pictures, config.augment, torch.Generator().manual_seed(seed))
-        side = self._side()
-        if side and side < self.spec.height:
-            pictures = F.interpolate(pictures, size=side, mode="bilinear", antialias=True)
-        inputs = normalise(pictures, self.spec).contiguous(memory_format=self.layout)
-        targets = self.targets[torch.from_numpy(rows).to(self.device)]
+        torch.manual_seed(seed if world.size == 1 else seed_of(seed, world.rank))  # dropout
+        inputs, targets = self._batch(rows, torch.Generator().manual_seed(seed))
         position.tally.data_seconds += time.perf_counter() - start
-        progress = (position.epoch * self.steps + position.step) / (config.epochs * self.steps)
-        rate = config.optimizer.lr * factor(config.schedule, progress, [result.val_loss for result in self.results])
+        progress = self._progress()
+        if taken_over(config.optimizer, progress) and not isinstance(self.optimizer, torch.optim.SGD):
+            self.optimizer = make_optimizer(self.model, config.optimizer, progress)
+        rate = factor(config.schedule, progress, [result.val_loss for result in self.results])
         for group in self.optimizer.param_groups:
-            group["lr"] = rate
+            group["lr"] = rate * self.optimizer.defaults["lr"]
         enabled = self.precision != "fp32"
         dtype = torch.float16 if self.precision == "fp16" else torch.bfloat16
         with torch.autocast(self.device.type, dtype=dtype, enabled=enabled):
-            logits = self.model(inputs)
-            loss = self.loss(logits, targets)
+            logits = self.forward(inputs)
+        loss, weight = self.loss(logits, targets)
+        shared = torch.stack([weight, weight.new_tensor(float(self.run.stop_requested))])
+        weight, stop = world.add_up(shared).unbind()
         self.optimizer.zero_grad(set_to_none=True)
-        self.scaler.scale(loss).backward()
+        self.scaler.scale(loss / weight).backward()
+        world.add_up_gradients(self.model)
         if config.optimizer.clip:
             self.scaler.unscale_(self.optimizer)
             torch.nn.utils.clip_grad_norm_(self.model.parameters(), config.optimizer.clip)
         self.scaler.step(self.optimizer)
         self.scaler.update()
         if self.average:
-            self.average.update(self.model, position.epoch * self.steps + position.step)
+            step = position.epoch * self.steps + position.step
+            self.average.update(self.model, step, config.epochs * self.steps)
+        right = (logits.detach().argmax(1) == targets.argmax(1)).sum()
+        sums = world.add_up(torch.stack([loss.detach() / weight * len(rows), right.float()]))
         position.tally.step_seconds += time.perf_counter() - start
-        right = (logits.detach().argmax(1) == targets).sum()
-        return torch.stack([loss.detach().float() * len(rows), right.float()])
+        return sums, bool(stop)
+
+    def _batch(self, rows: NDArray[np.int64], generator: torch.Generator) -> tuple[torch.Tensor, torch.Tensor]:
+        """This process's part of a batch, augmented and normalised, with its targets (n, K)."""
+        config, count = self.config, len(rows)
+        part = self.world.part(count)
+        mixing = config.augment.mixup > 0 or config.augment.cutmix > 0
+        if not mixing:  # else the whole batch is prepared by every process, because each picture needs another one
+            rows = rows[part]
+        if self.resident is not None:
+            pictures = to_tensor(self.resident[torch.from_numpy(rows).to(self.device)], self.device)
+        else:
+            pictures = to_tensor(self.images[self.places[rows]], self.device)
+        mirrored = None
+        if config.augment.alternating:
+            mirrored = torch.from_numpy((FIRST_FLIP[rows % len(FIRST_FLIP)] + self.position.epoch) % 2 == 1)
+        pictures = augment(pictures, config.augment, Draws(generator, count, slice(None) if mixing else part), mirrored)
+        targets = self.targets[torch.from_numpy(rows).to(self.device)]
+        if mixing:
+            pictures, targets = mix(pictures, targets, config.augment, Draws(generator, count))
+            pictures, targets = pictures[part], targets[part]
+        side = self._side()
+        if side and side < self.spec.height:
+            pictures = F.interpolate(pictures, size=side, mode="bilinear", antialias=True)
+        return normalise(pictures, self.spec).contiguous(memory_format=self.layout), targets
+
+    def _progress(self) -> float:
+        """Share of the run's steps that is done, 0..1."""
+        return (self.position.epoch * self.steps + self.position.step) / (self.config.epochs * self.steps)
 
     def _side(self) -> int:
-        progress = (self.position.epoch + self.position.step / self.steps) / self.config.epochs
-        sides = [side for share, side in self.config.resolution if share <= progress]
+        sides = [side for share, side in self.config.resolution if share <= self._progress()]
         return sides[-1] if sides else 0
 
     def _close_epoch(self, before: tuple[float, float], cpu: float, wall: float) -> EpochResult:
         """Validate, record and save; the best weights so far are kept as the run's checkpoint."""
         position, tally = self.position, self.position.tally
-        logits = predict_logits(self.served, self.val_images, self.spec)
+        part = self.world.part(len(self.val_images))
+        logits = np.concatenate(self.world.gather(predict_logits(self.served, self.val_images[part], self.spec)))
         scored = torch.from_numpy(logits), torch.from_numpy(self.val_labels)
         result = EpochResult(
             epoch=position.epoch + 1,
@@ -253,14 +335,15 @@ class Trainer:
             lr=self.optimizer.param_groups[0]["lr"],
             images_per_second=tally.seen / tally.step_seconds,
             data_share=tally.data_seconds / tally.step_seconds,
-            cpu_seconds=before[0] + time.process_time() - cpu,
+            cpu_seconds=sum(self.world.gather(before[0] + time.process_time() - cpu)),
             wall_seconds=before[1] + time.perf_counter() - wall,
         )
         best = max((r.val_accuracy for r in self.results), default=-1.0)
         self.results.append(result)
-        self.run.write_metrics(self.results)
-        if result.val_accuracy > best:
-            self._keep_best()
+        if self.world.leads:
+            self.run.write_metrics(self.results)
+            if result.val_accuracy > best:
+                self._keep_best()
         self.position = Position(epoch=position.epoch + 1)
         self._save()
         return result
@@ -271,6 +354,9 @@ class Trainer:
 
     def _finish(self) -> None:
         """Load the best weights and write the validation table and the final card."""
+        self.world.wait()
+        if not self.world.leads:
+            return
         tensors, _ = load_tensors(self.run.path / "best.safetensors")
         self.served.load_state_dict(tensors)
         split = self.config.val_split
@@ -329,10 +415,17 @@ class Trainer:
 
     def _beat(self, **changes: object) -> None:
         self.status = self._describe(**changes)
-        self.run.write(self.status)
+        if self.world.leads:
+            self.run.write(self.status)
 
     def _save(self) -> None:
-        """Weights, moving average, optimizer and position as one file: they cannot get out of step with each other."""
+        """Weights, moving average, optimizer and position as one file: they cannot get out of step with each other.
+
+        Raises:
+            RunError: it could not be written; the save before it is whole.
+        """
+        if not self.world.leads:
+            return
         tensors = {f"model.{key}": value for key, value in self.model.state_dict().items()}
         if self.average:
             tensors |= {f"average.{key}": value for key, value in self.average.model.state_dict().items()}
@@ -341,11 +434,24 @@ class Trainer:
         metadata = {"recipe": self._identity(), "epoch": str(position.epoch), "step": str(position.step)}
         metadata |= {f"tally.{key}": repr(value) for key, value in vars(position.tally).items()}
         metadata |= {"precision": self.precision, "scale": repr(self.scaler.get_scale())}
-        save_tensors(self.run.path / "last.safetensors", tensors, metadata)
+        metadata |= {"layout": self.layout_name, "optimizer": type(self.optimizer).__name__}
+        path = self.run.path / "last.safetensors"
+        try:
+            save_tensors(path, tensors, metadata)
+        except OSError as error:
+            raise RunError(
+                f"{path} could not be written ({error.strerror or error}); the save before it is whole. Make room, then "
+                f"go on with: ferscope train --resume {self.run.name}"
+            ) from error
 
     def _restore(self) -> None:
         path = self.run.path / "last.safetensors"
         if not path.exists():
+            if self.run.metrics():
+                raise CheckpointError(
+                    f"{path} is missing, so the run cannot go on from its epoch {len(self.run.metrics())}; put the file "
+                    "back, or start a new run of the recipe."
+                )
             return
         tensors, metadata = load_tensors(path)
         if metadata.get("recipe") != self._identity():
@@ -357,14 +463,18 @@ class Trainer:
         def part(prefix: str) -> dict[str, torch.Tensor]:
             return {key.removeprefix(prefix): value for key, value in tensors.items() if key.startswith(prefix)}
 
+        self._compute_in(metadata["precision"], metadata["layout"], float(metadata["scale"]))
         self.model.load_state_dict(part("model."))
         if self.average:
             self.average.model.load_state_dict(part("average."))
-        restore_optimizer(self.optimizer, part("optimizer."))
         tally = Tally(**{name: type(value)(float(metadata[f"tally.{name}"])) for name, value in vars(Tally()).items()})
         self.position = Position(int(metadata["epoch"]), int(metadata["step"]), tally)
+        sgd = metadata["optimizer"] == "SGD"  # it may have taken over from Adam
+        self.optimizer = make_optimizer(self.model, self.config.optimizer, progress=1.0 if sgd else 0.0)
+        restore_optimizer(self.optimizer, part("optimizer."))
         self.results = self.run.metrics()[: self.position.epoch]
-        self.run.write_metrics(self.results)
+        if self.world.leads:
+            self.run.write_metrics(self.results)
 
     def _identity(self) -> str:
         return self.config.model_dump_json(exclude={"about", "device", "threads"}, exclude_defaults=True)

@@ -1,4 +1,4 @@
-"""Loss functions on logits."""
+"""The loss on logits, for hard and soft targets alike."""
 
 from __future__ import annotations
 
@@ -12,8 +12,39 @@ from fer_core.labels import Expressions
 from fer_core.training.config import Loss
 
 
-def make_loss(settings: Loss, expressions: Expressions, labels: NDArray[np.int64]) -> nn.Module:
-    """The recipe's loss: logits (N, K), labels (N) -> mean loss in nats.
+class SoftLoss(nn.Module):
+    """Cross entropy, or focal loss, of target distributions.
+
+    With smoothing s, class weights w and focusing g, a picture's loss in nats is
+
+        - sum_k w_k [(1 - s) t_k + s / K] (1 - p_k)^g log p_k,
+
+    and the mean over pictures is weighted by sum_k w_k t_k, as in `torch.nn.CrossEntropyLoss`, which this equals for
+    g = 0 and hard labels. Focal loss: Lin et al. 2017, arXiv 1708.02002, equation 4.
+    """
+
+    weights: torch.Tensor
+
+    def __init__(self, weights: torch.Tensor, smoothing: float, focal: float) -> None:
+        super().__init__()
+        self.register_buffer("weights", weights)
+        self.smoothing, self.focal = smoothing, focal
+
+    def forward(self, logits: torch.Tensor, targets: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        """Logits and targets (N, K) -> (sum of the losses, sum of the pictures' weights); their quotient is the mean.
+
+        Given apart, because several processes add both up before they divide.
+        """
+        logs = logits.float().log_softmax(dim=1)
+        smooth = targets * (1 - self.smoothing) + self.smoothing / targets.shape[1]
+        terms = -smooth * logs * self.weights
+        if self.focal:
+            terms = terms * (1 - logs.exp()).clamp(min=0) ** self.focal
+        return terms.sum(), (targets * self.weights).sum()
+
+
+def make_loss(settings: Loss, expressions: Expressions, labels: NDArray[np.int64]) -> SoftLoss:
+    """The recipe's loss.
 
     Args:
         labels: of the training pictures; “balanced” weights are n / (K * count).
@@ -22,8 +53,7 @@ def make_loss(settings: Loss, expressions: Expressions, labels: NDArray[np.int64
         ConfigError: not one weight an expression, or “balanced” with an expression that has no picture.
     """
     weights = settings.class_weights
-    if weights == "none":
-        return nn.CrossEntropyLoss(label_smoothing=settings.label_smoothing)
+    values = np.ones(len(expressions))
     if weights == "balanced":
         counts = np.bincount(labels, minlength=len(expressions))
         if missing := [name for name, count in zip(expressions.names, counts, strict=True) if not count]:
@@ -31,12 +61,11 @@ def make_loss(settings: Loss, expressions: Expressions, labels: NDArray[np.int64
                 f"loss.class_weights = “balanced” needs a picture of each expression; there is none of {', '.join(missing)}."
             )
         values = len(labels) / (len(expressions) * counts)
-    elif len(weights) != len(expressions):
-        raise ConfigError(
-            f"loss.class_weights has {len(weights)} values, expected {len(expressions)}: one for each of "
-            f"{', '.join(expressions.names)}."
-        )
-    else:
+    elif weights != "none":
+        if len(weights) != len(expressions):
+            raise ConfigError(
+                f"loss.class_weights has {len(weights)} values, expected {len(expressions)}: one for each of "
+                f"{', '.join(expressions.names)}."
+            )
         values = np.asarray(weights)
-    weight = torch.tensor(values, dtype=torch.float32)
-    return nn.CrossEntropyLoss(weight=weight, label_smoothing=settings.label_smoothing)
+    return SoftLoss(torch.tensor(values, dtype=torch.float32), settings.label_smoothing, settings.focal)

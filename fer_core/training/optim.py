@@ -10,15 +10,24 @@ from torch import nn
 from fer_core.training.config import Optimizer
 
 
-def make_optimizer(model: nn.Module, settings: Optimizer) -> torch.optim.Optimizer:
-    """The recipe's optimizer. Biases and the scales of norms are not decayed: there is nothing to regularise in them."""
+def make_optimizer(model: nn.Module, settings: Optimizer, progress: float = 0.0) -> torch.optim.Optimizer:
+    """The recipe's optimizer at a point of the run (0..1).
+
+    Biases and the scales of norms are not decayed: there is nothing to regularise in them.
+    """
     decayed = [p for p in model.parameters() if p.requires_grad and p.ndim > 1]
     plain = [p for p in model.parameters() if p.requires_grad and p.ndim <= 1]
     groups = [{"params": decayed, "weight_decay": settings.weight_decay}, {"params": plain, "weight_decay": 0.0}]
-    if settings.name == "sgd":
-        return torch.optim.SGD(groups, lr=settings.lr, momentum=settings.momentum, nesterov=settings.momentum > 0)
+    if settings.name == "sgd" or taken_over(settings, progress):
+        lr = settings.lr if settings.name == "sgd" else settings.sgd_lr
+        return torch.optim.SGD(groups, lr=lr, momentum=settings.momentum, nesterov=settings.momentum > 0)
     family = torch.optim.Adam if settings.name == "adam" else torch.optim.AdamW
     return family(groups, lr=settings.lr)
+
+
+def taken_over(settings: Optimizer, progress: float) -> bool:
+    """Whether SGD has taken over from Adam (Keskar and Socher 2017, arXiv 1712.07628, with a fixed switch)."""
+    return settings.name != "sgd" and 0 < settings.sgd_after <= progress
 
 
 def optimizer_tensors(optimizer: torch.optim.Optimizer) -> dict[str, torch.Tensor]:
@@ -42,18 +51,25 @@ def restore_optimizer(optimizer: torch.optim.Optimizer, tensors: dict[str, torch
 
 
 class MovingAverage:
-    """Exponential moving average of a network's weights and buffers: w <- d w + (1 - d) w_t.
+    """Average of a network's weights and buffers over the steps: w <- d w + (1 - d) w_t.
 
-    In the first steps the decay d is min(decay, (1 + t) / (10 + t)), so that the random start is soon forgotten.
+    With `decay`, an exponential one whose d in the first steps is (1 + t) / (10 + t), so that the random start is soon
+    forgotten. With `tail`, an equal one over the last share of the run (stochastic weight averaging, Izmailov et al.
+    2018, arXiv 1803.05407, here of every step); before that, the weights themselves.
     """
 
-    def __init__(self, model: nn.Module, decay: float) -> None:
+    def __init__(self, model: nn.Module, decay: float, tail: float = 0.0) -> None:
         self.model = copy.deepcopy(model).eval().requires_grad_(False)
-        self.decay = decay
+        self.decay, self.tail = decay, tail
 
     @torch.no_grad()
-    def update(self, model: nn.Module, step: int) -> None:
-        decay = min(self.decay, (1 + step) / (10 + step))
+    def update(self, model: nn.Module, step: int, steps: int) -> None:
+        """Take in the weights after step `step` of `steps`, counted from 0."""
+        if self.tail:
+            taken = step - round(steps * (1 - self.tail))
+            decay = taken / (taken + 1) if taken > 0 else 0.0
+        else:
+            decay = min(self.decay, (1 + step) / (10 + step))
         for mean, value in zip(self.model.state_dict().values(), model.state_dict().values(), strict=True):
             if mean.is_floating_point():
                 mean.lerp_(value, 1 - decay)

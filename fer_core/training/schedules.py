@@ -17,6 +17,8 @@ def factor(schedule: Schedule, progress: float, losses: Sequence[float]) -> floa
         progress: share of the run's steps that is done, 0..1.
         losses: validation loss of each finished epoch.
     """
+    if schedule.name == "step" and progress >= schedule.warmup:
+        return float(schedule.factor ** sum(progress >= share for share in schedule.milestones))
     if schedule.name == "plateau":
         return schedule.factor ** _plateaus(losses, schedule.patience)
     if schedule.name == "constant":

@@ -1,11 +1,17 @@
 """Augmentation, schedules, losses, optimizers and the loop."""
 
 import math
+import os
+import resource
+import subprocess
+import sys
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
+import torch.nn.functional as F
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import nn
@@ -14,14 +20,16 @@ from fer_core.checkpoint import load_network, load_tensors, read_card
 from fer_core.datasets import Dataset, open_dataset
 from fer_core.errors import CheckpointError, ConfigError, RunError
 from fer_core.evaluation.predictions import Predictions
+from fer_core.inference import predict_logits
 from fer_core.labels import FER7
 from fer_core.runs.folder import EpochResult, RunFolder, Stopped
-from fer_core.training.augment import augment
+from fer_core.training.augment import Draws, augment, mix
 from fer_core.training.config import Augment, Loss, Optimizer, Schedule, TrainConfig
 from fer_core.training.loop import Trainer
-from fer_core.training.losses import make_loss
+from fer_core.training.losses import SoftLoss, make_loss
 from fer_core.training.optim import MovingAverage, make_optimizer, optimizer_tensors, restore_optimizer
 from fer_core.training.schedules import factor
+from fer_core.training.targets import make_targets
 
 NOTHING = Augment(flip=0)
 
@@ -30,28 +38,32 @@ def generator(seed: int = 0) -> torch.Generator:
     return torch.Generator().manual_seed(seed)
 
 
+def draws(batch: torch.Tensor, seed: int = 0) -> Draws:
+    return Draws(generator(seed), len(batch))
+
+
 @pytest.fixture
 def batch() -> torch.Tensor:
     return torch.randint(0, 256, (6, 1, 32, 32), generator=generator(), dtype=torch.uint8)
 
 
 def test_without_augmentation_the_pictures_are_unchanged(batch: torch.Tensor) -> None:
-    assert torch.equal(augment(batch, NOTHING, generator()), batch.float())
+    assert torch.equal(augment(batch, NOTHING, draws(batch)), batch.float())
 
 
 def test_a_certain_flip_mirrors_every_picture(batch: torch.Tensor) -> None:
-    assert torch.equal(augment(batch, Augment(flip=1), generator()), batch.flip(3).float())
+    assert torch.equal(augment(batch, Augment(flip=1), draws(batch)), batch.flip(3).float())
 
 
 def test_a_flip_by_resampling_is_the_same_mirror_image(batch: torch.Tensor) -> None:
-    moved = augment(batch, Augment(flip=1, rotate=1e-9), generator())
+    moved = augment(batch, Augment(flip=1, rotate=1e-9), draws(batch))
     torch.testing.assert_close(moved, batch.flip(3).float(), atol=0.01, rtol=0)
 
 
 def test_rotation_turns_about_the_centre_up_to_its_largest_angle() -> None:
     one = torch.zeros(400, 1, 33, 33, dtype=torch.uint8)
     one[:, :, 16, 24] = 255  # a dot to the right of the centre travels on a circle of radius 8
-    turned = augment(one, Augment(flip=0, rotate=90), generator())
+    turned = augment(one, Augment(flip=0, rotate=90), draws(one))
     rows, columns = torch.arange(33.0).view(33, 1) - 16, torch.arange(33.0).view(1, 33) - 16
     mass = turned.sum((1, 2, 3))
     y, x = (turned[:, 0] * rows).sum((1, 2)) / mass, (turned[:, 0] * columns).sum((1, 2)) / mass
@@ -64,7 +76,7 @@ def test_rotation_turns_about_the_centre_up_to_its_largest_angle() -> None:
 
 def test_each_picture_gets_parameters_of_its_own() -> None:
     same = torch.arange(32 * 32).remainder(251).to(torch.uint8).view(1, 1, 32, 32).repeat(8, 1, 1, 1)
-    moved = augment(same, Augment(rotate=20, translate=0.1, scale=0.1), generator())
+    moved = augment(same, Augment(rotate=20, translate=0.1, scale=0.1), draws(same))
     assert len({tuple(picture.flatten()[:50].tolist()) for picture in moved}) == 8
 
 
@@ -73,7 +85,7 @@ def test_each_picture_gets_parameters_of_its_own() -> None:
 def test_a_seed_gives_the_same_pictures_and_values_stay_in_range(seed: int) -> None:
     batch = torch.randint(0, 256, (4, 3, 24, 24), generator=generator(seed), dtype=torch.uint8)
     everything = Augment(rotate=30, scale=0.2, shear=10, translate=0.2, brightness=0.3, contrast=0.3, erase=0.5)
-    first, second = (augment(batch, everything, generator(seed)) for _ in range(2))
+    first, second = (augment(batch, everything, draws(batch, seed)) for _ in range(2))
     assert torch.equal(first, second)
     assert first.min() >= 0
     assert first.max() <= 255
@@ -81,7 +93,7 @@ def test_a_seed_gives_the_same_pictures_and_values_stay_in_range(seed: int) -> N
 
 def test_erasing_covers_two_to_twenty_percent_in_one_rectangle() -> None:
     batch = torch.randint(1, 256, (200, 1, 40, 40), generator=generator(), dtype=torch.uint8)
-    erased = augment(batch, Augment(flip=0, erase=1), generator())
+    erased = augment(batch, Augment(flip=0, erase=1), draws(batch))
     share = (erased != batch).float().mean((1, 2, 3))
     assert share.max() < 0.23  # at the rim a rectangle is cut, inside it rounds by a pixel a side
     assert share.mean() > 0.05
@@ -97,6 +109,10 @@ def test_erasing_covers_two_to_twenty_percent_in_one_rectangle() -> None:
         (Schedule(name="onecycle", warmup=0.2, final=0.01), 0.6, 0.01 + 0.99 / 2),  # half of the fall
         (Schedule(name="onecycle", warmup=0.2, final=0.01), 1.0, 0.01),
         (Schedule(name="cosine", warmup=0.5), 0.25, 0.5),
+        (Schedule(name="step", warmup=0.1, factor=0.1, milestones=(0.5, 0.75)), 0.05, 0.5),
+        (Schedule(name="step", warmup=0.1, factor=0.1, milestones=(0.5, 0.75)), 0.49, 1.0),
+        (Schedule(name="step", warmup=0.1, factor=0.1, milestones=(0.5, 0.75)), 0.5, 0.1),
+        (Schedule(name="step", warmup=0.1, factor=0.1, milestones=(0.5, 0.75)), 0.8, 0.01),
         (Schedule(name="cosine", warmup=0.0, final=0.0), 0.5, 0.5),
     ],
 )
@@ -115,9 +131,57 @@ def test_a_plateau_halves_the_rate_after_patience_epochs_without_a_better_loss()
 def test_balanced_weights_are_n_over_k_times_count() -> None:
     labels = np.repeat(np.arange(7), [1, 2, 1, 1, 1, 1, 7])  # n = 14, K = 7: 14 / (7 * count)
     loss = make_loss(Loss(class_weights="balanced"), FER7, labels)
-    assert isinstance(loss, nn.CrossEntropyLoss)
-    assert loss.weight is not None
-    assert loss.weight.tolist() == pytest.approx([2, 1, 2, 2, 2, 2, 2 / 7])
+    assert loss.weights.tolist() == pytest.approx([2, 1, 2, 2, 2, 2, 2 / 7])
+
+
+@given(
+    st.integers(0, 2**31), st.floats(0, 0.9), st.lists(st.floats(0.1, 5), min_size=7, max_size=7), st.integers(1, 20)
+)
+@settings(max_examples=30, deadline=None)
+def test_the_loss_of_hard_labels_is_torchs_cross_entropy(
+    seed: int, smoothing: float, weights: list[float], count: int
+) -> None:
+    logits = torch.randn(count, 7, generator=generator(seed)) * 5
+    labels = torch.randint(0, 7, (count,), generator=generator(seed))
+    ours = make_loss(Loss(label_smoothing=smoothing, class_weights=tuple(weights)), FER7, labels.numpy())
+    total, weight = ours(logits, F.one_hot(labels, 7).float())
+    theirs = nn.CrossEntropyLoss(weight=torch.tensor(weights), label_smoothing=smoothing)
+    torch.testing.assert_close(total / weight, theirs(logits, labels), rtol=1e-4, atol=1e-5)
+
+
+def test_the_loss_of_soft_targets_is_torchs_cross_entropy() -> None:
+    logits, targets = torch.randn(9, 7, generator=generator()), torch.rand(9, 7, generator=generator(1)).softmax(1)
+    total, weight = make_loss(Loss(), FER7, np.arange(7))(logits, targets)
+    torch.testing.assert_close(total / weight, nn.CrossEntropyLoss()(logits, targets))
+
+
+def test_focal_loss_is_the_papers_formula() -> None:
+    probs = torch.tensor([[0.9, 0.1], [0.2, 0.8]])  # labels 0 and 0, g = 2
+    total, weight = SoftLoss(torch.ones(2), 0.0, 2.0)(probs.log(), torch.tensor([[1.0, 0.0], [1.0, 0.0]]))
+    assert total.item() == pytest.approx(-(0.1**2) * math.log(0.9) - 0.8**2 * math.log(0.2), rel=1e-5)
+    assert weight.item() == 2
+
+
+@pytest.mark.parametrize("kind", ["mixup", "cutmix"])
+def test_mixing_pictures_mixes_their_targets_in_the_same_share(kind: str) -> None:
+    # Picture i is filled with 0 or 1 and its target says so: afterwards the mean of a mixed picture must be its target.
+    ones = torch.tensor([0.0, 1.0] * 16)
+    images, targets = ones.view(-1, 1, 1, 1).expand(-1, 1, 20, 20), torch.stack([1 - ones, ones], dim=1)
+    mixed, shares = mix(images, targets, Augment.model_validate({kind: 1.0}), Draws(generator(), 32))
+    torch.testing.assert_close(mixed.mean(dim=(1, 2, 3)), shares[:, 1])
+    torch.testing.assert_close(shares.sum(dim=1), torch.ones(32))
+    assert ((shares[:, 1] > 0.05) & (shares[:, 1] < 0.95)).sum() > 5
+    values = set(mixed.unique().tolist())
+    assert (values == {0.0, 1.0}) is (kind == "cutmix")  # CutMix pastes, mixup blends
+
+
+def test_parameters_do_not_depend_on_how_a_batch_is_divided(batch: torch.Tensor) -> None:
+    everything = Augment(rotate=30, scale=0.2, brightness=0.3, contrast=0.3, erase=0.9)
+    whole = augment(batch, everything, draws(batch))
+    parts = [
+        augment(batch[part], everything, Draws(generator(), len(batch), part)) for part in (slice(0, 2), slice(2, 6))
+    ]
+    assert torch.equal(torch.cat(parts), whole)
 
 
 @pytest.mark.parametrize(
@@ -164,10 +228,21 @@ def test_the_moving_average_is_the_published_recursion() -> None:
     nn.init.constant_(model.weight, 0.0)
     average = MovingAverage(model, decay=0.9)
     nn.init.constant_(model.weight, 1.0)
-    average.update(model, step=0)  # d = min(.9, 1/10) = .1: w = .1 * 0 + .9 * 1
+    average.update(model, step=0, steps=20_000)  # d = min(.9, 1/10) = .1: w = .1 * 0 + .9 * 1
     assert average.model.weight.item() == pytest.approx(0.9)
-    average.update(model, step=10_000)  # d = .9: w = .9 * .9 + .1 * 1
+    average.update(model, step=10_000, steps=20_000)  # d = .9: w = .9 * .9 + .1 * 1
     assert average.model.weight.item() == pytest.approx(0.91)
+
+
+def test_stochastic_weight_averaging_is_the_mean_of_the_last_steps() -> None:
+    model = nn.Linear(1, 1, bias=False)
+    average = MovingAverage(model, decay=0.0, tail=0.3)
+    for step in range(10):
+        nn.init.constant_(model.weight, float(step))
+        average.update(model, step, steps=10)
+        if step == 5:
+            assert average.model.weight.item() == 5  # before the tail, the weights themselves
+    assert average.model.weight.item() == pytest.approx((7 + 8 + 9) / 3)
 
 
 SMALL = {
@@ -215,11 +290,23 @@ def test_the_same_seed_gives_the_same_history_and_another_seed_another(learnable
     assert losses[0] != losses[2]
 
 
-@pytest.mark.parametrize("steps", [1, 3, 6])
-def test_a_run_stopped_anywhere_and_resumed_ends_with_the_same_weights(learnable: Path, steps: int) -> None:
-    through, dataset = run_of("through", learnable, ema=0.9)
+EVERYTHING = {
+    "optimizer": {"name": "adam", "lr": 0.01, "sgd_after": 0.5, "sgd_lr": 0.02, "clip": 1.0},
+    "augment": {"alternating": True, "mixup": 0.2, "cutmix": 1.0, "rotate": 10},
+    "arguments": {"widths": [4, 8, 8, 8], "dropout": 0.3},
+    "swa": 0.4,
+}
+
+
+@pytest.mark.parametrize(
+    ("steps", "changes"), [(1, {"ema": 0.9}), (3, {"ema": 0.9}), (6, {"ema": 0.9}), (3, EVERYTHING), (6, EVERYTHING)]
+)
+def test_a_run_stopped_anywhere_and_resumed_ends_with_the_same_weights(
+    learnable: Path, steps: int, changes: dict[str, object]
+) -> None:
+    through, dataset = run_of("through", learnable, **changes)
     list(Trainer(through, dataset).epochs())
-    broken, _ = run_of("broken", learnable, ema=0.9)
+    broken, _ = run_of("broken", learnable, **changes)
     taken = []
 
     def stop_after(status: object) -> None:
@@ -244,6 +331,84 @@ def test_a_diverging_run_fails_with_the_reason_and_keeps_the_last_good_state(lea
         list(Trainer(run, dataset).epochs())
     assert run.status().state == "failed"
     assert "diverged" in run.status().message
+    assert (run.path / "last.safetensors").exists()
+
+
+def test_a_run_whose_last_save_is_missing_is_not_started_anew_in_silence(learnable: Path) -> None:
+    run, dataset = run_of("gone", learnable)
+    list(Trainer(run, dataset).epochs())
+    (run.path / "last.safetensors").unlink()
+    with pytest.raises(
+        CheckpointError, match=r"last\.safetensors is missing, so the run cannot go on from its epoch 2"
+    ):
+        Trainer(run, dataset)
+
+
+def test_a_full_disk_ends_the_run_with_a_remedy_and_keeps_the_save_before(learnable: Path) -> None:
+    run, dataset = run_of("full", learnable)
+    epochs = Trainer(run, dataset).epochs()
+    next(epochs)
+    before = (run.path / "last.safetensors").read_bytes()
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (20_000, limits[1]))  # a small status still fits, weights do not
+    try:
+        with pytest.raises(RunError, match=r"could not be written .* Make room"):
+            list(epochs)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+    assert run.status().state == "failed"
+    assert (run.path / "last.safetensors").read_bytes() == before
+    assert len(list(Trainer(run, dataset).epochs())) == 1
+    assert run.status().state == "finished"
+
+
+def test_votes_are_learned_as_shares_without_single_votes(learnable: Path) -> None:
+    dataset = open_dataset(learnable)
+    votes = {f"votes_{name}": [0] * len(dataset) for name in FER7.names}
+    index = dataset.index.assign(**votes)
+    index.loc[0, ["votes_happy", "votes_sad", "votes_fear"]] = [6, 3, 1]
+    targets = make_targets(Loss(votes=True), replace(dataset, index=index), np.arange(3), FER7, torch.device("cpu"))
+    assert targets[0].tolist() == pytest.approx([0, 0, 0, 6 / 9, 3 / 9, 0, 0])  # the one vote for fear is dropped
+    assert targets[1].sum() == 1  # nobody voted: the label stands
+    with pytest.raises(ConfigError, match=r"loss\.votes needs a set with votes"):
+        make_targets(Loss(votes=True), dataset, np.arange(3), FER7, torch.device("cpu"))
+
+
+def test_a_teachers_probabilities_are_mixed_into_the_targets(learnable: Path) -> None:
+    run, dataset = run_of("teacher", learnable)
+    list(Trainer(run, dataset).epochs())
+    rows = dataset.rows("train")
+    model, card = load_network(run.path)
+    logits = predict_logits(model, dataset.images(card.image)[rows], card.image, tta="flip")
+    settings = Loss(teachers=("teacher",), teacher_weight=0.3, teacher_temperature=2.0)
+    targets = make_targets(settings, dataset, rows, FER7, torch.device("cpu"))
+    labels = np.eye(7)[dataset.label_index(FER7, rows)]
+    odds = np.exp(logits / 2 - (logits / 2).max(axis=1, keepdims=True))
+    np.testing.assert_allclose(targets, 0.7 * labels + 0.3 * odds / odds.sum(axis=1, keepdims=True), atol=1e-5)
+
+
+def test_two_processes_take_the_same_steps_as_one(learnable: Path, workspace: Path) -> None:
+    changes = {
+        "precision": "fp32",
+        "arguments": {"widths": [4, 8, 8, 8], "dropout": 0.0},  # it would draw other numbers
+        "augment": {"rotate": 10, "mixup": 0.2},
+        "loss": {"class_weights": [1, 2, 1, 1, 3, 1, 1]},
+    }
+    one, dataset = run_of("one", learnable, **changes)
+    list(Trainer(one, dataset).epochs())
+    two, _ = run_of("two", learnable, **changes)
+    command = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2"]
+    subprocess.run(
+        [*command, "-m", "trainers.cli", "train", "--resume", "two"], check=True, timeout=300, capture_output=True,
+        env=os.environ | {"OMP_NUM_THREADS": "1"},
+    )  # fmt: skip
+    expected, found = (load_tensors(run.path / "last.safetensors")[0] for run in (one, two))
+    for key, value in expected.items():
+        torch.testing.assert_close(found[key], value, rtol=1e-3, atol=1e-4, msg=lambda text, key=key: f"{key}: {text}")
+    figures = [[(r.train_loss, r.train_accuracy, r.val_accuracy) for r in run.metrics()] for run in (one, two)]
+    np.testing.assert_allclose(figures[1], figures[0], rtol=1e-3)
+    tables = [Predictions.read(run.path / "predictions-learnable-val.parquet") for run in (one, two)]
+    assert tables[0].table["id"].tolist() == tables[1].table["id"].tolist()
 
 
 def test_early_stopping_ends_after_patience_epochs_without_a_better_accuracy(learnable: Path) -> None:

@@ -23,39 +23,75 @@ def train(
     data: Data = "",
     set_: Annotated[list[str] | None, typer.Option("--set", help="key=value, as in optimizer.lr=0.05.")] = None,
     name: Annotated[str, typer.Option(help="Name of the run; made from the recipe's when none is given.")] = "",
+    seeds: Annotated[int, typer.Option(min=1, max=100, help="Train that many runs, each with the next seed.")] = 1,
     resume: Annotated[str, typer.Option(help="Go on with this run from its last save.")] = "",
     on_bad: Bad = OnBad.refuse,
     as_json: AsJson = False,
 ) -> None:
-    """Train a network by a recipe. Ctrl-C saves; `--resume NAME` goes on from there."""
+    """Train a network by a recipe. Ctrl-C saves; `--resume NAME` goes on from there.
+
+    Under `torchrun --nproc-per-node N -m trainers.cli train …` N processes, or GPUs, share each batch.
+    """
     from fer_core.datasets import open_dataset
     from fer_core.runs.folder import RunFolder
     from fer_core.runs.store import free_name
     from fer_core.training.config import load_recipe
+    from fer_core.training.distributed import joined
 
     if bool(recipe) == bool(resume):
         raise ConfigError("Give a recipe to start (ferscope train RECIPE --data PATH), or --resume NAME to go on.")
-    if resume:
-        run = RunFolder.named(resume)
-        status = run.status()
-        if status.state == "finished":
-            raise ConfigError(f"The run “{resume}” has finished; start a new one from its recipe instead.")
-        data = data or status.data
-        dataset = open_dataset(data, on_bad=on_bad.value)
-    else:
-        if not data:
-            raise ConfigError("--data is missing: the path of a csv or folder, or “synthetic” for the drawn faces.")
-        config = load_recipe(recipe, set_ or [])
-        dataset = open_dataset(data, on_bad=on_bad.value)
-        absolute = str(Path(data).resolve()) if Path(data).exists() else data
-        run = RunFolder.create(name or free_name(Path(recipe).stem), config, absolute)
-    report_skipped(dataset)
-    result = _train(run, dataset, quiet=as_json)
+    with joined() as world:  # several processes, where torchrun has started this one
+        opened: list[RunFolder] = []
+        if world.leads and resume:
+            run = RunFolder.named(resume)
+            status = run.status()
+            if status.state == "finished":
+                raise ConfigError(f"The run “{resume}” has finished; start a new one from its recipe instead.")
+            data = data or status.data
+            dataset = open_dataset(data, on_bad=on_bad.value)
+            opened = [run]
+        elif world.leads:
+            if not data:
+                raise ConfigError("--data is missing: the path of a csv or folder, or “synthetic” for the drawn faces.")
+            config = load_recipe(recipe, set_ or [])
+            dataset = open_dataset(data, on_bad=on_bad.value)
+            absolute = str(Path(data).resolve()) if Path(data).exists() else data
+            stem = name or Path(recipe).stem
+            for seed in range(config.seed, config.seed + seeds):
+                one = stem if seeds == 1 else f"{stem}-seed-{seed}"
+                one = one if name and seeds == 1 else free_name(one)
+                opened.append(RunFolder.create(one, config.model_copy(update={"seed": seed}), absolute))
+        names, data = world.gather(([run.name for run in opened], data))[0]
+        if not world.leads:
+            dataset = open_dataset(data, on_bad=on_bad.value)  # the leader has read it: the cache is there
+        else:
+            report_skipped(dataset)
+        console = Console(quiet=as_json or not world.leads, soft_wrap=not sys.stdout.isatty())
+        results = [_train(RunFolder.named(name), dataset, console, world) for name in names]
+        if not world.leads:
+            return
+    if seeds > 1 and not resume:
+        _over_seeds(results, as_json)
+    elif as_json:
+        print(json.dumps(results[0]))
+
+
+def _over_seeds(results: list[dict[str, Any]], as_json: bool) -> None:
+    """Mean and standard deviation (n - 1) of the runs' validation accuracy."""
+    from statistics import mean, stdev
+
+    accuracies = [figures["accuracy"] for result in results for figures in result["results"].values()]
+    summary = {"mean_accuracy": mean(accuracies), "sd_accuracy": stdev(accuracies), "seeds": len(accuracies)}
     if as_json:
-        print(json.dumps(result))
+        print(json.dumps({"runs": results, **summary}))
+        return
+    out.print(
+        f"{len(accuracies)} seeds: accuracy {mean(accuracies):.2%}, standard deviation "
+        f"{100 * stdev(accuracies):.2f} points between seeds."
+    )
 
 
-def _train(run: Any, dataset: Any, quiet: bool) -> dict[str, Any]:
+def _train(run: Any, dataset: Any, console: Console, world: Any) -> dict[str, Any]:
     from fer_core.checkpoint import read_card
     from fer_core.runs.folder import Stopped
     from fer_core.training.loop import Trainer
@@ -65,9 +101,10 @@ def _train(run: Any, dataset: Any, quiet: bool) -> dict[str, Any]:
 
     signal.signal(signal.SIGINT, stop)
     signal.signal(signal.SIGTERM, stop)
-    console = Console(quiet=quiet, soft_wrap=not sys.stdout.isatty())
     columns = TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TextColumn("{task.fields[note]}")
-    with Progress(*columns, TimeElapsedColumn(), console=console, disable=quiet or not sys.stdout.isatty()) as bar:
+    with Progress(
+        *columns, TimeElapsedColumn(), console=console, disable=console.quiet or not sys.stdout.isatty()
+    ) as bar:
         task = bar.add_task("Preparing", total=None, note="")
 
         def show(status: Any) -> None:
@@ -79,7 +116,7 @@ def _train(run: Any, dataset: Any, quiet: bool) -> dict[str, Any]:
                 note=f"{status.images_per_second:,.0f} images/s, {status.time_left} left",
             )
 
-        trainer = Trainer(run, dataset, on_step=show)
+        trainer = Trainer(run, dataset, on_step=show, world=world)
         console.print(f"Run {run.name}: {trainer.config.network} on {dataset.title}, {len(trainer.rows):,} pictures.")
         console.print(f"Speed: {trainer.speed_note}.")
         try:
@@ -93,6 +130,8 @@ def _train(run: Any, dataset: Any, quiet: bool) -> dict[str, Any]:
         except Stopped:
             console.print(f"Stopped and saved. Go on with: ferscope train --resume {run.name}")
             raise typer.Exit(130) from None
+    if not world.leads:
+        return {}
     card = read_card(run.path)
     for key, figures in card.results.items():
         console.print(f"Best epoch {card.best_epoch}. {sentence(key, figures)}\nWritten to {run.path}")

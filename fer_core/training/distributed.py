@@ -1,0 +1,121 @@
+"""Several processes that train one network, as `torchrun` starts them: gloo on processors, NCCL on GPUs.
+
+Each process computes a part of every batch; sums are added up over all of them before anything is divided, so that two
+processes take the same steps as one with the same batch, up to rounding. (Dropout draws other numbers.)
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+import torch.distributed as dist
+from torch import nn
+
+
+@dataclass(frozen=True)
+class World:
+    """This process among those that train together; (0, 1) is a process alone."""
+
+    rank: int = 0
+    size: int = 1
+
+    @property
+    def leads(self) -> bool:
+        """Whether this process writes the run's files."""
+        return self.rank == 0
+
+    def part(self, count: int) -> slice:
+        """This process's share of `count` things that stand in a row."""
+        return slice(count * self.rank // self.size, count * (self.rank + 1) // self.size)
+
+    def add_up(self, values: torch.Tensor) -> torch.Tensor:
+        """The sum over all processes, in place."""
+        if self.size > 1:
+            dist.all_reduce(values)
+        return values
+
+    def add_up_gradients(self, model: nn.Module) -> None:
+        """Add up every gradient over all processes, as one message."""
+        if self.size == 1:
+            return
+        gradients = [p.grad for p in model.parameters() if p.grad is not None]
+        flat = self.add_up(torch.cat([gradient.reshape(-1) for gradient in gradients]))
+        for gradient, summed in zip(gradients, torch.split(flat, [g.numel() for g in gradients]), strict=True):
+            gradient.copy_(summed.view_as(gradient))
+
+    def gather(self, value: Any) -> list[Any]:
+        """The values of all processes, in their order, at each of them."""
+        if self.size == 1:
+            return [value]
+        values: list[Any] = [None] * self.size
+        dist.all_gather_object(values, value)
+        return values
+
+    def wait(self) -> None:
+        """Go on when all processes have come here."""
+        if self.size > 1:
+            dist.barrier()
+
+
+ALONE = World()
+
+
+@contextmanager
+def joined() -> Iterator[World]:
+    """The world that `torchrun` describes in the environment; a process alone without it."""
+    size = int(os.environ.get("WORLD_SIZE", "1"))
+    if size == 1:
+        yield ALONE
+        return
+    if torch.cuda.is_available():
+        torch.cuda.set_device(int(os.environ["LOCAL_RANK"]))
+    dist.init_process_group("nccl" if torch.cuda.is_available() else "gloo")
+    try:
+        yield World(dist.get_rank(), size)
+    finally:
+        dist.destroy_process_group()
+
+
+class SyncBatchNorm(nn.BatchNorm2d):
+    """Batch normalisation over the pictures of all processes. torch's own runs on GPUs only."""
+
+    def forward(self, inputs: torch.Tensor) -> torch.Tensor:
+        """(N, C, H, W) -> the same shape; statistics of all processes' pictures while training."""
+        if not self.training:
+            return super().forward(inputs)
+        from torch.distributed.nn.functional import all_reduce
+
+        values = inputs.float()
+        count = torch.tensor([values.numel() / values.shape[1]])
+        sums = torch.cat([values.sum(dim=(0, 2, 3)), (values * values).sum(dim=(0, 2, 3)), count])
+        total, squares, count = torch.split(all_reduce(sums), [values.shape[1], values.shape[1], 1])  # type: ignore[no-untyped-call]
+        mean = total / count
+        variance = (squares / count - mean * mean).clamp(min=0)
+        with torch.no_grad():
+            assert self.running_mean is not None
+            assert self.running_var is not None
+            assert self.num_batches_tracked is not None
+            self.num_batches_tracked.add_(1)
+            share = self.momentum if self.momentum is not None else 1 / float(self.num_batches_tracked)
+            self.running_mean.lerp_(mean, share)
+            self.running_var.lerp_(variance * count / (count - 1), share)
+        scale: torch.Tensor = self.weight * torch.rsqrt(variance + self.eps)
+        shift = self.bias - mean * scale
+        return (values * scale[:, None, None] + shift[:, None, None]).to(inputs.dtype)
+
+
+def synchronised(model: nn.Module, world: World, device: torch.device) -> nn.Module:
+    """The network with its batch norms taken over all processes; the names of its weights stay."""
+    if world.size == 1:
+        return model
+    if device.type == "cuda":
+        return nn.SyncBatchNorm.convert_sync_batchnorm(model)  # type: ignore[no-any-return, no-untyped-call]
+    for module in model.modules():
+        if type(module) is nn.BatchNorm2d:
+            module.__class__ = SyncBatchNorm  # same weights and buffers, another forward
+    return model

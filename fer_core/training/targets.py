@@ -1,0 +1,73 @@
+"""What a network is trained to answer: one distribution over the expressions for each training picture.
+
+The given label (one-hot), the shares of FER+'s voters, or either mixed with the mean answer of teacher networks.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from numpy.typing import NDArray
+
+from fer_core.checkpoint import load_network
+from fer_core.datasets import Dataset
+from fer_core.errors import ConfigError
+from fer_core.inference import predict_logits
+from fer_core.labels import Expressions
+from fer_core.runs.store import find
+from fer_core.training.config import Loss
+
+
+def make_targets(
+    settings: Loss, dataset: Dataset, rows: NDArray[np.int64], expressions: Expressions, device: torch.device
+) -> torch.Tensor:
+    """Targets (N, K) float32 on the device; each row adds up to 1.
+
+    Args:
+        rows: positions of the training pictures in the data set's index.
+
+    Raises:
+        ConfigError: votes are wanted of a set that has none, or a teacher does not know an expression.
+    """
+    labels = torch.from_numpy(dataset.label_index(expressions, rows))
+    targets = _votes(dataset, rows, expressions) if settings.votes else F.one_hot(labels, len(expressions)).float()
+    if settings.teachers:
+        taught = torch.stack(
+            [_answers(name, dataset, rows, expressions, settings, device) for name in settings.teachers]
+        ).mean(dim=0)
+        targets = (1 - settings.teacher_weight) * targets + settings.teacher_weight * taught
+    return targets.to(device)
+
+
+def _votes(dataset: Dataset, rows: NDArray[np.int64], expressions: Expressions) -> torch.Tensor:
+    """Shares of the votes for the network's expressions; Barsoum et al. 2016 (arXiv 1608.01041), “probability” mode.
+
+    Single votes are dropped as outliers, as by the authors, where another expression has more.
+    """
+    columns = [f"votes_{name}" for name in expressions.names]
+    if missing := [column for column in columns if column not in dataset.index.columns]:
+        raise ConfigError(
+            f"loss.votes needs a set with votes, and {dataset.title} has no column {missing[0]}; open FER+'s "
+            "fer2013new.csv, or set loss.votes = false."
+        )
+    votes = dataset.index[columns].to_numpy(dtype=np.float32)[rows]
+    kept = np.where(votes > 1, votes, 0)
+    votes = np.where(kept.sum(axis=1, keepdims=True) > 0, kept, votes)
+    labels = np.eye(len(expressions), dtype=np.float32)[dataset.label_index(expressions, rows)]
+    total = votes.sum(axis=1, keepdims=True)
+    return torch.from_numpy(np.where(total > 0, votes / np.maximum(total, 1), labels).astype(np.float32))
+
+
+def _answers(
+    name: str, dataset: Dataset, rows: NDArray[np.int64], expressions: Expressions, settings: Loss, device: torch.device
+) -> torch.Tensor:
+    """A teacher's probabilities (N, K) for the clean pictures and their mirror images, computed once before the run."""
+    model, card = load_network(find(name).folder, str(device))
+    if missing := sorted(set(expressions.names) - set(card.expressions)):
+        raise ConfigError(
+            f"loss.teachers: {name} does not know {', '.join(missing)}; take a teacher of the same expressions."
+        )
+    logits = predict_logits(model, dataset.images(card.image)[rows], card.image, tta="flip")
+    order = [card.expressions.index(expression) for expression in expressions.names]
+    return (torch.from_numpy(logits)[:, order] / settings.teacher_temperature).softmax(dim=1)
