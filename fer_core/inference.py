@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from torch import nn
 
 BATCH = 256
+CROP = 0.875  # share of the side that a crop of “ten-crop” shows
 NOT_SURE = "not sure"
 
 
@@ -38,7 +39,7 @@ def predict_logits(
     Args:
         model: its mode is restored afterwards, also after an error.
         images: (N, H, W) or (N, H, W, 3) uint8, memory-mapped or not; only a batch at a time is taken into memory.
-        tta: “flip” averages the logits of each picture and its mirror image.
+        tta: “flip” averages the logits of each picture and its mirror image, “ten-crop” of five crops and theirs.
     """
     parts = list(logit_batches(model, images, spec, tta=tta, batch=batch))
     return np.concatenate(parts)
@@ -64,9 +65,29 @@ def logit_batches(
 
 
 def logits_with(model: nn.Module, inputs: torch.Tensor, tta: str) -> torch.Tensor:
-    """Logits (N, K) of normalised inputs (N, C, H, W), averaged with the mirror image for “flip”."""
-    logits: torch.Tensor = model(inputs)
-    return (logits + model(inputs.flip(3))) / 2 if tta == "flip" else logits
+    """Logits (N, K) of normalised inputs (N, C, H, W), averaged over the views that test-time augmentation takes.
+
+    “flip” adds the mirror image; “ten-crop” takes the corners and the centre, `CROP` of the side each, enlarged to the
+    network's size, and their mirror images (Krizhevsky et al. 2012, section 4.1).
+    """
+    logits: list[torch.Tensor] = []
+    for view in _crops(inputs) if tta == "ten-crop" else [inputs]:
+        logits.append(model(view))
+        if tta != "none":
+            logits.append(model(view.flip(3)))
+    mean: torch.Tensor = sum(logits[1:], start=logits[0]) / len(logits)
+    return mean
+
+
+def _crops(inputs: torch.Tensor) -> Iterator[torch.Tensor]:
+    import torch.nn.functional as F
+
+    height, width = inputs.shape[2:]
+    tall, wide = round(CROP * height), round(CROP * width)
+    places = [(0, 0), (0, width - wide), (height - tall, 0), (height - tall, width - wide)]
+    for top, left in [*places, ((height - tall) // 2, (width - wide) // 2)]:
+        crop = inputs[:, :, top : top + tall, left : left + wide]
+        yield F.interpolate(crop, size=(height, width), mode="bilinear", align_corners=False)
 
 
 @dataclass(frozen=True, eq=False)
