@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 
+from fer_core.checkpoint import Card, load_network
 from fer_core.datasets import Dataset
 from fer_core.evaluation.predictions import Predictions
 from fer_core.images import ImageSpec
@@ -45,3 +47,19 @@ def predict_split(
     return Predictions.from_logits(
         index["id"].tolist(), dataset.name, split, index["label"].tolist(), np.concatenate(parts), expressions
     )
+
+
+def predict_checkpoint(
+    folder: Path, dataset: Dataset, split: str, on_batch: Callable[[int], None] = lambda done: None
+) -> tuple[Predictions, Card]:
+    """Predict a split with a checkpoint as its card says, and write the table beside its weights.
+
+    Raises:
+        CheckpointError, DataError: as `load_network` and `predict_split`.
+    """
+    model, card = load_network(folder)
+    predictions = predict_split(
+        model, dataset, split, spec=card.image, expressions=card.vocabulary, tta=card.tta, on_batch=on_batch
+    )
+    predictions.write(folder / f"predictions-{dataset.name}-{split}.parquet")
+    return predictions, card

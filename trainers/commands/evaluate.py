@@ -21,25 +21,20 @@ def evaluate(
     as_json: AsJson = False,
 ) -> None:
     """Predict a split, print the figures with 95 % intervals, and write the predictions table beside the weights."""
-    from fer_core.checkpoint import load_network
     from fer_core.datasets import open_dataset
     from fer_core.evaluation.metrics import evaluate as figures_of
-    from fer_core.evaluation.predict import predict_split
+    from fer_core.evaluation.predict import predict_checkpoint
     from fer_core.runs.store import find
 
     found = find(checkpoint)
     dataset = open_dataset(data, on_bad=on_bad.value)
     report_skipped(dataset)
     total = len(dataset.rows(split))
-    model, card = load_network(found.folder)
     with Progress(console=out, transient=True, disable=as_json) as bar:
         task = bar.add_task(f"Predicting {total:,} pictures", total=total)
-        predictions = predict_split(
-            model, dataset, split, spec=card.image, expressions=card.vocabulary, tta=card.tta,
-            on_batch=lambda done: bar.update(task, completed=done),
-        )  # fmt: skip
-    path = found.folder / f"predictions-{dataset.name}-{split}.parquet"
-    predictions.write(path)
+        predictions, _ = predict_checkpoint(
+            found.folder, dataset, split, on_batch=lambda done: bar.update(task, completed=done)
+        )
     figures = figures_of(predictions).to_json()
     if as_json:
         print(json.dumps(figures))
@@ -51,4 +46,4 @@ def evaluate(
     for name, row in figures["per_class"].items():
         table.add_row(name, *(f"{100 * row[key]:.1f}" for key in ("precision", "recall", "f1")), f"{row['support']:,}")
     out.print(table)
-    out.print(f"Table written to {path}", soft_wrap=True)
+    out.print(f"Table written to {found.folder}", soft_wrap=True)
