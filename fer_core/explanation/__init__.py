@@ -175,8 +175,8 @@ def explain(
     if reason := how.suits(model, spec):
         raise ConfigError(f"{how.title} does not suit this network: {reason}.")
     _check(images, spec, targets, against)
-    network = _replica(model)
-    score = _score(network)
+    network = replica(model)
+    score = score_of(network)
     device = next((p.device for p in model.parameters()), "cpu")
     maps = np.zeros((len(images), spec.height, spec.width), dtype=np.float32)
     asked = [targets] if against is None else [targets, against]
@@ -210,7 +210,7 @@ def spatial_layers(model: nn.Module, spec: ImageSpec, coarsest: int = COARSEST) 
     """
     import torch
 
-    network = _replica(model)
+    network = replica(model)
     found: dict[str, tuple[int, int]] = {}
 
     def note(name: str) -> Callable[[nn.Module, Any, Any], None]:
@@ -229,7 +229,7 @@ def spatial_layers(model: nn.Module, spec: ImageSpec, coarsest: int = COARSEST) 
     return found
 
 
-def _score(network: nn.Module) -> nn.Module:
+def score_of(network: nn.Module) -> nn.Module:
     """The module (inputs, *classes) -> (N) of a `Question`."""
     from torch import nn
 
@@ -250,13 +250,20 @@ def _score(network: nn.Module) -> nn.Module:
     return Score().eval()
 
 
-def _replica(model: nn.Module) -> nn.Module:
-    """A copy in evaluation mode that shares the weights' memory and nothing else, and asks for no gradient of them."""
+def replica(model: nn.Module) -> nn.Module:
+    """A copy in evaluation mode that shares the weights' memory and nothing else, and asks for no gradient of them.
+
+    Its activations do not work in place, which would overwrite what methods note on the way.
+    """
     from torch import nn
 
     shared: dict[int, Any] = {id(p): nn.Parameter(p.detach(), requires_grad=False) for p in model.parameters()}
     shared |= {id(b): b for b in model.buffers()}
-    return copy.deepcopy(model, shared).eval()
+    copied = copy.deepcopy(model, shared).eval()
+    for layer in copied.modules():
+        if hasattr(layer, "inplace"):
+            layer.inplace = False  # type: ignore[assignment]
+    return copied
 
 
 def _check(images: NDArray[np.uint8], spec: ImageSpec, targets: Sequence[int], against: Sequence[int] | None) -> None:

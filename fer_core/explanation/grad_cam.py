@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from fer_core.errors import ConfigError
@@ -37,34 +38,50 @@ def grad_cam(question: Question, parameters: Parameters) -> torch.Tensor:
     Raises:
         ConfigError: no layer, or one without a map of at least 4 x 4; the message names those that have one.
     """
-    from captum.attr import LayerAttribution, LayerGradCam  # three seconds to import
+    from captum.attr import LayerGradCam  # three seconds to import
+
+    return at_layer(
+        question,
+        "Grad-CAM",
+        lambda layer: LayerGradCam(question.score, layer).attribute(
+            question.inputs, additional_forward_args=question.classes, relu_attributions=True
+        ),
+    )
+
+
+def at_layer(question: Question, title: str, coarse_of: Callable[[nn.Module], torch.Tensor]) -> torch.Tensor:
+    """The map (N, 1, h, w) that a method makes of the question's layer, enlarged bilinearly to (N, H, W).
+
+    Raises:
+        ConfigError: as `grad_cam`.
+    """
+    from captum.attr import LayerAttribution
 
     if question.layer is None:
-        raise _refusal(question, "none was named")
-    layers = dict(question.network.named_modules())
-    if question.layer not in layers:
-        raise _refusal(question, f"there is no “{question.layer}”")
+        raise _refusal(question, title, "none was named")
     try:
-        coarse = LayerGradCam(question.score, layers[question.layer]).attribute(
-            question.inputs, additional_forward_args=question.classes, relu_attributions=True
-        )
+        layer = question.network.get_submodule(question.layer)
+    except AttributeError as error:
+        raise _refusal(question, title, f"there is no “{question.layer}”") from error
+    try:
+        coarse = coarse_of(layer)
     except AssertionError as error:  # Captum's word for a layer that the network does not run
         if question.layer in spatial_layers(question.network, question.spec):
             raise
-        raise _refusal(question, f"“{question.layer}” is never run") from error
+        raise _refusal(question, title, f"“{question.layer}” is never run") from error
     if isinstance(coarse, tuple) or coarse.ndim != 4:
-        raise _refusal(question, f"the output of “{question.layer}” has no spatial extent")
+        raise _refusal(question, title, f"the output of “{question.layer}” has no spatial extent")
     if min(coarse.shape[2:]) < COARSEST:
         size = f"{coarse.shape[2]} x {coarse.shape[3]}"
-        raise _refusal(question, f"the map of “{question.layer}” is {size}, too coarse to mean anything")
+        raise _refusal(question, title, f"the map of “{question.layer}” is {size}, too coarse to mean anything")
     fine: torch.Tensor = LayerAttribution.interpolate(coarse, tuple(question.inputs.shape[2:]), "bilinear")
     return fine[:, 0]
 
 
-def _refusal(question: Question, found: str) -> ConfigError:
+def _refusal(question: Question, title: str, found: str) -> ConfigError:
     fitting = spatial_layers(question.network, question.spec)
     names = ", ".join(f"{name} ({height} x {width})" for name, (height, width) in fitting.items())
     return ConfigError(
-        f"Grad-CAM needs a layer with a map of at least {COARSEST} x {COARSEST}, but {found}; "
+        f"{title} needs a layer with a map of at least {COARSEST} x {COARSEST}, but {found}; "
         f"these have one: {names or 'none'}."
     )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from pydantic import Field
@@ -26,7 +27,17 @@ class Smoothing(Parameters):
     parameters=Smoothing,
 )
 def smoothgrad(question: Question, parameters: Smoothing) -> torch.Tensor:
-    """|1/n sum dS/dx(x + e)|, e normal with deviation noise (max x - min x), the largest over the channels.
+    """|1/n sum dS/dx(x + e)|, e normal with deviation noise (max x - min x), the largest over the channels."""
+    import torch
+
+    total = torch.zeros_like(question.inputs)
+    for gradient in noisy_gradients(question, parameters):
+        total += gradient.sum(dim=1)
+    return (total / parameters.copies).abs().amax(dim=1)
+
+
+def noisy_gradients(question: Question, parameters: Smoothing) -> Iterator[torch.Tensor]:
+    """dS/dx of noisy copies, (N, copies of this part, C, H, W).
 
     Captum's NoiseTunnel draws from torch's global random state and for the batch as a whole. Here each picture gets
     the same seeded noise, so that a map depends on nothing else in the batch or the program.
@@ -38,10 +49,8 @@ def smoothgrad(question: Question, parameters: Smoothing) -> torch.Tensor:
     generator = torch.Generator().manual_seed(parameters.seed)
     noise = torch.randn(parameters.copies, *inputs.shape[1:], generator=generator).to(inputs.device)
     spread = parameters.noise * (inputs.amax(dim=(1, 2, 3)) - inputs.amin(dim=(1, 2, 3)))
-    total = torch.zeros_like(inputs)
     for part in torch.split(noise, max(1, BATCH // len(inputs))):
         copies = (inputs[:, None] + spread.view(-1, 1, 1, 1, 1) * part).flatten(0, 1).requires_grad_()
         classes = tuple(c.repeat_interleave(len(part)) for c in question.classes)
         gradient = Saliency(question.score).attribute(copies, abs=False, additional_forward_args=classes)
-        total += gradient.unflatten(0, (len(inputs), len(part))).sum(dim=1)
-    return (total / parameters.copies).abs().amax(dim=1)
+        yield gradient.unflatten(0, (len(inputs), len(part)))

@@ -1,27 +1,40 @@
 """Attribution: functions whose maps are known on paper, independent implementations, and a network left as it was."""
 
+import copy
 import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
+from itertools import permutations
 
 import numpy as np
 import pytest
 import torch
-from captum.attr import NoiseTunnel, Saliency
+from captum.attr import GuidedGradCam, NoiseTunnel, Saliency
 from torch import nn
 from torch.nn import functional as F
 
 from fer_core.errors import ConfigError, DataError, UnknownName
 from fer_core.explanation import BATCH, METHODS, explain, spatial_layers
+from fer_core.explanation.regions import template
 from fer_core.images import ImageSpec, normalise, to_tensor
 from fer_core.inference import predict_logits
 from fer_core.models import NETWORKS, build
 
 GREY = ImageSpec(channels=1, height=16, width=16)  # x = (pixel / 255 - 0.5) / 0.5
 RGB = ImageSpec(channels=3, height=16, width=16)
-ALL = ["grad-cam", "input-x-gradient", "integrated-gradients", "occlusion", "saliency", "smoothgrad"]
-SMALL = {"smoothgrad": {"copies": 4}, "integrated-gradients": {"steps": 4}, "occlusion": {"window": 8, "stride": 8}}
-GRADIENTS = ["saliency", "input-x-gradient", "integrated-gradients", "smoothgrad", "grad-cam"]
+ALL = [
+    "deconvolution", "deep-lift", "grad-cam", "gradient-shap", "guided-backpropagation", "guided-grad-cam", "hi-res-cam",
+    "input-x-gradient", "integrated-gradients", "kernel-shap", "lime", "occlusion", "region-ablation", "saliency",
+    "score-cam", "smoothgrad", "vargrad",
+]  # fmt: skip
+SMALL = {
+    "smoothgrad": {"copies": 4}, "vargrad": {"copies": 4}, "integrated-gradients": {"steps": 4},
+    "occlusion": {"window": 8, "stride": 8}, "gradient-shap": {"draws": 4}, "score-cam": {"channels": 3},
+    "lime": {"cells": 3, "samples": 60}, "kernel-shap": {"cells": 4, "samples": 60},
+}  # fmt: skip
+GUIDED = ["deconvolution", "guided-backpropagation", "guided-grad-cam"]
+COVERING = ["kernel-shap", "lime", "occlusion", "region-ablation", "score-cam"]
+GRADIENTS = sorted(set(ALL) - set(COVERING))
 
 
 def pictures(n: int, spec: ImageSpec = GREY, seed: int = 0) -> np.ndarray:
@@ -44,13 +57,17 @@ def pooled(stride: int = 1) -> nn.Sequential:
     )
 
 
-def curved() -> nn.Sequential:
+def curved(activation: type[nn.Module] = nn.Tanh) -> nn.Sequential:
     """Without a kink, so that few points integrate it exactly; with dropout and batch norm, so that modes matter."""
     torch.manual_seed(3)
     return nn.Sequential(
-        nn.Conv2d(1, 4, 3, padding=1), nn.BatchNorm2d(4), nn.Tanh(), nn.Dropout(0.5), nn.AvgPool2d(2),
-        nn.Conv2d(4, 5, 3, padding=1), nn.Tanh(), nn.AdaptiveAvgPool2d(2), nn.Flatten(), nn.Linear(20, 3),
+        nn.Conv2d(1, 4, 3, padding=1), nn.BatchNorm2d(4), activation(), nn.Dropout(0.5), nn.AvgPool2d(2),
+        nn.Conv2d(4, 5, 3, padding=1), activation(), nn.AdaptiveAvgPool2d(2), nn.Flatten(), nn.Linear(20, 3),
     )  # fmt: skip
+
+
+def fitting(method: str) -> nn.Sequential:
+    return curved(nn.ReLU if method in GUIDED else nn.Tanh)
 
 
 def run(model: nn.Module, images: np.ndarray, targets: list[int], method: str, **more):
@@ -187,7 +204,7 @@ def registered(name: str) -> tuple[nn.Module, ImageSpec, str]:
     return model.eval(), entry.spec, entry.attribution_layer
 
 
-@pytest.mark.parametrize("name", NETWORKS.names())
+@pytest.mark.parametrize("name", ["mini-xception", "shallow-cnn", "small-vgg"])
 def test_grad_cam_of_each_network_equals_an_independent_one_and_is_fine_enough(name):
     model, spec, layer = registered(name)
     images, targets = pictures(2, spec), [3, 6]
@@ -198,12 +215,14 @@ def test_grad_cam_of_each_network_equals_an_independent_one_and_is_fine_enough(n
     assert min(spatial_layers(model, spec)[layer]) >= 6
 
 
-@pytest.mark.parametrize("name", NETWORKS.names())
+@pytest.mark.parametrize("name", ["mini-xception", "small-vgg"])
 @pytest.mark.parametrize("method", ALL)
 def test_each_method_maps_each_network_finitely_and_not_to_nothing(name, method):
     # One picture, A against B and B against A: of two opposite Grad-CAMs the ReLU can not take both.
     model, spec, layer = registered(name)
-    settings = {**SMALL, "occlusion": {"window": 16, "stride": 16}}.get(method, {})
+    settings = {**SMALL, "occlusion": {"window": 16, "stride": 16}, "score-cam": {}}.get(method, {})
+    if reason := METHODS.get(method).suits(model, spec):
+        pytest.fail(reason)
     images = pictures(1, spec).repeat(2, axis=0)
     found = explain(model, images, spec, [3, 6], method, layer, against=[6, 3], **settings)
     assert found.map.shape == (2, spec.height, spec.width)
@@ -233,12 +252,191 @@ def test_smoothgrad_equals_captums_noise_tunnel_given_the_same_noise():
     )
 
 
+def test_vargrad_is_the_variance_of_the_gradients_of_the_noisy_copies_and_zero_for_a_linear_network():
+    model, images = curved().eval(), pictures(2)
+    inputs = inputs_of(images)
+    noise = torch.randn(6, *GREY.shape, generator=torch.Generator().manual_seed(5))
+    spread = 0.2 * (inputs.amax(dim=(1, 2, 3)) - inputs.amin(dim=(1, 2, 3)))
+    copies = (inputs[:, None] + spread.view(-1, 1, 1, 1, 1) * noise).requires_grad_()
+    logits = model(copies.flatten(0, 1)).unflatten(0, (2, 6))
+    (gradient,) = torch.autograd.grad(logits[0, :, 1].sum() + logits[1, :, 2].sum(), copies)
+    found = explain(model, images, GREY, [1, 2], "vargrad", copies=6, noise=0.2, seed=5).map
+    np.testing.assert_allclose(found, gradient.numpy().var(axis=1)[:, 0], rtol=1e-3, atol=1e-9)
+    many = explain(model, pictures(1), GREY, [1], "vargrad", copies=200).map  # more copies than fit one pass
+    noise = torch.randn(200, *GREY.shape, generator=torch.Generator().manual_seed(0))
+    copies = (inputs[:1] + 0.15 * spread[:1].view(-1, 1, 1, 1) / 0.2 * noise).requires_grad_()
+    (gradient,) = torch.autograd.grad(model(copies)[:, 1].sum(), copies)
+    np.testing.assert_allclose(many[0], gradient.numpy().var(axis=0)[0], rtol=1e-3, atol=1e-9)
+    assert explain(linear()[0], images, GREY, [0, 1], "vargrad").map.max() < 1e-12
+
+
+class TwoUnits(nn.Module):
+    """S = 2 relu(u x) - 3 relu(v x) + relu(-u x), u the left half of the picture, v the upper half: sums of pixels."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        left, upper = np.zeros((16, 16)), np.zeros((16, 16))
+        left[:, :8], upper[:8] = 1, 1
+        self.units = nn.Linear(256, 3, bias=False)
+        self.units.weight = nn.Parameter(torch.tensor(np.stack([left, upper, -left]).reshape(3, 256)).float())
+        self.relu = nn.ReLU()
+        self.top = nn.Linear(3, 1, bias=False)
+        self.top.weight = nn.Parameter(torch.tensor([[2.0, -3.0, 1.0]]))
+
+    def forward(self, inputs: torch.Tensor) -> torch.Tensor:
+        return self.top(self.relu(self.units(inputs.flatten(1))))
+
+
+@pytest.mark.parametrize(
+    ("method", "of_left"),
+    # Bright picture: units 1 and 2 are on. Guided: only unit 1 is on and has a positive weight, so 2 on the left half.
+    # Deconvolution: units 1 and 3 have positive weights, on or not: 2 - 1 on the left half. Gradient: 2 and -3.
+    [("guided-backpropagation", 2.0), ("deconvolution", 1.0)],
+)
+def test_guided_methods_let_pass_what_their_papers_say(method, of_left):
+    images = np.full((1, 16, 16), 200, np.uint8)
+    images[0, 0, 0] = 201
+    wanted = np.zeros((16, 16))
+    wanted[:, :8] = of_left
+    np.testing.assert_allclose(explain(TwoUnits(), images, GREY, [0], method).map[0], wanted, atol=1e-6)
+    plain = explain(TwoUnits(), images, GREY, [0], "saliency").map[0]
+    assert {round(float(v), 4) for v in plain.ravel()} == {0.0, 1.0, 2.0, 3.0}
+
+
+def test_guided_grad_cam_equals_captums():
+    model, images = curved(nn.ReLU).eval(), pictures(2)
+    model_of = copy.deepcopy(model)
+    wanted = GuidedGradCam(model_of, model_of[2]).attribute(
+        inputs_of(images), target=torch.tensor([1, 2]), interpolate_mode="bilinear"
+    )
+    found = explain(model, images, GREY, [1, 2], "guided-grad-cam", "2").map
+    assert found.any()
+    np.testing.assert_allclose(found, wanted.sum(dim=1).detach().numpy(), rtol=1e-4, atol=1e-8)
+
+
+@pytest.mark.parametrize("activation", [nn.ReLU, nn.Sigmoid])
+def test_deep_lift_sums_to_the_rise_from_the_mean_grey_also_through_a_maximum(activation):
+    torch.manual_seed(6)
+    model = nn.Sequential(
+        nn.Conv2d(1, 4, 3),
+        activation(),
+        nn.MaxPool2d(2),
+        nn.Conv2d(4, 4, 3),
+        activation(),
+        nn.Flatten(),
+        nn.Linear(100, 3),
+    )
+    images = pictures(3)
+    found = explain(model, images, GREY, [0, 1, 2], "deep-lift", against=[1, 2, 0]).map
+    with torch.no_grad():
+        rise = model(inputs_of(images)) - model(torch.zeros(1, *GREY.shape))
+    np.testing.assert_allclose(
+        found.sum(axis=(1, 2)), rise[range(3), [0, 1, 2]] - rise[range(3), [1, 2, 0]], rtol=1e-3, atol=1e-4
+    )
+
+
+def test_gradient_shap_from_the_mean_grey_alone_is_integrated_gradients():
+    model, images = curved().eval(), pictures(2)
+    wanted = explain(model, images, GREY, [0, 1], "integrated-gradients", steps=64).map
+    found = explain(model, images, GREY, [0, 1], "gradient-shap", draws=400, noise=0.0).map
+    np.testing.assert_allclose(found, wanted, atol=0.02 * np.abs(wanted).max())
+    noisy = explain(model, images, GREY, [0, 1], "gradient-shap", draws=400).map
+    assert not np.allclose(noisy, wanted, atol=0.02 * np.abs(wanted).max())
+
+
+@pytest.mark.parametrize("method", ["lime", "kernel-shap"])
+@pytest.mark.parametrize("cells", [2, 5])
+def test_a_linear_networks_superpixels_give_the_sum_of_their_pixels(method, cells):
+    model, w = linear()
+    images = pictures(2)
+    wx = w[[2, 0], 0] * inputs_of(images).numpy()[:, 0]
+    cell = np.add.outer(np.arange(16) * cells // 16 * cells, np.arange(16) * cells // 16)
+    wanted = np.zeros_like(wx)
+    for number in range(cells**2):
+        wanted[:, cell == number] = wx[:, cell == number].mean(axis=1, keepdims=True)
+    settings = {"ridge": 1e-9} if method == "lime" else {}
+    found = explain(model, images, GREY, [2, 0], method, cells=cells, samples=200, **settings).map
+    np.testing.assert_allclose(found, wanted, atol=1e-4)
+
+
+def shapley(value) -> np.ndarray:
+    """The four players' Shapley values by all 24 orders."""
+    found = np.zeros(4)
+    for order in permutations(range(4)):
+        for position, player in enumerate(order):
+            found[player] += value({*order[: position + 1]}) - value({*order[:position]})
+    return found / 24
+
+
+def test_kernel_shap_of_four_superpixels_is_the_mean_over_all_orders():
+    model, images = curved().eval(), pictures(1)
+    inputs, cell = inputs_of(images), np.kron([[0, 1], [2, 3]], np.ones((8, 8)))
+
+    def value(shown: set[int]) -> float:
+        with torch.no_grad():
+            return float(model(inputs * torch.from_numpy(np.isin(cell, list(shown))).float())[0, 1])
+
+    found = explain(model, images, GREY, [1], "kernel-shap", cells=2, samples=50).map[0]
+    np.testing.assert_allclose([found[cell == i].sum() for i in range(4)], shapley(value), atol=1e-4)
+
+
+def test_kernel_shap_on_drawn_coalitions_still_sums_to_the_rise_and_nears_the_exact_values():
+    model, images = curved().eval(), pictures(2)
+    with torch.no_grad():
+        rise = (model(inputs_of(images)) - model(torch.zeros(1, *GREY.shape)))[:, 0]
+    exact = explain(model, images, GREY, [0, 0], "kernel-shap", cells=3, samples=510).map
+    drawn = explain(model, images, GREY, [0, 0], "kernel-shap", cells=3, samples=400).map
+    for found in (exact, drawn):
+        np.testing.assert_allclose(found.sum(axis=(1, 2)), rise, atol=1e-4)
+    assert np.corrcoef(exact.ravel(), drawn.ravel())[0, 1] > 0.95
+
+
+def test_ablation_of_a_region_gives_each_of_its_pixels_the_fall():
+    model, w = linear()
+    images = pictures(1)
+    wx = w[1, 0] * inputs_of(images).numpy()[0, 0]
+    regions = template(16, 16)
+    found = explain(model, images, GREY, [1], "region-ablation").map[0]
+    for number in np.unique(regions):
+        np.testing.assert_allclose(found[regions == number], wx[regions == number].sum(), rtol=1e-3, atol=1e-4)
+
+
+def test_hi_res_cam_is_grad_cam_under_a_global_average_and_adds_up_to_the_score_under_a_linear_layer():
+    images = pictures(3)
+    cams = [explain(pooled(), images, GREY, [3, 0, 1], method, "1").map for method in ("hi-res-cam", "grad-cam")]
+    np.testing.assert_allclose(cams[0], cams[1] * 1.0, rtol=1e-4, atol=1e-7)
+    torch.manual_seed(8)
+    model = nn.Sequential(nn.Conv2d(1, 3, 3, padding=1), nn.Flatten(), nn.Linear(3 * 256, 2, bias=False))
+    with torch.no_grad():
+        maps = model[0](inputs_of(images))
+    shares = (maps * model[2].weight[1].reshape(3, 16, 16)).sum(dim=1).detach()
+    found = explain(model, images, GREY, [1, 1, 1], "hi-res-cam", "0").map
+    np.testing.assert_allclose(found, shares.relu(), rtol=1e-4, atol=1e-6)
+    np.testing.assert_allclose(shares.sum(dim=(1, 2)), model(inputs_of(images))[:, 1].detach(), rtol=1e-4)
+
+
+def test_score_cam_equals_one_made_map_by_map():
+    model, images = curved().eval(), pictures(2)
+    inputs = inputs_of(images)
+    with torch.no_grad():
+        maps = model[:3](inputs)
+        for row, target in enumerate([1, 2]):
+            scores = []
+            for one in maps[row]:
+                mask = (one - one.min()) / (one.max() - one.min())
+                scores.append(model(inputs[row : row + 1] * mask)[0, target])
+            weights = torch.stack(scores).softmax(dim=0)  # the score of the blank picture is the same for all
+            wanted = (weights[:, None, None] * maps[row]).sum(dim=0).relu()
+            found = explain(model, images, GREY, [1, 2], "score-cam", "2", channels=9).map[row]
+            np.testing.assert_allclose(found, wanted, rtol=1e-3, atol=1e-5)
+
+
 # --- batches, determinism, threads ------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("method", ALL)
 def test_maps_are_equal_one_by_one_and_in_a_batch(method):
-    model, images, targets = curved(), pictures(5), [0, 1, 2, 0, 1]
+    model, images, targets = fitting(method), pictures(5), [0, 1, 2, 0, 1]
     together = run(model, images, targets, method).map
     for row in range(5):
         alone = run(model, images[row : row + 1], targets[row : row + 1], method).map[0]
@@ -271,7 +469,7 @@ def test_no_picture_gives_no_map():
 
 
 def test_threads_explain_and_predict_with_one_network_as_one_alone_would():
-    model, images, targets = curved().eval(), pictures(6), [0, 1, 2, 2, 1, 0]
+    model, images, targets = curved(nn.ReLU).eval(), pictures(6), [0, 1, 2, 2, 1, 0]
     alone = {method: run(model, images, targets, method).map for method in ALL}
     logits = predict_logits(model, images, GREY)
     with ThreadPoolExecutor(6) as pool:
@@ -287,7 +485,7 @@ def test_threads_explain_and_predict_with_one_network_as_one_alone_would():
 @pytest.mark.parametrize("method", ALL)
 @pytest.mark.parametrize("context", [torch.no_grad, torch.inference_mode])
 def test_a_caller_without_gradients_gets_the_same_map(method, context):
-    model, images = curved(), pictures(2)
+    model, images = fitting(method), pictures(2)
     wanted = run(model, images, [0, 1], method).map
     with context():
         np.testing.assert_array_equal(run(model, images, [0, 1], method).map, wanted)
@@ -342,7 +540,7 @@ def mixed(model: nn.Module) -> nn.Module:
 
 @pytest.mark.parametrize("method", ALL)
 def test_modes_flags_hooks_weights_and_random_state_stay_as_they_were(method):
-    model = mixed(curved())
+    model = mixed(fitting(method))
     before = state_of(model)
     run(model, pictures(3), [0, 1, 2], method, against=[1, 2, 0])
     assert state_of(model) == before
@@ -351,7 +549,7 @@ def test_modes_flags_hooks_weights_and_random_state_stay_as_they_were(method):
 @pytest.mark.parametrize("method", ALL)
 @pytest.mark.parametrize("when", ["forward", "backward"])
 def test_they_stay_also_when_the_network_fails(method, when):
-    model = mixed(Fragile(curved(), when))
+    model = mixed(Fragile(fitting(method), when))
     before = state_of(model)
     if when == "forward" or method in GRADIENTS:
         with pytest.raises(RuntimeError, match="broken on the way"):
@@ -362,10 +560,10 @@ def test_they_stay_also_when_the_network_fails(method, when):
 @pytest.mark.parametrize("method", ALL)
 def test_a_network_in_training_mode_or_frozen_gives_the_map_of_evaluation(method):
     images = pictures(2)
-    wanted = run(curved().eval(), images, [0, 1], method).map
+    wanted = run(fitting(method).eval(), images, [0, 1], method).map
     assert wanted.any()
-    np.testing.assert_array_equal(run(curved().train(), images, [0, 1], method).map, wanted)
-    np.testing.assert_array_equal(run(curved().requires_grad_(False), images, [0, 1], method).map, wanted)
+    np.testing.assert_array_equal(run(fitting(method).train(), images, [0, 1], method).map, wanted)
+    np.testing.assert_array_equal(run(fitting(method).requires_grad_(False), images, [0, 1], method).map, wanted)
 
 
 def test_activations_that_work_in_place_do_not_change_grad_cam():
@@ -385,7 +583,7 @@ def test_a_constant_picture_has_a_zero_map_beside_one_that_has_not(method, value
     spec = ImageSpec(channels=1, height=16, width=16, standardise=standardise)
     images = pictures(2)
     images[0] = value
-    found = explain(curved(), images, spec, [0, 0], method, "0", **SMALL.get(method, {})).map
+    found = explain(fitting(method), images, spec, [0, 0], method, "0", **SMALL.get(method, {})).map
     assert not found[0].any()
     assert found[1].any()
 
@@ -483,6 +681,48 @@ def test_grad_cam_does_not_suit_a_network_without_convolutions_and_says_so_befor
     assert METHODS.get("saliency").suits(model, GREY) is None
     with pytest.raises(ConfigError, match=r"Grad-CAM does not suit .* no convolution"):
         explain(model, pictures(1), GREY, [0], "grad-cam", "1")
+
+
+class Functional(nn.Module):
+    """Two activations without a module, or one module that runs twice."""
+
+    def __init__(self, how: str) -> None:
+        super().__init__()
+        self.first, self.second = nn.Conv2d(1, 3, 3, padding=1), nn.Conv2d(3, 3, 3, padding=1)
+        self.activation, self.how = nn.GELU() if how == "gelu" else nn.ReLU(), how
+        self.other = nn.GELU() if how == "gelu" else nn.ReLU()
+
+    def forward(self, inputs: torch.Tensor) -> torch.Tensor:
+        maps = self.first(inputs)
+        maps = {"function": F.relu, "tensor": torch.Tensor.relu}.get(self.how, self.activation)(maps)
+        maps = self.second(maps)
+        maps = (self.activation if self.how == "again" else self.other)(maps)
+        return maps.mean(dim=(2, 3))
+
+
+@pytest.mark.parametrize(
+    ("method", "how", "reason"),
+    [
+        ("guided-backpropagation", "function", "calls relu as a function"),
+        ("deconvolution", "tensor", "calls relu as a function"),
+        ("guided-grad-cam", "gelu", "has no ReLU.*gelu"),
+        ("deep-lift", "function", "calls relu as a function"),
+        ("deep-lift", "gelu", "no rule for its gelu"),
+        ("deep-lift", "again", "activation runs more than once"),
+    ],
+)
+def test_a_method_that_can_not_get_hold_of_the_activations_is_refused_before_it_runs(method, how, reason):
+    model = Functional(how)
+    with pytest.raises(ConfigError, match=f"does not suit this network: .*{reason}"):
+        explain(model, pictures(1), GREY, [0], method, "first")
+    assert METHODS.get(method).suits(Functional("modules"), GREY) is None
+
+
+def test_a_relu_that_runs_twice_is_no_hindrance_to_guided_back_propagation():
+    found = explain(Functional("again"), pictures(1), GREY, [0], "guided-backpropagation").map
+    wanted = explain(Functional("again"), pictures(1), GREY, [0], "deconvolution").map
+    assert found.any()
+    assert not np.allclose(found, wanted)
 
 
 def test_a_network_whose_training_failed_is_named_as_such():

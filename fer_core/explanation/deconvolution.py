@@ -1,0 +1,35 @@
+"""Deconvolution: the gradient, of which each ReLU lets the positive part pass whatever its activation was."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from fer_core.explanation import Parameters, Question, method
+from fer_core.explanation.activations import only_relu_modules
+
+if TYPE_CHECKING:
+    import torch
+
+
+@method(
+    "deconvolution",
+    title="Deconvolution",
+    paper="Zeiler and Fergus 2014, Visualizing and Understanding Convolutional Networks, arXiv 1311.2901",
+    signed=True,
+    suits=only_relu_modules,
+)
+def deconvolution(question: Question, parameters: Parameters) -> torch.Tensor:
+    """dS/dx with max(0, gradient) in place of each ReLU's own backward step, summed over the channels.
+
+    Like guided back-propagation it hardly depends on the upper layers; see its randomisation check.
+    """
+    import warnings
+
+    from captum.attr import Deconvolution  # three seconds to import
+
+    with warnings.catch_warnings():  # that hooks are set and removed; the replica is thrown away anyway
+        warnings.simplefilter("ignore", UserWarning)
+        gradient: torch.Tensor = Deconvolution(question.score).attribute(
+            question.inputs.requires_grad_(), additional_forward_args=question.classes
+        )
+    return gradient.sum(dim=1)

@@ -1,0 +1,36 @@
+"""Guided back-propagation: the gradient, of which each ReLU lets only the positive part pass on the way back."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from fer_core.explanation import Parameters, Question, method
+from fer_core.explanation.activations import only_relu_modules
+
+if TYPE_CHECKING:
+    import torch
+
+
+@method(
+    "guided-backpropagation",
+    title="Guided back-propagation",
+    paper="Springenberg et al. 2015, Striving for Simplicity, arXiv 1412.6806",
+    signed=True,
+    suits=only_relu_modules,
+)
+def guided_backpropagation(question: Question, parameters: Parameters) -> torch.Tensor:
+    """dS/dx with the gradient set to 0 at each ReLU where it or the activation is negative, summed over the channels.
+
+    It draws sharp edges of the picture and hardly depends on the upper layers (Adebayo et al. 2018, arXiv 1810.03292):
+    see its randomisation check before it is believed.
+    """
+    import warnings
+
+    from captum.attr import GuidedBackprop  # three seconds to import
+
+    with warnings.catch_warnings():  # that hooks are set and removed; the replica is thrown away anyway
+        warnings.simplefilter("ignore", UserWarning)
+        gradient: torch.Tensor = GuidedBackprop(question.score).attribute(
+            question.inputs.requires_grad_(), additional_forward_args=question.classes
+        )
+    return gradient.sum(dim=1)
