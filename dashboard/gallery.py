@@ -14,7 +14,7 @@ import pandas as pd
 import streamlit as st
 
 from dashboard import cache, markup
-from dashboard.markup import Picture
+from dashboard.markup import Html, Picture
 from dashboard.text import percent, verbatim
 from fer_core.datasets import Dataset
 from fer_core.datasets.known import SYNTHETIC
@@ -25,7 +25,10 @@ SELECTED = "selected"  # in the session: the (data set, split, id) of the pictur
 TILE = 132  # pixels of a picture that can be ticked
 
 
-def nothing(row: pd.Series) -> tuple[str, ...]:
+Note = Callable[[pd.Series], tuple[str | Html, ...]]
+
+
+def nothing(row: pd.Series) -> tuple[str | Html, ...]:
     return ()
 
 
@@ -37,7 +40,7 @@ def show(
     *,
     each: int,
     view: Hashable,
-    note: Callable[[pd.Series], tuple[str, ...]] = nothing,
+    note: Note = nothing,
     ticks: bool = False,
 ) -> None:
     """One page of pictures, and the buttons to turn it.
@@ -108,7 +111,9 @@ def _turn(page: int) -> None:
     st.session_state["page"] = page
 
 
-def _picture(source: Dataset, place: int, row: pd.Series, network: str, key: str, further: tuple[str, ...]) -> Picture:
+def _picture(
+    source: Dataset, place: int, row: pd.Series, network: str, key: str, further: tuple[str | Html, ...]
+) -> Picture:
     confidence = percent(row["confidence"])
     kind = "Synthetic face labelled" if source.name == SYNTHETIC else "Labelled"
     text = (

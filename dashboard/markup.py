@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from base64 import b64encode
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from html import escape
 from io import BytesIO
@@ -57,13 +57,28 @@ def expression(name: str) -> Html:
     return Html(f'<span class="fer-dot" style="background:{colour}"></span>{escape(name)}')
 
 
+def stack(title: str, shares: Mapping[str, float]) -> Html:
+    """One bar of shares (0..1, in any order), the largest first, each in its expression's colour and with its name."""
+    parts = sorted((name for name in shares if shares[name] > 0), key=shares.__getitem__, reverse=True)
+    words = f"{title}: " + ", ".join(f"{name} {100 * shares[name]:.0f} %" for name in parts)
+    bar = "".join(
+        f'<span style="width:{100 * shares[name]:.1f}%;background:{COLOURS.get(name, "#bbbbbb")}"></span>'
+        for name in parts
+    )
+    first = ", ".join(f"{name} {100 * shares[name]:.0f}" for name in parts[:2])
+    return Html(
+        f'<span class="fer-light">{escape(title)}</span> {escape(first)}'
+        f'<span class="fer-stack" role="img" aria-label="{escape(words)}" title="{escape(words)}">{bar}</span>'
+    )
+
+
 @dataclass(frozen=True)
 class Picture:
     """One picture of a gallery: (H, W) or (H, W, 3) uint8, its text for screen readers, its caption, and a link."""
 
     pixels: NDArray[np.uint8]
     alt: str
-    caption: Sequence[str]
+    caption: Sequence[str | Html]
     href: str = ""
 
 
@@ -75,7 +90,7 @@ def _figure(picture: Picture) -> str:
     image = f'<img src="{_data_uri(picture.pixels)}" alt="{escape(picture.alt)}">'
     if picture.href:
         image = f'<a href="{escape(picture.href)}">{image}</a>'
-    caption = "<br>".join(escape(line) for line in picture.caption)
+    caption = "<br>".join(line.text if isinstance(line, Html) else escape(line) for line in picture.caption)
     return f"<figure>{image}<figcaption>{caption}</figcaption></figure>"
 
 

@@ -54,9 +54,9 @@ def main() -> None:
     marked = corrected(table)
 
     def note(row: pd.Series) -> tuple[str, ...]:
-        lines = [f"loss {row['loss']:.2f}, margin {row['margin']:+.2f}"]
+        lines = [f"margin {row['margin']:+.2f}" if sort == "margin" else f"loss {row['loss']:.2f}"]
         if others:
-            lines.append(f"{row['wrong']} of {row['networks']} networks wrong")
+            lines.append(f"{row['wrong']} of {row['networks']} wrong")
         if (row["split"], row["id"]) in marked:
             lines.append(f"marked: {marked[row['split'], row['id']]}")
         return tuple(lines)

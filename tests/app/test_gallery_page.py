@@ -87,8 +87,8 @@ def test_other_networks_stand_beside_each_picture(open_page: OpenPage, table: Pr
     app = open_page("gallery", network="one", beside="Network Two", outcome="only this wrong")
     assert not app.exception
     said = texts(app)
-    assert "1 of 2 networks wrong" in said
-    assert "2 of 2 networks wrong" not in said
+    assert "1 of 2 wrong" in said
+    assert "2 of 2 wrong" not in said
 
 
 def test_without_the_pictures_ids_and_figures_remain(open_page: OpenPage) -> None:
