@@ -70,8 +70,9 @@ class MovingAverage:
             decay = taken / (taken + 1) if taken > 0 else 0.0
         else:
             decay = min(self.decay, (1 + step) / (10 + step))
-        for mean, value in zip(self.model.state_dict().values(), model.state_dict().values(), strict=True):
-            if mean.is_floating_point():
-                mean.lerp_(value, 1 - decay)
-            else:
+        pairs = list(zip(self.model.state_dict().values(), model.state_dict().values(), strict=True))
+        floats = [pair for pair in pairs if pair[0].is_floating_point()]
+        torch._foreach_lerp_([mean for mean, _ in floats], [value for _, value in floats], 1 - decay)
+        for mean, value in pairs:
+            if not mean.is_floating_point():  # batch norm's count of batches
                 mean.copy_(value)
