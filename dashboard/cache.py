@@ -3,9 +3,11 @@ a file's path and time, so that a file written anew is read anew."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import streamlit as st
 from numpy.typing import NDArray
 
@@ -13,7 +15,8 @@ from fer_core.checkpoint import weights_path
 from fer_core.datasets import Dataset, open_dataset, short_name
 from fer_core.datasets.known import SYNTHETIC, known, resolve
 from fer_core.errors import DataError
-from fer_core.evaluation.metrics import Report, evaluate
+from fer_core.evaluation.comparison import Comparison, compare, leaderboard
+from fer_core.evaluation.metrics import Headline, Report, evaluate, headline
 from fer_core.evaluation.predictions import Predictions
 from fer_core.explanation import Attribution, explain, spatial_layers
 from fer_core.faces import Face, FaceCrop
@@ -39,6 +42,50 @@ def report(path: Path) -> Report:
 @st.cache_resource(max_entries=256, show_spinner="Computing the figures and their intervals")
 def _report(path: Path, mtime: int) -> Report:
     return evaluate(Predictions.read(path))
+
+
+def headlines(tables: Mapping[str, Path]) -> dict[str, Headline]:
+    """Accuracy, macro-F1 and balanced accuracy of many tables by name; a table that cannot be read is left out."""
+    found = {}
+    for name, path in tables.items():
+        try:
+            found[name] = _headline(path, path.stat().st_mtime_ns)
+        except (DataError, OSError):  # one damaged table does not take the others away; its own page says what is wrong
+            continue
+    return found
+
+
+@st.cache_resource(max_entries=1024, show_spinner="Reading the networks' figures")
+def _headline(path: Path, mtime: int) -> Headline:
+    return headline(Predictions.read(path))
+
+
+def standings(tables: Mapping[str, Path]) -> pd.DataFrame:
+    """The leaderboard of networks by the paths of their tables; shared between sessions, so not to be changed.
+
+    Raises:
+        DataError: they share no picture.
+    """
+    return _standings(tuple((name, path, path.stat().st_mtime_ns) for name, path in sorted(tables.items())))
+
+
+@st.cache_resource(max_entries=16, show_spinner="Comparing all networks")
+def _standings(tables: tuple[tuple[str, Path, int], ...]) -> pd.DataFrame:
+    return leaderboard({name: Predictions.read(path) for name, path, _ in tables})
+
+
+def comparison(a: Path, b: Path) -> Comparison:
+    """Two networks by the paths of their tables; shared between sessions, so not to be changed.
+
+    Raises:
+        DataError: they share no picture.
+    """
+    return _comparison(a, a.stat().st_mtime_ns, b, b.stat().st_mtime_ns)
+
+
+@st.cache_resource(max_entries=32, show_spinner="Comparing the two networks")
+def _comparison(a: Path, time_a: int, b: Path, time_b: int) -> Comparison:
+    return compare(_predictions(a, time_a), _predictions(b, time_b))
 
 
 @st.cache_resource(max_entries=8, ttl=60, show_spinner="Opening the data set (the first time takes a while)")
@@ -68,11 +115,12 @@ def dataset_of(table: Predictions) -> Dataset | None:
 
 def predictor(folder: Path) -> Predictor:
     """A network ready to predict; shared between sessions, several of which may use it at once."""
-    return _predictor(folder, weights_path(folder).stat().st_mtime_ns)
+    card = (folder / "card.json").stat().st_mtime_ns  # a new temperature is one in the card
+    return _predictor(folder, weights_path(folder).stat().st_mtime_ns, card)
 
 
 @st.cache_resource(max_entries=3, show_spinner="Loading the network (the first one takes a few seconds)")
-def _predictor(folder: Path, mtime: int) -> Predictor:
+def _predictor(folder: Path, mtime: int, card: int) -> Predictor:
     return Predictor(folder)
 
 

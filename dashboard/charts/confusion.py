@@ -9,14 +9,23 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from fer_core.evaluation.comparison import ALPHA
+
 if TYPE_CHECKING:
     import altair as alt
 
-Shares = Literal["row", "column", "counts"]
+Shares = Literal["row", "column", "all", "counts"]
+TITLES = {
+    "row": "share of the label",
+    "column": "share of the prediction",
+    "all": "share of all pictures",
+    "counts": "pictures",
+}
 
 
 def cells(matrix: NDArray[np.int64], expressions: Sequence[str]) -> pd.DataFrame:
-    """A (k, k) confusion matrix as one row a cell: `label`, `predicted`, `count` and its shares of the row and column."""
+    """A (k, k) confusion matrix as one row a cell: `label`, `predicted`, `count` and its shares of the row, the
+    column and the whole."""
     given, predicted = matrix.sum(axis=1, keepdims=True), matrix.sum(axis=0, keepdims=True)
     rows, columns = np.indices(matrix.shape)
     names = np.array(expressions, dtype=object)
@@ -27,17 +36,24 @@ def cells(matrix: NDArray[np.int64], expressions: Sequence[str]) -> pd.DataFrame
             "count": matrix.ravel(),
             "row": (matrix / np.maximum(given, 1)).ravel(),
             "column": (matrix / np.maximum(predicted, 1)).ravel(),
+            "all": (matrix / max(int(matrix.sum()), 1)).ravel(),
         }
     )
 
 
 def confusion(
-    matrix: NDArray[np.int64], expressions: Sequence[str], shares: Shares, cell: tuple[str, str]
+    matrix: NDArray[np.int64],
+    expressions: Sequence[str],
+    shares: Shares,
+    cell: tuple[str, str],
+    order: Sequence[str] | None = None,
 ) -> alt.LayerChart:
     """A (k, k) confusion matrix to click on; the selection `cell` holds the `label` and `predicted` of a clicked cell.
 
     Args:
-        shares: what the colour shows: the share of the label's pictures (row), of the predictions (column), or counts.
+        shares: what the colour shows: the share of the label's pictures (row), of the predictions (column), of all
+            pictures, or counts.
+        order: the expressions as the rows and columns show them; the network's order when not given.
         cell: label and predicted of the cell to outline.
     """
     import altair as alt
@@ -49,13 +65,13 @@ def confusion(
     table["dark"] = colour / top < 0.55
     table["text"] = [f"{n:,}" for n in table["count"]]
     if shares != "counts":
-        table["text"] += [f"\n{100 * share:.0f} %" for share in colour]
+        digits = 1 if shares == "all" else 0
+        table["text"] += [f"\n{100 * share:.{digits}f} %" for share in colour]
     table["alt"] = [
         f"{c.count:,} of {c.label} read as {c.predicted}"
         for c in table[["label", "predicted", "count"]].itertuples(index=False, name="C")
     ]
-    title = {"row": "share of the label", "column": "share of the prediction", "counts": "pictures"}[shares]
-    order = list(expressions)
+    order = list(order or expressions)
     n = ", ".join(f"'{name}': '{total:,}'" for name, total in zip(expressions, matrix.sum(axis=1), strict=True))
     base = alt.Chart(table).encode(
         x=alt.X(
@@ -77,7 +93,7 @@ def confusion(
         .encode(
             color=alt.Color(
                 "colour:Q",
-                title=title,
+                title=TITLES[shares],
                 scale=alt.Scale(scheme="cividis", domain=[0, top]),
                 legend=None,
             ),
@@ -87,6 +103,7 @@ def confusion(
                 alt.Tooltip("count:Q", title="pictures", format=","),
                 alt.Tooltip("row:Q", title="share of the label", format=".1%"),
                 alt.Tooltip("column:Q", title="share of the prediction", format=".1%"),
+                alt.Tooltip("all:Q", title="share of all pictures", format=".1%"),
             ],
             description="alt:N",
         )
@@ -100,4 +117,68 @@ def confusion(
     )
     return alt.layer(squares, text, outline).properties(
         height=58 * len(expressions) + 40, usermeta={"embedOptions": {"renderer": "svg"}}
+    )
+
+
+def difference(table: pd.DataFrame, a: str, b: str) -> alt.LayerChart:
+    """Two networks' matrices, B minus A: cells that differ are coloured, the others grey.
+
+    Args:
+        table: of `comparison.cell_differences`.
+        a, b: the networks' titles.
+    """
+    import altair as alt
+
+    order = list(dict.fromkeys(table["label"]))
+    told = table["p_adjusted"] <= ALPHA
+    # on the diagonal more is better, elsewhere less is; the colour says more or fewer, the sign in the cell says it too
+    top = float(table.loc[told, "difference"].abs().max()) if told.any() else 1.0
+    cells = table.assign(
+        told=told,
+        text=[f"{d:+,}" if d else "0" for d in table["difference"]],
+        dark=told & (table["difference"].abs() / top > 0.55),
+        alt=[
+            f"{c.label} read as {c.predicted}: {c.a:,} by {a}, {c.b:,} by {b}"
+            + ("" if c.p_adjusted <= ALPHA else ", not significant")
+            for c in table.itertuples(index=False)
+        ],
+    )
+    base = alt.Chart(cells).encode(
+        x=alt.X(
+            "predicted:N",
+            sort=order,
+            title="predicted",
+            axis=alt.Axis(orient="top", labelAngle=0, labelFlush=False, domain=False, ticks=False),
+        ),
+        y=alt.Y("label:N", sort=order, title="label given", axis=alt.Axis(domain=False, ticks=False)),
+    )
+    tooltip = [
+        alt.Tooltip("label:N"),
+        alt.Tooltip("predicted:N"),
+        alt.Tooltip("a:Q", title=a, format=","),
+        alt.Tooltip("b:Q", title=b, format=","),
+        alt.Tooltip("p_adjusted:Q", title="p, Holm", format=".3f"),
+    ]
+    grey = base.transform_filter("!datum.told").mark_rect(color="#8a9099", opacity=0.18)
+    coloured = (
+        base.transform_filter("datum.told")
+        .mark_rect()
+        .encode(
+            color=alt.Color(
+                "difference:Q",
+                title="pictures, B minus A",
+                scale=alt.Scale(scheme="redblue", reverse=True, domain=[-top, top], domainMid=0),
+                legend=alt.Legend(orient="bottom", gradientLength=240),
+            )
+        )
+    )
+    quiet = base.transform_filter("!datum.told").mark_text(color="#8a9099", fontSize=12).encode(text="text:N")
+    loud = (
+        base.transform_filter("datum.told")
+        .mark_text(fontSize=13, fontWeight="bold")
+        .encode(text="text:N", color=alt.condition("datum.dark", alt.value("white"), alt.value("black")))
+    )
+    layers = [layer.encode(tooltip=tooltip, description="alt:N") for layer in (grey, coloured)]
+    return alt.layer(*layers, quiet, loud).properties(
+        height=46 * len(order) + 70, usermeta={"embedOptions": {"renderer": "svg"}}
     )

@@ -1,5 +1,7 @@
 """Where does it fail? One network on one split: the confusion matrix, the images behind each cell, and each expression."""
 
+from math import isnan
+
 import pandas as pd
 import streamlit as st
 
@@ -9,12 +11,20 @@ from dashboard.pickers import choose, evaluated, titles
 from dashboard.text import interval, percent, pictures, table_title, verbatim
 from fer_core.evaluation.gallery import Filter, examples, select
 from fer_core.evaluation.intervals import Interval
-from fer_core.evaluation.metrics import Report, most_confused
+from fer_core.evaluation.metrics import CLASS_FIGURES, METRICS, Report, most_confused, ordered
 from fer_core.evaluation.predictions import Predictions
 
 PAGE = 12  # images a page of the gallery
-SHARES = {"row": "Share of the label", "column": "Share of the prediction", "counts": "Counts"}
-HEADER = ("Expression", "Precision, %", "Recall, %", "F1, %", "n given", "n predicted")
+SHARES = {
+    "row": "Share of the label",
+    "column": "Share of the prediction",
+    "all": "Share of all",
+    "counts": "Counts",
+}
+ORDERS = {"given": "As the network lists them", "recall": "Best recognised first", "confusion": "Confused ones beside"}
+HEADER = (
+    "Expression", "Precision, %", "Recall, %", "F1, %", "AUROC, %", "Average precision, %", "n given", "n predicted",
+)  # fmt: skip
 
 
 def answer(title: str, key: str, report: Report) -> str:
@@ -41,6 +51,23 @@ def follow_click() -> None:
 
 def bounds(row: pd.Series, metric: str) -> Interval:
     return Interval(row[f"{metric}_low"], row[f"{metric}_high"])
+
+
+def figure_rows(report: Report) -> list[list[str]]:
+    """Title, value, interval and range of every figure of a report."""
+    rows = []
+    for name, metric in METRICS.items():
+        value = report.others[name] if name in report.others else getattr(report, name)
+        ends = report.intervals.get(name, getattr(report, f"{name}_interval", None))
+        rows.append(
+            [
+                metric.title,
+                "–" if isnan(value) else f"{value:.3f}",
+                f"{ends.low:.3f} to {ends.high:.3f}" if ends else "–",
+                f"{metric.low:g} to {metric.high:g}, {'higher' if metric.higher_is_better else 'lower'} is better",
+            ]
+        )
+    return rows
 
 
 def show_images(table: Predictions, label: str, predicted: str, network: str, key: str) -> None:
@@ -85,8 +112,12 @@ with left:
         key="shares",
         bind="query-params",
     )
+    order = st.segmented_control(
+        "Expressions", list(ORDERS), format_func=ORDERS.get, default="given", required=True, key="order",
+        bind="query-params",
+    )  # fmt: skip
     st.altair_chart(
-        charts.confusion(report.confusion, names, shares, (label, predicted)),
+        charts.confusion(report.confusion, names, shares, (label, predicted), ordered(report.confusion, names, order)),
         key="matrix",
         on_select=follow_click,
         selection_mode="cell",
@@ -109,7 +140,10 @@ st.html(
         [
             [
                 markup.expression(row["expression"]),
-                *(markup.figure(row[metric], bounds(row, metric)) for metric in ("precision", "recall", "f1")),
+                *(
+                    "–" if isnan(row[metric]) else markup.figure(row[metric], bounds(row, metric))
+                    for metric in CLASS_FIGURES
+                ),
                 f"{row['support']:,}",
                 f"{row['predicted']:,}",
             ]
@@ -117,7 +151,10 @@ st.html(
         ],
     )
 )
-st.caption("In a lighter tone: 95 % intervals, Wilson's for precision and recall, bootstrap for F1.")
+st.caption(
+    "AUROC and average precision are of each expression against all others. In a lighter tone: 95 % intervals, Wilson's for "
+    "precision and recall, bootstrap for F1, DeLong's for AUROC, the binomial one for average precision."
+)
 st.download_button(
     "Download as csv",
     report.per_class.to_csv(index=False),
@@ -125,3 +162,14 @@ st.download_button(
     "text/csv",
     key="per-class",
 )
+
+with st.expander("All figures of this network on this split"):
+    st.html(markup.table(("Figure", "Value", "95 % interval", "Range"), figure_rows(report), words=(0,)))
+    st.caption(
+        "As fractions, log loss in nats. Macro: mean over the expressions; weighted: by their number of pictures. Bootstrap "
+        "intervals, but Wilson's for accuracy and top-2; – where this split cannot tell."
+    )
+    figures = pd.DataFrame(figure_rows(report), columns=["figure", "value", "interval", "range"])
+    st.download_button(
+        "Download as csv", figures.to_csv(index=False), f"figures-{network.name}-{key}.csv", "text/csv", key="figures"
+    )

@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Literal
 
 import numpy as np
 import pandas as pd
 
+from fer_core.checkpoint import Card, read_card, write_card
 from fer_core.errors import DataError
 from fer_core.evaluation.intervals import Interval, wilson, wilson_bounds
 from fer_core.evaluation.predictions import Predictions
 
 Bins = Literal["width", "mass"]
+BOUNDS = (0.05, 20.0)  # of a temperature; a fit that ends there found none
 
 
 def reliability(predictions: Predictions, bins: int = 15, equal: Bins = "width") -> pd.DataFrame:
@@ -55,11 +58,22 @@ def reliability(predictions: Predictions, bins: int = 15, equal: Bins = "width")
     )
 
 
+def overconfidence(predictions: Predictions) -> float:
+    """Mean confidence minus accuracy, in -1..1: above 0 the network is surer than it is right.
+
+    Raises:
+        DataError: the table has no row.
+    """
+    if not len(predictions):
+        raise DataError("There is no image to measure confidence on; choose a split or filter that holds some.")
+    return float(predictions.confidence.mean() - predictions.correct.mean())
+
+
 def temperature(predictions: Predictions) -> float:
     """The temperature T for which softmax(logits / T) has the smallest mean loss (Guo et al. 2017, equation 9).
 
-    Fit it on the validation part, never on the split that is reported. Above 1 the network was too sure. The result
-    lies in 0.05..20: a network without an error would want 0.
+    Fit it on the validation part, never on the split that is reported; `calibrate` sees to that. Above 1 the network
+    was too sure. The result lies in `BOUNDS`: a network without an error would want 0.
 
     Raises:
         DataError: the table has no row.
@@ -77,7 +91,7 @@ def temperature(predictions: Predictions) -> float:
         return float(np.mean(top + np.log(np.exp(scaled - top[:, None]).sum(axis=1))))
 
     # The loss is convex in 1/T, so it has one valley in log T too and the bounded search finds it.
-    return float(np.exp(minimize_scalar(loss, bounds=(np.log(0.05), np.log(20)), method="bounded").x))
+    return float(np.exp(minimize_scalar(loss, bounds=(np.log(BOUNDS[0]), np.log(BOUNDS[1])), method="bounded").x))
 
 
 def with_temperature(predictions: Predictions, temperature: float) -> Predictions:
@@ -90,6 +104,46 @@ def with_temperature(predictions: Predictions, temperature: float) -> Prediction
         raise DataError(f"A temperature must be a positive number, found {temperature}.")
     logits = predictions.table.filter(like="logit_") / temperature
     return Predictions(predictions.table.assign(**{str(name): logits[name] for name in logits}))
+
+
+def validation_split(card: Card) -> str:
+    """The split that chose a network's epoch, which is the one to fit its temperature on."""
+    return str(card.recipe.get("val_split", "val"))
+
+
+def calibrate(folder: Path, predictions: Predictions) -> float:
+    """Fit a network's temperature on its validation part and store it in its card, where the live tab reads it.
+
+    Args:
+        folder: of the checkpoint.
+        predictions: its answers on the validation part, without a temperature (as all tables are).
+
+    Returns:
+        the temperature.
+
+    Raises:
+        DataError: the table is of another split, of another network's expressions, or has too few errors to fit on.
+    """
+    card = read_card(folder)
+    wanted, splits = validation_split(card), sorted(set(predictions.table["split"]))
+    if splits != [wanted]:
+        raise DataError(
+            f"A temperature is fitted on the validation part (“{wanted}”) alone, found {', '.join(splits) or 'no image'}; "
+            "fitted on what is reported, the confidence would look better than it is."
+        )
+    if predictions.expressions.names != card.expressions:
+        raise DataError(
+            f"The table has the expressions {', '.join(predictions.expressions.names)}, the card of {card.name} "
+            f"{', '.join(card.expressions)}; evaluate this network again."
+        )
+    found = temperature(predictions)
+    if predictions.correct.all() or not BOUNDS[0] * 1.01 < found < BOUNDS[1] / 1.01:
+        raise DataError(
+            f"No temperature fits these {len(predictions):,} images ({int((~predictions.correct).sum()):,} errors); "
+            "take more of them, with right and wrong answers."
+        )
+    write_card(folder, card.model_copy(update={"temperature": round(found, 4)}))
+    return round(found, 4)
 
 
 def risk_coverage(predictions: Predictions, points: int = 200) -> pd.DataFrame:
@@ -161,3 +215,23 @@ def at_threshold(predictions: Predictions, threshold: float) -> ThresholdSummary
         abstained=n - answered,
         abstained_errors=int((~predictions.correct[~sure]).sum()),
     )
+
+
+def by_expression(predictions: Predictions, threshold: float) -> pd.DataFrame:
+    """Whom a threshold leaves without an answer.
+
+    Returns:
+        One row an expression that occurs: `expression`, `n`, `answered`, `coverage` (share answered), `coverage_low`,
+        `coverage_high`, `accuracy` (of those answered, NaN where none is), `accuracy_low`, `accuracy_high`.
+    """
+    k = len(predictions.expressions)
+    sure = predictions.confidence >= threshold
+    n = np.bincount(predictions.label_index, minlength=k)
+    answered = np.bincount(predictions.label_index[sure], minlength=k)
+    hits = np.bincount(predictions.label_index[sure & predictions.correct], minlength=k)
+    table = pd.DataFrame({"expression": predictions.expressions.names, "n": n, "answered": answered})
+    table["coverage"] = answered / np.maximum(n, 1)
+    table["coverage_low"], table["coverage_high"] = wilson_bounds(answered, n)
+    table["accuracy"] = np.where(answered, hits / np.maximum(answered, 1), np.nan)
+    table["accuracy_low"], table["accuracy_high"] = wilson_bounds(hits, answered)
+    return table[table["n"] > 0].reset_index(drop=True)

@@ -184,15 +184,19 @@ def changed(a: Predictions, b: Predictions) -> pd.DataFrame:
     """The shared images that B fixes or breaks.
 
     Returns:
-        `dataset`, `split`, `id`, `label`, `predicted_a`, `predicted_b`, `change` (“fixed”: wrong in A and right in B,
-        or “broken”), in A's order.
+        `dataset`, `split`, `id`, `label`, `predicted_a`, `predicted_b`, `confidence_a`, `confidence_b`, `change`
+        (“fixed”: wrong in A and right in B, or “broken”), in A's order.
 
     Raises:
         DataError: no shared image.
     """
     a, b = _pair(a, b)
     table = a.table[[*KEY, "label"]].assign(
-        predicted_a=a.predicted, predicted_b=b.predicted, change=np.where(b.correct, "fixed", "broken")
+        predicted_a=a.predicted,
+        predicted_b=b.predicted,
+        confidence_a=a.confidence,
+        confidence_b=b.confidence,
+        change=np.where(b.correct, "fixed", "broken"),
     )
     return table[a.correct ^ b.correct].reset_index(drop=True)
 

@@ -14,8 +14,9 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from statistics import NormalDist
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import pandas as pd
@@ -392,3 +393,29 @@ def most_confused(matrix: Counts, expressions: Sequence[str], top: int = 3) -> l
         if i != j and matrix[i, j]
     ]
     return sorted(found, key=lambda c: (-c.count, -c.share))[:top]
+
+
+Order = Literal["given", "recall", "confusion"]
+
+
+def ordered(matrix: Counts, expressions: Sequence[str], by: Order) -> list[str]:
+    """The expressions in an order that helps to read a (k, k) matrix.
+
+    “given” is the network's own, “recall” runs from the best recognised to the worst, and “confusion” puts those beside
+    each other that are taken for each other: a walk from one to the most confused one left, from the start that keeps
+    most confusions between neighbours.
+    """
+    k = len(expressions)
+    if by == "given" or k < 2:
+        return list(expressions)
+    if by == "recall":
+        return [expressions[i] for i in np.argsort(-recall(matrix), kind="stable")]
+    shares = _ratio(matrix, support(matrix)[:, None])
+    near = shares + shares.T
+    walks = []
+    for start in range(k):
+        walk = [start]
+        while len(walk) < k:
+            walk.append(max((i for i in range(k) if i not in walk), key=lambda i: near[walk[-1], i]))
+        walks.append((-sum(near[i, j] for i, j in pairwise(walk)), walk))
+    return [expressions[i] for i in min(walks)[1]]

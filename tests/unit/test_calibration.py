@@ -1,16 +1,29 @@
 """Calibration: bins and temperatures worked by hand, and equality with scikit-learn."""
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 from sklearn.calibration import calibration_curve
 from sklearn.linear_model import LogisticRegression
 
+from fer_core.checkpoint import read_card, write_card
 from fer_core.errors import DataError
 from fer_core.evaluation import metrics
-from fer_core.evaluation.calibration import at_threshold, reliability, risk_coverage, temperature, with_temperature
+from fer_core.evaluation.calibration import (
+    at_threshold,
+    by_expression,
+    calibrate,
+    overconfidence,
+    reliability,
+    risk_coverage,
+    temperature,
+    with_temperature,
+)
 from fer_core.evaluation.intervals import wilson
 from fer_core.evaluation.predictions import Predictions
 from fer_core.labels import FER7, Expressions
+from tests.app.made import make_network
 
 TWO = Expressions("custom", ("happy", "sad"))
 
@@ -155,3 +168,59 @@ def test_every_point_of_the_curve_is_what_its_threshold_gives() -> None:
 def test_no_image_is_refused_in_a_sentence(function) -> None:
     with pytest.raises(DataError, match="There is no image"):
         function(simulated(2).where([False, False]))
+
+
+@pytest.fixture
+def network() -> Path:
+    return make_network("one", None)
+
+
+def test_calibrate_stores_the_temperature_in_the_card(network: Path) -> None:
+    p = simulated(sharpness=2)
+    found = calibrate(network, p)
+    assert found == pytest.approx(temperature(p), abs=1e-4)
+    assert read_card(network).temperature == found
+    assert 1.6 < found < 2.4  # the logits were made twice too large
+
+
+def test_calibrate_refuses_any_split_but_the_one_that_chose_the_epoch(network: Path) -> None:
+    p = simulated(50)
+    for other in (Predictions(p.table.assign(split="test")), p.where([False] * 50)):
+        with pytest.raises(DataError, match="validation part"):
+            calibrate(network, other)
+    mixed = Predictions(p.table.assign(split=["val"] * 49 + ["test"]))
+    with pytest.raises(DataError, match="test, val"):
+        calibrate(network, mixed)
+    assert read_card(network).temperature is None
+
+
+def test_calibrate_follows_the_recipe_where_another_split_chose_the_epoch(network: Path) -> None:
+    card = read_card(network)
+    write_card(network, card.model_copy(update={"recipe": {**card.recipe, "val_split": "dev"}}))
+    p = simulated(50)
+    with pytest.raises(DataError, match="“dev”"):
+        calibrate(network, p)
+    assert calibrate(network, Predictions(p.table.assign(split="dev"))) > 0
+
+
+def test_calibrate_refuses_what_no_temperature_fits(network: Path) -> None:
+    right = Predictions.from_logits(range(7), "toy", "val", list(FER7.names), 5 * np.eye(7), FER7)
+    with pytest.raises(DataError, match=r"7 images \(0 errors\)"):
+        calibrate(network, right)
+    with pytest.raises(DataError, match="has the expressions happy, sad"):
+        calibrate(network, sure([0.9, 0.8], [True, False]))
+    assert read_card(network).temperature is None
+
+
+def test_whom_a_threshold_leaves_without_an_answer() -> None:
+    p = sure([0.95, 0.9, 0.6, 0.7, 0.99], [True, True, True, False, False])
+    table = by_expression(p, 0.8).set_index("expression")
+    assert table.loc["happy", ["n", "answered", "coverage", "accuracy"]].tolist() == [3, 2, 2 / 3, 1.0]
+    assert table.loc["sad", ["n", "answered", "coverage", "accuracy"]].tolist() == [2, 1, 0.5, 0.0]
+    assert (table.loc["happy", "coverage_low"], table.loc["happy", "coverage_high"]) == wilson(2, 3)
+    assert by_expression(p, 1.1)["accuracy"].isna().all()
+    assert by_expression(p.where([True, True, True, False, False]), 0)["expression"].tolist() == ["happy"]
+
+
+def test_overconfidence_is_mean_confidence_minus_accuracy() -> None:
+    assert overconfidence(sure([0.9, 0.7], [True, False])) == pytest.approx(0.8 - 0.5)

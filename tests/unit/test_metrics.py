@@ -265,3 +265,15 @@ def test_a_figure_that_one_label_cannot_tell_is_null_in_json() -> None:
 def test_no_image_is_no_figure() -> None:
     with pytest.raises(DataError, match="no image to evaluate"):
         evaluate(by_hand().where([False] * 10))
+
+
+def test_the_orders_of_a_matrix() -> None:
+    names = ("angry", "happy", "sad", "fear")
+    # angry and fear are taken for each other, so are fear and sad; happy stands alone
+    matrix = np.array([[5, 0, 0, 5], [0, 9, 1, 0], [0, 0, 7, 3], [2, 0, 2, 6]])
+    assert metrics.ordered(matrix, names, "given") == list(names)
+    assert metrics.ordered(matrix, names, "recall") == ["happy", "sad", "fear", "angry"]
+    # neighbours' shares: angry-fear 0.5 + 0.2, fear-sad 0.2 + 0.3, sad-happy 0.1
+    assert metrics.ordered(matrix, names, "confusion") == ["angry", "fear", "sad", "happy"]
+    assert metrics.ordered(np.zeros((1, 1), int), ("happy",), "confusion") == ["happy"]
+    assert metrics.ordered(np.zeros((2, 2), int), ("happy", "sad"), "confusion") == ["happy", "sad"]

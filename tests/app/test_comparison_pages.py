@@ -1,0 +1,144 @@
+"""Compare and Confidence, run without a browser."""
+
+import re
+from collections.abc import Callable
+
+import numpy as np
+import pytest
+from streamlit.testing.v1 import AppTest
+
+from fer_core.checkpoint import read_card
+from fer_core.evaluation.calibration import temperature
+from fer_core.evaluation.comparison import compare
+from fer_core.evaluation.predictions import Predictions
+from fer_core.labels import RAFDB6
+from tests.app.conftest import texts
+from tests.app.made import make_network, predictions_elsewhere
+
+OpenPage = Callable[..., AppTest]
+
+
+def said(app: AppTest) -> str:
+    assert not app.exception, app.exception
+    return texts(app).replace("\\", "").replace("\N{NO-BREAK SPACE}", " ")
+
+
+def test_the_answer_is_the_comparison_of_the_two_networks_in_the_address(open_page: OpenPage) -> None:
+    weak, strong = predictions_elsewhere(seed=1, skill=0.3), predictions_elsewhere(seed=2, skill=0.9)
+    make_network("weak", weak, title="Weak network")
+    make_network("strong", strong, title="Strong network")
+    app = open_page("compare", network="weak", other="strong")
+    found = compare(weak, strong)
+    assert app.markdown[0].value.replace("\\", "") == f"**{found.sentence('Weak network', 'Strong network')}**"
+    assert "Strong network is better than Weak network: it reads" in app.markdown[0].value.replace("\\", "")
+    words = said(app)
+    assert f"Strong network fixes **{found.test.only_b:,}** pictures" in words
+    assert "2 networks form 2 groups on the 210 pictures that all have read; Strong network leads." in words
+    ids = found.changed.loc[found.changed["change"] == "fixed"].sort_values("confidence_b", ascending=False)["id"]
+    assert ", ".join(ids.head(12)) in words  # their pictures are elsewhere
+    back = said(open_page("compare", network="strong", other="weak", change="broken"))
+    assert "Strong network is better than Weak network" in back
+    assert f"Weak network fixes **{found.test.only_a:,}** pictures" in back
+    assert f"breaks **{found.test.only_b:,}**" in back
+
+
+def test_networks_that_cannot_be_told_apart_are_one_group(open_page: OpenPage) -> None:
+    for seed in range(3):
+        make_network(f"net{seed}", predictions_elsewhere(seed=seed), title=f"Network {seed}")
+    words = said(open_page("compare", network="net0", other="net2"))
+    assert "cannot be told apart" in words
+    assert "3 networks form 1 group on the 210 pictures" in words
+
+
+def test_one_network_alone_has_nothing_to_be_compared_with(open_page: OpenPage) -> None:
+    make_network("one", predictions_elsewhere())
+    app = open_page("compare")
+    assert "No other network has been evaluated on elsewhere, val" in said(app)
+    assert [button.label for button in app.button] == ["Go to training"]
+
+
+def test_tables_with_other_expressions_and_other_pictures_are_compared_on_what_they_share(open_page: OpenPage) -> None:
+    mine = predictions_elsewhere(140)
+    known = mine.where(mine.table["label"].isin(RAFDB6.names))
+    part = known.where(np.arange(len(known)) < 90)
+    six = Predictions(part.table[["id", "dataset", "split", "label", *(f"logit_{name}" for name in RAFDB6.names)]])
+    make_network("seven", mine, title="Seven")
+    make_network("six", six, title="Six")
+    words = said(open_page("compare", network="seven", other="six"))
+    assert "Compared on the 90 pictures that both tables hold with the same label: Seven has read 140, Six 90." in words
+
+
+def test_tables_without_a_shared_picture_say_so_calmly(open_page: OpenPage) -> None:
+    mine = predictions_elsewhere(70)
+    make_network("one", mine)
+    make_network("two", Predictions(mine.table.assign(id="other-" + mine.table["id"])))
+    app = open_page("compare", network="one", other="two")
+    assert "share no image with the same label" in said(app)
+    assert not app.error
+
+
+def test_the_threshold_in_the_address_is_answered_with_coverage_and_accuracy(open_page: OpenPage) -> None:
+    table = predictions_elsewhere()
+    make_network("one", table, title="One")
+    sure = table.confidence >= 0.95
+    app = open_page("confidence", threshold="95")
+    words = said(app)
+    accuracy = 100 * table.correct[sure].mean()
+    assert f"It answers **{100 * sure.mean():.1f} %** ({sure.sum()} of 210 pictures), **{accuracy:.1f} %**" in words
+    assert f"It abstains from {(~sure).sum()}, of which {(~table.correct[~sure]).sum()} would have been wrong." in words
+    assert f"**{(~sure).sum()} pictures** without an answer" in words
+    app.slider(key="threshold").set_value(0).run()
+    assert "It answers **100.0 %**" in said(app)
+    assert "No picture is left without an answer." in said(app)
+    app.slider(key="threshold").set_value(100).run()
+    assert "there is no accuracy to speak of" in said(app)
+
+
+def test_a_temperature_is_fitted_on_the_validation_part_and_stored_in_the_card(open_page: OpenPage) -> None:
+    table = predictions_elsewhere(700)
+    folder = make_network("one", table)
+    app = open_page("confidence")
+    assert "off as trained" in app.markdown[0].value
+    assert "with its temperature" not in app.markdown[0].value
+    next(button for button in app.button if button.label.startswith("Fit a temperature")).click().run()
+    assert read_card(folder).temperature == pytest.approx(temperature(table), abs=1e-4)
+    before, after = map(float, re.findall(r"\*\*([\d.]+) points\*\*", said(app)))
+    assert after < before
+    assert "stored in the card" in said(app)
+
+
+def test_a_test_split_never_offers_to_fit(open_page: OpenPage) -> None:
+    table = predictions_elsewhere()
+    make_network("one", Predictions(table.table.assign(split="test")))
+    app = open_page("confidence")
+    assert "`ferscope calibrate one --data DATA` fits one on the validation part" in said(app)
+    assert not [button for button in app.button if button.label.startswith("Fit")]
+
+
+def test_evaluate_shows_every_figure_and_orders_the_matrix(open_page: OpenPage) -> None:
+    make_network("one", predictions_elsewhere())
+    words = said(open_page("evaluate", order="confusion", shares="all"))
+    for title in (
+        "Macro AUROC",
+        "Brier score",
+        "Calibration error (equal mass)",
+        "Weighted recall",
+        "Average precision, %",
+    ):
+        assert title in words
+
+
+def test_one_picture_and_one_label_are_enough_for_every_page(open_page: OpenPage) -> None:
+    table = predictions_elsewhere(7)
+    make_network("one", table.where(table.table["label"] == "happy"))
+    make_network("two", table.where(table.table["label"] == "happy"))
+    for page in ("overview", "evaluate", "compare", "confidence"):
+        assert said(open_page(page)), page
+
+
+def test_a_missing_expression_has_no_row_among_those_compared(open_page: OpenPage) -> None:
+    one, two = (predictions_elsewhere(seed=seed) for seed in (1, 2))
+    kept = one.table["label"] != "disgust"
+    make_network("one", one.where(kept))
+    make_network("two", two.where(kept))
+    assert "Holm's correction over 6 expressions" in said(open_page("compare"))
