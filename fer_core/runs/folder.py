@@ -2,27 +2,37 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import re
-import socket
+import shutil
+import tempfile
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, fields, replace
 from pathlib import Path
-from typing import Any, Literal
-
-import psutil
+from typing import TYPE_CHECKING, Any, Literal
 
 from fer_core import workspace
 from fer_core.errors import FerError, RunError
+from fer_core.runs.process import Process
 from fer_core.training.config import TrainConfig, load_recipe, to_toml
 from fer_core.workspace import write_atomically
 
-State = Literal["queued", "running", "stopped", "finished", "failed", "lost"]
+if TYPE_CHECKING:  # a run that waits for its turn should stay small
+    import numpy as np
+    from numpy.typing import NDArray
+
+State = Literal["queued", "running", "stopping", "stopped", "finished", "failed", "lost"]
+ACTIVE = ("queued", "running", "stopping")
+FORMAT = 1  # of status.json; a run of a newer format is named and left alone
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,79}")
+OWN_SPLIT = "split.parquet"  # where a run divides its data set in a way of its own (cross-validation)
+STARTED = "=== Started "  # begins a line of the log where a process was started for the run
 HEARTBEAT = 2.0  # seconds between two writes of the status
+SILENCE = 900.0  # seconds without a heartbeat after which a process of another machine, which cannot be asked, is lost
 
 
 @dataclass(frozen=True)
@@ -43,11 +53,16 @@ class EpochResult:
 
 @dataclass(frozen=True)
 class RunStatus:
-    """What a run is doing. `pid`, `pid_started` and `host` name one process of one machine, for ever."""
+    """What a run is doing. `pid`, `pid_started`, `boot` and `host` name one process of one machine, for ever.
+
+    The file says queued, running, stopped, finished or failed. Stopping (a stop was asked for, the process lives) and
+    lost (its process is gone without a word) are found at each look.
+    """
 
     state: State = "queued"
     pid: int = 0
     pid_started: float = 0.0
+    boot: str = ""
     host: str = ""
     heartbeat: float = 0.0
     epoch: int = 0
@@ -60,6 +75,23 @@ class RunStatus:
     data: str = ""
     message: str = ""
     created: float = 0.0
+    format: int = FORMAT
+
+    @property
+    def process(self) -> Process:
+        return Process(self.pid, self.pid_started, self.boot, self.host)
+
+    def of(self, process: Process) -> RunStatus:
+        """The same status, now of another process, which lives at this moment."""
+        return replace(
+            self, pid=process.pid, pid_started=process.started, boot=process.boot, host=process.host,
+            heartbeat=time.time(),
+        )  # fmt: skip
+
+    @property
+    def active(self) -> bool:
+        """Whether a process works on it, or will."""
+        return self.state in ACTIVE
 
     @property
     def progress(self) -> float:
@@ -77,6 +109,14 @@ class RunStatus:
         if hours:
             return f"{hours} h {minutes:02d} min"
         return f"{minutes} min {seconds:02d} s" if minutes else f"{seconds} s"
+
+
+@dataclass(frozen=True)
+class Notes:
+    """What people write beside a run; it changes nothing about it."""
+
+    tags: tuple[str, ...] = ()
+    note: str = ""
 
 
 class Stopped(Exception):
@@ -99,18 +139,29 @@ class RunFolder:
 
     @classmethod
     def create(cls, name: str, config: TrainConfig, data: str) -> RunFolder:
-        """A new folder for a run; of two starts with one name in the same moment, one gets it.
+        """A new folder for a run, whole from the first moment; of two starts with one name at once, one gets it.
 
         Raises:
             RunError: the name is taken or would leave the runs folder.
         """
         run = cls.named(name)
+        run.path.parent.mkdir(parents=True, exist_ok=True)
+        new = Path(tempfile.mkdtemp(dir=run.path.parent, prefix=".new-"))
         try:
-            run.path.mkdir(parents=True)
-        except FileExistsError:
-            raise RunError(f"There is already a run called “{name}”; choose another name or resume that one.") from None
-        write_atomically(run.path / "config.toml", to_toml(config).encode())
-        run.write(RunStatus(data=data, epochs=config.epochs, created=time.time()))
+            write_atomically(new / "config.toml", to_toml(config).encode())
+            cls(new).write(RunStatus(data=data, epochs=config.epochs, created=time.time()))
+            new.chmod(0o755)
+            if run.path.exists():
+                raise FileExistsError
+            os.rename(new, run.path)  # refuses a folder that holds anything
+        except OSError as error:
+            if isinstance(error, FileExistsError) or error.errno == errno.ENOTEMPTY:
+                raise RunError(
+                    f"There is already a run called “{name}”; choose another name or resume that one."
+                ) from None
+            raise
+        finally:
+            shutil.rmtree(new, ignore_errors=True)
         return run
 
     @classmethod
@@ -128,49 +179,68 @@ class RunFolder:
         return load_recipe(self.path / "config.toml")
 
     def status(self) -> RunStatus:
-        """The truth about the run: a run whose process is gone is `lost`, whatever its file says.
+        """The truth about the run: one whose process is gone is `lost`, whatever its file says.
 
         Raises:
-            RunError: there is no such run, or its status was damaged.
+            RunError: there is no such run, its status was damaged, or a newer version wrote it.
         """
         try:
             values = json.loads((self.path / "status.json").read_text(encoding="utf-8"))
+            if (version := values.get("format", FORMAT)) != FORMAT:
+                raise RunError(
+                    f"{self.path / 'status.json'} has the format {version!r}, this version of FERscope reads {FORMAT}; "
+                    "use the version that wrote it."
+                )
             known = {field.name for field in fields(RunStatus)}
             status = RunStatus(**{key: value for key, value in values.items() if key in known})
         except FileNotFoundError:
+            if self.path.is_dir():
+                raise RunError(
+                    f"The folder of the run “{self.name}” holds no status.json, only "
+                    f"{', '.join(sorted(entry.name for entry in self.path.iterdir())[:6]) or 'nothing'}; delete the run."
+                ) from None
             raise RunError(
-                f"There is no run “{self.name}” in {self.path.parent}; `ferscope runs` lists them."
+                f"There is no run “{self.name}” in {self.path.parent}; `ferscope runs list` shows them."
             ) from None
         except (ValueError, TypeError, AttributeError) as error:
-            raise RunError(f"{self.path / 'status.json'} is damaged ({error}); resume or delete the run.") from error
-        if (
-            status.state not in ("queued", "running")
-            or not status.pid
-            or status.host != socket.gethostname()
-            or _alive(status)
-        ):
+            raise RunError(f"{self.path / 'status.json'} is damaged ({error}); delete the run.") from error
+        if status.state not in ACTIVE or not status.pid:
             return status
-        if status.state == "queued":
-            return replace(
-                status, state="failed", message=self._last_words() or "The process ended before it could train."
-            )
-        return replace(
-            status, state="lost", message="The process ended without a word; resume goes on from the last save."
-        )
+        process = status.process
+        if process.lives() if process.here else time.time() - status.heartbeat < SILENCE:
+            return replace(status, state="stopping") if self.stop_requested else status
+        if not process.here:
+            message = f"No sign of life from {status.host} for {SILENCE / 60:.0f} minutes"
+        elif status.state == "running":
+            message = "The process ended without a word"
+        elif words := self._last_words():
+            return replace(status, state="failed", message=words)
+        else:
+            message = "The process ended before it could train"
+        return replace(status, state="lost", message=f"{message}; resume goes on from the last save.")
+
+    def _last_words(self) -> str:
+        """What the last start of the run said at its end: the reason of an end before the training began."""
+        lines = self.log.read_text(encoding="utf-8", errors="replace").splitlines() if self.log.exists() else []
+        last = next((line.strip() for line in reversed(lines) if line.strip()), "")
+        return "" if last.startswith(STARTED) else last.removeprefix("Error: ")
+
+    def look(self) -> RunStatus:
+        """The status, for lists: a run that cannot be read has failed, and says why."""
+        try:
+            return self.status()
+        except RunError as error:
+            return RunStatus(state="failed", message=str(error))
 
     @property
     def starting(self) -> bool:
-        """A process was started for it and lives, but does not train yet: it loads the program and the data."""
+        """A process was started for it and lives, but does not train yet: it waits for its turn, or loads the data."""
         status = self.status()
         return status.state == "queued" and status.pid > 0
 
-    def _last_words(self) -> str:
-        lines = self.log.read_text(encoding="utf-8", errors="replace").split("\n") if self.log.exists() else []
-        return next((line.strip().removeprefix("Error: ") for line in reversed(lines) if line.strip()), "")
-
     def write(self, status: RunStatus) -> None:
         """Write the status; an end, however it came, answers a stop that was asked for."""
-        if status.state not in ("queued", "running"):
+        if status.state not in ACTIVE:
             (self.path / "stop").unlink(missing_ok=True)
         write_atomically(self.path / "status.json", json.dumps(asdict(status)).encode())
 
@@ -191,6 +261,30 @@ class RunFolder:
         text = "".join(json.dumps(asdict(result)) + "\n" for result in results)
         write_atomically(self.path / "metrics.jsonl", text.encode())
 
+    def confusion(self) -> NDArray[np.int64] | None:
+        """(k, k) counts of the last validation, rows the given label; None before the first or where it is damaged."""
+        import numpy as np
+
+        try:
+            matrix = np.array(json.loads((self.path / "confusion.json").read_text(encoding="utf-8")), dtype=np.int64)
+        except (FileNotFoundError, ValueError):
+            return None
+        return matrix if matrix.ndim == 2 and matrix.shape[0] == matrix.shape[1] else None
+
+    def write_confusion(self, matrix: NDArray[np.int64]) -> None:
+        write_atomically(self.path / "confusion.json", json.dumps(matrix.tolist()).encode())
+
+    def notes(self) -> Notes:
+        """Tags and note; empty where none were written."""
+        try:
+            values = json.loads((self.path / "notes.json").read_text(encoding="utf-8"))
+            return Notes(tuple(map(str, values["tags"])), str(values["note"]))
+        except (FileNotFoundError, ValueError, TypeError, KeyError):
+            return Notes()
+
+    def write_notes(self, notes: Notes) -> None:
+        write_atomically(self.path / "notes.json", json.dumps(asdict(notes), ensure_ascii=False).encode())
+
     def request_stop(self) -> None:
         """Ask the run to finish its step, save and end; asking twice changes nothing."""
         (self.path / "stop").touch()
@@ -206,35 +300,23 @@ class RunFolder:
         Raises:
             RunError: another live process runs it.
         """
-        status = self.status()
-        if status.state == "running" and status.pid != os.getpid():
-            raise RunError(f"The run “{self.name}” is running already, as process {status.pid}.")
-        me = psutil.Process()
-        stop = self.path / "stop"
-        # A stop from before this process was meant for the last one; the two clocks differ by up to a second.
-        if stop.exists() and stop.stat().st_mtime < me.create_time() - 2.0:
-            stop.unlink()
-        status = replace(
-            status, state="running", pid=me.pid, pid_started=me.create_time(), host=socket.gethostname(),
-            heartbeat=time.time(), message="", **known,
-        )  # fmt: skip
+        status, me = self.status(), Process.this()
+        if status.process != me:
+            if status.active and status.pid:
+                raise RunError(f"The run “{self.name}” is {status.state} already, as process {status.pid}.")
+            (self.path / "stop").unlink(missing_ok=True)  # it was meant for the process before this one
+        status = replace(status, state="running", message="", **known).of(me)
         self.write(status)
         try:
             yield status
         except Stopped:
             raise
         except FerError as error:
-            self.write(replace(self.status(), state="failed", message=str(error)))
+            self._fail(str(error))
             raise
         except Exception as error:
-            self.write(replace(self.status(), state="failed", message=f"{type(error).__name__}: {error}"))
+            self._fail(f"{type(error).__name__}: {error}")
             raise
 
-
-def _alive(status: RunStatus) -> bool:
-    try:
-        process = psutil.Process(status.pid)
-        # a second of tolerance: the boot time that Linux counts from moves a little with the clock
-        return bool(abs(process.create_time() - status.pid_started) < 1.0 and process.status() != psutil.STATUS_ZOMBIE)
-    except psutil.NoSuchProcess:
-        return False
+    def _fail(self, message: str) -> None:
+        self.write(replace(self.status(), state="failed", message=message))

@@ -1,54 +1,159 @@
-"""Start a training run as a process of its own, which goes on when the page, the tab or the server is closed."""
+"""Start a training run as a process of its own, which goes on when the page, the tab or the server is closed; stop it."""
 
 from __future__ import annotations
 
-import socket
+import os
+import signal
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 from dataclasses import replace
+from datetime import datetime
+from typing import IO
 
 import psutil
 from filelock import FileLock
 
 from fer_core import workspace
 from fer_core.errors import RunError
-from fer_core.runs.folder import RunFolder
+from fer_core.runs import turns
+from fer_core.runs.folder import STARTED, RunFolder, Stopped
+from fer_core.runs.process import Process
+
+GRACE = 60.0  # seconds that a run has to finish its step and save, before it is killed
 
 
 def command(run: RunFolder) -> list[str]:
-    """The command line that trains, or resumes, a run."""
+    """The command line that trains, or resumes, a run at once."""
     return [sys.executable, "-m", "trainers.cli", "train", "--resume", run.name]
 
 
 def launch(run: RunFolder) -> None:
     """Start or resume a run in a detached process; its output goes to the run's `log.txt`.
 
-    Of two starts in the same moment one gets it. Until the process has loaded the data and trains, the run is “queued”
-    with its pid, so that an end before that is seen too.
+    Of two starts in the same moment one gets it. The process waits for its turn on the recipe's device, in the order of
+    the launches; until it trains, the run is “queued” with its process, so that an end before that is seen too.
 
     Raises:
         RunError: it is starting, running or has finished already.
     """
-    with FileLock(run.path / ".launch.lock"):
+    with _alone(run):
         status = run.status()
-        if status.state in ("running", "finished") or run.starting:
-            state = "starting" if run.starting else status.state
+        if (status.active and status.pid) or status.state == "finished":
+            state = "starting" if status.state == "queued" else status.state
             raise RunError(f"The run “{run.name}” is {state}; start a new one from its recipe instead.")
         (run.path / "stop").unlink(missing_ok=True)
-        with run.log.open("ab") as log:  # a file, not a pipe: nobody has to read it
-            process = subprocess.Popen(
-                command(run),
-                stdin=subprocess.DEVNULL,
-                stdout=log,
-                stderr=log,
-                cwd=workspace.ROOT,
-                start_new_session=True,
-            )
-        # The process needs seconds to load torch and then writes a status of its own, again every two seconds.
-        run.write(
-            replace(
-                status, state="queued", pid=process.pid, pid_started=psutil.Process(process.pid).create_time(),
-                host=socket.gethostname(), heartbeat=time.time(), message="",
-            )
-        )  # fmt: skip
+
+        def start() -> int:
+            with run.log.open("ab") as log:  # a file, not a pipe: nobody has to read it
+                log.write(f"{STARTED}{datetime.now():%Y-%m-%d %H:%M:%S}\n".encode())
+                log.flush()
+                waiter = [sys.executable, "-m", "fer_core.runs.wait", run.name]
+                return _detached(waiter, log).pid
+
+        ticket = turns.ticket(turns.device_of(run.config().device), run.name, start)
+        run.write(replace(status, state="queued", message="").of(ticket.owner))
+
+
+def await_turn(run: RunFolder, look: Callable[[turns.Ticket], None] = lambda first: None) -> None:
+    """Wait in this process until the device of a run is free; the turn ends with the process.
+
+    Args:
+        look: called at each look with whoever has the device.
+
+    Raises:
+        Stopped: a stop was asked for while it waited.
+        RunError: another process has the run.
+    """
+    me = Process.this()
+    with _alone(run):  # whoever started this process has to write so first
+        status = run.status()
+        if status.process != me:
+            if status.active and status.pid:
+                raise RunError(f"The run “{run.name}” is {status.state} already, as process {status.pid}.")
+            (run.path / "stop").unlink(missing_ok=True)  # it was meant for the process before this one
+            run.write(replace(status, state="queued", message="").of(me))
+
+    def wait(first: turns.Ticket) -> None:
+        if run.stop_requested:
+            run.write(replace(run.status(), state="stopped", message="Stopped before its turn came."))
+            raise Stopped
+        look(first)
+
+    turns.wait(turns.device_of(run.config().device), run.name, wait)
+
+
+def stop(run: RunFolder, grace: float = GRACE) -> None:
+    """Ask a run to finish its step, save and end; if it has not after the grace time, a detached process kills it.
+
+    Asking again changes nothing.
+
+    Raises:
+        RunError: no process works on it.
+    """
+    with _alone(run):
+        status = run.status()
+        if not status.active or not status.pid:
+            raise RunError(f"The run “{run.name}” is {status.state}; there is nothing to stop.")
+        if run.stop_requested:
+            return
+        run.request_stop()
+    if status.process.here:
+        with run.log.open("ab") as log:
+            _detached([sys.executable, "-m", __name__, run.name, str(status.pid), str(grace)], log)
+
+
+def kill(run: RunFolder) -> None:
+    """End a run's process and all it started at once; what it did since its last save is lost.
+
+    Raises:
+        RunError: no process of this machine works on it.
+    """
+    status = run.status()
+    if not status.active or not status.pid or not status.process.here:
+        raise RunError(
+            f"The run “{run.name}” has no process on this machine that could be killed; it is {status.state}."
+        )
+    try:
+        started = psutil.Process(status.pid).children(recursive=True)
+        # a run in a terminal may share the group of a script, which is none of ours
+        if os.name == "posix" and os.getpgid(status.pid) == status.pid:
+            os.killpg(status.pid, signal.SIGKILL)
+        for process in (psutil.Process(status.pid), *started):
+            process.kill()
+    except (ProcessLookupError, psutil.NoSuchProcess):  # it has ended in this moment
+        pass
+    while status.process.lives():
+        time.sleep(0.01)
+    if (now := run.status()).state == "lost":
+        run.write(replace(now, state="stopped", message="Killed; resume goes on from the last save."))
+
+
+def _alone(run: RunFolder) -> FileLock:
+    """No two starts and stops of a run at the same moment."""
+    run.status()  # there is one: a lock would make its folder
+    return FileLock(run.path / ".launch.lock")
+
+
+def _detached(arguments: list[str], log: IO[bytes]) -> subprocess.Popen[bytes]:
+    """A process that outlives this one and its terminal."""
+    return subprocess.Popen(
+        arguments, cwd=workspace.ROOT, stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True
+    )
+
+
+def _kill_after(name: str, pid: int, grace: float) -> None:
+    run, end = RunFolder.named(name), time.monotonic() + grace
+    process = Process.of(pid)
+    while time.monotonic() < end:
+        if process is None or not process.lives() or run.status().process != process:
+            return
+        time.sleep(0.1)
+    if run.status().state == "stopping":
+        kill(run)
+        run.write(replace(run.status(), message=f"Killed: it had not ended {grace:g} s after the stop was asked for."))
+
+
+if __name__ == "__main__":
+    _kill_after(sys.argv[1], int(sys.argv[2]), float(sys.argv[3]))

@@ -8,6 +8,7 @@ import re
 import shutil
 import tempfile
 from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
 
 from fer_core import workspace
@@ -15,7 +16,7 @@ from fer_core.checkpoint import WEIGHTS, Card, read_card, weights_path, write_ca
 from fer_core.errors import CheckpointError, RunError, UnknownName
 from fer_core.evaluation.metrics import evaluate
 from fer_core.evaluation.predictions import Predictions
-from fer_core.runs.folder import RunFolder
+from fer_core.runs.folder import NAME, OWN_SPLIT, RunFolder
 
 TABLE = re.compile(r"predictions-(?P<key>.+)\.parquet")
 
@@ -53,12 +54,23 @@ class Checkpoint:
 
 
 def runs() -> list[RunFolder]:
-    """All runs, the newest first."""
+    """All runs, the newest first; a folder that was emptied or half written is among them."""
     root = workspace.runs()
     if not root.is_dir():
         return []
-    folders = [entry for entry in root.iterdir() if (entry / "status.json").exists()]
-    return [RunFolder(folder) for folder in sorted(folders, key=lambda f: (f / "config.toml").stat().st_mtime)[::-1]]
+    with os.scandir(root) as entries:
+        folders = [Path(entry.path) for entry in entries if entry.is_dir() and NAME.fullmatch(entry.name)]
+    return [RunFolder(folder) for folder in sorted(folders, key=_created, reverse=True)]
+
+
+def _created(folder: Path) -> float:
+    """When the run was made: its recipe is written once."""
+    for path in (folder / "config.toml", folder):
+        try:
+            return path.stat().st_mtime
+        except FileNotFoundError:  # damaged, or deleted in this moment
+            continue
+    return 0.0
 
 
 def free_name(stem: str) -> str:
@@ -67,6 +79,73 @@ def free_name(stem: str) -> str:
     while RunFolder.named(name := stem if number == 1 else f"{stem}-{number}").path.exists():
         number += 1
     return name
+
+
+def clone(name: str, new: str) -> RunFolder:
+    """A new run with the recipe and data of another, not started yet.
+
+    Raises:
+        RunError: there is no such run, or the new name is taken or would leave the runs folder.
+    """
+    run = RunFolder.named(name)
+    copy = RunFolder.create(new, run.config(), run.status().data)
+    if (run.path / OWN_SPLIT).exists():
+        shutil.copy(run.path / OWN_SPLIT, copy.path)
+    return copy
+
+
+def rename(name: str, new: str) -> RunFolder:
+    """Give a run another name; its card is changed with it.
+
+    Raises:
+        RunError: a process works on it, or the new name is taken or would leave the runs folder.
+    """
+    run, target = _at_rest(name, "renamed"), RunFolder.named(new)
+    if target.path.exists():
+        raise RunError(f"There is already a run called “{new}”; choose another name.")
+    os.rename(run.path, target.path)
+    if (target.path / "card.json").exists():
+        write_card(target.path, read_card(target.path).model_copy(update={"name": new}))
+    return target
+
+
+def trash(name: str) -> Path:
+    """Delete a run: its folder is moved to the workspace's `trash/`, from where `restore` brings it back.
+
+    Raises:
+        RunError: there is no such run, or a process works on it.
+    """
+    run = _at_rest(name, "deleted")
+    place = workspace.home() / "trash" / f"{name}~{datetime.now():%Y%m%d-%H%M%S-%f}"
+    place.parent.mkdir(parents=True, exist_ok=True)
+    os.rename(run.path, place)
+    return place
+
+
+def restore(name: str) -> RunFolder:
+    """Bring back the run that was deleted last under a name.
+
+    Raises:
+        RunError: none was, or another run has the name by now.
+    """
+    run = RunFolder.named(name)
+    deleted = sorted((workspace.home() / "trash").glob(f"{name}~*"))
+    if not deleted:
+        raise RunError(f"There is no run “{name}” in {workspace.home() / 'trash'}.")
+    if run.path.exists():
+        raise RunError(f"There is a run called “{name}” again; rename that one first.")
+    os.rename(deleted[-1], run.path)
+    return run
+
+
+def _at_rest(name: str, what: str) -> RunFolder:
+    run = RunFolder.named(name)
+    if not run.path.is_dir():
+        run.status()  # says that there is none
+    status = run.look()
+    if status.active and status.pid:
+        raise RunError(f"The run “{name}” is {status.state} and cannot be {what}; stop it first.")
+    return run
 
 
 def checkpoints() -> dict[str, Checkpoint]:

@@ -6,22 +6,28 @@ import socket
 import subprocess
 import sys
 import time
+from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import psutil
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 from safetensors.numpy import load_file
 
 from fer_core import workspace
+from fer_core.checkpoint import read_card
 from fer_core.errors import RunError
 from fer_core.runs import store
-from fer_core.runs.folder import RunFolder
+from fer_core.runs.diagnosis import diagnose
+from fer_core.runs.folder import SILENCE, EpochResult, Notes, RunFolder
 from fer_core.runs.launch import launch
-from fer_core.training.config import TrainConfig, parse
-
-PATIENCE = 240.0  # seconds; the test machine may be busy
+from fer_core.runs.process import Process
+from tests.app.made import make_network
+from tests.tiny import ended, tiny, wait_for
 
 
 @pytest.fixture(autouse=True)
@@ -35,34 +41,6 @@ def no_process_is_left() -> Iterator[None]:
     for child in psutil.Process().children(recursive=True):
         child.kill()
         child.wait(10)
-
-
-def tiny(**changes: object) -> TrainConfig:
-    """A few steps of a few milliseconds; everything that is measured or chosen at the start is fixed."""
-    values = {
-        "arguments": {"widths": [4, 4]},
-        "image": {"height": 16, "width": 16},
-        "epochs": 2,
-        "batch_size": 8,
-        "seed": 5,
-        "threads": 1,
-        "precision": "fp32",
-        "memory_format": "contiguous",
-    }
-    return parse(values | changes)
-
-
-def wait_for(run: RunFolder, reached: Callable[[RunFolder], bool]) -> None:
-    end = time.monotonic() + PATIENCE
-    while not reached(run):
-        log = run.log.read_text() if run.log.exists() else "no log"
-        assert time.monotonic() < end, f"{run.status()}\n{log}"
-        assert reached is ended or not ended(run), f"{run.status()}\n{log}"
-        time.sleep(0.01)
-
-
-def ended(run: RunFolder) -> bool:
-    return run.status().state not in ("queued", "running")
 
 
 def in_the_middle(run: RunFolder) -> bool:
@@ -174,19 +152,52 @@ def test_a_name_that_would_leave_the_runs_folder_is_refused(name: str) -> None:
 
 def test_a_process_that_only_has_the_number_of_the_trainer_does_not_keep_a_run_alive() -> None:
     run = RunFolder.create("recycled", tiny(), "synthetic")
-    me = psutil.Process()
-    alive = replace(run.status(), state="running", pid=me.pid, pid_started=me.create_time(), host=socket.gethostname())
+    me = Process.this()
+    alive = replace(run.status(), state="running").of(me)
     run.write(alive)
     assert run.status().state == "running"
-    run.write(replace(alive, pid_started=me.create_time() - 60))  # the number was another process's a minute before
+    run.write(alive.of(replace(me, started=me.started - 60)))  # the number was another process's a minute before
+    assert run.status().state == "lost"
+    run.write(alive.of(replace(me, boot=me.boot + "x")))  # the same number and second, before the machine was restarted
     assert run.status().state == "lost"
 
 
-def test_a_run_of_another_machine_is_believed() -> None:
+@pytest.mark.skipif(
+    not Path("/proc/self/stat").exists(), reason="only Linux tells the seconds since the machine's start"
+)
+def test_a_clock_that_is_set_anew_loses_no_run(monkeypatch: pytest.MonkeyPatch) -> None:
+    run = RunFolder.create("clock", tiny(), "synthetic")
+    run.write(replace(run.status(), state="running").of(Process.this()))
+    now = time.time()
+    for jump in (-86_400, 86_400):
+        monkeypatch.setattr(time, "time", lambda jump=jump: now + jump)
+        assert run.status().state == "running"
+        # what psutil tells moves with the clock, and is therefore not asked
+        assert Process.this() == run.status().process
+
+
+def test_a_child_that_has_ended_but_was_not_collected_does_not_live() -> None:
+    child = subprocess.Popen([sys.executable, "-c", ""])
+    process = Process.of(child.pid)
+    deadline = time.monotonic() + 60
+    while psutil.Process(child.pid).status() != psutil.STATUS_ZOMBIE:
+        assert time.monotonic() < deadline
+    assert Process.of(child.pid) is None
+    assert process is None or not process.lives()
+    child.wait()
+
+
+def test_a_run_of_another_machine_is_believed_while_its_heart_beats() -> None:
     run = RunFolder.create("elsewhere", tiny(), "synthetic")
-    run.write(replace(run.status(), state="running", pid=1, pid_started=1.0, host="another-machine"))
+    elsewhere = replace(
+        run.status(), state="running", heartbeat=time.time(), pid=1, pid_started=1.0, host="another-machine"
+    )
+    run.write(elsewhere)
     assert run.status().state == "running"
-    run.write(replace(run.status(), host=socket.gethostname()))
+    run.write(replace(elsewhere, heartbeat=time.time() - SILENCE - 1))
+    assert run.status().state == "lost"
+    assert "No sign of life from another-machine" in run.status().message
+    run.write(replace(elsewhere, host=socket.gethostname()))
     assert run.status().state == "lost"
 
 
@@ -200,8 +211,121 @@ def test_a_cut_last_line_of_the_metrics_is_left_out() -> None:
     assert [result.epoch for result in run.metrics()] == [1]
 
 
-def test_a_damaged_status_is_named(learnable: Path) -> None:
-    run = RunFolder.create("damaged", tiny(), str(learnable))
-    (run.path / "status.json").write_text("{")
-    with pytest.raises(RunError, match=r"status\.json is damaged"):
-        run.status()
+@pytest.mark.parametrize(
+    ("spoil", "says"),
+    [
+        (lambda path: (path / "status.json").write_text("{"), r"status.json is damaged"),
+        (lambda path: (path / "status.json").write_bytes(b""), r"status.json is damaged"),
+        (lambda path: (path / "status.json").write_text("[]"), r"status.json is damaged"),
+        (lambda path: (path / "status.json").write_text('{"format": 2}'), r"has the format 2, this version.*reads 1"),
+        (lambda path: (path / "status.json").unlink(), r"holds no status.json, only config.toml; delete the run"),
+        (lambda path: [entry.unlink() for entry in path.iterdir()], r"holds no status.json, only nothing; delete"),
+    ],
+)
+def test_a_spoilt_run_is_named_listed_beside_the_others_and_can_be_deleted(
+    spoil: Callable[[Path], object], says: str
+) -> None:
+    whole, broken = (RunFolder.create(name, tiny(), "synthetic") for name in ("whole", "broken"))
+    spoil(broken.path)
+    with pytest.raises(RunError, match=says):
+        broken.status()
+    assert {run.name: run.look().state for run in store.runs()} == {"whole": "queued", "broken": "failed"}
+    with pytest.raises(RunError, match="already a run called “broken”"):
+        RunFolder.create("broken", tiny(), "synthetic")
+    store.trash("broken")
+    assert [run.name for run in store.runs()] == [whole.name]
+    RunFolder.create("broken", tiny(), "synthetic")
+
+
+def test_names_tags_and_the_trash() -> None:
+    run = RunFolder.create("first", tiny(seed=7), "synthetic")
+    run.write_notes(Notes(("good", "old"), "kept for the report"))
+    copy = store.clone("first", "second")
+    assert copy.config() == run.config()
+    assert copy.status().data == "synthetic"
+    with pytest.raises(RunError, match="already a run called “second”"):
+        store.rename("first", "second")
+    with pytest.raises(RunError, match="cannot name a run"):
+        store.rename("first", "../first")
+    renamed = store.rename("first", "third")
+    assert not run.path.exists()
+    assert renamed.notes() == Notes(("good", "old"), "kept for the report")
+    place = store.trash("third")
+    assert place.parent == workspace.home() / "trash"
+    with pytest.raises(RunError, match="no run “third”"):
+        store.trash("third")
+    assert store.restore("third").notes().note == "kept for the report"
+    for act in (store.trash, store.restore):
+        with pytest.raises(RunError, match="cannot name a run"):
+            act("../runs")
+    copy.write(replace(copy.status(), state="running").of(Process.this()))
+    for act in (store.trash, lambda name: store.rename(name, "fourth")):
+        with pytest.raises(RunError, match="is running and cannot be"):
+            act("second")
+
+
+def test_a_renamed_network_has_its_new_name_on_its_card() -> None:
+    make_network("old", None)
+    store.rename("old", "new")
+    assert read_card(workspace.runs() / "new").name == "new"
+
+
+def test_a_listing_reads_each_status_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    for number in range(30):
+        RunFolder.create(f"run-{number}", tiny(), "synthetic")
+    read, count = Path.read_text, Counter[str]()
+
+    def counting(path: Path, *args: Any, **kwargs: Any) -> str:
+        count[path.name] += 1
+        return read(path, *args, **kwargs)
+
+    monkeypatch.setattr(Path, "read_text", counting)
+    states = [run.look().state for run in store.runs()]
+    assert len(states) == 30
+    assert count["status.json"] == 30
+    assert count.total() == 30  # nothing else is read for a list
+
+
+@given(st.text(max_size=100))
+@settings(max_examples=200, suppress_health_check=[HealthCheck.function_scoped_fixture])
+def test_no_name_leaves_the_runs_folder(name: str) -> None:
+    try:
+        path = RunFolder.named(name).path
+    except RunError:
+        return
+    assert path.resolve().parent == workspace.runs().resolve()
+
+
+def epochs(
+    train: list[float], val: list[float], train_accuracy: list[float], val_accuracy: list[float]
+) -> list[EpochResult]:
+    return [
+        EpochResult(number, *figures, lr=0.1, images_per_second=1, data_share=0, cpu_seconds=1, wall_seconds=1)
+        for number, figures in enumerate(zip(train, train_accuracy, val, val_accuracy, strict=True), 1)
+    ]
+
+
+@pytest.mark.parametrize(
+    ("history", "verdict", "val_slope"),
+    [
+        # validation loss 1.0 1.1 1.2 1.3: least squares by hand, 0.1 an epoch, while the training loss falls
+        (
+            epochs([1.0, 0.8, 0.6, 0.4], [1.0, 1.1, 1.2, 1.3], [0.6, 0.7, 0.8, 0.9], [0.6, 0.6, 0.6, 0.6]),
+            "overfits",
+            0.1,
+        ),
+        (epochs([0.5, 0.5, 0.5], [0.9, 0.9, 0.9], [0.9, 0.9, 0.9], [0.7, 0.7, 0.7]), "overfits", 0.0),
+        (epochs([1.9, 1.9, 1.9], [1.9, 1.9, 1.9], [0.2, 0.2, 0.2], [0.2, 0.2, 0.2]), "underfits", 0.0),
+        (epochs([1.2, 1.0, 0.8], [1.2, 1.0, 0.8], [0.5, 0.6, 0.7], [0.5, 0.6, 0.7]), "still learns", -0.2),
+        (epochs([0.8, 0.8, 0.8], [0.8, 0.8, 0.8], [0.7, 0.7, 0.7], [0.7, 0.7, 0.7]), "settled", 0.0),
+    ],
+)
+def test_curves_are_put_in_words_with_their_evidence(
+    history: list[EpochResult], verdict: str, val_slope: float
+) -> None:
+    said = diagnose(history)
+    assert said is not None
+    assert said.verdict == verdict
+    assert said.val_slope == pytest.approx(val_slope)
+    assert f"{val_slope:+.3f}" in said.sentence
+    assert diagnose(history[:2]) is None

@@ -94,6 +94,7 @@ def _over_seeds(results: list[dict[str, Any]], as_json: bool) -> None:
 def _train(run: Any, dataset: Any, console: Console, world: Any) -> dict[str, Any]:
     from fer_core.checkpoint import read_card
     from fer_core.runs.folder import Stopped
+    from fer_core.runs.launch import await_turn
     from fer_core.training.loop import Trainer
 
     def stop(*_: Any) -> None:
@@ -101,6 +102,13 @@ def _train(run: Any, dataset: Any, console: Console, world: Any) -> dict[str, An
 
     signal.signal(signal.SIGINT, stop)
     signal.signal(signal.SIGTERM, stop)
+    said: set[str] = set()
+
+    def wait(first: Any) -> None:
+        if first.name not in said:
+            console.print(f"Waiting for its turn: {first.name} has the device {first.device}.")
+            said.add(first.name)
+
     columns = TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TextColumn("{task.fields[note]}")
     with Progress(
         *columns, TimeElapsedColumn(), console=console, disable=console.quiet or not sys.stdout.isatty()
@@ -116,10 +124,14 @@ def _train(run: Any, dataset: Any, console: Console, world: Any) -> dict[str, An
                 note=f"{status.images_per_second:,.0f} images/s, {status.time_left} left",
             )
 
-        trainer = Trainer(run, dataset, on_step=show, world=world)
-        console.print(f"Run {run.name}: {trainer.config.network} on {dataset.title}, {len(trainer.rows):,} pictures.")
-        console.print(f"Speed: {trainer.speed_note}.")
         try:
+            if world.leads:
+                await_turn(run, wait)
+            trainer = Trainer(run, dataset, on_step=show, world=world)
+            console.print(
+                f"Run {run.name}: {trainer.config.network} on {dataset.title}, {len(trainer.rows):,} pictures."
+            )
+            console.print(f"Speed: {trainer.speed_note}.")
             for result in trainer.epochs():
                 console.print(
                     f"Epoch {result.epoch:3d}: train loss {result.train_loss:.3f} nats, accuracy "

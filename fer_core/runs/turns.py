@@ -1,0 +1,145 @@
+"""Whose turn it is on a device: one at a time, in the order in which they were started.
+
+A ticket is a small file with a number that rises and the process it belongs to. The lowest ticket whose process lives has
+the device; all others wait. No lock is held while a run trains and no page or server takes part: a ticket ends with its
+process, however that ended, and the next one goes on.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import shutil
+import socket
+import sys
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+from filelock import FileLock
+
+from fer_core import workspace
+from fer_core.runs.process import Process
+from fer_core.workspace import write_atomically
+
+LOOK = 0.25  # seconds between two looks of a waiting process
+
+
+@dataclass(frozen=True)
+class Ticket:
+    """A place in the line of a device.
+
+    Attributes:
+        name: the run, sweep or cross-validation that waits or has its turn.
+    """
+
+    device: str
+    number: int
+    name: str
+    owner: Process
+    path: Path
+
+    def give_up(self) -> None:
+        """Leave the line, or end the turn, before the process ends."""
+        self.path.unlink(missing_ok=True)
+
+
+def line(device: str) -> list[Ticket]:
+    """Who has the device (first) and who waits for it, in order. Tickets whose process is gone are thrown away."""
+    return list(_living(device))
+
+
+def lines() -> dict[str, list[Ticket]]:
+    """The lines of all devices of this machine where anybody has or waits for a turn."""
+    root = _root()
+    names = sorted(path.name for path in root.iterdir() if path.is_dir()) if root.is_dir() else []
+    return {device: tickets for device in names if (tickets := line(device))}
+
+
+def ticket(device: str, name: str, start: Callable[[], int]) -> Ticket:
+    """Take the next place in a device's line for a process.
+
+    Args:
+        device: as `device_of` gives it.
+        start: starts the process, or names the own one, and returns its id. Called while nobody else can take a place,
+            so that the order of the line is the order of the starts.
+    """
+    folder = _root() / device
+    folder.mkdir(parents=True, exist_ok=True)
+    with FileLock(folder / ".lock"):
+        owner = Process.of(pid := start())
+        number = 1 + max((number for number, _ in _files(folder)), default=0)
+        path = folder / f"{number:08d}"
+        if owner is None:  # it has ended already and needs no place
+            return Ticket(device, number, name, Process(pid, -1.0, "", socket.gethostname()), path)
+        write_atomically(path, json.dumps({"name": name, "owner": asdict(owner)}).encode())
+        return Ticket(device, number, name, owner, path)
+
+
+def wait(device: str, name: str, look: Callable[[Ticket], None]) -> Ticket:
+    """Wait for this process's turn on a device, in the place that was taken for it when it was started, or at the end.
+
+    Args:
+        look: called at each look with whoever has the device; what it raises leaves the line.
+
+    Returns:
+        the ticket; the turn ends when it is given up or the process ends.
+    """
+    me = Process.this()
+    folder = _root() / device
+    folder.mkdir(parents=True, exist_ok=True)
+    with FileLock(folder / ".lock"):  # whoever started this process may still be writing its ticket
+        mine = next((ticket for ticket in _living(device) if ticket.owner == me), None)
+    mine = mine or ticket(device, name, lambda: me.pid)
+    try:
+        while first := next(_before(mine), None):
+            look(first)
+            time.sleep(LOOK)
+    except BaseException:
+        mine.give_up()
+        raise
+    return mine
+
+
+def device_of(setting: str) -> str:
+    """The line that a recipe's `device` waits in; “auto” is told without loading torch, which takes seconds."""
+    if setting.startswith("cuda"):
+        return setting.replace(":", "-") if ":" in setting else f"{setting}-0"
+    if setting != "auto":
+        return setting
+    if shutil.which("nvidia-smi") or Path("/proc/driver/nvidia/version").exists():
+        return "cuda-0"
+    return "mps" if sys.platform == "darwin" else "cpu"
+
+
+def _root() -> Path:
+    return workspace.home() / "queue" / re.sub(r"[^A-Za-z0-9.-]", "_", socket.gethostname())
+
+
+def _files(folder: Path) -> list[tuple[int, Path]]:
+    names = sorted(path for path in folder.iterdir() if path.name.isdecimal()) if folder.is_dir() else []
+    return [(int(path.name), path) for path in names]
+
+
+def _living(device: str) -> Iterator[Ticket]:
+    for number, path in _files(_root() / device):
+        try:
+            values = json.loads(path.read_text(encoding="utf-8"))
+            found = Ticket(device, number, str(values["name"]), Process(**values["owner"]), path)
+        except FileNotFoundError:  # given up since the folder was read
+            continue
+        except (ValueError, TypeError, KeyError):  # written whole or not at all: it was damaged from outside
+            path.unlink(missing_ok=True)
+            continue
+        if found.owner.lives():
+            yield found
+        else:
+            path.unlink(missing_ok=True)
+
+
+def _before(mine: Ticket) -> Iterator[Ticket]:
+    for other in _living(mine.device):
+        if other.number >= mine.number:
+            return
+        yield other
