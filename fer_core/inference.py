@@ -90,6 +90,30 @@ def _crops(inputs: torch.Tensor) -> Iterator[torch.Tensor]:
         yield F.interpolate(crop, size=(height, width), mode="bilinear", align_corners=False)
 
 
+def penultimate(model: nn.Module, images: NDArray[np.uint8], spec: ImageSpec) -> NDArray[np.float32]:
+    """What the last layer with weights is given, (N, F): the features of pictures (N, H, W[, 3]) at the network's size.
+
+    A map is averaged over its places. The work is done on a copy, so no hook is left on a network that serves others.
+    """
+    import copy
+
+    from torch import nn
+
+    network = copy.deepcopy(model).eval()
+    seen: list[torch.Tensor] = []
+
+    def keep(_layer: nn.Module, inputs: tuple[torch.Tensor, ...]) -> None:
+        seen[:] = [inputs[0].mean(dim=(2, 3)) if inputs[0].ndim == 4 else inputs[0].flatten(1)]
+
+    for layer in network.modules():
+        if isinstance(layer, nn.Linear | nn.Conv2d):
+            layer.register_forward_pre_hook(keep)  # the last that runs has the last word
+    parts = []
+    for _ in logit_batches(network, images, spec, tta="none", batch=BATCH):
+        parts.append(seen[0].float().cpu().numpy())
+    return np.concatenate(parts)
+
+
 @dataclass(frozen=True, eq=False)
 class Prediction:
     """What a network says of one face of a picture.

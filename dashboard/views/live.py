@@ -17,7 +17,7 @@ from fer_core.errors import RunError
 from fer_core.workspace import ROOT
 
 PATIENCE = 180  # seconds; importing torch and Gradio takes 5 on an idle machine, a minute on a busy one
-HEIGHT = 1000  # pixels
+HEIGHT = 1100  # pixels
 
 
 @dataclass
@@ -82,5 +82,5 @@ query = {"network": picked.checkpoint.name if picked else "", "__theme": st.cont
 address = f"{server().url}?{urlencode(query)}"
 if urlsplit(st.context.url or "//localhost").hostname not in ("localhost", "127.0.0.1", "::1"):
     st.info("The live tab answers only on the machine that runs the workbench; on others use “ferscope live --host”.")
-st.markdown(f"What does a network say of your face? A photo or the camera; [open in its own tab]({address}).")
-st.iframe(address, height=HEIGHT, alt="Live tab: photo and camera")
+st.markdown(f"What does a network say of your faces, and of your own test set? [Open in its own tab]({address}).")
+st.iframe(address, height=HEIGHT, alt="Live tab")

@@ -3,6 +3,8 @@
 import io
 import os
 import socket
+import subprocess
+import sys
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -15,6 +17,7 @@ from PIL import Image, ImageColor
 from skimage.data import astronaut
 
 from dashboard import live
+from dashboard.live import answers, camera, controls, drawing, photo
 from fer_core.errors import ConfigError, UnknownName
 from fer_core.faces import Face, FaceCrop
 from fer_core.inference import Prediction, Predictor
@@ -50,7 +53,7 @@ def connect(url: str, **arguments) -> Client:
 
 
 def ask(client: Client, file: Path, network: str = "untrained", detector: str = "mtcnn"):
-    return client.predict(handle_file(str(file)), network, detector, api_name="/predict")
+    return client.predict(handle_file(str(file)), [network], detector, api_name="/predict")
 
 
 def test_a_script_gets_what_the_predictor_says(client, server, portrait_file):
@@ -106,7 +109,7 @@ def test_a_folder_of_the_machine_cannot_be_named_as_a_network(client, server, po
         with pytest.raises(AppError, match=r"not in the list of choices|no network"):
             ask(client, portrait_file, name)
     with pytest.raises(UnknownName):
-        live.predictor("../runs/untrained")
+        controls.predictor(["../runs/untrained"])
 
 
 def test_a_picture_of_the_machine_that_was_not_uploaded_cannot_be_read(client, server, portrait_file):
@@ -114,7 +117,9 @@ def test_a_picture_of_the_machine_that_was_not_uploaded_cannot_be_read(client, s
 
     def answer(place: str) -> str:  # as a hostile client would ask; gradio_client uploads every file it is given
         picture = {"path": place, "meta": {"_type": "gradio.FileData"}}
-        event = httpx.post(path, json={"data": [picture, "untrained", "none"]}, timeout=300).json()["event_id"]
+        event = httpx.post(path, json={"data": [picture, ["untrained"], "none", "card", 0.0]}, timeout=300).json()[
+            "event_id"
+        ]
         return httpx.get(f"{path}/{event}", timeout=300).text
 
     with portrait_file.open("rb") as file:
@@ -127,11 +132,11 @@ def test_a_picture_of_the_machine_that_was_not_uploaded_cannot_be_read(client, s
 
 def test_a_network_is_loaded_once_and_again_when_it_is_written_anew(workspace):
     folder = untrained("mine")
-    first = live.predictor("mine")
-    assert live.predictor("mine") is first
+    first = controls.predictor(["mine"])
+    assert controls.predictor(["mine"]) is first
     weights = folder / "best.safetensors"
     os.utime(weights, ns=(0, weights.stat().st_mtime_ns + 1_000_000))
-    assert live.predictor("mine") is not first
+    assert controls.predictor(["mine"]) is not first
 
 
 def test_nothing_that_was_uploaded_is_left_when_the_app_ends(workspace, portrait_file, monkeypatch):
@@ -180,7 +185,7 @@ def test_labels_are_readable_on_the_colour_of_each_expression():
         )
 
     for name, colour in COLOURS.items():
-        dark, light = sorted([luminance(colour), luminance(live._ink(colour))])
+        dark, light = sorted([luminance(colour), luminance(drawing.ink(colour))])
         assert (light + 0.05) / (dark + 0.05) >= 4.5, name
 
 
@@ -191,7 +196,7 @@ def prediction(box, predicted="sad"):
 
 @pytest.mark.parametrize("background", [0, 255])
 def test_a_box_shows_in_the_colour_of_its_expression_on_black_and_white(background):
-    drawn = live._annotated(np.full((480, 640), background, np.uint8), [prediction((200.0, 150.0, 100.0, 120.0))])
+    drawn = drawing.annotated(np.full((480, 640), background, np.uint8), [prediction((200.0, 150.0, 100.0, 120.0))])
     column = drawn[:, 250].tolist()
     sad, outline = list(ImageColor.getrgb(COLOURS["sad"])), [0, 0, 0]
     lower = next(y for y in range(240, 300) if column[y] == sad)
@@ -203,7 +208,7 @@ def test_a_box_shows_in_the_colour_of_its_expression_on_black_and_white(backgrou
 @pytest.mark.parametrize("box", [(-20.0, -10.0, 80.0, 80.0), (600.0, 440.0, 80.0, 90.0), (0.0, 0.0, 640.0, 480.0)])
 def test_the_label_of_a_face_at_the_rim_stays_in_the_picture(box):
     white = np.full((480, 640, 3), 255, np.uint8)
-    drawn = live._annotated(white, [prediction(box)])
+    drawn = drawing.annotated(white, [prediction(box)])
     chip = (drawn == ImageColor.getrgb(COLOURS["sad"])).all(axis=2)
     rows = np.flatnonzero(chip.sum(axis=1) > 60)  # rows of the chip, not of the frame alone
     assert len(rows) > 10
@@ -212,7 +217,7 @@ def test_the_label_of_a_face_at_the_rim_stays_in_the_picture(box):
 
 def test_small_pictures_are_enlarged_and_large_ones_shrunk_with_their_boxes():
     for shape, factor in (((48, 48), 10), ((600, 800), 1), ((2560, 1280, 3), 0.5)):
-        image, scale = live._at_shown_size(np.zeros(shape, np.uint8))
+        image, scale = drawing.at_shown_size(np.zeros(shape, np.uint8))
         assert scale == factor
         assert image.shape[:2] == (shape[0] * factor, shape[1] * factor)
     assert prediction((4.0, 5.0, 6.0, 7.0)).scaled(10).face.box == (40, 50, 60, 70)
@@ -220,24 +225,42 @@ def test_small_pictures_are_enlarged_and_large_ones_shrunk_with_their_boxes():
 
 def test_an_expressions_name_cannot_bring_markup_onto_the_page():
     nasty = Prediction(Face((0, 0, 9, 9)), FaceCrop(), {"<script>": 1.0}, np.zeros((48, 48), np.uint8))
-    assert "<script>" not in live._bars([nasty])
-    assert "&lt;script&gt;" in live._bars([nasty])
+    assert "<script>" not in answers.bars([nasty])
+    assert "&lt;script&gt;" in answers.bars([nasty])
 
 
 def test_a_frame_that_is_no_picture_is_said_and_the_stream_goes_on(workspace):
     untrained()
-    stream = live.Stream()
-    said, stream = live._show_frame(b"noise", "untrained", "none", False, stream)
+    stream = camera.Stream()
+    said, stream = camera.show(b"noise", ["untrained"], "none", "card", 0.0, False, stream)
     assert "no picture" in said
     buffer = io.BytesIO()
     Image.fromarray(astronaut()).save(buffer, "JPEG")
-    shown, _ = live._show_frame(buffer.getvalue(), "untrained", "none", True, stream)
+    shown, _ = camera.show(buffer.getvalue(), ["untrained"], "none", "card", 0.0, True, stream)
     assert "frames a second" in shown
     assert "Grad-CAM" in shown
     assert stream.limit > 0
 
 
-def test_without_any_network_the_page_says_how_to_get_one(workspace):
-    picture, said = live._show_photo(b"", None, "mtcnn", False)
+def test_without_any_network_the_page_says_how_to_get_one(workspace, monkeypatch):
+    monkeypatch.setattr("fer_core.workspace.CHECKPOINTS", workspace)
+    picture, said = photo.show(b"", None, "mtcnn", "card", 0.0, False)
     assert picture is None
     assert "train one" in said
+
+
+@pytest.mark.parametrize("command", [["dashboard.live"], ["trainers.cli", "live", "--port", "0"]])
+def test_a_plain_kill_ends_it_like_ctrl_c_and_leaves_nothing(workspace, tmp_path, command):
+    untrained()
+    process = subprocess.Popen(
+        [sys.executable, "-m", *command],
+        env={**os.environ, "TMPDIR": str(tmp_path), "GRADIO_TEMP_DIR": ""},
+        text=True, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+    )  # fmt: skip
+    assert "http://127.0.0.1:" in process.stdout.readline()
+    assert list(tmp_path.glob("ferscope-live-*"))
+    process.terminate()
+    process.stdout.read()  # to the end: the pipe closes with the process
+    assert process.wait(120) == 0
+    assert "Traceback" not in process.stderr.read()
+    assert list(tmp_path.glob("ferscope-live-*")) == []

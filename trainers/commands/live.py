@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -16,9 +17,13 @@ def live(
         str, typer.Option(help="Address to listen on; any but this machine needs a password.")
     ] = "127.0.0.1",
     share: Annotated[bool, typer.Option(help="Make a public Gradio link; needs a password.")] = False,
-    password: Annotated[str, typer.Option(envvar="FERSCOPE_PASSWORD", help="For user “ferscope”.")] = "",
+    password: Annotated[str, typer.Option(envvar="FERSCOPE_PASSWORD", help="With any user name.")] = "",
+    certificate: Annotated[
+        Path | None, typer.Option(help="PEM file: HTTPS, which other machines' cameras need.")
+    ] = None,
+    key: Annotated[Path | None, typer.Option(help="PEM file with the certificate's key.")] = None,
 ) -> None:
-    """Open the live app: photos and camera."""
+    """Open the live app: photo, camera, video, folder, and a private set beside the benchmark."""
     from dashboard.live import launch
 
-    launch(port=port, host=host, share=share, password=password or None)
+    launch(port, host, share, password or None, certificate, key)

@@ -1,0 +1,150 @@
+"""The tabs put together, and the server: who may reach it, how it starts and how it ends."""
+
+from __future__ import annotations
+
+import os
+import secrets
+import signal
+import tempfile
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+import gradio as gr
+
+from dashboard.live import camera, compare, controls, folder, photo, video
+from dashboard.live.look import CSS, THEME
+from dashboard.live.uploads import KEPT, MAX_UPLOAD
+from fer_core.errors import ConfigError
+
+LOCAL = ("127.0.0.1", "localhost", "::1")
+QUEUE = 100  # waiting for an answer; who comes later is told to try again
+THREADS = 40
+
+
+def build(*, local: bool = True) -> gr.Blocks:
+    """The app, not started yet; theme and style are given to it by `start`.
+
+    Args:
+        local: only this machine reaches it. Otherwise it shows no picture of this machine's data sets.
+    """
+    with gr.Blocks(title="FERscope live", analytics_enabled=False, delete_cache=(60, KEPT), fill_width=True) as app:
+        chosen = controls.draw()
+        with gr.Tab("Photo"):
+            photo.draw(chosen)
+        with gr.Tab("Camera"):
+            camera.draw(chosen)
+        with gr.Tab("Video"):
+            video.draw(chosen)
+        with gr.Tab("Folder"):
+            folder.draw(chosen)
+        with gr.Tab("Compare"):
+            compare.draw(chosen, local=local)
+        app.load(controls.refreshed, outputs=chosen.networks, api_visibility="private", show_progress="hidden")
+    app.queue(max_size=QUEUE)
+    return app
+
+
+def _gate(password: str) -> Callable[[str, str], bool]:
+    return lambda user, given: secrets.compare_digest(given.encode(), password.encode())
+
+
+@contextmanager
+def start(
+    port: int = 0,
+    host: str = "127.0.0.1",
+    *,
+    share: bool = False,
+    password: str | None = None,
+    certificate: Path | None = None,
+    key: Path | None = None,
+) -> Iterator[gr.Blocks]:
+    """The app, answering at `.local_url` (and `.share_url`) until the block is left; its temporary files go with it.
+
+    Args:
+        port: 0 takes the first free one from 7860.
+        password: asked for, with any user name, where it is not None.
+        certificate, key: PEM files for HTTPS; browsers give a camera to other machines' pages only over HTTPS.
+
+    Raises:
+        ConfigError: the port is taken, a certificate cannot be used, or the app would be open to others without a
+            password.
+    """
+    local = not share and host in LOCAL
+    if not local and not password:
+        raise ConfigError(
+            f"The live tab would be open to others ({'a shared link' if share else host}); set a password."
+        )
+    if (certificate is None) != (key is None):
+        raise ConfigError("HTTPS needs both a certificate and its key; give --certificate and --key.")
+    for file in filter(None, (certificate, key)):
+        if not file.is_file():
+            raise ConfigError(f"{file} does not exist; give the PEM files of a certificate and of its key.")
+    with tempfile.TemporaryDirectory(prefix="ferscope-live-", ignore_cleanup_errors=True) as folder:
+        os.environ["GRADIO_TEMP_DIR"] = folder  # components ask for it when they are made
+        app = build(local=local)
+        try:
+            app.launch(
+                server_name=host,
+                server_port=port or None,
+                share=share,
+                auth=_gate(password) if password else None,
+                auth_message="Any user name, and the password that was printed when the app was started.",
+                max_file_size=MAX_UPLOAD,
+                max_threads=THREADS,
+                ssl_certfile=str(certificate) if certificate else None,
+                ssl_keyfile=str(key) if key else None,
+                ssl_verify=False,  # only the program's own look at itself; a certificate for a LAN is its owner's
+                theme=THEME,
+                css=CSS,
+                footer_links=["api"],
+                run_history=False,
+                enable_monitoring=False,
+                ssr_mode=False,
+                mcp_server=False,
+                prevent_thread_lock=True,
+                quiet=True,
+            )
+        except OSError as error:
+            raise ConfigError(
+                f"The port {port or 'range from 7860'} on {host} cannot be used ({error}); choose another port"
+                + (", and check the certificate." if certificate else ".")
+            ) from error
+        try:
+            yield app
+        finally:
+            app.close(verbose=False)
+
+
+def launch(
+    port: int = 0,
+    host: str = "127.0.0.1",
+    share: bool = False,
+    password: str | None = None,
+    certificate: Path | None = None,
+    key: Path | None = None,
+) -> None:
+    """Run the app until Ctrl-C or a plain `kill`, and print where it is: `ferscope live`.
+
+    A shared link, or any address but this machine's, gets a password; it is made up where none is given, and printed.
+
+    Raises:
+        ConfigError: as `start`.
+    """
+    if threading.current_thread() is threading.main_thread():
+        signal.signal(signal.SIGTERM, signal.default_int_handler)
+    if (share or host not in LOCAL) and not password:
+        password = secrets.token_urlsafe(9)
+    with (
+        suppress(KeyboardInterrupt),
+        start(port, host, share=share, password=password, certificate=certificate, key=key) as app,
+    ):
+        for url in filter(None, (app.local_url, app.share_url)):
+            print(f"The live tab is at {url}", flush=True)
+        if password:
+            print(f"Password (with any user name): {password}", flush=True)
+        if host not in LOCAL and certificate is None:
+            print("Without HTTPS browsers on other machines give no camera: see --certificate.", flush=True)
+        threading.Event().wait()
+    print("Stopped.")

@@ -1,0 +1,101 @@
+"""Camera: frames come one after the other; faces are followed and their probabilities smoothed over time."""
+
+from __future__ import annotations
+
+import time
+from collections import deque
+from dataclasses import dataclass, field
+from html import escape
+
+import gradio as gr
+
+from dashboard.live import answers
+from dashboard.live.controls import Chosen, predictor, tta
+from dashboard.live.drawing import annotated, at_shown_size, data_url
+from dashboard.live.photo import explained
+from dashboard.live.uploads import Picture
+from fer_core.errors import FerError
+from fer_core.images import decode
+from fer_core.tracking import Tracker
+
+AT_ONCE = 8  # streams; each holds a place until it ends. Photos and jobs have places of their own.
+SECONDS = 300  # that a stream holds its place
+EVERY = 0.1  # seconds; the browser sends the next frame only when the last one is answered, so viewers take turns
+PAUSE = 3.0  # seconds after which the count of frames a second begins anew
+FADE = 0.95  # of the overlay's scale, a frame: a weak map after a strong one does not look strong
+
+
+@dataclass
+class Stream:
+    """What one viewer's camera carries from frame to frame."""
+
+    times: deque[float] = field(default_factory=lambda: deque(maxlen=30))
+    limit: float = 0.0  # of the overlay's scale
+    tracker: Tracker = field(default_factory=Tracker)
+
+    def rate(self) -> float:
+        """Frames a second over the last frames, 0 before the second; a pause begins anew."""
+        now = time.monotonic()
+        if self.times and now - self.times[-1] > PAUSE:
+            self.times.clear()
+        self.times.append(now)
+        return (len(self.times) - 1) / (now - self.times[0]) if len(self.times) > 1 else 0.0
+
+
+def draw(chosen: Chosen) -> None:
+    stream = gr.State(Stream())
+    with gr.Row():
+        with gr.Column(scale=2):
+            camera = Picture(label="Camera", sources=["webcam"], streaming=True, height=300)
+            gr.HTML(
+                answers.light(
+                    "Choose the camera, then Record. If the browser shows no camera, allow it in the address bar; on "
+                    "other machines than this one browsers give it to HTTPS pages only. Frames are looked at and "
+                    f"forgotten; a stream ends after {SECONDS // 60} minutes. Probabilities are smoothed over time."
+                )
+            )
+        with gr.Column(scale=3):
+            view = gr.HTML()
+    camera.stream(
+        show,
+        [camera, *chosen.predicting, chosen.look, stream],
+        [view, stream],
+        api_visibility="private",
+        show_progress="hidden",
+        stream_every=EVERY,
+        time_limit=SECONDS,
+        concurrency_limit=AT_ONCE,
+        concurrency_id="camera",
+    )
+
+
+def show(
+    frame: bytes | None,
+    networks: list[str] | None,
+    detector: str,
+    averaging: str,
+    sure: float,
+    look: bool,
+    stream: Stream,
+) -> tuple[str, Stream]:
+    if frame is None:
+        return "", stream
+    try:
+        known = predictor(networks)
+        image = decode(frame)
+        predictions = known.predict(image, detector, tta=tta(averaging))
+        tracks = stream.tracker.update(predictions, time.monotonic())
+        image, factor = at_shown_size(image)
+        predictions = [track.prediction.scaled(factor) for track in tracks]
+        if look:
+            image, stream.limit = known.explain(image, predictions, limit=FADE * stream.limit)
+    except FerError as error:
+        return answers.problem(error), stream
+    numbers = [track.number for track in tracks] if len(tracks) > 1 else None
+    source = data_url(annotated(image, predictions, sure, numbers))
+    text = escape(answers.sentence(predictions, sure))
+    # Decoded before it is shown, so that the picture does not blink between two frames.
+    shot = f'<img class="shot" decoding="sync" src="{source}" alt="Camera picture. {text}">'
+    rate = answers.light(f"{stream.rate():.1f} frames a second")
+    legend = answers.scale(stream.limit if look else 0.0, explained(networks))
+    return shot + rate + legend + answers.bars(predictions, sure, numbers), stream

@@ -1,0 +1,271 @@
+"""Compare: a private set, class folders in a zip, beside the benchmark that a network was measured on."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import gradio as gr
+
+from dashboard.charts.live import accuracy_beside
+from dashboard.live import answers, findings
+from dashboard.live.controls import NO_NETWORK, NONE_CHOSEN, Chosen, choices, predictor
+from dashboard.live.uploads import GONE, KEPT, MAX_UPLOAD, said, scratch
+from dashboard.text import table_title
+from fer_core.datasets import open_dataset, short_name
+from fer_core.datasets.known import SYNTHETIC, known, resolve
+from fer_core.errors import ConfigError, DataError, FerError
+from fer_core.labels import COLOURS
+from fer_core.private import Reference, Report, gather, keep, members, proposed, reference, report, words
+from fer_core.runs import store
+
+AT_ONCE = 2
+LEAVE_OUT = "leave out"
+
+
+def draw(chosen: Chosen, *, local: bool) -> None:
+    """
+    Args:
+        local: whether this machine's data sets may be read and shown: not where others reach the app.
+    """
+    found, reports = gr.State({}), gr.State([], time_to_live=KEPT)
+    with gr.Row():
+        with gr.Column(scale=2):
+            upload = gr.File(label="Private set: a zip of class folders", file_types=[".zip"], height=150)
+            benchmark = gr.Dropdown([], label="Benchmark")
+            gr.HTML(
+                answers.light(
+                    f"A zip of up to {MAX_UPLOAD // 2**20} MB with one folder an expression; 30 pictures in each are "
+                    "enough. Pictures that are faces already: choose “none” under “Faces found by”. Nothing is kept."
+                )
+            )
+            problem = gr.HTML()
+        with gr.Column(scale=3):
+            state = gr.HTML(answers.light("Is your camera's set as easy as the benchmark, and if not, why?"))
+
+            @gr.render([found], triggers=[found.change])
+            def mapping(counts: dict[str, int]) -> None:
+                if not counts:
+                    return
+                gr.HTML(answers.light("What does each folder stand for? Proposals are filled in; check them."))
+                folders = {}
+                meant = proposed(counts)
+                with gr.Row():
+                    for name, count in counts.items():
+                        folders[name] = gr.Dropdown(
+                            [*COLOURS, LEAVE_OUT],
+                            value=meant[name],
+                            label=f"{name or '(no folder)'}, {count:,}",
+                            min_width=150,
+                            interactive=True,
+                        )
+                with gr.Row():
+                    run, stop = gr.Button("Compare", variant="primary"), gr.Button("Stop")
+
+                def go(
+                    path: str | None, networks: list[str], key: str | None, detector: str, *values: str | None
+                ) -> Iterator[tuple[Any, Any, Any, Any]]:
+                    yield from show(path, networks, key, detector, dict(zip(folders, values, strict=True)), local)
+
+                event = run.click(
+                    go,
+                    [upload, chosen.networks, benchmark, chosen.detector, *folders.values()],
+                    [state, reports, which, download],
+                    api_visibility="private",
+                    show_progress="hidden",
+                    concurrency_limit=AT_ONCE,
+                    concurrency_id="compare",
+                )
+                stop.click(lambda: answers.light("Stopped."), None, state, cancels=[event], api_visibility="private")
+                if local:
+                    with gr.Row():
+                        name = gr.Textbox(label="Keep as a data set of the workbench, called", placeholder="my-set")
+                        save = gr.Button("Keep")
+                    save.click(
+                        lambda path, name, *values: _kept(path, name, dict(zip(folders, values, strict=True))),
+                        [upload, name, *folders.values()],
+                        state,
+                        api_visibility="private",
+                    )
+
+            which = gr.Dropdown([], label="Details of", visible="hidden")
+            chart = gr.Plot(show_label=False, visible="hidden")
+            details = gr.HTML()
+            download = gr.File(label="report.html", interactive=False, visible="hidden")
+    upload.change(_read, upload, [found, problem], api_visibility="private")
+    which.change(_details, [which, reports], [chart, details], api_visibility="private", show_progress="hidden")
+    chosen.networks.change(_benchmarks, [chosen.networks, benchmark], benchmark, api_visibility="private")
+    gr.on(
+        [],  # for scripts only
+        lambda path, networks, key, detector, mapping: compare(path, networks, key, detector, mapping, local),
+        [
+            upload,
+            chosen.networks,
+            gr.Textbox(visible=False, label="benchmark"),
+            chosen.detector,
+            gr.JSON(visible=False, label="mapping"),
+        ],
+        [gr.JSON(visible=False, label="summary"), gr.File(visible=False, label="report.html")],
+        api_name="compare",
+        api_description="A zip of class folders beside the benchmark (such as “fer2013-val”): accuracy, gap, p, its "
+        "split, what differs, and the report as HTML. `mapping`: folder to expression, {} to take what is proposed.",
+        concurrency_id="compare",
+    )
+
+
+def _tables(networks: list[str] | None) -> list[str]:
+    """The predictions tables that all these networks have."""
+    tables = [set(store.find(network).tables) for network in networks or []]
+    return sorted(set.intersection(*tables)) if tables else []
+
+
+def _benchmarks(networks: list[str] | None, now: str | None) -> gr.Dropdown:
+    try:
+        keys = _tables(networks)
+    except FerError:
+        keys = []
+    value = now if now in keys else next(iter(keys), None)
+    return gr.Dropdown([(table_title(key), key) for key in keys], value=value)
+
+
+def _read(path: str | None) -> tuple[dict[str, int], str]:
+    if path is None:
+        return {}, ""
+    try:
+        return words(_place(path)), ""
+    except FerError as error:
+        return {}, answers.problem(error)
+
+
+def _place(path: str | None) -> Path:
+    if path is None:
+        raise DataError("No private set was uploaded; choose a zip of class folders first.")
+    if not Path(path).exists():
+        raise DataError(GONE)
+    return Path(path)
+
+
+def _kept(path: str | None, name: str, mapping: dict[str, str | None]) -> str:
+    try:
+        count = keep(members(_place(path)), _meant(mapping), name.strip())
+    except FerError as error:
+        return answers.problem(error)
+    return answers.light(f"{count:,} pictures are now the data set “{name.strip()}” of the workbench.")
+
+
+def _meant(mapping: dict[str, str | None]) -> dict[str, str | None]:
+    """The mapping with “leave out” as None.
+
+    Raises:
+        DataError: a folder is not decided, or none stands for an expression.
+    """
+    if undecided := [name for name, value in mapping.items() if not value]:
+        raise DataError(
+            f"What do the folders {', '.join(undecided)} stand for? Choose an expression or “{LEAVE_OUT}” for each."
+        )
+    if unknown := [str(value) for value in mapping.values() if value not in (*COLOURS, LEAVE_OUT)]:
+        raise DataError(f"{', '.join(unknown)} is no expression; known: {', '.join(COLOURS)}, {LEAVE_OUT}.")
+    return {name: None if value == LEAVE_OUT else value for name, value in mapping.items()}
+
+
+def _reference(key: str, member: Any) -> Reference | None:
+    """The benchmark's pictures, if a data set of this machine has its name; None otherwise."""
+    dataset, _, split = key.rpartition("-")
+    for name in (SYNTHETIC, *known()):
+        try:
+            place, layout = resolve(name)
+            if dataset in (name, layout.dataset or short_name(place)):
+                return reference(open_dataset(name, on_bad="skip"), split, member.card.image)
+        except DataError:  # moved away, or no such split: as good as not there
+            continue
+    return None
+
+
+def _reports(
+    path: str | None,
+    networks: list[str] | None,
+    key: str | None,
+    detector: str,
+    mapping: dict[str, str | None],
+    local: bool,
+) -> Iterator[str | list[Report]]:
+    """What is being done, and at last the reports, one a network."""
+    if not networks:
+        raise ConfigError(NONE_CHOSEN if choices() else NO_NETWORK)
+    place, meant = _place(path), _meant(mapping)
+    if key is None or key not in _tables(networks):
+        raise ConfigError(
+            "The chosen networks have no predictions table in common; evaluate them on one data set first, "
+            "with “ferscope evaluate”."
+        )
+    used = [predictor([network]).members[0] for network in networks]
+    total = sum(words(place).values())
+    progress, gathered = answers.Progress("pictures", total), None
+    for step in gather(members(place), meant, used, detector):
+        if not isinstance(step, int):
+            gathered = step
+        elif progress.due():
+            yield progress.line(step)
+    assert gathered is not None
+    reports = []
+    for network, member, one in zip(networks, used, gathered, strict=True):
+        yield answers.light(f"Comparing {network} with {table_title(key)}")
+        known_pictures = _reference(key, member) if local else None
+        reports.append(report(member, one, store.find(network).predictions(key), table_title(key), known_pictures))
+    yield reports
+
+
+def show(
+    path: str | None,
+    networks: list[str] | None,
+    key: str | None,
+    detector: str,
+    mapping: dict[str, str | None],
+    local: bool,
+) -> Iterator[tuple[Any, Any, Any, Any]]:
+    """Progress; then the answer, the reports, whose details are shown, and the report to download."""
+    hidden = gr.Dropdown(visible="hidden"), gr.File(visible="hidden")
+    try:
+        for step in _reports(path, networks, key, detector, mapping, local):
+            if isinstance(step, str):
+                yield step, gr.skip(), *hidden
+                continue
+            with scratch() as folder:
+                names = [one.network for one in step]
+                yield (
+                    findings.overview(step),
+                    step,
+                    gr.Dropdown(names, value=names[0], visible=True),
+                    gr.File(str(_page(step, folder)), visible=True),
+                )
+    except FerError as error:
+        yield answers.problem(error), [], *hidden
+
+
+def _page(reports: list[Report], folder: Path) -> Path:
+    path = folder / "report.html"
+    path.write_text(findings.page(reports), encoding="utf-8")
+    return path
+
+
+def _details(name: str | None, reports: list[Report]) -> tuple[Any, str]:
+    one = next((report for report in reports if report.network == name), None)
+    if one is None:
+        return gr.Plot(visible="hidden"), ""
+    figure = gr.Plot(accuracy_beside(one.per_expression, (one.benchmark_name, "private set")), visible=True)
+    parts = (findings.left_out, findings.expressions, findings.why, findings.matrices, findings.errors)
+    return figure, "".join(part(one) for part in parts)
+
+
+def compare(
+    path: str | None, networks: list[str], key: str, detector: str, mapping: dict[str, str] | None, local: bool
+) -> Iterator[tuple[dict[str, Any], str]]:
+    try:
+        meant: dict[str, str | None] = dict.fromkeys(words(_place(path)))
+        meant |= {name: value for name, value in proposed(meant).items() if value} | dict(mapping or {})
+        reports = next(step for step in _reports(path, networks, key, detector, meant, local) if isinstance(step, list))
+        with scratch() as folder:
+            yield {one.network: one.to_json() for one in reports}, str(_page(reports, folder))
+    except FerError as error:
+        raise said(error) from error

@@ -1,0 +1,158 @@
+"""Folder: pictures, or a zip of them, to a csv of probabilities with one row a face."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import gradio as gr
+import pandas as pd
+
+from dashboard.live import answers
+from dashboard.live.controls import Chosen, predictor, tta
+from dashboard.live.uploads import GONE, MAX_FILES, MAX_UPLOAD, picture_bytes, said, scratch
+from fer_core.archive import MAX_PICTURES, Member, pictures_in
+from fer_core.errors import DataError, FerError, ImageError
+from fer_core.images import PICTURE_SUFFIXES
+from fer_core.sheet import columns, picture_rows, problem_row
+
+AT_ONCE = 2
+SHOWN_ROWS = 200
+
+
+def draw(chosen: Chosen) -> None:
+    with gr.Row():
+        with gr.Column(scale=2):
+            files = gr.File(
+                label="Pictures, or one zip",
+                file_count="multiple",
+                file_types=[*sorted(PICTURE_SUFFIXES), ".zip"],
+                height=180,
+            )
+            with gr.Row():
+                run = gr.Button("Predict all", variant="primary")
+                stop = gr.Button("Stop")
+            gr.HTML(
+                answers.light(
+                    f"Up to {MAX_FILES} files, or a zip of up to {MAX_UPLOAD // 2**20} MB and {MAX_PICTURES:,} pictures."
+                )
+            )
+        with gr.Column(scale=3):
+            state = gr.HTML(
+                answers.light("The csv has a row for each face: box, verdict, a probability an expression.")
+            )
+            sheet = gr.File(label="probabilities.csv", interactive=False, visible="hidden")
+            shown = gr.Dataframe(interactive=False, visible="hidden", max_height=420, wrap=True)
+    event = run.click(
+        show,
+        [files, *chosen.predicting],
+        [state, sheet, shown],
+        api_visibility="private",
+        show_progress="hidden",
+        concurrency_limit=AT_ONCE,
+        concurrency_id="folder",
+    )
+    stop.click(lambda: answers.light("Stopped."), None, state, cancels=[event], api_visibility="private")
+    gr.on(
+        [],  # for scripts only
+        predict_files,
+        [files, *chosen.predicting],
+        gr.File(visible=False, label="probabilities.csv"),
+        api_name="predict_files",
+        api_description=predict_files.__doc__,
+        concurrency_id="folder",
+    )
+
+
+def uploaded_pictures(paths: list[str] | None) -> Iterator[Member]:
+    """The pictures of an upload: files, or the content of zips.
+
+    Raises:
+        DataError: nothing was uploaded, too many files, or a zip that is none.
+    """
+    if not paths:
+        raise DataError("No file was uploaded; choose pictures or a zip first.")
+    if len(paths) > MAX_FILES:
+        raise DataError(
+            f"{len(paths):,} files at once are too many; pack them as a zip, or send {MAX_FILES} at a time."
+        )
+    for path in map(Path, paths):
+        if not path.exists():
+            raise DataError(GONE)
+        if path.suffix.lower() == ".zip":
+            yield from pictures_in(path)
+            continue
+        try:
+            yield Member(path.name, picture_bytes(path))
+        except ImageError as error:
+            yield Member(path.name, None, str(error))
+
+
+def _rows(
+    paths: list[str] | None, networks: list[str] | None, detector: str, averaging: str, sure: float
+) -> Iterator[list[dict[str, Any]]]:
+    known = predictor(networks)
+    for member in uploaded_pictures(paths):
+        if member.data is None:
+            yield [problem_row(member.name, member.reason)]
+        else:
+            yield picture_rows(member.name, member.data, known, detector, threshold=sure, tta=tta(averaging))
+
+
+def _written(rows: list[dict[str, Any]], networks: list[str], folder: Path) -> tuple[Path, pd.DataFrame]:
+    table = pd.DataFrame(rows, columns=columns(predictor(networks).expressions))
+    table["face"] = table["face"].astype("Int64")
+    path = folder / "probabilities.csv"
+    table.to_csv(path, index=False)
+    return path, table
+
+
+def show(
+    paths: list[str] | None, networks: list[str] | None, detector: str, averaging: str, sure: float
+) -> Iterator[tuple[Any, Any, Any]]:
+    """Progress, then the sheet and its first rows."""
+    rows: list[dict[str, Any]] = []
+    progress, done = answers.Progress("pictures", 0), 0
+    hidden = gr.File(visible="hidden"), gr.Dataframe(visible="hidden")
+    try:
+        yield progress.line(0), *hidden
+        for found in _rows(paths, networks, detector, averaging, sure):
+            rows += found
+            done += 1
+            if progress.due():
+                yield progress.line(done), gr.skip(), gr.skip()
+        with scratch() as folder:
+            path, table = _written(rows, networks or [], folder)
+            yield (
+                _sentence(table, done),
+                gr.File(str(path), visible=True),
+                gr.Dataframe(table.dropna(axis=1, how="all").head(SHOWN_ROWS), visible=True),
+            )
+    except FerError as error:
+        yield answers.problem(error), *hidden
+
+
+def predict_files(
+    paths: list[str] | None, networks: list[str], detector: str, averaging: str, sure: float
+) -> Iterator[str]:
+    """Pictures or a zip of them to a csv: one row a face with file, face, box, verdict, predicted, confidence, one
+    prob_<expression> column each, warnings, and problem for pictures without an answer."""
+    try:
+        rows = [row for found in _rows(paths, networks, detector, averaging, sure) for row in found]
+        with scratch() as folder:
+            yield str(_written(rows, networks, folder)[0])
+    except FerError as error:
+        raise said(error) from error
+
+
+def _sentence(table: pd.DataFrame, pictures: int) -> str:
+    faces = int(table["face"].notna().sum())
+    counts = table["verdict"].value_counts()
+    shares = ", ".join(f"{name} {count:,}" for name, count in counts.items())
+    bad = int((table["problem"].fillna("") != "").sum())
+    text = f"{pictures:,} picture{'s' if pictures != 1 else ''}, {faces:,} face{'s' if faces != 1 else ''}"
+    text += f": {shares}." if faces else "."
+    text += f" {bad:,} without an answer; the column “problem” says why." if bad else ""
+    more = f" The first {SHOWN_ROWS} rows:" if len(table) > SHOWN_ROWS else ""
+    return f'<p class="say" role="status">{text}{more}</p>'

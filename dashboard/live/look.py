@@ -1,0 +1,66 @@
+"""The app's colours and style."""
+
+import gradio as gr
+
+THEME = gr.themes.Base(
+    primary_hue=gr.themes.Color(*["#2b5f8a"] * 5, "#2b5f8a", *["#234e72"] * 5, name="accent"),
+    neutral_hue="gray",
+    font=["Source Sans", "system-ui", "sans-serif"],
+    font_mono=["ui-monospace", "monospace"],
+    radius_size="sm",
+).set(
+    body_background_fill="#ffffff",
+    body_background_fill_dark="#15171a",
+    body_text_color="#24272b",
+    body_text_color_dark="#e4e6e9",
+    background_fill_primary="#ffffff",
+    background_fill_primary_dark="#15171a",
+    background_fill_secondary="#f4f5f6",
+    background_fill_secondary_dark="#1e2125",
+    block_background_fill="transparent",
+    block_background_fill_dark="transparent",
+    block_label_background_fill="#f4f5f6",
+    block_label_background_fill_dark="#1e2125",
+    input_background_fill_dark="#1e2125",
+    border_color_primary="#dcdfe3",
+    border_color_primary_dark="#363b41",
+    color_accent="#2b5f8a",
+    button_primary_background_fill_dark="#2b5f8a",
+    link_text_color_dark="#7fb2dd",
+)
+CSS = """
+.faces { display: grid; grid-template-columns: repeat(auto-fill, minmax(15rem, 1fr)); gap: 1.2rem 2rem; }
+.faces h3 { font-size: 1rem; font-weight: 600; margin: 0 0 .4rem; }
+.form { background: none !important; border: 0 !important; gap: 1rem !important; }
+@media (max-width: 640px) { .form { display: grid !important; } }
+.form > * { padding: 0 !important; align-self: end; }
+.dark { --color-accent: #7fb2dd; --primary-600: #7fb2dd; }
+.faces table { width: 100%; border-collapse: collapse; font-size: .875rem; font-variant-numeric: tabular-nums; }
+.faces th { font-weight: 400; text-align: left; padding: .12rem .6rem .12rem 0; width: 5.5rem; }
+.faces td { padding: .12rem 0; }
+.faces :is(table, tr, th, td) { border: 0 !important; }
+.faces td:last-child { text-align: right; width: 4rem; }
+.faces tr.predicted > * { font-weight: 600; }
+.faces .bar { height: .7rem; border-radius: 2px; min-width: 1px; }
+.dot { display: inline-block; width: .75em; height: .75em; border-radius: 50%; margin-right: .5em; }
+.light { color: color-mix(in srgb, currentColor 65%, transparent); font-size: .875rem; }
+.scale { display: inline-block; width: 8rem; height: .7rem; margin: 0 .3rem; border-radius: 2px;
+  background: linear-gradient(90deg, transparent, #3b528b, #21918c, #5ec962, #fde725); }
+.say { margin: .2rem 0 .6rem; }
+.problem { border-left: 3px solid #D55E00; padding: .5rem .8rem;
+  background: color-mix(in srgb, #D55E00 10%, transparent); }
+.warn { border-left: 3px solid #E69F00; padding: .1rem .6rem; margin: .4rem 0 0; font-size: .875rem; }
+.done { height: .5rem; border-radius: 3px; background: color-mix(in srgb, currentColor 15%, transparent); }
+.done > div { height: 100%; border-radius: 3px; background: var(--color-accent); }
+.figures { border-collapse: collapse; font-size: .875rem; font-variant-numeric: tabular-nums; margin: .4rem 0 1.2rem; }
+.figures :is(th, td) { padding: .2rem .9rem .2rem 0 !important; border: 0 !important; text-align: right; font-weight: 400; }
+.figures :is(th, td):first-child { text-align: left; }
+.figures thead th { border-bottom: 1px solid color-mix(in srgb, currentColor 25%, transparent) !important; }
+.figures .grey { color: color-mix(in srgb, currentColor 55%, transparent); }
+.matrix td { text-align: center !important; min-width: 3.6rem; padding: .35rem !important; }
+.pairs { display: grid; grid-template-columns: repeat(auto-fill, minmax(13rem, 1fr)); gap: 1rem; }
+.pairs img { width: 72px; height: 72px; border-radius: 3px; margin-right: 4px; image-rendering: auto; display: inline-block; }
+.shot { max-width: 100%; max-height: 480px; display: block; border-radius: 4px; }
+.button-wrap { background: var(--background-fill-primary); border-radius: 4px; }
+footer :is(img, .divider) { display: none !important; }
+"""

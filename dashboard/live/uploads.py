@@ -1,0 +1,80 @@
+"""What may be uploaded, how large, and for how long it stays."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from abc import ABCMeta
+from base64 import b64decode
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import gradio as gr
+from gradio.component_meta import ComponentMeta
+from gradio.data_classes import ImageData
+
+from fer_core.archive import MAX_PICTURE_BYTES
+from fer_core.errors import FerError, ImageError
+
+MAX_UPLOAD = 200 * 2**20  # bytes of one file: a zip or a video
+KEPT = 15 * 60  # seconds that an upload and its result stay on this machine
+MAX_FILES = 500
+GONE = f"The upload is no longer here: it is deleted after {KEPT // 60} minutes. Upload it again."
+
+
+def picture_bytes(path: Path) -> bytes:
+    """The content of an uploaded picture.
+
+    Raises:
+        ImageError: it is above `MAX_PICTURE_BYTES`, or was deleted meanwhile.
+    """
+    try:
+        size = path.stat().st_size
+        if size > MAX_PICTURE_BYTES:
+            raise ImageError(
+                f"The picture has {size / 2**20:.0f} MB, at most {MAX_PICTURE_BYTES // 2**20} are taken; "
+                "scale it down or save it as JPEG."
+            )
+        return path.read_bytes()
+    except FileNotFoundError:
+        raise ImageError(GONE) from None
+
+
+def said(error: FerError) -> gr.Error:
+    """An expected error as the app shows it and as scripts get it; nothing is logged."""
+    return gr.Error(str(error), print_exception=False)
+
+
+@contextmanager
+def scratch() -> Iterator[Path]:
+    """A folder for one job's files, gone with the job, also when it is cancelled."""
+    with tempfile.TemporaryDirectory(dir=os.environ["GRADIO_TEMP_DIR"], prefix="job-") as folder:
+        yield Path(folder)
+
+
+class _NoStub(ComponentMeta):
+    """Gradio's own metaclass writes a .pyi file beside the module of every new component; this one does not."""
+
+    def __new__(cls, name: str, bases: tuple[type, ...], attributes: dict[str, Any]) -> type:
+        return ABCMeta.__new__(cls, name, bases, attributes)
+
+
+class Picture(gr.Image, metaclass=_NoStub):
+    """An image that comes as the bytes that were sent. Gradio would decode it in its own way; ours is `decode`.
+
+    Gradio has checked before that the path is one of its uploads.
+    """
+
+    is_template = True  # in the browser it is Gradio's own image
+
+    def preprocess(self, payload: ImageData | None) -> bytes | None:
+        if payload is None:
+            return None
+        if payload.url and payload.url.startswith("data:"):  # a camera frame
+            return b64decode(payload.url.partition(",")[2])
+        try:
+            return picture_bytes(Path(str(payload.path)))
+        except ImageError as error:
+            raise said(error) from None

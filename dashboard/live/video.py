@@ -1,0 +1,170 @@
+"""Video: every face over time as a timeline, an annotated copy, a csv a frame, and how often each expression showed."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import gradio as gr
+import pandas as pd
+
+from dashboard.charts.live import timeline
+from dashboard.live import answers
+from dashboard.live.controls import Chosen, predictor, tta
+from dashboard.live.drawing import annotated, at_shown_size
+from dashboard.live.uploads import GONE, MAX_UPLOAD, said, scratch
+from dashboard.text import interval, percent
+from fer_core import video
+from fer_core.errors import DataError, FerError
+from fer_core.evaluation.intervals import wilson
+from fer_core.sheet import face_row
+from fer_core.tracking import FORGET, Tracker
+
+AT_ONCE = 2
+HEADER = ["face", "seconds seen", "frames", "most often", "share of frames, 95 %"]
+
+
+def draw(chosen: Chosen) -> None:
+    with gr.Row():
+        with gr.Column(scale=2):
+            upload = gr.Video(label="Video", sources=["upload"], height=260)
+            rate = gr.Slider(1, 25, 5, step=1, label="Frames looked at in a second")
+            with gr.Row():
+                run = gr.Button("Analyse", variant="primary")
+                stop = gr.Button("Stop")
+            gr.HTML(
+                answers.light(
+                    f"MP4, MOV, WebM, MKV or AVI up to {MAX_UPLOAD // 2**20} MB and {video.MAX_SECONDS / 60:.0f} "
+                    "minutes. Nothing of it is kept."
+                )
+            )
+        with gr.Column(scale=3):
+            state = gr.HTML(answers.light("A timeline of each face, the annotated video and a csv come here."))
+            chart = gr.Plot(show_label=False, visible="hidden")
+            copy = gr.Video(label="Annotated, faces numbered", interactive=False, visible="hidden", height=380)
+            sheet = gr.File(label="frames.csv", interactive=False, visible="hidden")
+    event = run.click(
+        show,
+        [upload, rate, *chosen.predicting],
+        [state, chart, copy, sheet],
+        api_visibility="private",
+        show_progress="hidden",
+        concurrency_limit=AT_ONCE,
+        concurrency_id="video",
+    )
+    stop.click(lambda: answers.light("Stopped."), None, state, cancels=[event], api_visibility="private")
+    gr.on(
+        [],  # for scripts only
+        predict_video,
+        [upload, rate, *chosen.predicting],
+        [gr.File(visible=False, label="frames.csv"), gr.File(visible=False, label="annotated.mp4")],
+        api_name="predict_video",
+        api_description=predict_video.__doc__,
+        concurrency_id="video",
+    )
+
+
+def _analysed(
+    path: str | None,
+    rate: float,
+    networks: list[str] | None,
+    detector: str,
+    averaging: str,
+    sure: float,
+    copy: Path,
+    rows: list[dict[str, Any]],
+) -> Iterator[int]:
+    """Fills `rows`, one a face and frame, and writes the annotated `copy`; yields the frames looked at so far."""
+    known = predictor(networks)
+    if path is None:
+        raise DataError("No video was uploaded; choose one first.")
+    source = Path(path)
+    if not source.exists():
+        raise DataError(GONE)
+    tracker = Tracker()
+    with video.Writer(copy, rate) as writer:
+        for count, frame in enumerate(video.frames(source, rate), 1):
+            predictions = known.predict(frame.image, detector, tta=tta(averaging))
+            tracks = tracker.update(predictions, frame.at)
+            for prediction, track in zip(predictions, tracks, strict=True):
+                smoothed = {f"smoothed_{name}": round(p, 6) for name, p in track.prediction.probs.items()}
+                cells = {**face_row(prediction, sure), **smoothed}
+                rows.append({"seconds": round(frame.at, 3), "face": track.number, **cells})
+            image, factor = at_shown_size(frame.image)
+            shown = [track.prediction.scaled(factor) for track in tracks]
+            writer.write(annotated(image, shown, sure, [track.number for track in tracks]))
+            yield count
+
+
+def _sheet(rows: list[dict[str, Any]], folder: Path, expressions: Sequence[str]) -> tuple[Path, pd.DataFrame]:
+    """The csv and its table; a video without a face gives the header alone."""
+    names = ["seconds", "face", "left", "top", "width", "height", "verdict", "predicted", "confidence"]
+    names += [f"{kind}_{name}" for kind in ("prob", "smoothed") for name in expressions]
+    table = pd.DataFrame(rows, columns=[*names, "warnings"])
+    path = folder / "frames.csv"
+    table.to_csv(path, index=False)
+    return path, table
+
+
+def show(
+    path: str | None, rate: float, networks: list[str] | None, detector: str, averaging: str, sure: float
+) -> Iterator[tuple[Any, Any, Any, Any]]:
+    """Progress; then the summary, the timeline, the annotated copy and the csv."""
+    hidden = gr.Plot(visible="hidden"), gr.Video(visible="hidden"), gr.File(visible="hidden")
+    rows: list[dict[str, Any]] = []
+    try:
+        seconds = video.probe(Path(path)).seconds if path and Path(path).exists() else 0.0
+        progress, done = answers.Progress("frames", int(seconds * rate)), 0
+        yield progress.line(0), *hidden
+        with scratch() as folder:
+            copy = folder / "annotated.mp4"
+            for done in _analysed(path, rate, networks, detector, averaging, sure, copy, rows):
+                if progress.due():
+                    yield progress.line(done), gr.skip(), gr.skip(), gr.skip()
+            sheet, table = _sheet(rows, folder, predictor(networks).expressions)
+            figure = gr.Plot(timeline(table, FORGET), visible=True) if rows else gr.Plot(visible="hidden")
+            yield (
+                summary(table, done, rate),
+                figure,
+                gr.Video(str(copy), visible=True),
+                gr.File(str(sheet), visible=True),
+            )
+    except FerError as error:
+        yield answers.problem(error), *hidden
+
+
+def predict_video(
+    path: str | None, rate: float, networks: list[str], detector: str, averaging: str, sure: float
+) -> Iterator[tuple[str, str]]:
+    """A video to a csv (one row a face and frame: seconds, face, box, verdict, prob_ of the frame, smoothed_ over time)
+    and an annotated MP4 (VP9). `rate`: frames a second that are looked at."""
+    rows: list[dict[str, Any]] = []
+    try:
+        with scratch() as folder:
+            copy = folder / "annotated.mp4"
+            for _ in _analysed(path, rate, networks, detector, averaging, sure, copy, rows):
+                pass
+            yield str(_sheet(rows, folder, predictor(networks).expressions)[0]), str(copy)
+    except FerError as error:
+        raise said(error) from error
+
+
+def summary(table: pd.DataFrame, frames: int, rate: float) -> str:
+    """How often each face showed each expression."""
+    if table.empty:
+        return f'<p class="say" role="status">No face was found in {frames:,} frames. Try another detector.</p>'
+    rows = []
+    for face, part in table.groupby("face"):
+        counts = part["verdict"].value_counts()
+        top, n = int(counts.iloc[0]), len(part)
+        bounds = interval(wilson(top, n))
+        rows.append([str(face), f"{n / rate:.1f}", f"{n:,}", str(counts.index[0]), f"{percent(top / n)} ({bounds})"])
+    shares = table["verdict"].value_counts(normalize=True)
+    said_ = ", ".join(f"{name} {percent(share)}" for name, share in shares.items())
+    faces = table["face"].nunique()
+    return (
+        f'<p class="say" role="status">{faces} face{"s" if faces != 1 else ""} in {frames:,} frames: {said_}. '
+        "Neighbouring frames are alike, so the intervals are too narrow rather than too wide.</p>"
+        + answers.table(HEADER, rows[:20])
+    )

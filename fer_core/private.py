@@ -1,0 +1,389 @@
+"""A private set, a folder or zip of class folders, through networks, beside what they reach on their benchmark.
+
+Photos are read one at a time and only the faces at the networks' sizes are kept, so a thousand large photos need no
+more memory than a thousand small ones.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import tempfile
+from collections import Counter
+from collections.abc import Hashable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path, PurePosixPath
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from fer_core.archive import Member, pictures_in
+from fer_core.datasets import Dataset, Skipped
+from fer_core.datasets import known as known_sets
+from fer_core.errors import DataError, ImageError
+from fer_core.evaluation import shift
+from fer_core.evaluation.comparison import mcnemar_exact
+from fer_core.evaluation.metrics import confusion_matrix
+from fer_core.evaluation.predictions import Predictions
+from fer_core.faces import Face, find_faces, quality
+from fer_core.images import ImageSpec, decode, fit
+from fer_core.inference import Member as Network
+from fer_core.inference import framed_for, penultimate, predict_logits
+from fer_core.labels import canonical, suggestion
+from fer_core.sheet import picture_files
+from fer_core.workspace import home
+
+NAME = "private"  # the data set's name in the predictions tables
+WIDER = 0.2  # how much larger and smaller the face is cut for the answer to “is it the crop?”
+MOST_ERRORS = 12  # that are shown with their nearest training faces
+
+
+def members(place: Path) -> Iterator[Member]:
+    """The pictures of a zip or folder, one at a time.
+
+    Raises:
+        DataError: it is neither, or holds no picture.
+    """
+    if not place.is_dir():
+        if not place.is_file():
+            raise DataError(f"{place} does not exist; give a zip or a folder of class folders.")
+        yield from pictures_in(place)
+        return
+    files, root = list(picture_files([place])), place.resolve()
+    for file in files:
+        name = file.relative_to(place).as_posix()
+        if file.resolve().is_relative_to(root):
+            yield Member(name, file.read_bytes())
+        else:
+            yield Member(name, None, "a link that leads out of the folder")
+    if not files:
+        raise DataError(f"{place} holds no picture; expected a folder of class folders.")
+
+
+def word(name: str) -> str:
+    """The class word of a picture's name: the deepest folder that names an expression, else the folder it lies in."""
+    folders = PurePosixPath(name).parts[:-1]
+    known = [folder for folder in folders if canonical(folder)]
+    return known[-1] if known else (folders[-1] if folders else "")
+
+
+def words(place: Path) -> dict[str, int]:
+    """The class folders and how many pictures each holds, in alphabetical order.
+
+    Raises:
+        DataError: as `members`.
+    """
+    return dict(sorted(Counter(word(member.name) for member in members(place)).items()))
+
+
+def proposed(found: Iterable[str]) -> dict[str, str | None]:
+    """The expression that each class folder most likely means; None where a person has to say."""
+    return {name: canonical(name) or suggestion(name) for name in found}
+
+
+def keep(source: Iterable[Member], mapping: Mapping[str, str | None], name: str) -> int:
+    """Save a private set as a data set of the workbench, in the workspace, and say how many pictures it has.
+
+    Files get names of our own (a number and the picture's suffix), so nothing an archive says becomes a path.
+
+    Raises:
+        DataError: the name is taken or cannot name a data set, or no picture can be read.
+    """
+    folder = home() / "private" / name
+    if not re.fullmatch(r"[a-z0-9][a-z0-9-]{0,63}", name) or folder.exists() or name in known_sets.known():
+        raise DataError(f"“{name}” cannot name the data set; use a new name of small letters, digits and hyphens.")
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    count = 0
+    with tempfile.TemporaryDirectory(dir=folder.parent, prefix=".keeping-") as temporary:
+        for member in source:
+            label = mapping.get(word(member.name))
+            if member.data is None or label is None:
+                continue
+            try:
+                decode(member.data)
+            except ImageError:
+                continue
+            count += 1
+            place = Path(temporary, name, label, f"{count:05d}{PurePosixPath(member.name).suffix.lower()}")
+            place.parent.mkdir(parents=True, exist_ok=True)
+            place.write_bytes(member.data)
+        if not count:
+            raise DataError("No picture of the upload can be read, so there is nothing to keep.")
+        os.replace(Path(temporary, name), folder)
+    known_sets.add(folder, name)
+    return count
+
+
+@dataclass
+class Gathered:
+    """The faces of a private set for one network: pictures at its size, and what was measured on the whole photos.
+
+    Attributes:
+        pictures: by variant, (n, H, W[, 3]) uint8; “as chosen” first, the others change one thing about the crop.
+        faces: one row a picture: `id`, `label`, `size` (pixels of the cut), `turn`, `tilt` (NaN without points).
+        skipped: what was left out, and why.
+    """
+
+    pictures: dict[str, NDArray[np.uint8]]
+    faces: pd.DataFrame
+    skipped: list[Skipped] = field(default_factory=list)
+
+
+AS_CHOSEN = "as chosen"
+
+
+def gather(
+    source: Iterable[Member], mapping: Mapping[str, str | None], networks: Sequence[Network], detector: str
+) -> Iterator[int | list[Gathered]]:
+    """Read a private set for several networks; each photo is decoded and searched once.
+
+    Args:
+        mapping: class folder to expression; folders that are missing or None are left out.
+
+    Yields:
+        how many pictures are done, and at last the list of `Gathered`, one a network.
+
+    Raises:
+        DataError: no picture is left.
+    """
+    variants: list[dict[str, list[NDArray[np.uint8]]]] = [{} for _ in networks]
+    rows: list[dict[str, object]] = []
+    skipped: list[Skipped] = []
+    for done, member in enumerate(source, 1):
+        label = mapping.get(word(member.name))
+        if member.data is None:
+            skipped.append(Skipped(member.name, member.reason))
+        elif label is not None:
+            try:
+                image = decode(member.data)
+            except ImageError as error:
+                skipped.append(Skipped(member.name, str(error)))
+            else:
+                found = find_faces(image, detector)
+                if found:
+                    turn, tilt = quality.pose(found[0]) or (np.nan, np.nan)
+                    size = max(framed_for(networks[0].card.face, detector).cut(image, found[0]).shape[:2])
+                    for network, of in zip(networks, variants, strict=True):
+                        for name, cut in _cuts(image, found[0], network, detector).items():
+                            of.setdefault(name, []).append(fit(cut, network.card.image))
+                    rows.append({"id": member.name, "label": label, "size": size, "turn": turn, "tilt": tilt})
+                else:
+                    skipped.append(Skipped(member.name, "no face was found"))
+        yield done
+    if not rows:
+        first = "; ".join(f"{bad.id}: {bad.reason}" for bad in skipped[:3])
+        raise DataError(f"No face is left to predict ({first or 'no folder stands for an expression'}).")
+    faces = pd.DataFrame(rows)
+    yield [Gathered({name: np.stack(kept) for name, kept in of.items()}, faces, skipped) for of in variants]
+
+
+def _cuts(image: NDArray[np.uint8], face: Face, network: Network, detector: str) -> dict[str, NDArray[np.uint8]]:
+    """A face cut in several ways, by what is changed."""
+    framing = framed_for(network.card.face, detector)
+    cuts = {AS_CHOSEN: framing.cut(image, face)}
+    if detector == "none":
+        inner = find_faces(image, "mtcnn")
+        framed = framed_for(network.card.face, "mtcnn")
+        cuts["crop: face found by MTCNN"] = framed.cut(image, inner[0]) if inner else image
+        return cuts
+    for name, factor in (("crop: wider", 1 + WIDER), ("crop: closer", 1 - WIDER)):
+        margin = (1 + framing.margin) * factor - 1
+        cuts[f"{name} by {100 * WIDER:.0f} %"] = framing.model_copy(update={"margin": margin}).cut(image, face)
+    cuts["crop: the whole picture"] = image
+    return cuts
+
+
+@dataclass(frozen=True, eq=False)
+class Reference:
+    """A benchmark's pictures for one network, if this machine has them.
+
+    Attributes:
+        pictures: (n, H, W[, 3]) uint8 of the benchmark's split; `labels` their expressions; `size` their native size.
+        training, training_ids: pictures of the same set's training split, for nearest faces.
+    """
+
+    pictures: NDArray[np.uint8]
+    labels: tuple[str, ...]
+    size: int
+    training: NDArray[np.uint8]
+    training_labels: tuple[str, ...]
+
+
+def reference(dataset: Dataset, split: str, spec: ImageSpec) -> Reference:
+    """A benchmark's pictures from an open data set.
+
+    Raises:
+        DataError: it has no such split.
+    """
+    images = dataset.images(spec)
+    rows = dataset.rows(split)
+    train = dataset.rows("train") if "train" in dataset.splits else rows[:0]
+    labels = dataset.index["label"]
+    return Reference(
+        images[rows],
+        tuple(labels.iloc[rows]),
+        max(dataset.picture(int(rows[0])).shape[:2]),
+        images[train],
+        tuple(labels.iloc[train]),
+    )
+
+
+@dataclass(frozen=True)
+class Error:
+    """A private face that was taken for another expression, and its nearest training faces in feature space."""
+
+    id: str
+    label: str
+    predicted: str
+    picture: NDArray[np.uint8]
+    nearest: tuple[tuple[str, NDArray[np.uint8]], ...]  # label and picture
+
+
+@dataclass(frozen=True, eq=False)
+class Report:
+    """A network on a private set beside its benchmark.
+
+    Attributes:
+        per_expression, gap: see `shift`. `variants`: one row a change, with `accuracy`, `difference`, `p` (McNemar).
+        balance: class balance; `differences`, `distance`, `distance_within`: of the pictures, None without them.
+    """
+
+    network: str
+    benchmark_name: str
+    benchmark: Predictions
+    private: Predictions
+    per_expression: pd.DataFrame
+    gap: shift.GapSplit
+    balance: shift.Balance
+    variants: pd.DataFrame
+    faces: pd.DataFrame
+    skipped: tuple[Skipped, ...]
+    confusion: tuple[NDArray[np.int64], NDArray[np.int64]]
+    differences: pd.DataFrame | None = None
+    distance: shift.Distance | None = None
+    distance_within: shift.Distance | None = None
+    errors: tuple[Error, ...] = ()
+
+    @property
+    def shifted(self) -> list[str]:
+        """In what the private set differs from the benchmark, at 5 %; empty if in nothing that was measured."""
+        found = []
+        if self.balance.p <= 0.05:
+            found.append("class balance")
+        if self.differences is not None:
+            found += self.differences.loc[self.differences["p_adjusted"] <= 0.05, "statistic"].tolist()
+        if self.distance_within is not None and self.distance_within.p <= 0.05:
+            found.append("what the network sees")
+        return found
+
+    def to_json(self) -> dict[str, Any]:
+        """The figures in JSON's types; pictures are left out, NaN is None."""
+
+        def records(table: pd.DataFrame | None) -> list[dict[Hashable, Any]] | None:
+            return None if table is None else table.astype(object).where(table.notna(), None).to_dict("records")
+
+        return {
+            "benchmark": self.benchmark_name,
+            "n": len(self.private),
+            "per_expression": records(self.per_expression),
+            "gap": {key: list(v) if isinstance(v, tuple) else v for key, v in vars(self.gap).items()},
+            "balance": {"distance": self.balance.distance, "p": self.balance.p},
+            "differences": records(self.differences),
+            "distance": self.distance and vars(self.distance),
+            "distance_within": self.distance_within and vars(self.distance_within),
+            "variants": records(self.variants),
+            "shifted": self.shifted,
+            "expressions": {"benchmark": self.benchmark.expressions.names, "private": self.private.expressions.names},
+            "confusion": {"benchmark": self.confusion[0].tolist(), "private": self.confusion[1].tolist()},
+            "skipped": [{"id": bad.id, "reason": bad.reason} for bad in self.skipped],
+        }
+
+
+def report(
+    network: Network, gathered: Gathered, benchmark: Predictions, benchmark_name: str, known: Reference | None
+) -> Report:
+    """Accuracy beside the benchmark, and why it differs.
+
+    Args:
+        known: the benchmark's pictures; without them accuracy, gap, balance and crops are compared, pictures are not.
+
+    Raises:
+        DataError: no picture of the private set has an expression that the network knows.
+    """
+    names = network.card.expressions
+    usable = gathered.faces["label"].isin(names).to_numpy()
+    faces = gathered.faces[usable].reset_index(drop=True)
+    skipped = [
+        Skipped(str(row.id), f"the network does not know “{row.label}”")
+        for row in gathered.faces[~usable].itertuples(index=False)
+    ]
+    if faces.empty:
+        raise DataError(f"{network.card.name} knows none of the private set's expressions; choose another network.")
+
+    def predicted(pictures: NDArray[np.uint8]) -> Predictions:
+        logits = predict_logits(network.model, pictures, network.card.image, tta=network.card.tta)
+        ids, labels = faces["id"].tolist(), faces["label"].tolist()
+        return Predictions.from_logits(ids, NAME, "test", labels, logits, network.card.vocabulary)
+
+    pictures = {name: kept[usable] for name, kept in gathered.pictures.items()}
+    chosen = pictures[AS_CHOSEN]
+    private = predicted(chosen)
+    changed = {name: kept for name, kept in pictures.items() if name != AS_CHOSEN}
+    if chosen.ndim == 4:
+        grey = ImageSpec(channels=1, height=network.card.image.height, width=network.card.image.width)
+        changed["made grey first"] = np.stack([np.repeat(fit(one, grey)[..., None], 3, axis=2) for one in chosen])
+    found: dict[str, object] = {}
+    if known is not None:
+        here, there = shift.picture_statistics(chosen), shift.picture_statistics(known.pictures)
+        here["face size"], there["face size"] = faces["size"], known.size
+        found["differences"] = shift.differences(there, here)
+        lit = there[["brightness", "contrast"]].median()
+        changed["light: brightness and contrast as the benchmark's"] = shift.relit(
+            chosen, float(lit["brightness"]), float(lit["contrast"])
+        )
+        features, others = (penultimate(network.model, p, network.card.image) for p in (chosen, known.pictures))
+        found["distance"] = shift.feature_distance(others, features)
+        found["distance_within"] = shift.feature_distance(others, features, known.labels, faces["label"].tolist())
+        found["errors"] = _errors(network, private, chosen, features, known)
+    variants = [(AS_CHOSEN, float(private.correct.mean()), 0.0, np.nan)]
+    for name, kept in changed.items():
+        other = predicted(kept)
+        accuracy = float(other.correct.mean())
+        variants.append((name, accuracy, accuracy - variants[0][1], mcnemar_exact(private, other).p))
+    return Report(
+        network=network.card.name,
+        benchmark_name=benchmark_name,
+        benchmark=benchmark,
+        private=private,
+        per_expression=shift.per_expression(benchmark, private),
+        gap=shift.gap_split(benchmark, private),
+        balance=shift.class_balance(benchmark.table["label"].tolist(), faces["label"].tolist(), names),
+        variants=pd.DataFrame(variants, columns=["change", "accuracy", "difference", "p"]),
+        faces=faces,
+        skipped=(*gathered.skipped, *skipped),
+        confusion=(confusion_matrix(benchmark), confusion_matrix(private)),
+        **found,  # type: ignore[arg-type]
+    )
+
+
+def _errors(
+    network: Network, private: Predictions, pictures: NDArray[np.uint8], features: NDArray[np.float32], known: Reference
+) -> tuple[Error, ...]:
+    """The surest errors, each with its three nearest training faces."""
+    wrong = np.flatnonzero(~private.correct)
+    wrong = wrong[np.argsort(-private.confidence[wrong], kind="stable")][:MOST_ERRORS]
+    if not len(wrong) or not len(known.training):
+        return ()
+    near, _ = shift.nearest(features[wrong], penultimate(network.model, known.training, network.card.image))
+    return tuple(
+        Error(
+            str(private.table["id"].iloc[row]),
+            str(private.table["label"].iloc[row]),
+            str(private.predicted[row]),
+            pictures[row],
+            tuple((known.training_labels[i], np.array(known.training[i])) for i in rows),
+        )
+        for row, rows in zip(wrong, near, strict=True)
+    )
