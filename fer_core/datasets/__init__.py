@@ -9,16 +9,16 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
-from dataclasses import dataclass
-from functools import cached_property
+from dataclasses import dataclass, replace
+from functools import cached_property, partial
 from pathlib import Path
-from typing import Literal, Protocol
+from typing import Literal, Protocol, cast
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from fer_core.errors import DataError
+from fer_core.errors import DataError, UnknownName
 from fer_core.images import ImageSpec, decode
 from fer_core.labels import Expressions
 from fer_core.registry import Registry
@@ -41,10 +41,12 @@ class Reading:
 
     Attributes:
         index: one row a picture with `id` (unique in its split), `split` (train, val or test), `label` (the expression's
-            name) and any further columns the set knows (person, source, votes). `file` holds the path of a picture
-            that lies in a file of its own.
+            name) and any further columns the set knows: `person`, `film`, `sequence`, `source` (the set a picture came
+            from), votes. `file` holds the path of a picture that lies in a file of its own; `left`, `top`, `width` and
+            `height` the face's box in it in pixels, where a file holds more than the face.
         expressions: the vocabulary of the labels.
-        pixels: (n, H, W) or (n, H, W, 3) uint8 where the set holds its pictures in one table, else None.
+        pixels: (m, H, W) or (m, H, W, 3) uint8 where the set holds its pictures in one table, else None. They belong to
+            the rows without a `file`, in their order.
         masks: (n, H, W) bool, the pixels that carry the expression, where the set knows them (synthetic faces).
     """
 
@@ -63,7 +65,13 @@ class Read(Protocol):
 class Reader:
     """One layout: its name, a title for people, how to recognise it, and how to read it.
 
-    `dataset` names the set in predictions tables where the layout says which set it is; any other is named by its path.
+    Attributes:
+        dataset: names the set in predictions tables where the layout says which set it is; any other is named by its
+            path.
+        protocol: how figures on this set are to be made, in a sentence.
+        expects: glob patterns that a path of this layout has below it, for the answer to a path that has only some.
+        modes: other ways to read the same files, asked for as PATH@MODE; `read` then takes `mode`.
+        beside: other places that the result depends on (a set made of others), so that their changes are seen.
     """
 
     name: str
@@ -72,18 +80,49 @@ class Reader:
     recognises: Callable[[Path], bool]
     read: Read
     licence: str
+    protocol: str = ""
+    expects: tuple[str, ...] = ()
+    modes: tuple[str, ...] = ()
+    beside: Callable[[Path], list[Path]] = lambda path: []
+
+    def in_mode(self, mode: str) -> Reader:
+        """The same layout, read in one of its modes.
+
+        Raises:
+            UnknownName: the layout has no such mode.
+        """
+        if mode not in self.modes:
+            raise UnknownName(f"way to read {self.title}", mode, self.modes)
+        return replace(
+            self,
+            name=f"{self.name}@{mode}",
+            title=f"{self.title}, {mode}",
+            dataset=self.dataset and f"{self.dataset}-{mode}",
+            read=partial(cast(Callable[..., Reading], self.read), mode=mode),
+        )
 
 
 READERS: Registry[Reader] = Registry("data layout", __name__)
 
 
 def reader(
-    name: str, *, title: str, recognises: Callable[[Path], bool], licence: str, dataset: str = ""
+    name: str,
+    *,
+    title: str,
+    recognises: Callable[[Path], bool],
+    licence: str,
+    dataset: str = "",
+    protocol: str = "",
+    expects: tuple[str, ...] = (),
+    modes: tuple[str, ...] = (),
+    beside: Callable[[Path], list[Path]] = lambda path: [],
 ) -> Callable[[Read], Read]:
-    """Decorator that registers a reading function under a name."""
+    """Decorator that registers a reading function under a name; see `Reader` for the arguments."""
 
     def add(read: Read) -> Read:
-        READERS.register(name)(Reader(name, title, dataset, recognises, read, licence))
+        READERS.register(name)(
+            Reader(name, title, dataset, recognises, read, licence, protocol, expects, modes, beside)
+        )
         return read
 
     return add
@@ -100,6 +139,7 @@ class Dataset:
     skipped: tuple[Skipped, ...]
     folder: Path  # in the cache
     licence: str = ""
+    protocol: str = ""
 
     def __len__(self) -> int:
         return len(self.index)
@@ -137,9 +177,18 @@ class Dataset:
 
     def picture(self, row: int) -> NDArray[np.uint8]:
         """One picture as the set has it: (H, W) or (H, W, 3) uint8."""
-        if "file" in self.index.columns:
-            return decode(Path(str(self.index["file"].iloc[row])))
-        return np.array(np.load(self.folder / "pixels.npy", mmap_mode="r")[row])
+        if self.in_file[row]:
+            picture = decode(Path(str(self.index["file"].iloc[row])))
+            return face_in(picture, self.index.iloc[row]) if "left" in self.index.columns else picture
+        number = row - int(self.in_file[:row].sum())  # among the pictures without a file
+        return np.array(np.load(self.folder / "pixels.npy", mmap_mode="r")[number])
+
+    @cached_property
+    def in_file(self) -> NDArray[np.bool_]:
+        """(n,) whether a picture lies in a file of its own."""
+        if "file" not in self.index.columns:
+            return np.zeros(len(self), bool)
+        return (self.index["file"].fillna("") != "").to_numpy(dtype=bool)
 
     def label_index(self, expressions: Expressions, rows: NDArray[np.int64]) -> NDArray[np.int64]:
         """The labels of some rows as positions in a network's vocabulary.
@@ -163,7 +212,8 @@ def open_dataset(path: str | Path, *, on_bad: OnBad = "refuse") -> Dataset:
     """Open a data set by its path, or a built-in one by its name (“synthetic”).
 
     Args:
-        path: a csv, a folder, or a name of `fer_core.datasets.known`.
+        path: a csv, a folder, or a name of `fer_core.datasets.known`; with @MODE behind it where the layout can be read
+            in several ways (“ferplus@probability”).
         on_bad: refuse the set at the first unreadable entries, or skip them; skipped ones are named in `skipped`.
 
     Raises:
@@ -173,6 +223,16 @@ def open_dataset(path: str | Path, *, on_bad: OnBad = "refuse") -> Dataset:
     from fer_core.datasets.known import resolve
 
     return open_cached(*resolve(path), on_bad=on_bad)
+
+
+def face_in(picture: NDArray[np.uint8], row: pd.Series) -> NDArray[np.uint8]:
+    """The part of a picture in a row's box (`left`, `top`, `width`, `height`), cut at the edges; all of it without one."""
+    box = pd.to_numeric(row[["left", "top", "width", "height"]], errors="coerce").to_numpy(dtype=float)
+    if np.isnan(box).any():
+        return picture
+    left, top, width, height = (round(value) for value in box.tolist())
+    cut = picture[max(top, 0) : max(top + height, 0), max(left, 0) : max(left + width, 0)]
+    return cut if cut.size else picture
 
 
 def short_name(path: Path) -> str:

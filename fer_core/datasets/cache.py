@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 
 from fer_core.datasets import Dataset, OnBad, Reader, Skipped, short_name
 from fer_core.errors import DataError
-from fer_core.images import ImageSpec, decode, fit
+from fer_core.images import ImageSpec, fit
 from fer_core.labels import Expressions
 from fer_core.workspace import cache
 
@@ -31,7 +31,9 @@ KEEP_GB = float(os.environ.get("FERSCOPE_CACHE_GB", "20"))
 
 def open_cached(path: Path, layout: Reader, *, on_bad: OnBad) -> Dataset:
     """Open a data set from the cache, reading it first when it is not there."""
-    key = hashlib.sha256(repr((VERSION, layout.name, on_bad, _fingerprint(path))).encode()).hexdigest()[:20]
+    key = hashlib.sha256(
+        repr((VERSION, layout.name, on_bad, [_fingerprint(place) for place in (path, *layout.beside(path))])).encode()
+    ).hexdigest()[:20]
     folder = cache() / "datasets" / key
     if not (folder / "meta.json").exists():
         _write(folder, path, layout, on_bad)
@@ -46,6 +48,7 @@ def open_cached(path: Path, layout: Reader, *, on_bad: OnBad) -> Dataset:
         skipped=tuple(Skipped(**bad) for bad in meta["skipped"]),
         folder=folder,
         licence=layout.licence,
+        protocol=layout.protocol,
     )
 
 
@@ -96,14 +99,15 @@ def images_at(dataset: Dataset, spec: ImageSpec) -> NDArray[np.uint8]:
     shape = (spec.height, spec.width) if spec.channels == 1 else (spec.height, spec.width, 3)
     if native.exists():
         pixels: NDArray[np.uint8] = np.load(native, mmap_mode="r")
-        if pixels.shape[1:] == shape:
+        if pixels.shape[1:] == shape and len(pixels) == len(dataset):
             return pixels
     path = dataset.folder / f"pixels-{'x'.join(map(str, shape))}.npy"
     if not path.exists():
-        files = dataset.index["file"].tolist() if "file" in dataset.index.columns else None
+        in_file = dataset.in_file
+        number = np.cumsum(~in_file) - 1  # among the pictures without a file
 
         def one(row: int) -> NDArray[np.uint8]:
-            return fit(decode(Path(files[row])) if files is not None else pixels[row], spec)
+            return fit(dataset.picture(row) if in_file[row] else pixels[number[row]], spec)
 
         handle, temporary = tempfile.mkstemp(dir=dataset.folder, suffix=".npy")
         os.close(handle)

@@ -3,19 +3,27 @@
 Source: Barsoum, Zhang, Canton Ferrer and Zhang 2016, “Training Deep Networks for Facial Expression Recognition with
 Crowd-Sourced Label Distribution” (arXiv 1608.01041); `fer2013new.csv`, MIT licence, columns `Usage,Image name` and ten
 counts of votes. The pictures are FER2013's: its csv has to lie in the same folder. Rows are joined by their order and
-never by the number in the image name, which drifts by up to 85.
+never by the number in the image name, which drifts by up to 85. Protocol: FER2013's splits.
 
-The label is the authors' “majority”: single votes are dropped as outliers, and a picture is kept if one expression then
-has more than half of the remaining votes; it is left out if that is “unknown” or “NF” (no face), or if there is none.
+Single votes are always dropped as outliers. Which pictures are kept, and what they count as, depends on the mode, each
+as in the authors' program; what the voters call “unknown” or “NF” (no face) is left out and counted:
+
+* majority (the default): one choice has more than half of the remaining votes. It keeps 25,060 / 3,199 / 3,153.
+* probability: the choices with most votes until they hold 75 %, at most three, together more than half; the target is
+  their shares (columns `target_<expression>`), the label the largest. It keeps 27,956 / 3,505 / 3,505.
+* multi-target: every choice with 30 % or more, together more than half; the target is 1 for each of them, the
+  label the largest. It keeps 27,671 / 3,472 / 3,472.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 
 from fer_core.datasets import OnBad, Reading, Skipped, fer2013, reader
 from fer_core.errors import DataError
@@ -66,14 +74,68 @@ def majority(votes: pd.DataFrame) -> pd.Series:
     return pd.Series(np.where(agreed, names, ""), index=votes.index)
 
 
+def probability(votes: pd.DataFrame) -> NDArray[np.float64]:
+    """(n, 10) shares of the choices that count, in the order of `VOTES`; a row of zeros where too few voters agree."""
+    return _each(votes, _most_voted)
+
+
+def multi_target(votes: pd.DataFrame) -> NDArray[np.float64]:
+    """(n, 10) shares of the choices with 30 % or more of the votes; a row of zeros where they hold no more than half."""
+
+    def rule(counts: NDArray[np.float64]) -> NDArray[np.float64]:
+        taken = np.where(counts >= 0.3 * counts.sum(), counts, 0)
+        return taken if taken.sum() > 0.5 * counts.sum() else np.zeros_like(counts)
+
+    return _each(votes, rule)
+
+
+def _each(votes: pd.DataFrame, rule: Callable[[NDArray[np.float64]], NDArray[np.float64]]) -> NDArray[np.float64]:
+    """A rule on each row of votes without single ones, its result scaled to a sum of 1."""
+    counts = votes[list(VOTES.values())].to_numpy(dtype=np.float64)
+    patterns, where = np.unique(np.where(counts > 1, counts, 0), axis=0, return_inverse=True)  # few rows differ
+    shares = np.array([rule(row) for row in patterns])[where.reshape(-1)]
+    total = shares.sum(axis=1, keepdims=True)
+    return np.asarray(np.divide(shares, total, out=np.zeros_like(shares), where=total > 0))
+
+
+def _most_voted(counts: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Choices in the order of their votes, ties together, until 75 % of the votes or three choices are reached.
+
+    “Unknown” and “no face” end the list, and count only where they come first.
+    """
+    rest, taken, number = counts.copy(), np.zeros_like(counts), 0
+    ended = False
+    while taken.sum() < 0.75 * counts.sum() and number < 3 and not ended:
+        for choice in np.flatnonzero(rest == rest.max()).tolist():
+            ended = choice >= len(FERPLUS8)
+            if ended and taken.any():
+                break
+            taken[choice], rest[choice] = counts[choice], 0
+            number += 1
+            if ended:
+                break
+    agreed = taken.sum() > 0.5 * counts.sum() and number <= 3
+    return taken if agreed else np.zeros_like(counts)
+
+
+MODES = {"probability": probability, "multi-target": multi_target}
+
+
+def _pictures(path: Path) -> list[Path]:
+    return [place for form in ("", ".gz", ".zip") if (place := path.with_name(f"fer2013.csv{form}")).exists()][:1]
+
+
 @reader(
     "ferplus",
     title="FER+ (votes on FER2013)",
     dataset="ferplus",
     recognises=recognises,
     licence="votes: MIT; pictures: FER2013's",
+    protocol="FER2013's splits: PublicTest chooses (val), PrivateTest is reported once (test); say which mode.",
+    modes=tuple(MODES),
+    beside=_pictures,
 )
-def read(path: Path, on_bad: OnBad = "refuse") -> Reading:
+def read(path: Path, on_bad: OnBad = "refuse", mode: str = "majority") -> Reading:
     """Read the votes at `path` and the pictures of the fer2013.csv (.gz, .zip) beside them.
 
     The votes stay in the index, one column `votes_<choice>` each.
@@ -81,7 +143,7 @@ def read(path: Path, on_bad: OnBad = "refuse") -> Reading:
     Raises:
         DataError: no fer2013.csv beside the votes, or its rows are in another order.
     """
-    beside = [place for form in ("", ".gz", ".zip") if (place := path.with_name(f"fer2013.csv{form}")).exists()]
+    beside = _pictures(path)
     if not beside:
         raise DataError(f"{path}: FER+ holds votes and no pictures; put FER2013's fer2013.csv (.gz, .zip) beside it.")
     pictures = fer2013.read(beside[0], on_bad)
@@ -94,17 +156,28 @@ def read(path: Path, on_bad: OnBad = "refuse") -> Reading:
             "both must be in the order of the original files."
         )
     votes = votes.iloc[rows].reset_index(drop=True)
-    choice = majority(votes)
+    index = pictures.index.assign(**{f"votes_{name}": votes[name] for name in VOTES.values()})
+    if mode == "majority":
+        choice = majority(votes)
+    else:
+        shares = MODES[mode](votes)
+        names = np.array(list(VOTES.values()), dtype=object)
+        choice = pd.Series(np.where(shares.any(axis=1), names[shares.argmax(axis=1)], ""))
+        targets = shares[:, : len(FERPLUS8)]
+        if mode == "multi-target":
+            targets = (targets > 0).astype(np.float64)
+        else:  # without the votes for no expression the rest adds up to 1 again
+            targets = targets / np.maximum(targets.sum(axis=1, keepdims=True), 1e-12)
+        index = index.assign(**{f"target_{name}": targets[:, i] for i, name in enumerate(FERPLUS8.names)})
     kept = choice.isin(FERPLUS8.names).to_numpy()
     undecided, others = int((choice == "").sum()), int(((choice != "") & ~kept).sum())
-    index = pictures.index.assign(label=choice, **{f"votes_{name}": votes[name] for name in VOTES.values()})
     left_out = (
         Skipped(f"{undecided:,} pictures", "no majority among the voters"),
         Skipped(f"{others:,} pictures", "voted unknown or no face"),
     )
     return replace(
         pictures,
-        index=index[kept].reset_index(drop=True),
+        index=index.assign(label=choice)[kept].reset_index(drop=True),
         expressions=FERPLUS8,
         pixels=pictures.pixels[kept],
         skipped=(*pictures.skipped, *left_out),

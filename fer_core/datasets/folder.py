@@ -6,15 +6,13 @@ file names `<Usage>_<n>.jpg`: its `test` folder holds PublicTest (our val) and P
 
 from __future__ import annotations
 
-import os
 import re
 from pathlib import Path
 
-import pandas as pd
-
-from fer_core.datasets import OnBad, Reading, Skipped, reader, refuse_or_skip
-from fer_core.errors import DataError, ImageError
-from fer_core.images import PICTURE_SUFFIXES, decode
+from fer_core.datasets import OnBad, Reading, reader
+from fer_core.datasets.files import pictures_below, read_files, subfolders
+from fer_core.errors import DataError
+from fer_core.images import PICTURE_SUFFIXES
 from fer_core.labels import canonical, suggestion, vocabulary
 
 SPLIT_WORDS = {
@@ -33,34 +31,36 @@ USAGE_IN_NAME = re.compile(r"^(Training|PublicTest|PrivateTest)_\d+\.", re.IGNOR
 
 
 def recognises(path: Path) -> bool:
-    """A folder with class folders in it, or split folders with class folders."""
-    return path.is_dir() and any(_class_folders(path))
+    """A folder with class folders in it, or split folders with class folders; one name must be an expression's, nearly."""
+    return path.is_dir() and any(canonical(f.name) or suggestion(f.name) for _, f in class_folders(path))
 
 
-def _subfolders(path: Path) -> list[Path]:
-    return sorted(entry for entry in path.iterdir() if entry.is_dir() and not entry.name.startswith((".", "__")))
-
-
-def _class_folders(root: Path) -> list[tuple[str, Path]]:
+def class_folders(root: Path) -> list[tuple[str, Path]]:
     """(split or "", class folder) of a layout; a root of split folders, or of class folders."""
     found = []
-    for entry in _subfolders(root):
+    for entry in subfolders(root):
         split = SPLIT_WORDS.get(entry.name.lower())
         if split:
-            found += [(split, folder) for folder in _subfolders(entry)]
+            found += [(split, folder) for folder in subfolders(entry)]
         else:
             found.append(("", entry))
     return found
 
 
-@reader("folder", title="folder of class folders", recognises=recognises, licence="as its owner says")
+@reader(
+    "folder",
+    title="folder of class folders",
+    recognises=recognises,
+    licence="as its owner says",
+    expects=("train", "val*", "test", "[Hh]app*", "[Ss]ad*", "*/[Hh]app*", "*/[Ss]ad*"),
+)
 def read(path: Path, on_bad: OnBad = "refuse") -> Reading:
     """Read a folder. Without split folders every picture belongs to `test`: nothing is trained on by accident.
 
     Raises:
         DataError: a class folder names no expression, there is no picture, or pictures cannot be read.
     """
-    folders = _class_folders(path)
+    folders = class_folders(path)
     unknown = [folder for _, folder in folders if canonical(folder.name) is None]
     if unknown:
         hints = [
@@ -68,33 +68,18 @@ def read(path: Path, on_bad: OnBad = "refuse") -> Reading:
             for folder in unknown
         ]
         raise DataError(f"{path}: {', '.join(hints)} names no expression; rename the folder or move it away.")
-    root = path.resolve()
-    rows: list[tuple[str, str, str, str]] = []
-    skipped: list[Skipped] = []
+    rows = []
     for split, folder in folders:
-        for place, _, names in sorted(os.walk(folder)):
-            for name in sorted(names):
-                file = Path(place, name)
-                if file.suffix.lower() not in PICTURE_SUFFIXES:
-                    continue
-                id_ = file.relative_to(path).as_posix()
-                if not file.resolve().is_relative_to(root):
-                    skipped.append(Skipped(id_, "a link that leads out of the folder"))
-                    continue
-                usage = USAGE_IN_NAME.match(name)
-                named = SPLIT_WORDS[usage[1].lower()] if usage else split or "test"
-                rows.append((id_, named, str(canonical(folder.name)), str(file)))
-    if not rows and not skipped:
+        for file in pictures_below(folder):
+            usage = USAGE_IN_NAME.match(file.name)
+            rows.append(
+                {
+                    "id": file.relative_to(path).as_posix(),
+                    "split": SPLIT_WORDS[usage[1].lower()] if usage else split or "test",
+                    "label": str(canonical(folder.name)),
+                    "file": str(file),
+                }
+            )
+    if not rows:
         raise DataError(f"{path}: the folders hold no pictures ({', '.join(sorted(PICTURE_SUFFIXES))}).")
-    total = len(rows) + len(skipped)
-    good = []
-    for row in rows:
-        try:
-            decode(Path(row[3]))
-        except ImageError as error:
-            skipped.append(Skipped(row[0], str(error).removeprefix(f"{row[3]}: ")))
-        else:
-            good.append(row)
-    refuse_or_skip(skipped, total, on_bad, str(path))
-    index = pd.DataFrame(good, columns=["id", "split", "label", "file"])
-    return Reading(index, vocabulary(index["label"]), skipped=tuple(skipped))
+    return read_files(path, rows, on_bad, vocabulary(row["label"] for row in rows))

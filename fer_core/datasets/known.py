@@ -49,20 +49,32 @@ def add(path: Path, name: str = "") -> str:
 
 
 def resolve(path: str | Path) -> tuple[Path, Reader]:
-    """The place and the reader of a data set given by name or path.
+    """The place and the reader of a data set given by name or path, each with or without @MODE.
 
     Raises:
         DataError: nothing there, or no known layout.
     """
-    name = str(path)
+    name, _, mode = str(path).rpartition("@")
+    if not name or _exists(Path(path)):
+        name, mode = str(path), ""
+    place, layout = _resolve(name)
+    return place, layout.in_mode(mode) if mode else layout
+
+
+def _resolve(name: str) -> tuple[Path, Reader]:
     if name == SYNTHETIC:
         return Path(SYNTHETIC), READERS.get(SYNTHETIC)
     places = known()
     if name in places:
         return places[name], recognise(places[name])
-    place = Path(path).expanduser()
-    if not place.exists() and re.fullmatch(r"[a-z0-9-]+", name):
+    try:
+        place = Path(name).expanduser()
+    except RuntimeError as error:
+        raise DataError(f"{name}: {error}; write the path out.") from error
+    if not _exists(place) and re.fullmatch(r"[a-z0-9-]+", name):
         raise UnknownName("data set or path", name, [SYNTHETIC, *places])
+    if not _exists(place):
+        raise DataError(f"{_short(place)} does not exist; give the path of a csv or of a folder of pictures.")
     return place.resolve(), recognise(place.resolve())
 
 
@@ -70,17 +82,50 @@ def recognise(path: Path) -> Reader:
     """The reader for a path's layout; a special layout wins over “any folder”.
 
     Raises:
-        DataError: nothing there, or no known layout.
+        DataError: nothing there, or no known layout; the message says what is there and which layout is nearest.
     """
-    if not path.exists():
-        raise DataError(f"{path} does not exist; give the path of a csv or of a folder of pictures.")
-    candidates = sorted(READERS.items(), key=lambda item: item[0] == "folder")
-    for _, layout in candidates:
+    if not _exists(path):
+        raise DataError(f"{_short(path)} does not exist; give the path of a csv or of a folder of pictures.")
+    candidates = sorted((layout for _, layout in READERS.items()), key=lambda layout: layout.name == "folder")
+    for layout in candidates:
         if layout.recognises(path):
             return layout
-    titles = "; ".join(layout.title for _, layout in candidates)
+    titles = "; ".join(layout.title for layout in candidates if layout.name != SYNTHETIC)
     inside = ""
     if path.is_dir():
         entries = sorted(entry.name for entry in path.iterdir())
         inside = f" It holds {', '.join(entries[:6]) + (' …' if len(entries) > 6 else '') if entries else 'nothing'}."
-    raise DataError(f"{path}: no known layout of a data set.{inside} Known layouts: {titles}.")
+    elif path.suffix.lower() in (".zip", ".tar", ".gz", ".tgz", ".rar", ".7z"):
+        inside = " If this is an archive of pictures, unpack it and give the folder."
+    raise DataError(
+        f"{path}: no known layout of a data set.{inside}{_nearest(path, candidates)} Known layouts: {titles}."
+    )
+
+
+def _nearest(path: Path, candidates: list[Reader]) -> str:
+    """In words: the folder nearby that is a known layout, else the layout of which most is there."""
+    if not path.is_dir():
+        return ""
+    near = [*sorted(entry for entry in path.iterdir() if entry.is_dir())[:20], path.parent]
+    for place in near:
+        for layout in candidates:
+            if layout.name != "folder" and layout.recognises(place):
+                return f" But {place} is {layout.title}: give that path."
+    found = {layout.name: [mark for mark in layout.expects if any(path.glob(mark))] for layout in candidates}
+    best = max(candidates, key=lambda layout: len(found[layout.name]))
+    if not found[best.name]:
+        return ""
+    missing = [mark for mark in best.expects if mark not in found[best.name]]
+    return f" The nearest is {best.title}, which also has {', '.join(missing)} there." if missing else ""
+
+
+def _exists(path: Path) -> bool:
+    try:
+        return path.exists()
+    except OSError:  # a name too long for the file system
+        return False
+
+
+def _short(path: Path) -> str:
+    text = str(path)
+    return text if len(text) <= 200 else f"{text[:200]}… ({len(text):,} characters)"

@@ -9,7 +9,7 @@ import pytest
 from numpy.typing import NDArray
 
 from fer_core.datasets import open_dataset
-from fer_core.datasets.ferplus import VOTES, majority
+from fer_core.datasets.ferplus import VOTES, majority, multi_target, probability
 from fer_core.errors import DataError
 from fer_core.images import ImageSpec
 
@@ -30,6 +30,40 @@ HEADER = "Usage,Image name,neutral,happiness,surprise,sadness,anger,disgust,fear
 )
 def test_the_majority_follows_its_authors_rule(counts: list[int], label: str) -> None:
     assert majority(pd.DataFrame([counts], columns=list(VOTES.values()))).tolist() == [label]
+
+
+# neutral, happy, surprise, sad, angry, disgust, fear, contempt, unknown, no face
+@pytest.mark.parametrize(
+    ("counts", "shares"),
+    [
+        ([9, 1, 0, 0, 0, 0, 0, 0, 0, 0], [1]),  # the single vote goes
+        ([5, 3, 2, 0, 0, 0, 0, 0, 0, 0], [5 / 8, 3 / 8]),  # 8 of 10 are 75 %: the third is not needed
+        ([4, 3, 3, 0, 0, 0, 0, 0, 0, 0], [0.4, 0.3, 0.3]),  # the two second ones come together
+        ([3, 3, 2, 2, 0, 0, 0, 0, 0, 0], []),  # 6 of 10 are under 75 %, and the next two make four
+        ([4, 2, 2, 2, 0, 0, 0, 0, 0, 0], []),  # the same with one first and three second
+        ([5, 0, 0, 0, 0, 0, 0, 0, 5, 0], []),  # unknown ends the list, and 5 of 10 are not more than half
+        ([6, 0, 0, 0, 0, 0, 0, 0, 4, 0], [1]),  # it ends the list, and 6 of 10 are
+        ([2, 0, 0, 0, 0, 0, 0, 0, 8, 0], [0, 0, 0, 0, 0, 0, 0, 0, 1]),  # nobody knows
+        ([1, 1, 1, 1, 1, 1, 1, 1, 1, 1], []),
+    ],
+)
+def test_shares_follow_their_authors_rule(counts: list[int], shares: list[float]) -> None:
+    found = probability(pd.DataFrame([counts], columns=list(VOTES.values())))
+    np.testing.assert_allclose(found, [shares + [0] * (10 - len(shares))])
+
+
+@pytest.mark.parametrize(
+    ("counts", "targets"),
+    [
+        ([5, 3, 2, 0, 0, 0, 0, 0, 0, 0], [5 / 8, 3 / 8]),
+        ([3, 3, 2, 2, 0, 0, 0, 0, 0, 0], [1 / 2, 1 / 2]),  # 6 of 10
+        ([3, 2, 2, 2, 1, 0, 0, 0, 0, 0], []),  # of 9 votes only one choice has 30 %, and it has a third
+        ([5, 0, 0, 0, 0, 0, 0, 0, 0, 5], [1 / 2, 0, 0, 0, 0, 0, 0, 0, 0, 1 / 2]),
+    ],
+)
+def test_targets_follow_their_authors_rule(counts: list[int], targets: list[float]) -> None:
+    found = multi_target(pd.DataFrame([counts], columns=list(VOTES.values())))
+    np.testing.assert_allclose(found, [targets + [0] * (10 - len(targets))])
 
 
 @pytest.fixture
@@ -82,3 +116,23 @@ def test_a_csv_in_another_order_is_refused(folder: Path) -> None:
     (folder / "fer2013.csv").write_text("\n".join([header, *rows[::-1]]) + "\n")
     with pytest.raises(DataError, match="do not belong together"):
         open_dataset(folder / "fer2013new.csv")
+
+
+def test_a_mode_is_a_set_of_its_own_with_targets(folder: Path) -> None:
+    dataset = open_dataset(f"{folder / 'fer2013new.csv'}@probability")
+    assert dataset.name == "ferplus-probability"
+    index = dataset.index.set_index("id")
+    # of 4 neutral, 4 happy, 1 surprise, 1 sad the single ones go, and the two equal ones stay
+    assert index["label"].to_dict() == {"00000": "happy", "00002": "neutral", "00003": "contempt"}
+    targets = index[[f"target_{name}" for name in dataset.expressions.names]]
+    assert targets.loc["00002"].to_dict() == dict.fromkeys(targets, 0.0) | {"target_neutral": 0.5, "target_happy": 0.5}
+    np.testing.assert_allclose(targets.sum(axis=1), 1)
+
+
+def test_a_changed_csv_beside_the_votes_is_read_anew(
+    folder: Path, pictures: NDArray[np.uint8], csv_of: Callable[..., str]
+) -> None:
+    open_dataset(folder / "fer2013new.csv")
+    (folder / "fer2013.csv").write_text(csv_of([(0, pictures[9], "Training")]))
+    dataset = open_dataset(folder / "fer2013new.csv")
+    np.testing.assert_array_equal(dataset.images(ImageSpec()), pictures[9:10])

@@ -1,0 +1,64 @@
+"""KDEF, the Karolinska Directed Emotional Faces.
+
+Source: Lundqvist, Flykt and Öhman 1998, Karolinska Institutet. 4,900 colour pictures of 562 x 762: 70 people, half of
+them women, show 7 expressions in two sessions from 5 angles.
+Layout: `KDEF/AF01/AF01ANS.JPG`: session A or B, gender F or M, person, expression (AF afraid, AN angry, DI disgusted, HA
+happy, NE neutral, SA sad, SU surprised), angle (FL full left, HL half left, S straight, HR half right, FR full right).
+Protocol: none official; split by person, who is in both sessions. The `nit` report trains on women and tests on men
+(`ferscope data split PATH --how female-to-male`). A few files are misnamed (AF31V.JPG, AM31H.JPG) or nearly black: the
+former are left out and listed, the latter found by `ferscope data check`.
+Licence: non-commercial research; pictures may be shown in papers, with credit. To get it: kdef.se.
+"""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+from fer_core.datasets import OnBad, Reading, Skipped, reader
+from fer_core.datasets.files import pictures_below, read_files, subfolders
+from fer_core.labels import FER7, canonical
+
+NAME = re.compile(r"^([AB])([FM])(\d\d)(AF|AN|DI|HA|NE|SA|SU)(FL|HL|S|HR|FR)$", re.IGNORECASE)
+FOLDER = re.compile(r"^[AB][FM]\d\d$", re.IGNORECASE)
+
+
+def _root(path: Path) -> Path | None:
+    """The folder that holds the people's folders: the path itself, or a folder such as `KDEF` in it."""
+    if not path.is_dir():
+        return None
+    for root in (path, *subfolders(path)[:20]):
+        if any(FOLDER.match(folder.name) for folder in subfolders(root)):
+            return root
+    return None
+
+
+@reader(
+    "kdef",
+    title="KDEF",
+    dataset="kdef",
+    recognises=lambda path: _root(path) is not None,
+    licence="non-commercial research; may be shown with credit",
+    protocol="No official split: group by person (who is in both sessions), or train on women and test on men as `nit`.",
+    expects=("AF01", "KDEF/AF01", "*/AF01ANS.JPG"),
+)
+def read(path: Path, on_bad: OnBad = "refuse") -> Reading:
+    """Read every picture whose name says what it shows; `person` is “F01” in both sessions.
+
+    Raises:
+        DataError: entries that cannot be read.
+    """
+    root = _root(path)
+    assert root is not None
+    rows, left_out = [], []
+    for folder in subfolders(root):
+        for file in pictures_below(folder):
+            found = NAME.match(file.stem)
+            if not found:
+                left_out.append(Skipped(file.name, "the name does not say expression and angle, as AF01ANS.JPG does"))
+                continue
+            session, sex, number, expression, angle = (part.upper() for part in found.groups())
+            label = "fear" if expression == "AF" else canonical(expression)
+            row = {"id": file.stem.upper(), "split": "test", "label": str(label), "file": str(file)}
+            rows.append({**row, "person": sex + number, "sex": sex, "session": session, "angle": angle})
+    return read_files(path, rows, on_bad, FER7, left_out=left_out)
