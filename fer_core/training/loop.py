@@ -23,8 +23,8 @@ from fer_core import __version__
 from fer_core.checkpoint import Card, Cost, load_tensors, save_tensors, write_card
 from fer_core.datasets import Dataset
 from fer_core.errors import CheckpointError, ConfigError, RunError
-from fer_core.evaluation.metrics import evaluate
 from fer_core.evaluation.predict import predict_split
+from fer_core.evaluation.results import results
 from fer_core.faces import FaceCrop
 from fer_core.images import ImageSpec, normalise, to_tensor
 from fer_core.inference import predict_logits
@@ -364,7 +364,8 @@ class Trainer:
             self.served, self.dataset, split, spec=self.spec, expressions=self.expressions, tta=self.config.tta
         )
         predictions.write(self.run.path / f"predictions-{self.dataset.name}-{split}.parquet")
-        write_card(self.run.path, self._card({f"{self.dataset.name}-{split}": evaluate(predictions).to_json()}))
+        figures = results(predictions, self.dataset, split, self.config.train_split)
+        write_card(self.run.path, self._card({f"{self.dataset.name}-{split}": figures}))
 
     def _card(self, results: dict[str, dict[str, object]]) -> Card:
         config = self.config

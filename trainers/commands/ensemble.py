@@ -24,14 +24,14 @@ def ensemble(
     """Combine networks into one that answers with the mean of their probabilities, and evaluate it."""
     from fer_core.checkpoint import write_card
     from fer_core.datasets import open_dataset
-    from fer_core.evaluation.metrics import evaluate
     from fer_core.evaluation.predict import predict_checkpoint
+    from fer_core.evaluation.results import results
     from fer_core.runs.ensemble import combine
 
     dataset = open_dataset(data)
     run = combine(networks, name, str(Path(data).resolve()) if Path(data).exists() else data)
     predictions, card = predict_checkpoint(run.path, dataset, split)
-    figures = evaluate(predictions).to_json()
+    figures = results(predictions, dataset, split)
     write_card(run.path, card.model_copy(update={"results": {f"{dataset.name}-{split}": figures}}))
     if as_json:
         print(json.dumps({"run": run.name, **figures}))

@@ -22,8 +22,8 @@ def evaluate(
 ) -> None:
     """Predict a split, print the figures with 95 % intervals, and write the predictions table beside the weights."""
     from fer_core.datasets import open_dataset
-    from fer_core.evaluation.metrics import evaluate as figures_of
     from fer_core.evaluation.predict import predict_checkpoint
+    from fer_core.evaluation.results import results
     from fer_core.runs.store import find
 
     found = find(checkpoint)
@@ -35,7 +35,7 @@ def evaluate(
         predictions, _ = predict_checkpoint(
             found.folder, dataset, split, on_batch=lambda done: bar.update(task, completed=done)
         )
-    figures = figures_of(predictions).to_json()
+    figures = results(predictions, dataset, split)
     if as_json:
         print(json.dumps(figures))
         return

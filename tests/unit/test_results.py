@@ -1,0 +1,35 @@
+"""What a card says of a predictions table."""
+
+from pathlib import Path
+
+import numpy as np
+from PIL import Image
+
+from fer_core.datasets import open_dataset
+from fer_core.evaluation.metrics import evaluate
+from fer_core.evaluation.predict import predict_checkpoint
+from fer_core.evaluation.results import KEPT, results
+from tests.untrained import untrained
+
+
+def test_figures_are_also_given_without_the_pictures_that_training_has_seen(learnable: Path) -> None:
+    random = np.random.default_rng(5)
+    for label in ("happy", "sad"):  # eight of each label's sixteen validation pictures become copies from train
+        for number in range(8):
+            twin = learnable / "train" / label / f"{number:02d}.png"
+            (learnable / "val" / label / f"{number:02d}.png").write_bytes(twin.read_bytes())
+        for number in range(8, 16):  # and the others are like no training picture
+            noise = random.integers(0, 256, (6, 6), dtype=np.uint8)
+            Image.fromarray(noise).resize((48, 48), Image.Resampling.BICUBIC).save(
+                learnable / "val" / label / f"{number:02d}.png"
+            )
+    dataset = open_dataset(learnable)
+    table, _ = predict_checkpoint(untrained(), dataset, "val")
+    figures = results(table, dataset, "val")
+    fresh = [int(name.split("/")[-1].removesuffix(".png")) >= 8 for name in table.table["id"]]
+    expected = evaluate(table.where(fresh)).to_json()
+    assert figures["without_leaks"] == {key: expected[key] for key in KEPT}
+    assert figures["without_leaks"]["n"] == 16
+    assert {key: value for key, value in figures.items() if key != "without_leaks"} == evaluate(table).to_json()
+    train, _ = predict_checkpoint(untrained("other"), dataset, "train")
+    assert "without_leaks" not in results(train, dataset, "train")
