@@ -13,6 +13,7 @@ PAGES = {
     "evaluate": "Evaluate",
     "gallery": "Gallery",
     "labels": "Labels",
+    "slices": "Slices",
     "compare": "Compare",
     "confidence": "Confidence",
     "explain": "Explain",

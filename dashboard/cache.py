@@ -18,6 +18,7 @@ from fer_core.errors import DataError
 from fer_core.evaluation.comparison import Comparison, compare, leaderboard
 from fer_core.evaluation.metrics import Headline, Report, evaluate, headline
 from fer_core.evaluation.predictions import Predictions
+from fer_core.evaluation.shift import picture_statistics
 from fer_core.explanation import Attribution, explain, spatial_layers
 from fer_core.faces import Face, FaceCrop
 from fer_core.images import decode
@@ -111,6 +112,16 @@ def dataset_of(table: Predictions) -> Dataset | None:
         if (layout.dataset or short_name(path)) == name:
             return dataset(place)
     return None
+
+
+def statistics(dataset: Dataset, rows: tuple[int, ...]) -> pd.DataFrame:
+    """Brightness, contrast and sharpness of some of a data set's pictures, a row each, in this order."""
+    return _statistics(str(dataset.folder), rows, dataset)
+
+
+@st.cache_data(max_entries=8, show_spinner="Measuring brightness, contrast and sharpness")
+def _statistics(folder: str, rows: tuple[int, ...], _dataset: Dataset) -> pd.DataFrame:
+    return picture_statistics(_dataset.picture(row) for row in rows)
 
 
 def predictor(folder: Path) -> Predictor:

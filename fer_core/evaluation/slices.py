@@ -1,0 +1,145 @@
+"""Are some kinds of pictures harder? Slices of a split by brightness, contrast, sharpness or any column of the data set.
+
+A slice that holds harder expressions has a lower accuracy without being a weakness of its own. So each is held against
+what its mix of labels would give, and tested within the labels (Cochran 1954, Mantel and Haenszel 1959); p-values are
+adjusted by Holm for all slices that were tried.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from itertools import combinations
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from fer_core.datasets import Dataset
+from fer_core.errors import DataError
+from fer_core.evaluation.comparison import holm
+from fer_core.evaluation.gallery import positions
+from fer_core.evaluation.intervals import wilson_bounds
+from fer_core.evaluation.predictions import Predictions
+
+MIN_SUPPORT = 50  # pictures in a slice, and outside it
+LEAST_SUPPORT = 20  # below it the test's normal approximation fails
+BINS = 5  # equally filled parts of a number's range
+MOST_VALUES = 30  # of a column that is no number; a column of names has a slice for each picture
+NOT_SLICED = frozenset({"id", "split", "label", "file", "left", "top"})
+
+
+def columns_of(dataset: Dataset, predictions: Predictions) -> pd.DataFrame:
+    """(n rows) what the data set knows of each picture besides its label: person, source, face size and so on.
+
+    Columns of votes are left out, for they are another label. A picture that the set no longer has gets no values.
+    """
+    place = positions(dataset, predictions.table)
+    names = [name for name in dataset.index.columns if name not in NOT_SLICED and not str(name).startswith("votes_")]
+    found = dataset.index[names].iloc[np.maximum(place, 0)].reset_index(drop=True)
+    return found.mask(pd.Series(place < 0))
+
+
+@dataclass(frozen=True, eq=False)
+class Slices:
+    """Slices that were tried, the one furthest below its expectation first.
+
+    Attributes:
+        table: one row a slice: `slice` (in words), `columns` (how many conditions), `n`, `accuracy` with `low`, `high`
+            (Wilson 95 %), `expected` (accuracy that its mix of labels would give), `difference` (accuracy less
+            expected), `p` and `p_adjusted` (Holm over all rows).
+        members: (slices, n) bool, the pictures of each slice, in the order of the predictions table.
+    """
+
+    table: pd.DataFrame
+    members: NDArray[np.bool_]
+
+
+def find(
+    predictions: Predictions,
+    columns: pd.DataFrame,
+    *,
+    min_support: int = MIN_SUPPORT,
+    bins: int = BINS,
+    crossed: bool = False,
+) -> Slices:
+    """Try every slice with enough pictures in it and outside it.
+
+    Args:
+        columns: a row for each of the table's, in its order. A number with more than `bins` values is cut into parts
+            with about as many pictures each; of any other column each value is a slice. Empty values belong to none.
+        min_support: at least 20.
+        crossed: also every pair of conditions on two columns.
+
+    Raises:
+        DataError: the columns have another number of rows, or `min_support` is too small.
+    """
+    if len(columns) != len(predictions):
+        raise DataError(f"Found {len(columns):,} rows of columns for {len(predictions):,} pictures; expected one each.")
+    if min_support < LEAST_SUPPORT:
+        raise DataError(f"A slice needs {LEAST_SUPPORT} pictures or more for its test to hold; found {min_support}.")
+    single = [
+        (str(name), words, mask) for name in columns for words, mask in _conditions(str(name), columns[name], bins)
+    ]
+    tried = [(words, 1, mask) for _, words, mask in single]
+    if crossed:
+        for (a, words_a, mask_a), (b, words_b, mask_b) in combinations(single, 2):
+            if a != b:
+                tried.append((f"{words_a}, {words_b}", 2, mask_a & mask_b))
+    n = len(predictions)
+    tried = [one for one in tried if min_support <= int(one[2].sum()) <= n - min_support]
+    members = np.array([mask for *_, mask in tried], dtype=bool).reshape(len(tried), n)
+    table = pd.DataFrame({"slice": [words for words, *_ in tried], "columns": [count for _, count, _ in tried]})
+    table["n"] = members.sum(axis=1)
+    hits = (members & predictions.correct).sum(axis=1)
+    table["accuracy"] = hits / np.maximum(table["n"], 1)
+    table["low"], table["high"] = wilson_bounds(hits, table["n"])
+    expected, p = _within_labels(members, predictions)
+    table["expected"] = expected / np.maximum(table["n"], 1)
+    table["difference"] = table["accuracy"] - table["expected"]
+    table["p"] = p
+    table["p_adjusted"] = holm(table["p"])
+    order = np.argsort(table["difference"].to_numpy(), kind="stable")
+    return Slices(table.iloc[order].reset_index(drop=True), members[order])
+
+
+def _conditions(name: str, column: pd.Series, bins: int) -> list[tuple[str, NDArray[np.bool_]]]:
+    """The conditions on one column, in words, with the pictures that meet each."""
+    if pd.api.types.is_numeric_dtype(column) and not pd.api.types.is_bool_dtype(column) and column.nunique() > bins:
+        values = column.to_numpy(float)
+        part = pd.qcut(column, bins, labels=False, duplicates="drop")
+        found = []
+        for number in sorted(part.dropna().unique()):
+            mask = (part == number).to_numpy()
+            low, high = values[mask].min(), values[mask].max()
+            found.append((f"{name} {low:.3g} to {high:.3g}", mask))
+        return found
+    counts = column.dropna().astype("str").value_counts()
+    if len(counts) > MOST_VALUES:
+        counts = counts.head(MOST_VALUES)
+    text = column.astype("str").where(column.notna())
+    return [(f"{name} {value}", (text == value).to_numpy()) for value in counts.index]
+
+
+def _within_labels(
+    members: NDArray[np.bool_], predictions: Predictions
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """(slices,) hits that each slice's labels would give, and p-values of the Cochran-Mantel-Haenszel test.
+
+    Within each label the hits of a slice are hypergeometric if the slice does not matter; the sums over labels of hits,
+    expectations and variances give a chi-square of one degree, without a correction for continuity.
+    """
+    from scipy.stats import chi2
+
+    labels = np.eye(len(predictions.expressions))[predictions.label_index]  # (n, k)
+    inside = members.astype(np.float64)
+    of_label = labels.sum(axis=0)  # (k,) pictures of a label
+    right = labels[predictions.correct].sum(axis=0)  # (k,) of which right
+    in_slice = inside @ labels  # (m, k)
+    hits = inside @ (labels * predictions.correct[:, None])
+    total = np.maximum(of_label, 1)
+    expected = in_slice * right / total
+    variance = in_slice * (of_label - in_slice) * right * (of_label - right) / (total**2 * np.maximum(of_label - 1, 1))
+    spread = variance.sum(axis=1)
+    distance = (hits.sum(axis=1) - expected.sum(axis=1)) ** 2
+    square = np.divide(distance, spread, out=np.zeros(len(members)), where=spread > 0)
+    return expected.sum(axis=1), np.asarray(chi2.sf(square, 1))

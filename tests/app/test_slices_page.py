@@ -1,0 +1,59 @@
+"""The slices page, run without a browser."""
+
+import re
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+from PIL import Image
+from streamlit.testing.v1 import AppTest
+
+from fer_core.datasets import open_dataset
+from fer_core.datasets.known import add
+from fer_core.evaluation.predictions import Predictions
+from fer_core.labels import FER7
+from tests.app.conftest import texts
+from tests.app.made import make_network, predictions_elsewhere
+
+OpenPage = Callable[..., AppTest]
+
+
+def dark_and_bright(root: Path) -> Path:
+    """140 pictures of two expressions, a quarter of them dark."""
+    random = np.random.default_rng(0)
+    for label in ("happy", "sad"):
+        folder = root / "val" / label
+        folder.mkdir(parents=True)
+        for number in range(70):
+            light = random.integers(0, 40, (24, 24)) + (10 if number % 4 == 0 else 60 + 2 * number)
+            Image.fromarray(light.astype(np.uint8)).save(folder / f"{number:02d}.png")
+    return root
+
+
+def test_dark_pictures_are_found_to_be_harder(open_page: OpenPage, tmp_path: Path) -> None:
+    place = dark_and_bright(tmp_path / "faces")
+    add(place)
+    dataset = open_dataset(place)
+    index = dataset.index
+    dark = index["id"].str.extract(r"(\d+)\.png")[0].astype(int) % 4 == 0
+    said = [
+        ("sad" if label == "happy" else "happy") if is_dark else label
+        for label, is_dark in zip(index["label"], dark, strict=True)
+    ]
+    logits = 5 * np.eye(7)[[FER7.index(name) for name in said]]
+    table = Predictions.from_logits(index["id"].tolist(), dataset.name, "val", index["label"].tolist(), logits, FER7)
+    make_network("one", table, title="Network One")
+    app = open_page("slices", network="one", support="20")
+    assert not app.exception
+    assert "Hardest: **brightness" in app.markdown[0].value.replace("\\", "")
+    assert " 0.0\N{NO-BREAK SPACE}% (0.0 to" in app.markdown[0].value
+    errors = [image for element in app.get("html") for image in re.findall(r"id (\S+) of ", element.proto.body)]
+    assert len(errors) == 12
+    assert set(errors) <= set(index["id"][dark])
+
+
+def test_without_the_pictures_the_page_says_what_to_do(open_page: OpenPage) -> None:
+    make_network("one", predictions_elsewhere())
+    app = open_page("slices", network="one")
+    assert not app.exception
+    assert "nothing to slice by" in texts(app)
