@@ -1,7 +1,11 @@
 """Train a network: start a run, watch it, stop it, go on. A run is a process of its own; this page reads its folder."""
 
+import json
 import shlex
+import subprocess
+import sys
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import asdict
 from pathlib import Path
 
@@ -10,33 +14,43 @@ import streamlit as st
 
 from dashboard import forms
 from dashboard.charts import networks as charts
+from dashboard.charts import runs as run_charts
+from dashboard.charts.confusion import confusion
 from dashboard.text import interval, percent, pictures, table_title, verbatim
 from fer_core.datasets.known import SYNTHETIC, known
 from fer_core.errors import ConfigError, FerError, RunError
 from fer_core.evaluation.intervals import Interval
-from fer_core.runs import store
-from fer_core.runs.folder import RunFolder, RunStatus
-from fer_core.runs.launch import launch
+from fer_core.labels import VOCABULARIES
+from fer_core.runs import store, turns
+from fer_core.runs.diagnosis import diagnose
+from fer_core.runs.folder import EpochResult, Notes, RunFolder, RunStatus
+from fer_core.runs.launch import kill, launch, stop
 from fer_core.training.config import Section, TrainConfig, load_recipe, recipes, to_toml, toml_value
+from fer_core.workspace import ROOT
 
 WATCH = 2.0  # seconds between two looks at a run that goes on; as often as it writes its status
-ACTIVE = ("queued", "running")
 NEWEST = 15  # runs listed as links; older ones are found by name
 # The settings that most trials change, by section; they stand in front of all others.
 FIRST = {"": ("network", "epochs", "batch_size"), "optimizer": ("name", "lr", "weight_decay")}
 LOG_LINES = 12
+PLOTLY = {"displayModeBar": False}
 
 
 def new_run() -> None:
     """The form of a new run, with its recipe and command line, and the button that starts it."""
     left, middle, right = st.columns(3)
-    data = left.selectbox("Data", [SYNTHETIC, *known()], help="The Data page adds a csv or a folder of pictures.")
-    names = list(recipes())
-    usual = names.index("synthetic" if data == SYNTHETIC else "small-vgg")
+    like = st.query_params.get("like")  # a run whose settings and data are the start
+    used = RunFolder.named(like).status().data if like else SYNTHETIC
+    sets = list(dict.fromkeys([used, SYNTHETIC, *known()]))
+    data = left.selectbox("Data", sets, key=f"data-{like}", help="The Data page adds a csv or a folder of pictures.")
+    names = [*([like] if like else []), *recipes()]
+    usual = 0 if like else names.index("synthetic" if data == SYNTHETIC else "small-vgg")
     recipe = middle.selectbox(
-        "Recipe", names, usual, lambda name: f"{name}: {load_recipe(name).about.title}", f"recipe-{data == SYNTHETIC}"
+        "Recipe", names, usual, lambda name: recipe_title(name, like), f"recipe-{data == SYNTHETIC}-{like}"
     )
     proposal = store.free_name(recipe)
+    if recipe == like:
+        recipe = str(RunFolder.named(recipe).path / "config.toml")
     name = right.text_input("Name of the run", proposal, 80, f"name-{proposal}", live=True)
     base = load_recipe(recipe)
     st.caption(verbatim(about(base)))
@@ -57,11 +71,49 @@ def new_run() -> None:
         st.code(shlex.join(command), "bash", wrap_lines=True)
         st.caption("The recipe with these settings; what is not named has its default:")
         st.code(to_toml(config), "toml")
-    if st.button("Start training", type="primary", disabled=wrong is not None):
+    with st.container(horizontal=True, vertical_alignment="center"):
+        started = st.button("Start training", type="primary", disabled=wrong is not None)
+        measure = ["estimate", *command[2:5], *(part for setting in settings for part in ("--set", setting))]
+        asked_for = st.button(
+            "Estimate time and memory", disabled=wrong is not None, help="Trains a few steps and throws them away."
+        )
+        estimated(measure, asked_for)
+    if started:
         run = RunFolder.create(name, config, data)
         launch(run)
-        st.query_params["run"] = run.name
+        st.query_params.from_dict({"run": run.name})
         st.rerun()
+
+
+def recipe_title(name: str, like: str | None) -> str:
+    return f"as the run {name}" if name == like else f"{name}: {load_recipe(name).about.title}"
+
+
+def estimated(arguments: list[str], measure: bool) -> None:
+    """What a few steps of these settings say about the whole run; another process measures, so that the page stays free
+    of torch."""
+    known = st.session_state.setdefault("estimates", {})
+    key = tuple(arguments)
+    if measure:
+        command = [sys.executable, "-m", "trainers.cli", *arguments, "--json"]
+        with st.spinner("Measuring a few steps (about ten seconds)"):
+            answer = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+        known[key] = json.loads(answer.stdout) if answer.returncode == 0 else answer.stderr.removeprefix("Error: ")
+    found = known.get(key)
+    if isinstance(found, str):
+        st.error(verbatim(found.strip()[-500:]))
+    elif found:
+        st.markdown(
+            f"About **{duration(found['seconds'])}** ({found['seconds_per_epoch']:.1f} s an epoch) and "
+            f"**{found['memory'] / 1e9:.1f} GB**, on the {verbatim(found['device'])} as busy as it is now; "
+            f":gray[measured on {found['measured']} steps]"
+        )
+
+
+def duration(seconds: float) -> str:
+    if seconds < 90:
+        return f"{seconds:.0f} s"
+    return f"{seconds / 60:.0f} min" if seconds < 5400 else f"{seconds / 3600:.1f} h"
 
 
 def about(config: TrainConfig) -> str:
@@ -106,12 +158,12 @@ def plain(value: object) -> str:
 
 
 def without_path(error: FerError, recipe: str) -> str:
-    return str(error).removeprefix(f"{recipes()[recipe]}: ")
+    return str(error).removeprefix(f"{recipes().get(recipe, recipe)}: ")
 
 
 def watch(run: RunFolder) -> None:
     """A run, looked at again every few seconds while it goes on; the rest of the page stays as it is."""
-    goes_on = run.status().state in ACTIVE
+    goes_on = run.status().active
     st.fragment(look, run_every=WATCH if goes_on else None)(run, goes_on)
 
 
@@ -126,7 +178,7 @@ def look(run: RunFolder, goes_on: bool) -> None:
 def show(run: RunFolder, goes_on: bool) -> None:
     """State, figures, curves and log of a run."""
     status = run.status()
-    if goes_on and status.state not in ACTIVE:
+    if goes_on and not status.active:
         st.rerun()  # the whole page, once: it has ended, and nobody needs to look again
     results = run.metrics()
     words, actions = st.columns([3, 2], vertical_alignment="center")
@@ -144,15 +196,40 @@ def show(run: RunFolder, goes_on: bool) -> None:
         st.metric("Time left", status.time_left or "–", width="content")
     if results:
         # the axis reaches to the last epoch from the start, so that the curves grow and nothing else moves
-        curves = charts.curves({run.name: results}).update_xaxes(range=[0.5, status.epochs + 0.5])
+        histories = {run.name: results} | beside(run)
+        curves = charts.curves(histories).update_xaxes(
+            range=[0.5, max(status.epochs, *(len(h) for h in histories.values())) + 0.5]
+        )
         curves.update_yaxes(range=[0, 100], col=1).update_yaxes(rangemode="tozero", col=2)
-        st.plotly_chart(curves, key="curves", alt="Accuracy and loss of training and validation by epoch")
+        st.plotly_chart(
+            curves, key="curves", config=PLOTLY, alt="Accuracy and loss of training and validation by epoch"
+        )
+        if said := diagnose(results):
+            st.caption(verbatim(said.sentence))
+        st.plotly_chart(
+            run_charts.pace(histories), key="pace", config=PLOTLY, alt="Learning rate and images a second by epoch"
+        )
+        last_validation(run)
         with st.expander("Table behind the curves"):
             st.dataframe(pd.DataFrame(map(asdict, results)), hide_index=True)
     else:
         st.caption("The curves begin when the first epoch ends.")
     with st.expander("Log", expanded=status.state in ("failed", "lost")):
         st.code(log_tail(run), None, height=260, wrap_lines=True)
+
+
+def beside(run: RunFolder) -> dict[str, list[EpochResult]]:
+    """Curves of other runs, chosen below the run."""
+    return {name: RunFolder.named(name).metrics() for name in st.session_state.get(f"beside-{run.name}", [])}
+
+
+def last_validation(run: RunFolder) -> None:
+    """Which expressions the last validation took for which."""
+    matrix, names = run.confusion(), VOCABULARIES[run.config().expressions].names
+    if matrix is None or len(matrix) != len(names):
+        return
+    with st.expander("Last validation: what was read as what"):
+        st.altair_chart(confusion(matrix, names, "row", ("", "")), key="last-validation")
 
 
 def sentence(run: RunFolder, status: RunStatus) -> None:
@@ -174,12 +251,25 @@ def sentence(run: RunFolder, status: RunStatus) -> None:
 
 def state_in_words(run: RunFolder, status: RunStatus) -> str:
     if status.state == "queued":
-        return "Starting: it loads the program and the data." if run.starting else "Waiting to be started."
+        return waiting(run) if status.pid else "Waiting to be started."
+    if status.state == "stopping":
+        return "Stopping: it ends its step and saves. If it has not ended after a minute, it is killed."
     if status.state == "running":
-        if run.stop_requested:
-            return "Stopping: it ends its step and saves."
         return f"Training on {verbatim(Path(status.data).name)}, on the {verbatim(status.device)}."
     return status.message or status.state.capitalize()
+
+
+def waiting(run: RunFolder) -> str:
+    """Who is before it in the line of its device."""
+    device = turns.device_of(run.config().device)
+    names = [ticket.name for ticket in turns.line(device)]
+    before = names[: names.index(run.name)] if run.name in names else []
+    if not before:
+        return "Starting: it loads the program and the data."
+    others = f", then {len(before) - 1} more" if len(before) > 1 else ""
+    return (
+        f"Waiting for its turn: {verbatim(before[0])} has the device {verbatim(device)}{others}. It starts by itself."
+    )
 
 
 def progress(status: RunStatus) -> str:
@@ -196,16 +286,45 @@ def buttons(run: RunFolder, status: RunStatus) -> None:
         picked = {"network": run.name, "table": table}
         for label, page in (("Evaluate", "views/evaluate.py"), ("Explain", "views/explain.py")):
             st.page_link(page, label=f"{label} this network", query_params=picked)
-    elif status.state in ACTIVE and (run.starting or status.state == "running"):
+    elif status.state == "stopping":
+        if st.button("Kill now", help="What it did since its last save is lost; Resume goes on from there."):
+            kill(run)
+            st.rerun()
+    elif status.active and status.pid:
         st.button(
-            "Stop",
-            disabled=run.stop_requested,
-            on_click=run.request_stop,
-            help="It ends its step and saves; Resume goes on from there.",
+            "Stop", on_click=ask_to_stop, args=(run,), help="It ends its step and saves; Resume goes on from there."
         )
     elif st.button("Resume" if status.steps else "Start", help="Goes on from the last save."):
         launch(run)
         st.rerun()
+
+
+def ask_to_stop(run: RunFolder) -> None:
+    with suppress(RunError):  # it has ended in this moment, as the page will show
+        stop(run)
+
+
+def manage(run: RunFolder) -> None:
+    """Tags and note, another name, a copy, the trash."""
+    status, notes = run.look(), run.notes()
+    at_rest = not (status.active and status.pid)
+    with st.expander("Tags, name, delete"):
+        left, right = st.columns(2)
+        tags = left.text_input("Tags", ", ".join(notes.tags), key=f"tags-{run.name}", help="Separated by commas.")
+        note = right.text_input("Note", notes.note, key=f"note-{run.name}")
+        written = Notes(tuple(tag.strip() for tag in tags.split(",") if tag.strip()), note)
+        if written != notes:
+            run.write_notes(written)
+        name = left.text_input("Name", run.name, 80, f"rename-{run.name}", disabled=not at_rest)
+        if name != run.name and at_rest:
+            st.query_params.from_dict({"run": store.rename(run.name, name).name})
+            st.rerun()
+        with right.container(horizontal=True, vertical_alignment="bottom", height="stretch"):
+            st.page_link("views/train.py", label="Start another like it", query_params={"like": run.name})
+            if st.button("Delete", disabled=not at_rest, help="Moves the folder to the workspace's trash."):
+                store.trash(run.name)
+                st.query_params.clear()
+                st.rerun()
 
 
 def log_tail(run: RunFolder) -> str:
@@ -225,7 +344,7 @@ def all_runs(shown: str | None) -> None:
     if not runs:
         st.caption("None yet. The synthetic faces and their recipe take about a minute.")
         return
-    goes_on = any(readable(run).state in ACTIVE for run in runs)
+    goes_on = any(run.look().active for run in runs[:NEWEST])
     st.fragment(rows, run_every=5 * WATCH if goes_on else None)(runs[:NEWEST], shown)
     if older := [run.name for run in runs[NEWEST:]]:
         name = st.selectbox("Older runs", older, None, placeholder=f"{len(older):,} more")
@@ -240,22 +359,14 @@ def rows(runs: list[RunFolder], shown: str | None) -> None:
     for column, heading in zip(st.columns(widths), ("run", "state", "progress", "best accuracy", "data"), strict=True):
         column.caption(heading)
     for run in runs:
-        status, results = readable(run), run.metrics()
+        status, results = run.look(), run.metrics()
         name, state, share, best, data = st.columns(widths, vertical_alignment="center")
         name.page_link("views/train.py", label=run.name, query_params={"run": run.name}, disabled=run.name == shown)
-        state.markdown(":gray[stopping]" if status.state == "running" and run.stop_requested else status.state)
+        state.markdown(status.state)
         left = f", {status.time_left} left" if status.time_left else ""
         share.markdown(f"{status.progress:.0%}{left}")
         best.markdown(percent(max(result.val_accuracy for result in results)) if results else ":gray[–]")
         data.markdown(f":gray[{verbatim(Path(status.data).name)}]")
-
-
-def readable(run: RunFolder) -> RunStatus:
-    """A run's status; a damaged one is shown as failed, beside the others."""
-    try:
-        return run.status()
-    except RunError as error:
-        return RunStatus(state="failed", message=str(error))
 
 
 def main() -> None:
@@ -269,7 +380,18 @@ def main() -> None:
         with back.container(horizontal=True, horizontal_alignment="right"):
             st.page_link("views/train.py", label="Start another run")
         try:
-            watch(RunFolder.named(name))
+            run = RunFolder.named(name)
+            run.status()
+            others = [other.name for other in store.runs() if other.name != name][:100]
+            if others:
+                st.multiselect(
+                    "Curves of other runs beside it",
+                    others,
+                    key=f"beside-{name}",
+                    placeholder="none",
+                )
+            watch(run)
+            manage(run)
         except RunError as error:  # said here, so that the other runs are still listed
             st.error(verbatim(str(error)))
     all_runs(name)

@@ -1,14 +1,21 @@
 """Train and Explain, run in this process."""
 
+import json
+import os
+import re
 from collections.abc import Callable
 from dataclasses import replace
+from pathlib import Path
 
+import numpy as np
 import pytest
 from streamlit.testing.v1 import AppTest
 
 from fer_core.datasets import open_dataset
 from fer_core.datasets.known import add
-from fer_core.runs.folder import RunFolder
+from fer_core.runs import turns
+from fer_core.runs.folder import Notes, RunFolder
+from fer_core.runs.process import Process
 from fer_core.training.config import load_recipe
 from tests.app.conftest import texts
 from tests.app.made import make_network, make_pictures, predictions_elsewhere, predictions_on
@@ -48,7 +55,7 @@ def test_the_form_starts_at_the_recipe_and_marks_what_is_changed(open_page: Open
 
 def test_every_setting_of_a_recipe_has_its_field(open_page: Open) -> None:
     app = open_page("train")
-    shown = {widget.label for widget in [*app.number_input, *app.text_input, *app.selectbox]}
+    shown = {widget.label for widget in [*app.number_input, *app.text_input, *app.selectbox, *app.checkbox]}
     values = load_recipe("synthetic").model_dump(exclude={"about", "arguments"})
     settings = {
         name if not isinstance(value, dict) else f"{name}.{inner}"
@@ -99,6 +106,74 @@ def test_a_failed_run_shows_its_reason_and_its_log_and_can_be_resumed(open_page:
     assert [error.value.replace("\\", "") for error in app.error] == ["Failed. The disk is full."]
     assert any(block.value.endswith("line 499") and "line 400" not in block.value for block in app.code)
     assert button(app, "Resume")
+
+
+def test_a_run_that_waits_says_who_has_the_device(open_page: Open) -> None:
+    run = RunFolder.create("waits", load_recipe("synthetic", ["device=cpu"]), "synthetic")
+    turns.ticket("cpu", "the first", os.getpid)
+    turns.ticket("cpu", "waits", os.getppid)
+    process = Process.of(os.getppid())
+    assert process is not None
+    run.write(replace(run.status(), state="queued").of(process))
+    app = open_page("train", run="waits")
+    assert "Waiting for its turn: the first has the device cpu" in texts(app).replace("\\", "")
+    assert button(app, "Delete").disabled
+    run.request_stop()
+    assert "Stopping: it ends its step" in texts(app.run())
+    assert button(app, "Kill now")
+
+
+def test_curves_settings_and_words_of_a_finished_run_and_another_beside_it(open_page: Open) -> None:
+    make_network("one", predictions_elsewhere(), epochs=8)
+    make_network("two", predictions_elsewhere(), epochs=4)
+    RunFolder.named("one").write_confusion(7 * np.eye(7, dtype=np.int64))
+    app = open_page("train", run="one")
+    assert not app.exception
+    assert "at the best epoch (8)" in texts(app).replace("\\", "")
+    assert [expander.label for expander in app.expander][:1] == ["Last validation: what was read as what"]
+    app.multiselect(key="beside-one").set_value(["two"]).run()
+    assert not app.exception
+    names = {trace["name"] for trace in json.loads(app.get("plotly_chart")[0].proto.spec)["data"]}
+    assert {"one, validation", "two, validation"} <= names
+
+
+def test_a_run_gets_tags_another_name_and_goes_to_the_trash(open_page: Open) -> None:
+    make_network("one", predictions_elsewhere())
+    app = open_page("train", run="one")
+    app.text_input(key="tags-one").set_value("good, old")
+    app.text_input(key="note-one").set_value("for the report").run()
+    assert RunFolder.named("one").notes() == Notes(("good", "old"), "for the report")
+    app.text_input(key="rename-one").set_value("../one").run()
+    assert any("cannot name a run" in error.value for error in app.error)
+    app.text_input(key="rename-one").set_value("first").run()
+    assert app.query_params["run"] == "first"
+    assert RunFolder.named("first").notes().note == "for the report"
+    button(app, "Delete").click().run()
+    assert not RunFolder.named("first").path.exists()
+    assert "run" not in app.query_params
+
+
+def test_another_run_starts_at_the_settings_and_data_of_one_that_is_there(open_page: Open) -> None:
+    RunFolder.create("mine", load_recipe("synthetic", ["epochs=3"]), "/data/elsewhere")
+    app = open_page("train", like="mine")
+    assert not app.exception
+    assert field(app, "epochs").value == 3
+    assert field(app, "Data").value == "/data/elsewhere"
+    assert field(app, "Name").value == "mine-2"
+    assert "mine/config.toml --data /data/elsewhere --name mine-2" in command_line(app)
+
+
+def test_a_few_steps_tell_time_and_memory(open_page: Open, learnable: Path) -> None:
+    add(learnable)
+    app = open_page("train")
+    field(app, "Data").set_value("learnable").run()
+    field(app, "arguments").set_value("{widths = [4, 4]}")
+    field(app, "epochs").set_value(4).run()
+    button(app, "Estimate time and memory").click().run()
+    assert not app.error
+    assert re.search(r"About \*\*\d+ s\*\* \([\d.]+ s an epoch\) and \*\*[\d.]+ GB", texts(app))
+    field(app, "epochs").set_value(5).run()
+    assert "s an epoch" not in texts(app)  # it was another run's
 
 
 def test_a_damaged_run_is_named_among_the_others(open_page: Open) -> None:

@@ -1,0 +1,93 @@
+"""How long a recipe will take and how much memory it needs, from a few steps of the real loop, before it is started."""
+
+from __future__ import annotations
+
+import tempfile
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+import psutil
+
+from fer_core.datasets import Dataset
+from fer_core.runs.folder import RunFolder, RunStatus, Stopped
+from fer_core.training.config import TrainConfig, to_toml
+from fer_core.workspace import write_atomically
+
+SECONDS = 2.0  # of measured steps, after the first, for each size of the pictures
+STEPS = 40  # at most
+PICTURES = 256  # of the validation part
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """What a run will cost on this machine as busy as it is now.
+
+    Attributes:
+        seconds: of the whole run, all epochs: training steps and validations. Early stopping may end it before.
+        memory: bytes; what the process holds after these steps, or the most that was allocated on the GPU.
+        measured: steps that were measured.
+    """
+
+    seconds: float
+    seconds_per_epoch: float
+    images_per_second: float
+    memory: int
+    device: str
+    measured: int
+
+
+def estimate(config: TrainConfig, dataset: Dataset) -> Estimate:
+    """Train a few steps of a recipe in a folder that is thrown away, at each of its picture sizes.
+
+    Raises:
+        ConfigError, DataError: recipe and data do not fit each other, as a start would say.
+    """
+    import torch
+
+    from fer_core.inference import predict_logits
+    from fer_core.training.loop import Trainer, describe
+
+    stages = config.resolution or ((0.0, 0),)
+    ends = [share for share, _ in stages[1:]] + [1.0]
+    seconds, measured = 0.0, 0
+    for (share, side), end in zip(stages, ends, strict=True):
+        one = config.model_copy(update={"resolution": ((0.0, side),) if side else ()})
+        with tempfile.TemporaryDirectory(prefix="ferscope-estimate-") as folder:
+            run = RunFolder(Path(folder) / "estimate")
+            write_atomically(run.path / "config.toml", to_toml(one).encode())
+            run.write(RunStatus())
+            times: list[float] = []
+
+            def step(status: RunStatus, times: list[float] = times) -> None:
+                times.append(time.perf_counter())
+                if len(times) > STEPS or times[-1] - times[0] > SECONDS:
+                    raise Stopped
+
+            trainer = Trainer(run, dataset, on_step=step)
+            try:
+                for _ in trainer.epochs():
+                    raise Stopped  # a set of a few steps: its one epoch was measured
+            except Stopped:
+                pass
+        if len(times) < 2:  # one step an epoch: its time and that of all that is loaded first cannot be told apart
+            times = [times[0] - trainer.position.tally.step_seconds, *times]
+        each = (times[-1] - times[0]) / (len(times) - 1)
+        seconds += (end - share) * config.epochs * trainer.steps * each
+        measured += len(times) - 1
+    held = trainer.val_images[:PICTURES]
+    start = time.perf_counter()
+    predict_logits(trainer.served, held, trainer.spec)
+    seconds += config.epochs * (time.perf_counter() - start) / len(held) * len(trainer.val_images)
+    if trainer.device.type == "cuda":
+        memory = torch.cuda.max_memory_allocated(trainer.device)
+    else:
+        memory = psutil.Process().memory_info().rss
+    return Estimate(
+        seconds=seconds,
+        seconds_per_epoch=seconds / config.epochs,
+        images_per_second=config.epochs * trainer.steps * config.batch_size / seconds,
+        memory=memory,
+        device=describe(trainer.device),
+        measured=measured,
+    )
