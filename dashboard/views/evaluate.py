@@ -11,7 +11,7 @@ from dashboard.pickers import choose, evaluated, titles
 from dashboard.text import interval, percent, pictures, table_title, verbatim
 from fer_core.evaluation.gallery import Filter, examples, select
 from fer_core.evaluation.intervals import Interval
-from fer_core.evaluation.metrics import CLASS_FIGURES, METRICS, Report, most_confused, ordered
+from fer_core.evaluation.metrics import CLASS_FIGURES, Report, figures_table, most_confused, ordered
 from fer_core.evaluation.predictions import Predictions
 
 PAGE = 12  # images a page of the gallery
@@ -51,23 +51,6 @@ def follow_click() -> None:
 
 def bounds(row: pd.Series, metric: str) -> Interval:
     return Interval(row[f"{metric}_low"], row[f"{metric}_high"])
-
-
-def figure_rows(report: Report) -> list[list[str]]:
-    """Title, value, interval and range of every figure of a report."""
-    rows = []
-    for name, metric in METRICS.items():
-        value = report.others[name] if name in report.others else getattr(report, name)
-        ends = report.intervals.get(name, getattr(report, f"{name}_interval", None))
-        rows.append(
-            [
-                metric.title,
-                "–" if isnan(value) else f"{value:.3f}",
-                f"{ends.low:.3f} to {ends.high:.3f}" if ends else "–",
-                f"{metric.low:g} to {metric.high:g}, {'higher' if metric.higher_is_better else 'lower'} is better",
-            ]
-        )
-    return rows
 
 
 def show_images(table: Predictions, label: str, predicted: str, network: str, key: str) -> None:
@@ -164,12 +147,12 @@ st.download_button(
 )
 
 with st.expander("All figures of this network on this split"):
-    st.html(markup.table(("Figure", "Value", "95 % interval", "Range"), figure_rows(report), words=(0,)))
+    figures = figures_table(report)
+    st.html(markup.table(("Figure", "Value", "95 % interval", "Range"), figures.to_numpy().tolist()))
     st.caption(
         "As fractions, log loss in nats. Macro: mean over the expressions; weighted: by their number of pictures. Bootstrap "
         "intervals, but Wilson's for accuracy and top-2; – where this split cannot tell."
     )
-    figures = pd.DataFrame(figure_rows(report), columns=["figure", "value", "interval", "range"])
     st.download_button(
         "Download as csv", figures.to_csv(index=False), f"figures-{network.name}-{key}.csv", "text/csv", key="figures"
     )

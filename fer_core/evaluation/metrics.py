@@ -373,6 +373,23 @@ def evaluate(predictions: Predictions) -> Report:
     )
 
 
+def figures_table(report: Report) -> pd.DataFrame:
+    """Every figure of a report in words: `figure`, `value`, `interval`, `range`."""
+    rows = []
+    for name, metric in METRICS.items():
+        value = report.others[name] if name in report.others else getattr(report, name)
+        ends = report.intervals.get(name, getattr(report, f"{name}_interval", None))
+        rows.append(
+            (
+                metric.title,
+                "–" if math.isnan(value) else f"{value:.3f}",
+                f"{ends.low:.3f} to {ends.high:.3f}" if ends else "–",
+                f"{metric.low:g} to {metric.high:g}, {'higher' if metric.higher_is_better else 'lower'} is better",
+            )
+        )
+    return pd.DataFrame(rows, columns=["figure", "value", "interval", "range"])
+
+
 @dataclass(frozen=True)
 class Confusion:
     """Images of one expression taken for another; `share` of all images with that label, 0..1."""

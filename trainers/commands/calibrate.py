@@ -1,0 +1,56 @@
+"""`ferscope calibrate`."""
+
+from __future__ import annotations
+
+import json
+from typing import Annotated
+
+import typer
+from rich.progress import Progress
+
+from trainers.console import AsJson, Bad, Data, OnBad, app, out, report_skipped
+
+
+@app.command()
+def calibrate(
+    network: Annotated[str, typer.Argument(help="Name of a network or run, or the path of its folder.")],
+    data: Data,
+    on_bad: Bad = OnBad.refuse,
+    as_json: AsJson = False,
+) -> None:
+    """Fit the temperature of a network's confidence on its validation part, and store it in its card.
+
+    Pages, the live tab and whoever loads the network then apply it. The answers stay the same; only how sure they are
+    changes. The split is the one that chose the epoch, never a test split.
+    """
+    from fer_core.datasets import open_dataset
+    from fer_core.evaluation import calibration
+    from fer_core.evaluation.metrics import ece, log_loss
+    from fer_core.evaluation.predict import predict_checkpoint
+    from fer_core.runs.store import find
+
+    found = find(network)
+    split = calibration.validation_split(found.card)
+    dataset = open_dataset(data, on_bad=on_bad.value)
+    report_skipped(dataset)
+    total = len(dataset.rows(split))
+    with Progress(console=out, transient=True, disable=as_json) as bar:
+        task = bar.add_task(f"Predicting {total:,} pictures", total=total)
+        predictions, _ = predict_checkpoint(
+            found.folder, dataset, split, on_batch=lambda done: bar.update(task, completed=done)
+        )
+    temperature = calibration.calibrate(found.folder, predictions)
+    scaled = calibration.with_temperature(predictions, temperature)
+    before, after = (
+        {"ece": ece(p), "log_loss": log_loss(p), "overconfidence": calibration.overconfidence(p)}
+        for p in (predictions, scaled)
+    )
+    if as_json:
+        print(json.dumps({"temperature": temperature, "n": total, "before": before, "after": after}))
+        return
+    out.print(
+        f"Temperature {temperature:.3f}, from {total:,} pictures of {dataset.name}, {split}: calibration error "
+        f"{100 * before['ece']:.1f} to {100 * after['ece']:.1f} points, log loss {before['log_loss']:.3f} to "
+        f"{after['log_loss']:.3f} nats, on the pictures it was fitted on. Stored in {found.folder / 'card.json'}.",
+        soft_wrap=True,
+    )

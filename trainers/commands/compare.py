@@ -1,0 +1,90 @@
+"""`ferscope compare`."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+from rich.table import Table
+
+from fer_core.errors import ConfigError
+from trainers.console import AsJson, app, out
+
+if TYPE_CHECKING:
+    from fer_core.evaluation.predictions import Predictions
+
+
+@app.command()
+def compare(
+    networks: Annotated[list[str], typer.Argument(help="Two networks, A and B, or more of them for a leaderboard.")],
+    table: Annotated[str, typer.Option(help="“<data set>-<split>”; the first that all have when not given.")] = "",
+    as_json: AsJson = False,
+) -> None:
+    """Is A better than B? Of two networks their difference, of more the groups that can be told apart.
+
+    Compares predictions tables, which `ferscope evaluate` writes: no network is loaded.
+    """
+    from fer_core.evaluation.comparison import compare as compared
+    from fer_core.evaluation.report import distinct_titles, shared_table
+    from fer_core.runs.store import find
+
+    found = {network.name: network for network in map(find, networks)}
+    if len(found) < 2:
+        raise ConfigError("One network cannot be compared; name two or more, as in ferscope compare A B.")
+    key = table or shared_table(found.values())
+    tables = {name: network.predictions(key) for name, network in found.items()}
+    if len(tables) > 2:
+        _leaderboard(key, tables, as_json)
+        return
+    (a, first), (b, second) = tables.items()
+    figures = compared(first, second)
+    if as_json:
+        print(json.dumps({"table": key, "a": a, "b": b, **figures.to_json()}))
+        return
+    one, two = distinct_titles(found.values()).values()
+    out.print(f"{key}: {figures.sentence(one, two)}", soft_wrap=True)
+    low, high = figures.difference.macro_f1_interval
+    out.print(
+        f"Macro-F1 of {two} is {100 * figures.difference.macro_f1:+.1f} points ({100 * low:.1f} to {100 * high:.1f}) from "
+        f"that of {one}. They give the same answer to {figures.agreement.share:.1%}; {two} fixes {figures.test.only_b:,} "
+        f"pictures and breaks {figures.test.only_a:,}. 95 % intervals of a paired bootstrap, p of McNemar's exact test.",
+        soft_wrap=True,
+    )
+    rows = Table("expression", "recall A", "recall B", "B - A", "95 % interval", "p (Holm)", "n")
+    for column in rows.columns[1:]:
+        column.justify = "right"
+    for row in figures.difference.recall.to_dict("records"):
+        rows.add_row(
+            row["expression"], *(f"{100 * row[name]:.1f}" for name in ("a", "b")), f"{100 * row['difference']:+.1f}",
+            f"{100 * row['low']:.1f} to {100 * row['high']:.1f}", f"{row['p_adjusted']:.3f}", f"{row['support']:,}",
+        )  # fmt: skip
+    out.print(rows)
+
+
+def _leaderboard(key: str, tables: dict[str, Predictions], as_json: bool) -> None:
+    from fer_core.evaluation.comparison import all_pairs, leaderboard
+
+    board = leaderboard(tables)
+    if as_json:
+        pairs = all_pairs(tables).to_dict("records")
+        print(json.dumps({"table": key, "leaderboard": board.to_dict("records"), "pairs": pairs}))
+        return
+    out.print(
+        f"{key}: {len(board)} networks in {board['group'].max()} groups on the {board['n'].iloc[0]:,} pictures that all have "
+        "read. A group cannot be told from its best (McNemar's exact test, Holm over all pairs).",
+        soft_wrap=True,
+    )
+    rows = Table("group", "network", "accuracy", "macro-F1", "p against the best")
+    for column in (rows.columns[0], *rows.columns[2:]):
+        column.justify = "right"
+    for row in board.to_dict("records"):
+        rows.add_row(
+            str(row["group"]), row["name"],
+            *(
+                f"{100 * row[figure]:.1f} ({100 * row[figure + '_low']:.1f} to {100 * row[figure + '_high']:.1f})"
+                for figure in ("accuracy", "macro_f1")
+            ),
+            f"{row['p_best']:.3f}",
+        )  # fmt: skip
+    out.print(rows)
