@@ -18,6 +18,7 @@ PAGES = {
     "confidence": "Confidence",
     "explain": "Explain",
     "train": "Train",
+    "runs": "Runs",
     "data": "Data",
     "live": "Live",
 }

@@ -1,0 +1,199 @@
+"""Which settings were better? Runs over each other: curves, what differs, what the curves say, cost against accuracy."""
+
+from dataclasses import dataclass
+
+import pandas as pd
+import streamlit as st
+
+from dashboard import markup
+from dashboard.charts import networks as network_charts
+from dashboard.charts import runs as charts
+from dashboard.markup import Html
+from dashboard.text import interval, percent, pictures, verbatim
+from fer_core.errors import FerError
+from fer_core.evaluation.intervals import Interval, wilson
+from fer_core.runs import store
+from fer_core.runs.diagnosis import Diagnosis, diagnose
+from fer_core.runs.folder import EpochResult, RunFolder, RunStatus
+from fer_core.training.config import Section, TrainConfig
+
+PLOTLY = {"displayModeBar": False}
+FIRST = 6  # runs that are compared when the address names none
+NEWEST = 200  # runs that can be chosen without a tag
+
+
+@dataclass(frozen=True)
+class Compared:
+    """A run with all that the page says about it."""
+
+    run: RunFolder
+    status: RunStatus
+    settings: dict[str, object]
+    results: list[EpochResult]
+    said: Diagnosis | None
+    n: int  # pictures of its validation part; 0 where its card does not tell yet
+
+    @property
+    def best(self) -> EpochResult:
+        return max(self.results, key=lambda result: result.val_accuracy)
+
+    @property
+    def minutes(self) -> float:
+        return sum(result.cpu_seconds for result in self.results) / 60
+
+    @property
+    def bounds(self) -> Interval | None:
+        """Wilson's interval of the best epoch's validation accuracy."""
+        return wilson(round(self.best.val_accuracy * self.n), self.n) if self.n else None
+
+
+def read(run: RunFolder) -> Compared | None:
+    """A run that has finished an epoch; None before, or where its recipe cannot be read."""
+    try:
+        results = run.metrics()
+        settings = flat(run.config())
+    except FerError:
+        return None
+    return Compared(run, run.look(), settings, results, diagnose(results), tested(run)) if results else None
+
+
+def tested(run: RunFolder) -> int:
+    matrix = run.confusion()
+    if matrix is not None:
+        return int(matrix.sum())
+    try:
+        return max((figures["n"] for figures in store.find(run.path).card.results.values()), default=0)
+    except FerError:  # no card yet
+        return 0
+
+
+def flat(config: TrainConfig) -> dict[str, object]:
+    """Every setting by the name that the command line gives it; tables and lists as text."""
+    found: dict[str, object] = {}
+    for name in TrainConfig.model_fields:
+        value = getattr(config, name)
+        if isinstance(value, Section):
+            found |= {f"{name}.{inner}": getattr(value, inner) for inner in type(value).model_fields if name != "about"}
+        else:
+            found[name] = value
+    return {name: value if isinstance(value, int | float | str) else str(value) for name, value in found.items()}
+
+
+def differing(runs: list[Compared]) -> list[str]:
+    """Settings that are not the same in all runs, in the recipe's order."""
+    return [name for name in runs[0].settings if len({run.settings.get(name) for run in runs}) > 1]
+
+
+def answer(runs: list[Compared], names: list[str]) -> str:
+    """Which run was best, by how much, and whether that is more than chance."""
+    order = sorted(runs, key=lambda run: -run.best.val_accuracy)
+    first = order[0]
+    said = f"**{verbatim(first.run.name)}** was best: {percent(first.best.val_accuracy)}"
+    said += f" ({interval(first.bounds)}) of {pictures(first.n)}" if first.bounds else ""
+    said += f" right at epoch {first.best.epoch}."
+    if len(order) > 1:
+        second = order[1]
+        gap = 100 * (first.best.val_accuracy - second.best.val_accuracy)
+        said += f" That is {gap:.1f} points more than {verbatim(second.run.name)}"
+        if first.bounds and second.bounds:
+            apart = first.bounds.low > second.bounds.high
+            said += "; their intervals do not overlap" if apart else "; their intervals overlap, so it may be chance"
+        said += "."
+        said += f" {len(names)} setting{'s' if len(names) != 1 else ''} differ." if names else " No setting differs."
+    return said
+
+
+def choose() -> list[RunFolder]:
+    """The runs to compare; the choice is in the address."""
+    runs = {run.name: run for run in store.runs()[:NEWEST]}
+    tags = sorted({tag for run in runs.values() for tag in run.notes().tags})
+    left, right = st.columns([1, 3])
+    tag = left.selectbox("Tag", tags, None, placeholder="all", disabled=not tags)
+    if tag:
+        runs = {name: run for name, run in runs.items() if tag in run.notes().tags}
+    asked = [name for name in st.query_params.get_all("run") if name in runs]
+    default = asked or [name for name, run in runs.items() if run.metrics()][:FIRST]
+    names = right.multiselect("Runs", list(runs), default, key=f"runs-{tag}")
+    st.query_params["run"] = names
+    return [runs[name] for name in names]
+
+
+def rows(runs: list[Compared], names: list[str]) -> list[list[str | Html]]:
+    best = max(run.best.val_accuracy for run in runs)
+    found: list[list[str | Html]] = []
+    for run in sorted(runs, key=lambda run: -run.best.val_accuracy):
+        accuracy = run.best.val_accuracy
+        figure: str | Html = markup.figure(accuracy, run.bounds) if run.bounds else f"{100 * accuracy:.1f}"
+        found.append(
+            [
+                run.run.name,
+                run.status.state,
+                figure,
+                f"{100 * (accuracy - best):+.1f}" if accuracy < best else "",
+                f"{run.best.epoch} of {run.status.epochs}",
+                run.said.verdict if run.said else "",
+                f"{run.minutes:,.1f}",
+                *(shown(run.settings.get(name)) for name in names),
+            ]
+        )
+    return found
+
+
+def shown(value: object) -> str:
+    return f"{value:g}" if isinstance(value, float) else str(value)
+
+
+HEADER = ("Run", "State", "Best accuracy, %", "To the best", "Best epoch", "Verdict", "Processor minutes")
+
+st.title("Which settings were better?")
+if not store.runs():
+    st.info("There is no run yet. Train two with different settings, and this page says which was better.")
+    if st.button("Train a network", type="primary"):
+        st.switch_page("views/train.py")
+    st.stop()
+chosen = choose()
+compared = [found for run in chosen if (found := read(run))]
+if not compared:
+    st.info("None of these runs has finished an epoch yet. Choose others above, or look again in a while.")
+    st.stop()
+names = differing(compared)
+st.markdown(answer(compared, names))
+st.html(markup.table([*HEADER, *names], rows(compared, names), words=(0, 1, 5)))
+st.caption(
+    "In a lighter tone: 95 % intervals (Wilson). The best of many epochs and of many runs looks a little better than it is. "
+    "Verdicts come from the last five epochs."
+)
+histories = {run.run.name: run.results for run in compared}
+st.subheader("Curves")
+st.plotly_chart(
+    network_charts.curves(histories), config=PLOTLY, key="curves", alt="Accuracy and loss by epoch, a colour a run"
+)
+for run in compared:
+    if run.said:
+        st.caption(f"**{verbatim(run.run.name)}**: {verbatim(run.said.sentence)}")
+
+if names and len(compared) > 2:
+    st.subheader("Settings and accuracy")
+    table = pd.DataFrame([{name: run.settings[name] for name in names} for run in compared])
+    table["best accuracy"] = [run.best.val_accuracy for run in compared]
+    st.plotly_chart(
+        charts.parallel(table, "best accuracy", "best accuracy, %"), config=PLOTLY, key="parallel",
+        alt="A line a run through its settings to its best validation accuracy",
+    )  # fmt: skip
+
+st.subheader("Cost and accuracy")
+costs = pd.DataFrame(
+    {
+        "run": run.run.name,
+        "minutes": max(run.minutes, 1e-3),
+        "accuracy": run.best.val_accuracy,
+        "low": run.bounds.low if run.bounds else run.best.val_accuracy,
+        "high": run.bounds.high if run.bounds else run.best.val_accuracy,
+    }
+    for run in compared
+)
+st.plotly_chart(charts.cost(costs), config=PLOTLY, key="cost", alt="Processor minutes against best validation accuracy")
+with st.expander("The table behind the charts"):
+    everything = costs.join(pd.DataFrame([run.settings for run in compared])[names])
+    st.dataframe(everything, hide_index=True)
+    st.download_button("Download as csv", everything.to_csv(index=False), "runs.csv", "text/csv")

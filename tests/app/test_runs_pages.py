@@ -1,0 +1,83 @@
+"""Runs and Search, run without a browser."""
+
+from collections.abc import Callable
+from dataclasses import replace
+
+import pytest
+from streamlit.testing.v1 import AppTest
+
+from fer_core.runs.folder import Notes, RunFolder
+from fer_core.runs.store import checkpoints
+from tests.app.conftest import texts
+from tests.app.made import make_network, predictions_elsewhere
+
+Open = Callable[..., AppTest]
+
+
+def made(name: str, skill: float, recipe: str = "", gain: float = 0.0) -> RunFolder:
+    """A finished run whose validation accuracy is `gain` above the made-up curve."""
+    make_network(name, predictions_elsewhere(skill=skill))
+    run = RunFolder.named(name)
+    (run.path / "config.toml").write_text(f'network = "small-vgg"\n{recipe}', encoding="utf-8")
+    run.write_metrics([replace(result, val_accuracy=result.val_accuracy + gain) for result in run.metrics()])
+    return run
+
+
+def test_without_a_run_the_page_leads_to_training(open_page: Open) -> None:
+    assert "There is no run yet" in texts(open_page("runs"))
+
+
+def test_the_best_run_comes_first_with_what_differs_and_how_sure_that_is(open_page: Open) -> None:
+    made("slow", 0.6, "epochs = 30\n")
+    made("fast", 0.6, "epochs = 10\n[optimizer]\nlr = 0.5\n", gain=0.01)
+    app = open_page("runs")
+    assert not app.exception
+    # by hand: 0.66 (1 - 0.7^6) = 0.58235 of 210, and 0.01 more
+    said = texts(app).replace("\\", "")
+    assert "**fast** was best: 59.2\N{NO-BREAK SPACE}%" in said
+    assert "That is 1.0 points more than slow; their intervals overlap, so it may be chance. 2 settings differ." in said
+    table = app.main.get("html")[0].proto.body
+    assert table.index(">fast<") < table.index(">slow<")
+    assert all(f">{name}<" in table for name in ("epochs", "optimizer.lr"))
+    assert ">batch_size<" not in table
+    assert sorted(app.query_params["run"]) == ["fast", "slow"]
+
+
+def test_the_address_and_tags_choose_the_runs(open_page: Open) -> None:
+    for name in ("one", "two", "three"):
+        made(name, 0.6, f"seed = {len(name)}\n")
+    RunFolder.named("three").write_notes(Notes(("kept",)))
+    app = open_page("runs", run="two")
+    assert app.multiselect[0].value == ["two"]
+    assert "**two** was best" in texts(app)
+    next(box for box in app.selectbox if box.label == "Tag").set_value("kept").run()
+    assert "**three** was best" in texts(app)
+
+
+def test_unreadable_and_unstarted_runs_are_passed_over(open_page: Open) -> None:
+    made("good", 0.6)
+    (made("spoilt", 0.6).path / "config.toml").write_text("epohs = 3\n")
+    made("empty", 0.6).path.joinpath("metrics.jsonl").unlink()
+    app = open_page("runs")
+    assert not app.exception
+    assert "**good** was best" in texts(app)
+    assert "spoilt" not in app.main.get("html")[0].proto.body
+    assert len(checkpoints()) == 3
+
+
+@pytest.mark.parametrize("page", ["runs"])
+def test_the_page_loads_nothing_slow(page: str) -> None:
+    import subprocess
+    import sys
+
+    from fer_core.workspace import ROOT
+
+    made("one", 0.6)
+    code = (
+        "import sys; from streamlit.testing.v1 import AppTest\n"
+        f"app = AppTest.from_file({str(ROOT / 'dashboard/Home.py')!r}, default_timeout=300).run()\n"
+        f"app.switch_page('views/{page}.py').run()\n"
+        "assert not app.exception; print(*sys.modules)"
+    )
+    loaded = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.split()
+    assert not {"torch", "sklearn", "gradio", "captum", "optuna"} & set(loaded)
