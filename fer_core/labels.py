@@ -1,6 +1,7 @@
 """Vocabularies of facial expressions. Labels travel by name; an index means nothing outside its vocabulary."""
 
-from collections.abc import Iterable
+from collections import Counter
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from difflib import get_close_matches
 
@@ -85,6 +86,23 @@ def suggestion(word: str) -> str | None:
     """The expression that a misspelt word (“suprise”) most likely means, or None."""
     close = get_close_matches(word.strip().lower(), [*COLOURS, *SYNONYMS], n=1, cutoff=0.75)
     return canonical(close[0]) if close else None
+
+
+def project(
+    names: Iterable[str], into: Expressions, rename: Mapping[str, str] | None = None
+) -> tuple[list[str | None], dict[str, int]]:
+    """Labels of one vocabulary in another, by name.
+
+    Args:
+        rename: what stands for what first, such as {"contempt": "disgust"}.
+
+    Returns:
+        each label's name in `into`, None where it has none, and how many were dropped by name, the most first.
+    """
+    rename = rename or {}
+    renamed = [rename.get(name, name) for name in names]
+    dropped = Counter(name for name in renamed if name not in into.names)
+    return [name if name in into.names else None for name in renamed], dict(dropped.most_common())
 
 
 def vocabulary(names: Iterable[str]) -> Expressions:

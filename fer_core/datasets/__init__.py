@@ -237,7 +237,7 @@ def face_in(picture: NDArray[np.uint8], row: pd.Series) -> NDArray[np.uint8]:
 
 def short_name(path: Path) -> str:
     """A name for a set from its path: small letters, digits and hyphens."""
-    stem = path.name.lower().removesuffix(".gz").removesuffix(".zip").removesuffix(".csv")
+    stem = path.name.lower().removesuffix(".gz").removesuffix(".zip").removesuffix(".csv").removesuffix(".toml")
     return re.sub(r"[^a-z0-9]+", "-", stem).strip("-") or "pictures"
 
 

@@ -142,10 +142,10 @@ def leaks(dataset: Dataset, found: Duplicates, split: str, into: str = "train") 
     return table[["id", "twin", "kind", "similarity"]].reset_index(drop=True)
 
 
-def contradicting(dataset: Dataset, found: Duplicates) -> pd.DataFrame:
+def contradicting(index: pd.DataFrame, found: Duplicates) -> pd.DataFrame:
     """The pictures of groups whose labels differ: `group`, `row` (position), `id`, `split` and `label`."""
     member = np.flatnonzero(found.group >= 0)
-    table = dataset.index[["id", "split", "label"]].iloc[member].assign(group=found.group[member], row=member)
+    table = index[["id", "split", "label"]].iloc[member].assign(group=found.group[member], row=member)
     table = table[table.groupby("group")["label"].transform("nunique") > 1]
     return table.sort_values(["group", "row"], ignore_index=True)[["group", "row", "id", "split", "label"]]
 

@@ -114,7 +114,7 @@ def test_leaks_name_each_picture_with_its_twin(leaky: Dataset) -> None:
 def test_groups_are_counted_by_the_splits_they_touch(leaky: Dataset) -> None:
     found = duplicates_of(leaky)
     assert across(leaky, found).to_numpy().tolist() == [["val", 1, 2], ["train, val", 2, 4]]
-    differing = contradicting(leaky, found)
+    differing = contradicting(leaky.index, found)
     assert differing[["group", "label"]].to_numpy().tolist() == [[0, "happy"], [0, "sad"], [1, "happy"], [1, "sad"]]
 
 

@@ -1,0 +1,142 @@
+"""What is wrong with a set's pictures and labels, and the record of what was changed.
+
+Each step takes an index (and pictures) and names the rows it would drop or relabel; nothing is changed in place and no
+file of the source is touched. `made.py` puts the steps to work.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from fer_core.datasets import Dataset, Skipped
+from fer_core.datasets.duplicates import Duplicates, contradicting
+from fer_core.errors import DataError
+from fer_core.labels import canonical, suggestion
+
+BLANK = 2.0  # standard deviation of the grey levels; 12 of FER2013's pictures have 0, one 0.7, and its faces begin at 9
+UNCLEAR = "unclear"  # in a csv of corrections: the picture has no right label and is dropped
+STEPS = ("blank", "contradicting", "duplicates", "leaks")
+
+
+def blank(images: NDArray[np.uint8]) -> NDArray[np.bool_]:
+    """(n,) whether a picture shows nothing: its grey levels deviate by less than `BLANK`.
+
+    Args:
+        images: (n, H, W) or (n, H, W, 3) uint8.
+    """
+    return np.array([float(image.std()) < BLANK for image in images], dtype=bool)
+
+
+def drop(index: pd.DataFrame, images: NDArray[np.uint8], found: Duplicates, step: str) -> dict[int, str]:
+    """The rows that a step drops, each with the reason.
+
+    Args:
+        index: of the set.
+        images: (n, 48, 48) uint8, its pictures.
+        found: its duplicates.
+        step: “blank”; “contradicting” (pixel-identical pictures with different labels, all of them); “duplicates” (all
+            but the first of a group, of each split); “leaks” (pictures of train that are also in val or test, so that
+            what is evaluated stays as it was).
+
+    Raises:
+        DataError: no such step.
+    """
+    ids, split = index["id"].to_numpy(), index["split"].to_numpy()
+    if step == "blank":
+        return dict.fromkeys(np.flatnonzero(blank(images)).tolist(), "blank: one grey all over")
+    if step == "contradicting":
+        table = contradicting(index, found.of_kind("identical"))
+        said = table.groupby("group")["label"].agg(lambda labels: ", ".join(sorted(set(labels))))
+        return {
+            row: f"identical pictures are labelled {said[group]}"
+            for group, row in zip(table["group"], table["row"], strict=True)
+        }
+    group = found.group
+    members = pd.DataFrame({"row": np.arange(len(group)), "group": group, "split": split})[group >= 0]
+    if step == "duplicates":
+        first = members.groupby(["group", "split"])["row"].transform("min")
+        again = members["row"] != first
+        return {
+            row: f"the same picture as {ids[of]}" for row, of in zip(members["row"][again], first[again], strict=True)
+        }
+    if step == "leaks":
+        evaluated = members[members["split"] != "train"].drop_duplicates("group").set_index("group")["row"]
+        leaked = members[(members["split"] == "train") & members["group"].isin(evaluated.index)]
+        return {
+            row: f"also in {split[evaluated[group]]}, as {ids[evaluated[group]]}"
+            for row, group in zip(leaked["row"], leaked["group"], strict=True)
+        }
+    raise DataError(f"There is no step of cleaning called “{step}”; known: {', '.join(STEPS)}.")
+
+
+def read_corrections(path: Path) -> pd.DataFrame:
+    """A csv of corrected or pseudo labels: `id` and `label`, and `split` where ids repeat between splits.
+
+    A label is an expression by any of its names, or “unclear”, which drops the picture.
+
+    Raises:
+        DataError: the file is damaged, a column is missing, a label is no expression, an id occurs twice.
+    """
+    try:
+        table = pd.read_csv(path, dtype="str", keep_default_na=False)
+    except (OSError, pd.errors.ParserError, pd.errors.EmptyDataError, UnicodeDecodeError) as error:
+        raise DataError(f"{path}: the corrections cannot be read ({error}).") from error
+    if missing := [name for name in ("id", "label") if name not in table.columns]:
+        raise DataError(
+            f"{path}: the column {', '.join(missing)} is missing; expected id and label, and split if needed."
+        )
+    names = [UNCLEAR if word.strip().lower() == UNCLEAR else canonical(word) for word in table["label"]]
+    for row, name in enumerate(names):
+        if name is None:
+            word = table["label"].iloc[row]
+            hint = f" (did you mean “{meant}”?)" if (meant := suggestion(word)) else ""
+            raise DataError(f"{path}, line {row + 2}: “{word}” is no expression{hint}; name one, or “{UNCLEAR}”.")
+    key = [name for name in ("split", "id") if name in table.columns]
+    if (twice := table.duplicated(key)).any():
+        raise DataError(f"{path}, line {int(np.flatnonzero(twice)[0]) + 2}: {table['id'][twice].iloc[0]} occurs twice.")
+    return table[key].assign(label=np.array(names, dtype=object))
+
+
+def relabel(index: pd.DataFrame, corrections: pd.DataFrame) -> pd.DataFrame:
+    """An index with corrected labels; `label_given` keeps what the set says, “unclear” stays for the caller to drop.
+
+    Raises:
+        DataError: a correction is of a picture that the set does not hold; the message counts and names them.
+    """
+    key = [name for name in ("split", "id") if name in corrections.columns]
+    to = dict(zip(map(tuple, corrections[key].to_numpy()), corrections["label"], strict=True))
+    own = list(map(tuple, index[key].to_numpy()))
+    if strange := set(to) - set(own):
+        example = " ".join(sorted(strange)[0])
+        raise DataError(
+            f"{len(strange):,} of {len(to):,} corrections are of pictures that the set does not hold, the first: {example}; "
+            "are they of another set?"
+        )
+    given = index["label_given"] if "label_given" in index.columns else index["label"]
+    return index.assign(
+        label=[to.get(k, label) for k, label in zip(own, index["label"], strict=True)], label_given=given
+    )
+
+
+def audit(dataset: Dataset) -> pd.DataFrame:
+    """Every change that made a set what it is: `id`, `source`, `change` (relabelled or left out), `before`, `after`, `why`."""
+    index = dataset.index
+    columns = ["id", "source", "change", "before", "after", "why"]
+    rows: list[tuple[str, ...]] = []
+    if "label_given" in index.columns:
+        changed = index[index["label_given"] != index["label"]]
+        source = changed["source"] if "source" in changed.columns else [dataset.name] * len(changed)
+        for image, place, before, after in zip(
+            changed["id"], source, changed["label_given"], changed["label"], strict=True
+        ):
+            rows.append((image, place, "relabelled", before, after, "corrections"))
+    rows += [_left_out(bad, dataset.name) for bad in dataset.skipped]
+    return pd.DataFrame(rows, columns=columns)
+
+
+def _left_out(bad: Skipped, name: str) -> tuple[str, ...]:
+    return bad.id, name, "left out", "", "", bad.reason
