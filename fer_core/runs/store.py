@@ -12,7 +12,7 @@ from datetime import datetime
 from pathlib import Path
 
 from fer_core import workspace
-from fer_core.checkpoint import WEIGHTS, Card, read_card, weights_path, write_card
+from fer_core.checkpoint import WEIGHTS, Card, load_tensors, read_card, save_tensors, weights_path, write_card
 from fer_core.errors import CheckpointError, RunError, UnknownName
 from fer_core.evaluation.metrics import evaluate
 from fer_core.evaluation.predictions import Predictions
@@ -182,10 +182,14 @@ def find(name: str | Path) -> Checkpoint:
     raise UnknownName("network or checkpoint folder", str(name), checkpoints())
 
 
-def promote(name: str, shipped_name: str = "") -> Path:
+def promote(name: str, shipped_name: str = "", *, half: bool = False) -> Path:
     """Copy a finished run to `checkpoints/`, with its card, weights, history, recipe and predictions tables.
 
     The card's figures are computed anew from the tables, so that both always agree.
+
+    Args:
+        half: round the weights to 16 bits, half the size. The tables and figures of the full weights are then left
+            behind: evaluate what is shipped.
 
     Raises:
         RunError: the run has not finished, or a shipped network has that name already.
@@ -197,13 +201,20 @@ def promote(name: str, shipped_name: str = "") -> Path:
     if target.exists():
         raise RunError(f"There is already a shipped network “{target.name}”; give another name or move it away.")
     source = find(run.path)
-    results = {key: evaluate(source.predictions(key)).to_json() for key in source.tables}
+    tables = {} if half else source.tables
+    results = {key: source.card.results.get(key, {}) | evaluate(source.predictions(key)).to_json() for key in tables}
     target.parent.mkdir(exist_ok=True)
     temporary = Path(tempfile.mkdtemp(dir=target.parent, prefix=".promoting-"))
     try:
-        shutil.copy(weights_path(run.path), temporary / WEIGHTS[0])
-        for path in (run.path / "metrics.jsonl", run.path / "config.toml", *source.tables.values()):
-            shutil.copy(path, temporary)
+        if half:
+            tensors, _ = load_tensors(weights_path(run.path))
+            rounded = {key: value.half() if value.is_floating_point() else value for key, value in tensors.items()}
+            save_tensors(temporary / WEIGHTS[0], rounded)
+        else:
+            shutil.copy(weights_path(run.path), temporary / WEIGHTS[0])
+        for path in (run.path / "metrics.jsonl", run.path / "config.toml", *tables.values()):
+            if path.exists():  # an ensemble has no history
+                shutil.copy(path, temporary)
         write_card(temporary, source.card.model_copy(update={"name": target.name, "results": results}))
         temporary.chmod(0o755)
         os.replace(temporary, target)

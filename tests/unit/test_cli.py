@@ -69,13 +69,19 @@ def test_evaluate_prints_the_figures_with_intervals(trained: Path, learnable: Pa
     assert (trained / "predictions-learnable-test.parquet").exists()
 
 
+@pytest.mark.parametrize("half", [[], ["--half"]])
 def test_a_promoted_run_is_evaluated_to_the_figures_on_its_card(
-    trained: Path, learnable: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    half: list[str],
+    trained: Path,
+    learnable: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
 ) -> None:
     from trainers import cli
 
     monkeypatch.setattr("fer_core.workspace.CHECKPOINTS", tmp_path / "shipped")
-    monkeypatch.setattr(sys, "argv", ["ferscope", "runs", "promote", "tiny", "--to", "small"])
+    monkeypatch.setattr(sys, "argv", ["ferscope", "runs", "promote", "tiny", "--to", "small", *half])
     with pytest.raises(SystemExit) as caught:
         cli.main()
     assert caught.value.code == 0
@@ -87,6 +93,8 @@ def test_a_promoted_run_is_evaluated_to_the_figures_on_its_card(
         "predictions-learnable-val.parquet",
         "weights.safetensors",
     ]
+    kinds = {value.dtype for value in load_tensors(folder / "weights.safetensors")[0].values()}
+    assert kinds == {torch.int64, torch.float16 if half else torch.float32}
     monkeypatch.setattr(sys, "argv", ["ferscope", "evaluate", str(folder), "--data", str(learnable), "--json"])
     capsys.readouterr()
     with pytest.raises(SystemExit):

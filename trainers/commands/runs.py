@@ -227,9 +227,23 @@ def runs_tag(
 
 @runs_app.command("promote")
 def runs_promote(
-    name: Name, to: Annotated[str, typer.Option(help="Its name there; the run's when not given.")] = ""
+    name: Name,
+    to: Annotated[str, typer.Option(help="Its name there; the run's when not given.")] = "",
+    half: Annotated[bool, typer.Option(help="Round the weights to 16 bits, and evaluate what is shipped.")] = False,
 ) -> None:
     """Copy a finished run to `checkpoints/`, where the networks to be shipped lie."""
+    from fer_core.checkpoint import write_card
+    from fer_core.datasets import open_dataset
+    from fer_core.evaluation.predict import predict_checkpoint
+    from fer_core.evaluation.results import results
+    from fer_core.runs.folder import RunFolder
     from fer_core.runs.store import promote
 
-    out.print(f"Copied to {promote(name, to)}", soft_wrap=True)
+    target = promote(name, to, half=half)
+    if half:
+        run = RunFolder.named(name)
+        dataset, split = open_dataset(run.status().data), run.config().val_split
+        predictions, card = predict_checkpoint(target, dataset, split)
+        figures = results(predictions, dataset, split, run.config().train_split)
+        write_card(target, card.model_copy(update={"results": {f"{dataset.name}-{split}": figures}}))
+    out.print(f"Copied to {target}", soft_wrap=True)
