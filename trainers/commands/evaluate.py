@@ -22,6 +22,7 @@ def evaluate(
 ) -> None:
     """Predict a split, print the figures with 95 % intervals, and write the predictions table beside the weights."""
     from fer_core.datasets import open_dataset
+    from fer_core.evaluation.metrics import CLASS_FIGURES
     from fer_core.evaluation.predict import predict_checkpoint
     from fer_core.evaluation.results import results
     from fer_core.runs.store import find
@@ -40,10 +41,11 @@ def evaluate(
         print(json.dumps(figures))
         return
     out.print(sentence(f"{dataset.name}-{split}", figures), soft_wrap=True)
-    table = Table("expression", *(Column for Column in ("precision", "recall", "F1", "n")))
+    table = Table("expression", "precision", "recall", "F1", "AUROC", "average precision", "n")
     for column in table.columns[1:]:
         column.justify = "right"
     for name, row in figures["per_class"].items():
-        table.add_row(name, *(f"{100 * row[key]:.1f}" for key in ("precision", "recall", "f1")), f"{row['support']:,}")
+        shown = ("–" if row[key] is None else f"{100 * row[key]:.1f}" for key in CLASS_FIGURES)
+        table.add_row(name, *shown, f"{row['support']:,}")
     out.print(table)
     out.print(f"Table written to {found.folder}", soft_wrap=True)
