@@ -1,0 +1,191 @@
+"""`ferscope sweep` and `ferscope sweeps`: searches over a recipe's settings."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from rich.table import Table
+
+from fer_core.errors import ConfigError
+from trainers.console import AsJson, app, out
+
+sweeps_app = typer.Typer(no_args_is_help=True, help="Searches of this workspace.")
+app.add_typer(sweeps_app, name="sweeps")
+AGAIN = 3  # times that a worker that was killed is started anew
+LOOK = 0.5  # seconds between two looks at the workers
+
+
+@app.command()
+def sweep(
+    file: Annotated[str, typer.Argument(help="Name of a shipped sweep file, or the path of a TOML file.")] = "",
+    data: Annotated[str, typer.Option(help="Path of a csv or folder, or the name of a known data set.")] = "",
+    name: Annotated[str, typer.Option(help="Name of the sweep; the file's when none is given.")] = "",
+    resume: Annotated[str, typer.Option(help="Go on with this sweep.")] = "",
+    workers: Annotated[int, typer.Option(min=1, max=256, help="Processes that train trials side by side.")] = 1,
+    on: Annotated[str, typer.Option(help="“local”, or ray://HOST:PORT: run the workers on a Ray cluster.")] = "",
+    as_json: AsJson = False,
+) -> None:
+    """Search a recipe's settings; each trial is a run. Ctrl-C saves; the same command, or --resume NAME, goes on."""
+    from fer_core.datasets import open_dataset
+    from fer_core.runs.sweeps import SweepFolder
+
+    if bool(file) == bool(resume):
+        raise ConfigError("Give a sweep file to start (ferscope sweep FILE --data PATH), or --resume NAME to go on.")
+    if resume:
+        folder = SweepFolder.named(resume)
+    else:
+        if not data:
+            raise ConfigError("--data is missing: the path of a csv or folder, or “synthetic” for the drawn faces.")
+        open_dataset(data)  # what is wrong with it is said once, here; the workers read the cache
+        absolute = str(Path(data).resolve()) if Path(data).exists() else data
+        folder = SweepFolder.create(name or Path(file).stem, file, absolute)
+    folder.begin()
+    if on:
+        from fer_core.runs.cluster import sweep_on
+
+        sweep_on(on, folder, workers, lambda: _progress(folder, as_json))
+    else:
+        _here(folder, workers, as_json)
+    shown(folder, as_json)
+
+
+def _here(folder: Any, workers: int, quiet: bool) -> None:
+    """Run worker processes on this machine, in the sweep's turn on the device."""
+    from fer_core.runs import turns
+
+    def stop(*_: Any) -> None:
+        folder.request_stop()
+
+    signal.signal(signal.SIGINT, stop)
+    signal.signal(signal.SIGTERM, stop)
+    said: set[str] = set()
+
+    def wait(first: turns.Ticket) -> None:
+        if folder.stop_requested:
+            raise ConfigError(f"The sweep “{folder.name}” was stopped before its turn came.")
+        if first.name not in said and not quiet:
+            out.print(f"Waiting for its turn: {first.name} has the device {first.device}.")
+            said.add(first.name)
+
+    turns.wait(turns.device_of(folder.sweep.config({}).device), folder.name, wait)
+    threads = str(max(1, (os.cpu_count() or 1) // workers))
+    environment = {"OMP_NUM_THREADS": threads, **os.environ}
+
+    def begin(number: int) -> subprocess.Popen[bytes]:
+        command = [sys.executable, "-m", "trainers.cli", "sweeps", "work", folder.name, "--parent", str(os.getpid())]
+        with (folder.path / f"worker-{number}.log").open("ab") as log:
+            return subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=log, stderr=log, env=environment)
+
+    processes = {number: begin(number) for number in range(workers)}
+    left = dict.fromkeys(processes, AGAIN)
+    while processes:
+        time.sleep(LOOK)
+        for number, process in list(processes.items()):
+            if process.poll() is None:
+                continue
+            if process.returncode < 0 and left[number] and not folder.stop_requested:
+                left[number] -= 1  # it was killed: another takes its trial over from the last save
+                processes[number] = begin(number)
+                continue
+            del processes[number]
+            if process.returncode:
+                tail = (folder.path / f"worker-{number}.log").read_text(errors="replace").splitlines()[-1:]
+                out.print(f"Worker {number} ended with {process.returncode}: {' '.join(tail)}", soft_wrap=True)
+        _progress(folder, quiet)
+
+
+_told: set[str] = set()
+
+
+def _progress(folder: Any, quiet: bool) -> None:
+    """A line for each trial that has ended since the last look."""
+    for trial in folder.trials():
+        if trial.status.active or trial.run.name in _told:
+            continue
+        _told.add(trial.run.name)
+        if not quiet:
+            figure = f"{trial.accuracy:.2%}" if trial.accuracy is not None else "no epoch"
+            values = ", ".join(f"{key} = {value}" for key, value in trial.values.items())
+            state = "pruned" if trial.pruned else trial.status.state
+            out.print(f"Trial {trial.number} of {folder.sweep.total}: {figure} ({state}); {values}", soft_wrap=True)
+
+
+def shown(folder: Any, as_json: bool) -> None:
+    """The trials, the best first."""
+    trials = sorted(folder.trials(), key=lambda trial: -(trial.accuracy or 0))
+    if as_json:
+        rows = [
+            {"trial": t.number, "run": t.run.name, "state": "pruned" if t.pruned else t.status.state, **t.values}
+            | {"accuracy": t.accuracy, "interval": t.bounds, "epochs": t.epochs, "n": t.n}
+            for t in trials
+        ]
+        print(json.dumps({"sweep": folder.name, "total": folder.sweep.total, "trials": rows}))
+        return
+    ended = sum(not trial.status.active and (trial.pruned or trial.status.state != "stopped") for trial in trials)
+    out.print(f"{folder.name}: {ended} of {folder.sweep.total} trials have ended.")
+    table = Table("run", "state", "accuracy, %", "95 %", "epochs", *folder.sweep.space)
+    for trial in trials[:10]:
+        bounds = f"{100 * trial.bounds.low:.1f} to {100 * trial.bounds.high:.1f}" if trial.bounds else ""
+        figure = f"{100 * trial.accuracy:.1f}" if trial.accuracy is not None else ""
+        state = "pruned" if trial.pruned else trial.status.state
+        values = (f"{value:.4g}" if isinstance(value, float) else str(value) for value in trial.values.values())
+        table.add_row(trial.run.name, state, figure, bounds, str(trial.epochs), *values)
+    out.print(table)
+
+
+@sweeps_app.command("list")
+def sweeps_list(as_json: AsJson = False) -> None:
+    """List the sweeps of this workspace, and the sweep files that are shipped."""
+    from fer_core.runs.sweeps import load_sweep, sweep_files, sweeps
+
+    found = {folder.name: {"trials": len(folder.trials()), "total": folder.sweep.total} for folder in sweeps()}
+    files = {name: load_sweep(path).about.title for name, path in sweep_files().items()}
+    if as_json:
+        print(json.dumps({"sweeps": found, "files": files}))
+        return
+    table = Table("sweep", "trials")
+    for name, counts in found.items():
+        table.add_row(name, f"{counts['trials']} of {counts['total']}")
+    out.print(table)
+    for name, title in files.items():
+        out.print(f"Shipped: {name} ({title})")
+
+
+@sweeps_app.command("show")
+def sweeps_show(name: str, as_json: AsJson = False) -> None:
+    """Show the best trials of a sweep."""
+    from fer_core.runs.sweeps import SweepFolder
+
+    folder = SweepFolder.named(name)
+    folder.data  # noqa: B018 there is such a sweep
+    shown(folder, as_json)
+
+
+@sweeps_app.command("stop")
+def sweeps_stop(name: str) -> None:
+    """Ask a sweep's workers to save their trials and end; `ferscope sweep --resume NAME` goes on."""
+    from fer_core.runs.sweeps import SweepFolder
+
+    folder = SweepFolder.named(name)
+    folder.data  # noqa: B018 there is such a sweep
+    folder.request_stop()
+    out.print(f"Asked “{name}” to stop; its trials are saved first.")
+
+
+@sweeps_app.command("work", hidden=True)
+def sweeps_work(name: str, parent: int = 0) -> None:
+    """One worker of a sweep; `ferscope sweep` starts it."""
+    from fer_core.datasets import open_dataset
+    from fer_core.runs.sweeps import SweepFolder, work
+
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the sweep's process asks its workers to stop
+    folder = SweepFolder.named(name)
+    print(f"{work(folder, open_dataset(folder.data), parent)} trials ended here.")
