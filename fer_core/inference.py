@@ -82,7 +82,7 @@ def logits_with(model: nn.Module, inputs: torch.Tensor, tta: str) -> torch.Tenso
 def _crops(inputs: torch.Tensor) -> Iterator[torch.Tensor]:
     import torch.nn.functional as F
 
-    height, width = inputs.shape[2:]
+    height, width = (int(side) for side in inputs.shape[2:])  # numbers also while ONNX is traced
     tall, wide = round(CROP * height), round(CROP * width)
     places = [(0, 0), (0, width - wide), (height - tall, 0), (height - tall, width - wide)]
     for top, left in [*places, ((height - tall) // 2, (width - wide) // 2)]:

@@ -25,6 +25,7 @@ from fer_core.datasets import known as known_sets
 from fer_core.errors import DataError, ImageError
 from fer_core.evaluation import shift
 from fer_core.evaluation.comparison import mcnemar_exact
+from fer_core.evaluation.intervals import SEED
 from fer_core.evaluation.metrics import confusion_matrix
 from fer_core.evaluation.predictions import Predictions
 from fer_core.faces import Face, find_faces, quality
@@ -38,6 +39,8 @@ from fer_core.workspace import home
 NAME = "private"  # the data set's name in the predictions tables
 WIDER = 0.2  # how much larger and smaller the face is cut for the answer to “is it the crop?”
 MOST_ERRORS = 12  # that are shown with their nearest training faces
+MOST_TRAINING = 4000  # training faces among which the nearest are looked for: a random choice of more
+MOST_AGAIN = 1000  # private faces that are predicted again with one thing changed: a random choice of more
 
 
 def members(place: Path) -> Iterator[Member]:
@@ -201,7 +204,7 @@ class Reference:
 
     Attributes:
         pictures: (n, H, W[, 3]) uint8 of the benchmark's split; `labels` their expressions; `size` their native size.
-        training, training_ids: pictures of the same set's training split, for nearest faces.
+        training, training_labels: at most `MOST_TRAINING` of the same set's training split, for nearest faces.
     """
 
     pictures: NDArray[np.uint8]
@@ -221,6 +224,8 @@ def reference(dataset: Dataset, split: str, spec: ImageSpec) -> Reference:
     rows = dataset.rows(split)
     train = dataset.rows("train") if "train" in dataset.splits else rows[:0]
     labels = dataset.index["label"]
+    random = np.random.default_rng(SEED)
+    train = np.sort(random.permutation(train)[:MOST_TRAINING])
     return Reference(
         images[rows],
         tuple(labels.iloc[rows]),
@@ -246,7 +251,7 @@ class Report:
     """A network on a private set beside its benchmark.
 
     Attributes:
-        per_expression, gap: see `shift`. `variants`: one row a change, with `accuracy`, `difference`, `p` (McNemar).
+        per_expression, gap: see `shift`. `variants`: one row a change, with `accuracy`, `difference`, `p` (McNemar), `n`.
         balance: class balance; `differences`, `distance`, `distance_within`: of the pictures, None without them.
     """
 
@@ -301,13 +306,16 @@ class Report:
         }
 
 
-def report(
+def compare(
     network: Network, gathered: Gathered, benchmark: Predictions, benchmark_name: str, known: Reference | None
-) -> Report:
+) -> Iterator[str | Report]:
     """Accuracy beside the benchmark, and why it differs.
 
     Args:
         known: the benchmark's pictures; without them accuracy, gap, balance and crops are compared, pictures are not.
+
+    Yields:
+        what is done next, in words, and at last the report.
 
     Raises:
         DataError: no picture of the private set has an expression that the network knows.
@@ -322,37 +330,50 @@ def report(
     if faces.empty:
         raise DataError(f"{network.card.name} knows none of the private set's expressions; choose another network.")
 
-    def predicted(pictures: NDArray[np.uint8]) -> Predictions:
+    def predicted(pictures: NDArray[np.uint8], rows: NDArray[np.int64]) -> Predictions:
         logits = predict_logits(network.model, pictures, network.card.image, tta=network.card.tta)
-        ids, labels = faces["id"].tolist(), faces["label"].tolist()
+        ids, labels = faces["id"].iloc[rows].tolist(), faces["label"].iloc[rows].tolist()
         return Predictions.from_logits(ids, NAME, "test", labels, logits, network.card.vocabulary)
 
     pictures = {name: kept[usable] for name, kept in gathered.pictures.items()}
     chosen = pictures[AS_CHOSEN]
-    private = predicted(chosen)
-    changed = {name: kept for name, kept in pictures.items() if name != AS_CHOSEN}
+    yield f"Predicting {len(chosen):,} faces"
+    private = predicted(chosen, np.arange(len(chosen)))
+    some = np.sort(np.random.default_rng(SEED).permutation(len(chosen))[:MOST_AGAIN])
+    changed = {name: kept[some] for name, kept in pictures.items() if name != AS_CHOSEN}
     if chosen.ndim == 4:
-        grey = ImageSpec(channels=1, height=network.card.image.height, width=network.card.image.width)
-        changed["made grey first"] = np.stack([np.repeat(fit(one, grey)[..., None], 3, axis=2) for one in chosen])
-    found: dict[str, object] = {}
+        grey = network.card.image.model_copy(update={"channels": 1})
+        changed["made grey first"] = np.stack([np.repeat(fit(one, grey)[..., None], 3, axis=2) for one in chosen[some]])
+    found: dict[str, Any] = {}
     if known is not None:
+        yield "Measuring light, contrast and sharpness"
         here, there = shift.picture_statistics(chosen), shift.picture_statistics(known.pictures)
         here["face size"], there["face size"] = faces["size"], known.size
         found["differences"] = shift.differences(there, here)
         lit = there[["brightness", "contrast"]].median()
         changed["light: brightness and contrast as the benchmark's"] = shift.relit(
-            chosen, float(lit["brightness"]), float(lit["contrast"])
+            chosen[some], float(lit["brightness"]), float(lit["contrast"])
         )
-        features, others = (penultimate(network.model, p, network.card.image) for p in (chosen, known.pictures))
-        found["distance"] = shift.feature_distance(others, features)
-        found["distance_within"] = shift.feature_distance(others, features, known.labels, faces["label"].tolist())
-        found["errors"] = _errors(network, private, chosen, features, known)
-    variants = [(AS_CHOSEN, float(private.correct.mean()), 0.0, np.nan)]
+        yield "Measuring the distance of what the network sees"
+        random = np.random.default_rng(SEED)
+        others = np.sort(random.permutation(len(known.pictures))[: shift.MOST])
+        spec, labels = network.card.image, faces["label"].to_numpy()
+        features = penultimate(network.model, chosen[some], spec)
+        of_benchmark = penultimate(network.model, known.pictures[others], spec)
+        known_labels = np.array(known.labels, dtype=object)[others].tolist()
+        found["distance"] = shift.feature_distance(of_benchmark, features)
+        found["distance_within"] = shift.feature_distance(of_benchmark, features, known_labels, labels[some].tolist())
+        yield "Looking for the training faces nearest to the errors"
+        found["errors"] = _errors(network, private, chosen, known)
+    again = private.where(np.isin(np.arange(len(private)), some))
+    base = float(again.correct.mean())
+    variants = [(AS_CHOSEN, base, 0.0, np.nan, len(some))]
     for name, kept in changed.items():
-        other = predicted(kept)
+        yield f"Again, {name}"
+        other = predicted(kept, some)
         accuracy = float(other.correct.mean())
-        variants.append((name, accuracy, accuracy - variants[0][1], mcnemar_exact(private, other).p))
-    return Report(
+        variants.append((name, accuracy, accuracy - base, mcnemar_exact(again, other).p, len(some)))
+    yield Report(
         network=network.card.name,
         benchmark_name=benchmark_name,
         benchmark=benchmark,
@@ -360,23 +381,22 @@ def report(
         per_expression=shift.per_expression(benchmark, private),
         gap=shift.gap_split(benchmark, private),
         balance=shift.class_balance(benchmark.table["label"].tolist(), faces["label"].tolist(), names),
-        variants=pd.DataFrame(variants, columns=["change", "accuracy", "difference", "p"]),
+        variants=pd.DataFrame(variants, columns=["change", "accuracy", "difference", "p", "n"]),
         faces=faces,
         skipped=(*gathered.skipped, *skipped),
         confusion=(confusion_matrix(benchmark), confusion_matrix(private)),
-        **found,  # type: ignore[arg-type]
+        **found,
     )
 
 
-def _errors(
-    network: Network, private: Predictions, pictures: NDArray[np.uint8], features: NDArray[np.float32], known: Reference
-) -> tuple[Error, ...]:
+def _errors(network: Network, private: Predictions, pictures: NDArray[np.uint8], known: Reference) -> tuple[Error, ...]:
     """The surest errors, each with its three nearest training faces."""
     wrong = np.flatnonzero(~private.correct)
     wrong = wrong[np.argsort(-private.confidence[wrong], kind="stable")][:MOST_ERRORS]
     if not len(wrong) or not len(known.training):
         return ()
-    near, _ = shift.nearest(features[wrong], penultimate(network.model, known.training, network.card.image))
+    own, training = (penultimate(network.model, p, network.card.image) for p in (pictures[wrong], known.training))
+    near, _ = shift.nearest(own, training)
     return tuple(
         Error(
             str(private.table["id"].iloc[row]),

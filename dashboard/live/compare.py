@@ -17,7 +17,7 @@ from fer_core.datasets import open_dataset, short_name
 from fer_core.datasets.known import SYNTHETIC, known, resolve
 from fer_core.errors import ConfigError, DataError, FerError
 from fer_core.labels import COLOURS
-from fer_core.private import Reference, Report, gather, keep, members, proposed, reference, report, words
+from fer_core.private import Reference, Report, compare, gather, keep, members, proposed, reference, words
 from fer_core.runs import store
 
 AT_ONCE = 2
@@ -98,7 +98,7 @@ def draw(chosen: Chosen, *, local: bool) -> None:
     chosen.networks.change(_benchmarks, [chosen.networks, benchmark], benchmark, api_visibility="private")
     gr.on(
         [],  # for scripts only
-        lambda path, networks, key, detector, mapping: compare(path, networks, key, detector, mapping, local),
+        lambda path, networks, key, detector, mapping: compare_sets(path, networks, key, detector, mapping, local),
         [
             upload,
             chosen.networks,
@@ -212,7 +212,12 @@ def _reports(
     for network, member, one in zip(networks, used, gathered, strict=True):
         yield answers.light(f"Comparing {network} with {table_title(key)}")
         known_pictures = _reference(key, member) if local else None
-        reports.append(report(member, one, store.find(network).predictions(key), table_title(key), known_pictures))
+        table = store.find(network).predictions(key)
+        for step in compare(member, one, table, table_title(key), known_pictures):
+            if isinstance(step, str):
+                yield answers.light(f"{network}: {step}")
+            else:
+                reports.append(step)
     yield reports
 
 
@@ -258,7 +263,7 @@ def _details(name: str | None, reports: list[Report]) -> tuple[Any, str]:
     return figure, "".join(part(one) for part in parts)
 
 
-def compare(
+def compare_sets(
     path: str | None, networks: list[str], key: str, detector: str, mapping: dict[str, str] | None, local: bool
 ) -> Iterator[tuple[dict[str, Any], str]]:
     try:

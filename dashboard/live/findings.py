@@ -115,12 +115,18 @@ def why(report: Report) -> str:
         parts.append(table(["energy distance of the features", "found", "by chance", "p", "pictures"], rows, grey))
     parts.append("<h3>What would change it?</h3>")
     rows = [
-        [str(v.change), percent(v.accuracy), "" if v.change == AS_CHOSEN else signed(v.difference), p_value(v.p)]
+        [
+            str(v.change),
+            percent(v.accuracy),
+            "" if v.change == AS_CHOSEN else signed(v.difference),
+            p_value(v.p),
+            f"{v.n:,}",
+        ]
         for v in report.variants.itertuples(index=False)
     ]
     parts.append(
         table(
-            ["the private set again", "accuracy", "points", "p (McNemar)"],
+            ["the private set again", "accuracy", "points", "p (McNemar)", "n"],
             rows,
             [bool(p > ALPHA) for p in report.variants["p"]],
         )

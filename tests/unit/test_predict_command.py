@@ -1,0 +1,81 @@
+"""`ferscope predict` and `ferscope export`, as people call them."""
+
+import csv
+import json
+import sys
+import zipfile
+from pathlib import Path
+
+import pytest
+from PIL import Image
+from skimage.data import astronaut
+
+from fer_core.inference import NOT_SURE, Predictor
+from tests.untrained import untrained
+from trainers import cli
+
+
+@pytest.fixture
+def ferscope(monkeypatch, capsys):
+    """Calls a command in this process, for (exit code, stdout, stderr); starting a new one costs seconds."""
+
+    def call(*arguments: object) -> tuple[int, str, str]:
+        monkeypatch.setattr(sys, "argv", ["ferscope", *map(str, arguments)])
+        with pytest.raises(SystemExit) as ended:
+            cli.main()
+        return ended.value.code or 0, *capsys.readouterr()
+
+    return call
+
+
+@pytest.fixture
+def pictures(tmp_path: Path) -> Path:
+    folder = tmp_path / "pictures"
+    (folder / "below").mkdir(parents=True)
+    Image.fromarray(astronaut()).save(folder / "portrait.png")
+    Image.new("L", (90, 90), 120).save(folder / "below" / "empty.png")
+    (folder / "broken.jpg").write_bytes(b"nothing")
+    (folder / "notes.txt").write_text("not looked at")
+    return folder
+
+
+def test_a_folder_becomes_a_csv_with_a_row_for_each_face_and_each_problem(ferscope, pictures, tmp_path):
+    wanted = Predictor(untrained("one"), untrained("two", temperature=0.5)).predict(astronaut())[0]
+    code, printed, problem = ferscope("predict", "one,two", pictures, "--out", tmp_path / "out.csv", "--sure", "0.99")
+    assert code == 0, problem
+    assert "3 files, 1 faces" in printed
+    with (tmp_path / "out.csv").open(encoding="utf-8") as file:
+        empty, broken, portrait = csv.DictReader(file)
+    assert (empty["problem"], empty["prob_happy"]) == ("no face was found", "")
+    assert "no picture in a known format" in broken["problem"]
+    assert float(portrait["prob_happy"]) == pytest.approx(wanted.probs["happy"], abs=1e-5)
+    assert (portrait["face"], portrait["verdict"], portrait["predicted"]) == ("1", NOT_SURE, wanted.predicted)
+
+
+def test_a_zip_gives_the_same_rows_as_json(ferscope, pictures, tmp_path):
+    untrained()
+    with zipfile.ZipFile(tmp_path / "all.zip", "w") as archive:
+        archive.write(pictures / "portrait.png", "portrait.png")
+        archive.writestr("inner.zip", b"")
+    code, printed, problem = ferscope("predict", "untrained", tmp_path / "all.zip", "--json")
+    assert code == 0, problem
+    portrait, inner = json.loads(printed)
+    assert portrait["verdict"] == portrait["predicted"]
+    assert "archive inside" in inner["problem"]
+
+
+def test_export_writes_the_network_and_its_script(ferscope, tmp_path):
+    untrained()
+    code, printed, problem = ferscope("export", "untrained", "--out", tmp_path / "network.onnx", "--json")
+    assert code == 0, problem
+    told = json.loads(printed)
+    assert [Path(file).name for file in told["files"]] == ["network.onnx", "predict_onnx.py"]
+    assert all(Path(file).is_file() for file in told["files"])
+    assert told["largest_difference"] < 1e-4
+
+
+def test_nothing_to_predict_is_said(ferscope, tmp_path):
+    untrained()
+    code, _, problem = ferscope("predict", "untrained", tmp_path)
+    assert code == 2
+    assert "There is no picture in" in problem

@@ -1,0 +1,41 @@
+"""`ferscope export`."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from trainers.console import AsJson, app, out
+
+SCRIPT = Path(__file__).parents[1] / "predict_onnx.py"  # a program of its own: never imported here
+
+
+@app.command()
+def export(
+    checkpoint: Annotated[str, typer.Argument(help="Name of a network or run, or the path of its folder.")],
+    to: Annotated[Path, typer.Option("--out", help="The ONNX file to write; it carries the network's card.")],
+    script: Annotated[bool, typer.Option(help="Write predict_onnx.py beside it, which needs no FERscope.")] = True,
+    as_json: AsJson = False,
+) -> None:
+    """Write a network as ONNX, checked against torch, with a prediction script for onnxruntime, numpy and OpenCV."""
+    from fer_core.export import export_onnx
+    from fer_core.runs.store import find
+
+    apart = export_onnx(find(checkpoint).folder, to)
+    files = [to]
+    if script:
+        files.append(to.with_name("predict_onnx.py"))
+        shutil.copyfile(SCRIPT, files[-1])
+    if as_json:
+        print(json.dumps({"files": list(map(str, files)), "largest_difference": apart}))
+        return
+    out.print(
+        f"{to} written, {to.stat().st_size / 2**20:.1f} MB; its probabilities differ from torch's by at most {apart:.1g}.",
+        soft_wrap=True,
+    )
+    if script:
+        out.print(f"Try it: python {files[-1]} {to} PICTURE", soft_wrap=True)

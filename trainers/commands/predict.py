@@ -1,0 +1,58 @@
+"""`ferscope predict`."""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.progress import Progress
+
+from trainers.console import AsJson, app, out
+
+
+@app.command()
+def predict(
+    checkpoint: Annotated[str, typer.Argument(help="Name of a network or run; several with commas answer together.")],
+    places: Annotated[list[Path], typer.Argument(help="Pictures, folders of pictures, or zips.")],
+    to: Annotated[Path | None, typer.Option("--out", help="The csv to write; printed where none is given.")] = None,
+    detector: Annotated[str, typer.Option(help="mtcnn, haar, yunet, or none for pictures that are faces.")] = "mtcnn",
+    sure: Annotated[float, typer.Option(min=0, max=1, help="“not sure” below this confidence.")] = 0.0,
+    tta: Annotated[str, typer.Option(help="none, flip or ten-crop; empty: as the network's card says.")] = "",
+    as_json: AsJson = False,
+) -> None:
+    """Write a csv of probabilities with one row a face: `file`, `face`, box, `verdict`, `prob_<expression>`, warnings."""
+    import csv
+
+    from fer_core.archive import Member, pictures_in
+    from fer_core.errors import DataError
+    from fer_core.inference import Predictor
+    from fer_core.runs.store import find
+    from fer_core.sheet import columns, picture_files, picture_rows, problem_row
+
+    predictor = Predictor(*(find(name).folder for name in checkpoint.split(",")))
+    files = list(picture_files(places))
+    if not files:
+        raise DataError(f"There is no picture in {', '.join(map(str, places))}.")
+    rows = []
+    with Progress(console=out, transient=True, disable=as_json or to is None) as bar:
+        for file in bar.track(files, description="Predicting"):
+            zipped = file.suffix.lower() == ".zip"
+            for member in pictures_in(file) if zipped and file.is_file() else [Member(str(file), b"")]:
+                if member.data is None:
+                    rows.append(problem_row(member.name, member.reason))
+                else:
+                    source = member.data if zipped else file
+                    rows += picture_rows(member.name, source, predictor, detector, threshold=sure, tta=tta or None)
+    if as_json:
+        print(json.dumps(rows))
+        return
+    with to.open("w", encoding="utf-8", newline="") if to else sys.stdout as target:
+        table = csv.DictWriter(target, columns(predictor.expressions))
+        table.writeheader()
+        table.writerows(rows)
+    if to:
+        faces = sum("face" in row for row in rows)
+        out.print(f"{len(files):,} files, {faces:,} faces; written to {to}", soft_wrap=True)

@@ -1,0 +1,92 @@
+"""Predict facial expressions with a network that FERscope exported. Needs onnxruntime, numpy and OpenCV, nothing else.
+
+    python predict_onnx.py FILE.onnx PICTURE...            finds faces with OpenCV's Haar cascade
+    python predict_onnx.py FILE.onnx --whole PICTURE...    each picture is a face and nothing else
+
+The file carries its card: expressions in order, picture size, channels, face crop. Normalisation, test-time
+augmentation and temperature are part of the network, so pictures go in as they are and probabilities come out.
+"""
+
+import json
+import sys
+
+import cv2
+import numpy as np
+import onnxruntime
+
+LONGEST_SIDE = 1280  # larger pictures are searched at this size
+MIN_SIZE = 32  # smallest face, in pixels of the picture
+
+
+def load(path):
+    session = onnxruntime.InferenceSession(path, providers=["CPUExecutionProvider"])
+    facts = session.get_modelmeta().custom_metadata_map
+    return session, json.loads(facts["card"]), float(facts["haar_margin"])
+
+
+def find(image, margin):
+    """Squares (left, top, side) around the faces, the largest first."""
+    grey = cv2.cvtColor(image, cv2.COLOR_RGB2GRAY)
+    height, width = grey.shape
+    shrink = min(1.0, LONGEST_SIDE / max(height, width))
+    if shrink < 1:
+        small = cv2.resize(image, (round(width * shrink), round(height * shrink)), interpolation=cv2.INTER_AREA)
+        grey = cv2.cvtColor(small, cv2.COLOR_RGB2GRAY)
+    cascade = cv2.CascadeClassifier(cv2.data.haarcascades + "haarcascade_frontalface_default.xml")
+    least = round(MIN_SIZE * shrink)
+    boxes = cascade.detectMultiScale(grey, scaleFactor=1.1, minNeighbors=10, minSize=(least, least))
+    zoom = np.array([width / grey.shape[1], height / grey.shape[0]] * 2)
+    squares = []
+    for left, top, wide, high in sorted((zoom * box for box in boxes), key=lambda box: -box[2] * box[3]):
+        side = max(1, round(max(wide, high) * (1 + margin)))
+        squares.append((round(left + wide / 2 - side / 2), round(top + high / 2 - side / 2), side))
+    return squares
+
+
+def cut(image, left, top, side):
+    """A square; where it sticks out of the picture the edge is repeated."""
+    columns = np.clip(np.arange(side) + left, 0, image.shape[1] - 1)
+    rows = np.clip(np.arange(side) + top, 0, image.shape[0] - 1)
+    return image[np.ix_(rows, columns)]
+
+
+def fit(image, spec):
+    """The picture at the network's size and channels, still 0..255."""
+    if spec["channels"] == 1:
+        image = cv2.cvtColor(image, cv2.COLOR_RGB2GRAY)
+    height, width = image.shape[:2]
+    if (height, width) == (spec["height"], spec["width"]):
+        return image
+    shrinks = height > spec["height"] or width > spec["width"]
+    how = cv2.INTER_AREA if shrinks else cv2.INTER_LINEAR
+    return cv2.resize(image, (spec["width"], spec["height"]), interpolation=how)
+
+
+def predict(session, card, margin, image, whole=False):
+    """[(square, {expression: probability})] of an RGB picture (H, W, 3) uint8."""
+    squares = [(0, 0, None)] if whole else find(image, margin)
+    if not squares:
+        return []
+    faces = [image if whole else cut(image, *square) for square in squares]
+    (probs,) = session.run(None, {"pictures": np.stack([fit(face, card["image"]) for face in faces])})
+    return [
+        (square, dict(zip(card["expressions"], row.tolist(), strict=True)))
+        for square, row in zip(squares, probs, strict=True)
+    ]
+
+
+def main(path, *pictures):
+    session, card, margin = load(path)
+    whole = "--whole" in pictures
+    for name in (name for name in pictures if name != "--whole"):
+        image = cv2.imread(name)
+        if image is None:
+            print(json.dumps({"file": name, "problem": "no picture that OpenCV can read"}))
+            continue
+        for square, probs in predict(session, card, margin, cv2.cvtColor(image, cv2.COLOR_BGR2RGB), whole):
+            best = max(probs, key=probs.get)
+            print(json.dumps({"file": name, "square": None if whole else square, "predicted": best, "probs": probs}))
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])
