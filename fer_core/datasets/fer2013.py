@@ -94,6 +94,7 @@ def read_csv(path: Path, on_bad: OnBad, labels: Mapping[int, str], expressions: 
         chunks = pd.read_csv(
             source.open(_member(path, source)) if source else path,
             usecols=COLUMNS,
+            skipinitialspace=True,  # Kaggle's icml_face_data.csv writes “emotion, Usage, pixels”
             dtype=object,
             chunksize=CHUNK,
             compression="gzip" if path.suffix == ".gz" else None,

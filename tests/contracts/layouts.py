@@ -81,14 +81,14 @@ def ferplus(root: Path) -> Made:
 RAFDB = ("surprise", "fear", "disgust", "happy", "sad", "angry", "neutral")
 
 
-def rafdb(root: Path) -> Made:
-    """Given in the `basic` folder of the download; blank lines at the end."""
+def rafdb(root: Path, each: int = 1) -> Made:
+    """Given in the `basic` folder of the download; blank lines at the end; `each` pictures of a class in a split."""
     lines, rows = [], {}
-    for number, label in enumerate(RAFDB, 1):
+    for number, label in enumerate(RAFDB * each, 1):
         for split in ("train", "test"):
             stem = f"{split}_{number:05d}"
             picture(root / "basic" / "Image" / "aligned" / f"{stem}_aligned.jpg", (100, 100), "RGB")
-            lines.append(f"{stem}.jpg {number}")
+            lines.append(f"{stem}.jpg {(number - 1) % 7 + 1}")
             rows[stem] = (split, label)
     text(root / "basic" / "EmoLabel" / "list_patition_label.txt", "\n".join(lines) + "\n\n")
     return Made(root, rows)

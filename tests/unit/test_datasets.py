@@ -235,3 +235,84 @@ def test_a_zip_with_two_tables_is_refused(tmp_path: Path) -> None:
     path.write_bytes(buffer.getvalue())
     with pytest.raises(DataError, match=r"expected one csv|column .* missing"):
         open_dataset(path)
+
+
+def test_kaggles_other_csv_with_spaces_after_its_commas_reads_alike(
+    tmp_path: Path, rows: list[tuple[object, object, str]], pictures: NDArray[np.uint8]
+) -> None:
+    lines = ["emotion, Usage, pixels"]
+    lines += [f"{label},{usage},{' '.join(map(str, np.asarray(p).ravel()))}" for label, p, usage in rows]
+    path = tmp_path / "icml_face_data.csv"
+    path.write_text("\n".join(lines))
+    dataset = open_dataset(path)
+    assert dataset.splits == {"train": 14, "val": 3, "test": 3}
+    np.testing.assert_array_equal(dataset.images(ImageSpec()), pictures)
+
+
+def test_a_line_broken_in_two_in_the_middle_is_named(
+    tmp_path: Path, rows: list[tuple[object, object, str]], csv_of: Csv, pictures: NDArray[np.uint8]
+) -> None:
+    lines = csv_of(rows).splitlines()
+    lines[11] = lines[11][:3000]  # row 10 lost its end, and its Usage with it
+    path = tmp_path / "fer2013.csv"
+    path.write_text("\n".join(lines) + "\n")
+    with pytest.raises(DataError, match=r"1 of 20 entries cannot be read \(row 10: "):
+        open_dataset(path)
+    assert len(open_dataset(path, on_bad="skip")) == 19
+    lines[11] = '3,"1 2 3,Training'  # a quotation mark that never closes swallows the rest
+    path.write_text("\n".join(lines) + "\n")
+    with pytest.raises(DataError, match="damaged after row 0 .*row 11.*download it again"):
+        open_dataset(path)
+
+
+def test_pictures_of_every_odd_kind_are_read_or_named(tmp_path: Path) -> None:
+    folder = tmp_path / "set" / "happy"
+    folder.mkdir(parents=True)
+    random = np.random.default_rng(0)
+    colour = Image.fromarray(random.integers(0, 256, (20, 30, 3), dtype=np.uint8))
+    colour.convert("CMYK").save(folder / "cmyk.jpg")
+    Image.fromarray(random.integers(0, 65536, (20, 30), dtype=np.uint16)).save(folder / "deep.png")
+    frames = [colour, colour.rotate(180)]
+    frames[0].save(folder / "moving.gif", save_all=True, append_images=frames[1:])
+    turned = Image.Exif()
+    turned[0x0112] = 6  # hold the camera upright: 90 degrees
+    colour.save(folder / "turned.jpg", exif=turned)
+    colour.convert("P").save(folder / "palette.png", transparency=0)
+    colour.save(folder / "truly-a.png", "JPEG")  # a wrong ending
+    (folder / ("ö" * 100 + ".png")).write_bytes((folder / "deep.png").read_bytes())
+    dataset = open_dataset(tmp_path / "set")
+    assert len(dataset) == 7
+    shapes = {Path(id_).name: dataset.picture(row).shape[:2] for row, id_ in enumerate(dataset.index["id"])}
+    assert shapes.pop("turned.jpg") == (30, 20)
+    assert set(shapes.values()) == {(20, 30)}
+    assert dataset.images(ImageSpec()).shape == (7, 48, 48)
+    (folder / "text.png").write_text("no picture")
+    (folder / "cut.gif").write_bytes((folder / "moving.gif").read_bytes()[:60])
+    with pytest.raises(DataError, match="2 of 9 entries cannot be read") as caught:
+        open_dataset(tmp_path / "set")
+    assert "happy/text.png: this is no picture in a known format" in str(caught.value)
+
+
+def test_a_name_that_no_file_can_have_is_refused_in_a_sentence() -> None:
+    with pytest.raises(DataError, match="characters\\) does not exist"):
+        open_dataset("/tmp/" + "x" * 5000 + "/a")
+    with pytest.raises(DataError, match="write the path out"):
+        open_dataset("~nobodyatall/set")
+
+
+def test_files_that_differ_in_ending_or_capitals_are_different_pictures(tmp_path: Path) -> None:
+    folder = tmp_path / "set" / "happy"
+    folder.mkdir(parents=True)
+    for number, name in enumerate(("a.png", "a.bmp", "A.png")):
+        Image.fromarray(np.full((9, 9), 40 * number, np.uint8)).save(folder / name)
+    dataset = open_dataset(tmp_path / "set")
+    assert len(dataset) == len(list(folder.iterdir()))
+    assert dataset.index["id"].is_unique
+
+
+@pytest.mark.skipif(os.name == "nt", reason="making links needs rights on Windows")
+def test_a_circle_of_links_ends(learnable: Path) -> None:
+    (learnable / "train" / "happy" / "loop.png").symlink_to(learnable / "train" / "happy" / "loop.png")
+    (learnable / "train" / "happy" / "back").symlink_to(learnable / "train")
+    with pytest.raises(DataError, match="1 of 113 entries"):
+        open_dataset(learnable)

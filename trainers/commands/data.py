@@ -1,27 +1,85 @@
-"""`ferscope data`: the data sets that this workspace knows."""
+"""`ferscope data`: the data sets that this workspace knows, and what can be done with them."""
 
 from __future__ import annotations
 
 import json
+from enum import StrEnum
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
+from rich.progress import Progress
 from rich.table import Table
 
 from trainers.console import AsJson, Bad, OnBad, app, out, report_skipped
 
+if TYPE_CHECKING:
+    import pandas as pd
+
 data_app = typer.Typer(no_args_is_help=True, help="Data sets that this workspace knows.")
 app.add_typer(data_app, name="data")
 
+Name = Annotated[str, typer.Option(help="Name of the new set; made from the path when not given.")]
+Csv = Annotated[Path | None, typer.Option("--csv", help="Write the table to this file.")]
+
+
+class How(StrEnum):
+    parts = "parts"
+    kfold = "kfold"
+    carve = "carve"
+    female_to_male = "female-to-male"
+
+
+class Detector(StrEnum):
+    mtcnn = "mtcnn"
+    haar = "haar"
+    yunet = "yunet"
+    none = "none"
+
+
+class Align(StrEnum):
+    none = "none"
+    upright = "upright"
+    eyes = "eyes"
+
+
+def _table(title: str, rows: pd.DataFrame, words: tuple[str, ...] = ()) -> Table:
+    table = Table(title, *map(str, rows.columns[1:])) if title else Table(*map(str, rows.columns))
+    for name, column in zip(rows.columns, table.columns, strict=True):
+        column.justify = "left" if name == rows.columns[0] or name in words else "right"
+    for row in rows.itertuples(index=False):
+        table.add_row(*(f"{value:,}" if isinstance(value, int) else str(value) for value in row))
+    return table
+
+
+def _write(table: pd.DataFrame, path: Path | None) -> None:
+    if path:
+        from fer_core.workspace import write_atomically
+
+        write_atomically(path, table.to_csv(index=False).encode())
+        out.print(f"Table written to {path}", soft_wrap=True)
+
 
 @data_app.command("add")
-def data_add(path: Path, name: Annotated[str, typer.Option(help="Made from the path when not given.")] = "") -> None:
+def data_add(path: Path, name: Name = "") -> None:
     """Recognise a data set's layout and remember it under a name."""
     from fer_core.datasets import known
 
     name = known.add(path, name)
-    out.print(f"Added “{name}”: {known.recognise(known.known()[name]).title}.")
+    layout = known.recognise(known.known()[name])
+    out.print(f"Added “{name}”: {layout.title}. {layout.protocol}".strip(), soft_wrap=True)
+    if layout.modes:
+        out.print(f"It can also be read as {', '.join(f'{name}@{mode}' for mode in layout.modes)}.", soft_wrap=True)
+
+
+@data_app.command("get")
+def data_get(name: str) -> None:
+    """Download a data set where its owners allow it (fer2013), or say how to get it."""
+    from fer_core.datasets import known
+    from fer_core.download import get
+
+    path = get(name)
+    out.print(f"Added “{known.add(path, name)}”: {path}", soft_wrap=True)
 
 
 @data_app.command("list")
@@ -42,10 +100,12 @@ def data_list(as_json: AsJson = False) -> None:
 @data_app.command("show")
 def data_show(data: str, on_bad: Bad = OnBad.refuse, as_json: AsJson = False) -> None:
     """Count a data set's pictures by split and expression."""
+    import pandas as pd
+
     from fer_core.datasets import open_dataset
 
     dataset = open_dataset(data, on_bad=on_bad.value)
-    counts = dataset.index.groupby(["split", "label"]).size().unstack(fill_value=0)
+    counts = pd.crosstab(dataset.index["split"], dataset.index["label"])
     if as_json:
         nested = {split: {label: int(n) for label, n in row.items()} for split, row in counts.iterrows()}
         print(json.dumps({"title": dataset.title, "counts": nested, "skipped": len(dataset.skipped)}))
@@ -58,3 +118,234 @@ def data_show(data: str, on_bad: Bad = OnBad.refuse, as_json: AsJson = False) ->
         row = counts.loc[split]
         table.add_row(split, *(f"{n:,}" for n in row), f"{row.sum():,}")
     out.print(table)
+    if dataset.protocol:
+        out.print(dataset.protocol, soft_wrap=True)
+
+
+@data_app.command("check")
+def data_check(data: str, on_bad: Bad = OnBad.refuse, as_json: AsJson = False) -> None:
+    """Look for pictures that occur twice, within and across splits, for contradicting labels and blank pictures."""
+    from fer_core.datasets import cleaning, open_dataset
+    from fer_core.datasets.duplicates import across, contradicting, duplicates_of, leaks
+    from fer_core.images import ImageSpec
+
+    dataset = open_dataset(data, on_bad=on_bad.value)
+    found = duplicates_of(dataset)
+    identical = found.of_kind("identical")
+    others = [split for split in dataset.splits if split != "train" and "train" in dataset.splits]
+    leaked = {split: leaks(dataset, found, split) for split in others}
+    blank = cleaning.blank(dataset.images(ImageSpec()))
+    figures: dict[str, Any] = {
+        "pictures": len(dataset),
+        "identical_groups": identical.groups,
+        "groups": found.groups,
+        "contradicting_groups": int(contradicting(dataset.index, identical)["group"].nunique()),
+        "blank": int(blank.sum()),
+        "leaks": {
+            split: {"identical": int((table["kind"] == "identical").sum()), "all": len(table)}
+            for split, table in leaked.items()
+        },
+    }
+    if as_json:
+        print(json.dumps(figures))
+        return
+    out.print(
+        f"{dataset.title}: {figures['pictures']:,} pictures; {figures['identical_groups']:,} groups of identical ones, "
+        f"{figures['contradicting_groups']:,} of them with different labels; {figures['groups']:,} groups with near and "
+        f"mirrored ones; {figures['blank']:,} blank pictures.",
+        soft_wrap=True,
+    )
+    for split, count in figures["leaks"].items():
+        share = count["all"] / dataset.splits[split]
+        out.print(
+            f"{count['all']:,} pictures of {split} ({share:.1%}) also occur in train, {count['identical']:,} of them "
+            "identical: figures on them are too good.",
+            soft_wrap=True,
+        )
+    if found.groups:
+        out.print(_table("groups that touch", across(dataset, found)))
+
+
+@data_app.command("leaks")
+def data_leaks(
+    data: str,
+    split: Annotated[str, typer.Option(help="The split that is evaluated.")] = "val",
+    into: Annotated[str, typer.Option(help="The split that is learned.")] = "train",
+    on_bad: Bad = OnBad.refuse,
+    csv: Csv = None,
+    as_json: AsJson = False,
+) -> None:
+    """Name the pictures of a split that also occur in another, each with its twin."""
+    from fer_core.datasets import open_dataset
+    from fer_core.datasets.leaks import leaks_of
+
+    dataset = open_dataset(data, on_bad=on_bad.value)
+    table = leaks_of(dataset, split, into)
+    _write(table, csv)
+    if as_json:
+        print(table.to_json(orient="records"))
+        return
+    counts = ", ".join(f"{n:,} {kind}" for kind, n in table["kind"].value_counts().items()) or "none"
+    out.print(
+        f"{len(table):,} of {dataset.splits[split]:,} pictures of {split} also occur in {into}: {counts}.",
+        soft_wrap=True,
+    )
+
+
+@data_app.command("split")
+def data_split(
+    data: str,
+    how: Annotated[How, typer.Option(help="parts is 80:10:10; carve takes a tenth of train as val.")] = How.parts,
+    name: Name = "",
+    k: Annotated[int, typer.Option(help="Folds of kfold.")] = 5,
+    fold: Annotated[int, typer.Option(help="The fold that is tested.")] = 0,
+    seed: int = 0,
+    group: Annotated[
+        str | None, typer.Option(help="Column to keep together; “” for none. Person or film by itself.")
+    ] = None,
+    keep_leaks: Annotated[bool, typer.Option(help="Keep pictures of train that are also in val or test.")] = False,
+    on_bad: Bad = OnBad.refuse,
+) -> None:
+    """Split a set anew and remember the result as a set of its own; the split is saved by image id."""
+    from fer_core.datasets import open_dataset, splits
+    from fer_core.workspace import home
+
+    dataset = open_dataset(data, on_bad=on_bad.value)
+    table = splits.split_table(dataset.index, how.value, k=k, fold=fold, seed=seed, group=group)
+    name = name or f"{dataset.name}-{how.value}" + (f"-{fold}" if how is How.kfold else "")
+    splits.save(table, home() / "sets" / f"{name}-split.csv")
+    clean = "" if keep_leaks else '[clean]\nsteps = ["leaks"]\n\n'
+    _make(name, f'{_part(data)}\n{clean}[split]\nfile = "{name}-split.csv"')
+    kept = splits.kept_together(dataset.index, group)
+    out.print(
+        f"Kept together: {kept}." if kept else "Picture by picture: the set knows no persons or films.", soft_wrap=True
+    )
+
+
+@data_app.command("clean")
+def data_clean(
+    data: str,
+    steps: Annotated[
+        str, typer.Option(help="Any of blank, contradicting, duplicates, leaks, with commas.")
+    ] = "blank,contradicting,leaks",
+    corrections: Annotated[
+        Path | None, typer.Option(help="A csv with id and label; “unclear” drops a picture.")
+    ] = None,
+    name: Name = "",
+) -> None:
+    """Leave out what is wrong and relabel what was corrected, as a set of its own; the source stays as it is."""
+    from fer_core.datasets.known import resolve
+
+    _, layout = resolve(data)
+    name = name or f"{layout.dataset or Path(data).name.lower().partition('.')[0]}-clean"
+    chosen = json.dumps([step.strip() for step in steps.split(",") if step.strip()])
+    extra = f"corrections = {json.dumps(str(corrections.resolve()))}\n" if corrections else ""
+    _make(name, f"{_part(data)}{extra}\n[clean]\nsteps = {chosen}")
+
+
+@data_app.command("merge")
+def data_merge(recipe: str, name: Name = "") -> None:
+    """Make a set of several: lmu or kaist as in the reports, or a TOML file of yours."""
+    from fer_core.datasets.made import SHIPPED
+    from fer_core.errors import UnknownName
+
+    path = SHIPPED / f"{recipe}.toml" if "." not in recipe else Path(recipe)
+    if not path.is_file():
+        raise UnknownName("merge", recipe, sorted(file.stem for file in SHIPPED.glob("*.toml")))
+    _make(name or path.stem, path.read_text(encoding="utf-8"))
+
+
+def _part(data: str) -> str:
+    """The `[[part]]` of a set given by name or path; a path is written out, as the file lies elsewhere."""
+    path, at, mode = data.rpartition("@")
+    path, mode = (path, at + mode) if path else (data, "")
+    place = Path(path).expanduser()
+    return f"[[part]]\ndata = {json.dumps((str(place.resolve()) if place.exists() else path) + mode)}\n"
+
+
+def _make(name: str, text: str) -> None:
+    """Write a made set into the workspace, open it once so that what is wrong is said now, and remember it."""
+    from fer_core.datasets import known, open_dataset
+    from fer_core.errors import DataError
+    from fer_core.workspace import home, write_atomically
+
+    path = home() / "sets" / f"{name}.toml"
+    if known.known().get(name, path.resolve()) != path.resolve():
+        raise DataError(f"The name “{name}” already stands for {known.known()[name]}; choose another with --name.")
+    write_atomically(path, f"{text.strip()}\n".encode())
+    dataset = open_dataset(path)
+    known.add(path, name)
+    counts = ", ".join(f"{split} {n:,}" for split, n in dataset.splits.items())
+    out.print(f"Added “{name}”: {counts}; {len(dataset.skipped):,} left out. It is written in {path}.", soft_wrap=True)
+
+
+@data_app.command("audit")
+def data_audit(data: str, csv: Csv = None, as_json: AsJson = False) -> None:
+    """List every change that made a set what it is: what was left out or relabelled, and why."""
+    from fer_core.datasets import cleaning, open_dataset
+
+    table = cleaning.audit(open_dataset(data))
+    _write(table, csv)
+    if as_json:
+        print(table.to_json(orient="records"))
+        return
+    if csv is None:
+        out.print(_table("", table.head(40), tuple(table.columns)))
+    out.print(f"{len(table):,} changes.")
+
+
+@data_app.command("prepare")
+def data_prepare(
+    source: str,
+    target: Path,
+    detector: Detector = Detector.mtcnn,
+    faces: Annotated[str, typer.Option(help="largest or all.")] = "largest",
+    min_size: Annotated[float, typer.Option(help="Longer side of the smallest face, pixels.")] = 32,
+    margin: Annotated[
+        float | None, typer.Option(help="Around the box, as a share; not given: as FER2013 is cut.")
+    ] = None,
+    align: Align = Align.none,
+    size: Annotated[int, typer.Option(help="Side of the result, pixels; 0 as cut.")] = 0,
+    grey: bool = False,
+    light: Annotated[str, typer.Option(help="Any of equalise, clahe, gamma, dog, dct, diffusion, with commas.")] = "",
+    workers: Annotated[int, typer.Option(help="Processes; 0 takes one for each processor.")] = 0,
+    on_bad: Bad = OnBad.skip,
+    as_json: AsJson = False,
+) -> None:
+    """Cut the faces out of a set's pictures into a folder beside it; started again it goes on where it was stopped."""
+    from pydantic import ValidationError
+
+    from fer_core.datasets import open_dataset
+    from fer_core.datasets.known import resolve
+    from fer_core.errors import ConfigError
+    from fer_core.preparation import Preparation, prepare
+
+    try:
+        settings = Preparation.model_validate(
+            {
+                "detector": detector.value, "faces": faces, "min_size": min_size, "margin": margin, "align": align.value,
+                "size": size, "grey": grey, "light": [step.strip() for step in light.split(",") if step.strip()],
+            }
+        )  # fmt: skip
+    except ValidationError as error:
+        wrong = "; ".join(f"{e['loc'][0]} = {e['input']!r}: {e['msg']}" for e in error.errors())
+        raise ConfigError(f"{wrong}.") from error
+    dataset = open_dataset(source, on_bad=on_bad.value)
+    written, missed = 0, []
+    with Progress(console=out, transient=True, disable=as_json) as bar:
+        task = bar.add_task("Preparing", total=len(dataset))
+        for done in prepare(dataset, target, settings, resolve(source)[0], workers or None):
+            bar.advance(task)
+            written += len(done.files)
+            if done.problem:
+                missed.append((str(dataset.index["id"].iloc[done.row]), done.problem))
+    if as_json:
+        print(json.dumps({"pictures": len(dataset), "faces": written, "missed": dict(missed), "target": str(target)}))
+        return
+    out.print(
+        f"{written:,} faces of {len(dataset):,} pictures in {target}. Add it: ferscope data add {target}",
+        soft_wrap=True,
+    )
+    if missed:
+        first = "; ".join(f"{image}: {problem}" for image, problem in missed[:5])
+        out.print(f"{len(missed):,} pictures gave none, all listed in {target / 'done.csv'}: {first}", soft_wrap=True)
