@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
+import numpy as np
 import pandas as pd
 
 from dashboard.charts.base import ACCENT, QUIET, cycle, figure
@@ -36,24 +37,27 @@ def networks(table: pd.DataFrame, picked: str) -> go.Figure:
         ("accuracy", "Accuracy", "circle", -0.12),
         ("macro_f1", "Macro-F1", "diamond-open", 0.12),
     ):
-        colours = [ACCENT if name == picked else QUIET for name in table["name"]]
-        # one trace a network: an error bar takes its colour from its trace
-        for row, (colour, values) in enumerate(zip(colours, table.to_dict("records"), strict=True)):
-            centre, low, high = (100 * values[metric + end] for end in ("", "_low", "_high"))
+        # an error bar takes its colour from its trace: one for the picked network, one for all others
+        for own, colour in ((False, QUIET), (True, ACCENT)):
+            rows = np.flatnonzero((table["name"] == picked) == own)
+            if not len(rows):
+                continue
+            centre, low, high = (100 * table[metric + end].iloc[rows] for end in ("", "_low", "_high"))
             chart.add_scatter(
-                x=[centre],
-                y=[row + shift],
+                x=centre,
+                y=rows + shift,
                 mode="markers",
                 name=title,
-                showlegend=row == 0,
+                showlegend=own or picked not in set(table["name"]),
                 legendgroup=metric,
                 marker={"symbol": symbol, "size": 10, "color": colour, "line": {"width": 2, "color": colour}},
                 error_x={
-                    "symmetric": False, "array": [high - centre], "arrayminus": [centre - low],
+                    "symmetric": False, "array": high - centre, "arrayminus": centre - low,
                     "color": colour, "thickness": 2, "width": 4,
                 },
-                hovertemplate=f"{values['title']}<br>{title} {centre:.1f} % ({low:.1f} to {high:.1f}), "
-                f"n = {values['n']:,}<extra></extra>",
+                customdata=np.column_stack([table["title"].iloc[rows], low, high, table["n"].iloc[rows]]),
+                hovertemplate="%{customdata[0]}<br>" + title + " %{x:.1f} % (%{customdata[1]:.1f} to "
+                "%{customdata[2]:.1f}), n = %{customdata[3]:,}<extra></extra>",
             )  # fmt: skip
     return chart
 

@@ -1,5 +1,7 @@
 """How good are they? The networks of this workspace side by side, on the picked data and split."""
 
+from pathlib import Path
+
 import pandas as pd
 import streamlit as st
 
@@ -8,11 +10,15 @@ from dashboard.charts import networks as charts
 from dashboard.markup import Html
 from dashboard.pickers import picked, titles
 from dashboard.text import interval, percent, pictures, table_title, verbatim
-from fer_core.evaluation.metrics import Report
+from fer_core.errors import DataError
+from fer_core.evaluation.metrics import Headline
+from fer_core.evaluation.report import document
+from fer_core.evaluation.seeds import FIGURES, over_seeds
 from fer_core.runs import store
 from fer_core.runs.store import Checkpoint
 
 PLOTLY = {"displayModeBar": False}
+ORDER = {"train": 0, "val": 1, "test": 2}
 
 
 def answer(network: Checkpoint, key: str | None) -> str:
@@ -21,18 +27,21 @@ def answer(network: Checkpoint, key: str | None) -> str:
         return (
             f"{title} has not been evaluated yet: `ferscope evaluate {network.name} --data DATA --split SPLIT` does it."
         )
-    report = cache.report(network.tables[key])
+    report = cache.headlines({network.name: network.tables[key]}).get(network.name)
+    if report is None:
+        return f"The predictions table of {verbatim(title)} on {verbatim(table_title(key))} cannot be read; evaluate it again."
     return (
         f"{verbatim(title)} reads **{percent(report.accuracy)}** ({interval(report.accuracy_interval)}) "
         f"of {pictures(report.n)} of {verbatim(table_title(key))} as labelled."
     )
 
 
-def row(network: Checkpoint, report: Report | None) -> list[str | Html]:
+def row(network: Checkpoint, report: Headline | None, group: int | None) -> list[str | Html]:
     card = network.card
-    figures: list[str | Html] = ["not evaluated here", "", ""]
+    figures: list[str | Html] = ["", "not evaluated here", "", ""]
     if report:
         figures = [
+            str(group or "–"),
             markup.figure(report.accuracy, report.accuracy_interval),
             markup.figure(report.macro_f1, report.macro_f1_interval),
             f"{report.n:,}",
@@ -50,11 +59,11 @@ def row(network: Checkpoint, report: Report | None) -> list[str | Html]:
 
 
 HEADER = (
-    "Network", "From", "Accuracy, %", "Macro-F1, %", "n", "Parameters", "Best epoch", "Seed", "CPU minutes", "Chosen on",
+    "Network", "From", "Group", "Accuracy, %", "Macro-F1, %", "n", "Parameters", "Best epoch", "Seed", "CPU minutes", "Chosen on",
 )  # fmt: skip
 
 
-def summary(networks: dict[str, Checkpoint], reports: dict[str, Report]) -> pd.DataFrame:
+def summary(networks: dict[str, Checkpoint], reports: dict[str, Headline]) -> pd.DataFrame:
     """The table behind the chart: the evaluated networks, figures as shares."""
     return pd.DataFrame(
         {
@@ -67,10 +76,101 @@ def summary(networks: dict[str, Checkpoint], reports: dict[str, Report]) -> pd.D
             "macro_f1": report.macro_f1,
             "macro_f1_low": report.macro_f1_interval.low,
             "macro_f1_high": report.macro_f1_interval.high,
+            "balanced_accuracy": report.balanced_accuracy,
             "parameters": networks[name].card.parameters,
             "seed": networks[name].card.seed,
         }
         for name, report in reports.items()
+    )
+
+
+def groups(tables: dict[str, Path]) -> dict[str, int]:
+    """The group of each network on the leaderboard; empty where they share no picture."""
+    try:
+        board = cache.standings(tables) if len(tables) > 1 else None
+    except DataError:
+        return {}
+    return {} if board is None else dict(zip(board["name"], board["group"], strict=True))
+
+
+def side_by_side(networks: dict[str, Checkpoint], key: str) -> None:
+    """The parts of one data set beside each other, where some network was evaluated on more than one."""
+    dataset = key.rpartition("-")[0]
+    keys = [k for network in networks.values() for k in network.tables if k.rpartition("-")[0] == dataset]
+    parts = sorted(set(keys), key=lambda k: (ORDER.get(k.rpartition("-")[2], len(ORDER)), k))
+    if len(parts) < 2:
+        return
+    found = {
+        part: cache.headlines({name: n.tables[part] for name, n in networks.items() if part in n.tables})
+        for part in parts
+    }
+    st.subheader("Training, validation and test side by side")
+    rows = [
+        [
+            titles()[name],
+            *(
+                markup.figure(found[part][name].accuracy, found[part][name].accuracy_interval)
+                if name in found[part]
+                else "–"
+                for part in parts
+            ),
+        ]
+        for name in networks
+        if any(name in reports for reports in found.values())
+    ]
+    sizes = {part: sorted({report.n for report in found[part].values()}) for part in parts}
+    st.html(
+        markup.table(
+            ("Network, accuracy in %", *(f"{part.rpartition('-')[2]}, n = {_n(sizes[part])}" for part in parts)), rows
+        )
+    )
+    st.caption(
+        "Much better on training than on test: it has learnt pictures by heart. In a lighter tone: Wilson's 95 % intervals."
+    )
+
+
+def _n(sizes: list[int]) -> str:
+    return f"{sizes[0]:,}" if len(sizes) == 1 else f"{sizes[0]:,} to {sizes[-1]:,}" if sizes else "0"
+
+
+def seeds(networks: dict[str, Checkpoint], table: pd.DataFrame) -> None:
+    """Mean and deviation of networks that differ in nothing but their seed."""
+    repeated = over_seeds({name: network.card for name, network in networks.items()}, table)
+    if not len(repeated):
+        return
+    st.subheader("What the seed alone changes")
+    rows = [
+        [
+            row["title"],
+            *(f"{100 * row[f'{figure}_mean']:.1f} ± {100 * row[f'{figure}_sd']:.1f}" for figure in FIGURES),
+            str(row["seeds"]),
+        ]
+        for row in repeated.to_dict("records")
+    ]
+    st.html(markup.table(("Recipe of", "Accuracy, %", "Macro-F1, %", "Balanced accuracy, %", "Seeds"), rows))
+    st.caption("Mean ± standard deviation over networks whose recipes and data are equal but for the seed.")
+
+
+def report_button(networks: dict[str, Checkpoint], others: list[str], first: str, key: str) -> None:
+    st.subheader("Take it with you")
+    chosen = st.multiselect(
+        "Networks in the report", [first, *others], default=[first], key="report-of", format_func=titles().get
+    )
+    with st.container(horizontal=True):
+        for label, name, mime, what in (
+            ("Report as HTML", f"report-{key}.html", "text/html", lambda made: made.html),
+            ("With cards and tables as zip", f"report-{key}.zip", "application/zip", lambda made: made.zipped()),
+        ):
+            st.download_button(
+                label,
+                lambda what=what: what(document([networks[n] for n in chosen], key)),
+                name,
+                mime,
+                disabled=not chosen,
+                on_click="ignore",
+            )
+    st.caption(
+        "One HTML file with all tables and figures, without a script; the zip adds a model card each and every csv."
     )
 
 
@@ -91,20 +191,25 @@ if choice is None:
 
 network, key = choice.checkpoint, choice.table
 st.markdown(answer(network, key))
-reports = {name: cache.report(other.tables[key]) for name, other in networks.items() if key in other.tables}
+tables = {name: other.tables[key] for name, other in networks.items() if key in other.tables}
+reports = cache.headlines(tables)
+group = groups({name: tables[name] for name in reports})
 order = sorted(networks, key=lambda name: -reports[name].accuracy if name in reports else 1)
 st.html(
     markup.table(
         HEADER,
-        [row(networks[name], reports.get(name)) for name in order],
-        words=(0, 1, 9),
+        [row(networks[name], reports.get(name), group.get(name)) for name in order],
+        words=(0, 1, 10),
         picked=order.index(network.name),
     )
 )
 st.caption(
-    "In a lighter tone: 95 % intervals, Wilson's for accuracy, bootstrap for macro-F1. On the pictures that chose the epoch "
-    "(“Chosen on”), figures are a little too high."
+    "In a lighter tone: 95 % intervals, Wilson's for accuracy, bootstrap for macro-F1. Networks of one group cannot be told "
+    "from its best (McNemar's exact test, Holm over all pairs). On the pictures that chose the epoch (“Chosen on”), figures "
+    "are a little too high."
 )
+if len(reports) > 1:
+    st.page_link("views/compare.py", label="Compare two of them")
 
 if reports:
     table = summary(networks, {name: reports[name] for name in order if name in reports})
@@ -113,6 +218,8 @@ if reports:
     with st.expander("The table behind the chart"):
         st.dataframe(table, hide_index=True)
         st.download_button("Download as csv", table.to_csv(index=False), f"networks-{key}.csv", "text/csv")
+    side_by_side({name: networks[name] for name in order}, key)
+    seeds(networks, table)
 
 st.subheader("How training went")
 others = [name for name in order if name != network.name]
@@ -129,3 +236,6 @@ if histories:
         st.download_button("Download as csv", epochs.to_csv(index=False), "history.csv", "text/csv")
 else:
     st.info("This network came without a history of its training.")
+
+if network.name in reports:
+    report_button(networks, [name for name in order if name in reports and name != network.name], network.name, key)

@@ -7,9 +7,10 @@ import numpy as np
 import pytest
 from streamlit.testing.v1 import AppTest
 
-from fer_core.checkpoint import read_card
+from fer_core.checkpoint import read_card, write_card
 from fer_core.evaluation.calibration import temperature
 from fer_core.evaluation.comparison import compare
+from fer_core.evaluation.metrics import evaluate
 from fer_core.evaluation.predictions import Predictions
 from fer_core.labels import RAFDB6
 from tests.app.conftest import texts
@@ -142,3 +143,38 @@ def test_a_missing_expression_has_no_row_among_those_compared(open_page: OpenPag
     make_network("one", one.where(kept))
     make_network("two", two.where(kept))
     assert "Holm's correction over 6 expressions" in said(open_page("compare"))
+
+
+def test_overview_groups_networks_shows_the_parts_side_by_side_and_the_deviation_over_seeds(
+    open_page: OpenPage,
+) -> None:
+    for seed, skill in enumerate((0.9, 0.9, 0.2)):
+        table = predictions_elsewhere(seed=seed + 7, skill=skill)
+        folder = make_network(f"net{seed}", table, title=f"Network {seed}")
+        update = {"seed": seed, "data": "made for a test" if seed < 2 else "other"}
+        write_card(folder, read_card(folder).model_copy(update=update))
+        if seed == 0:
+            Predictions(table.table.assign(split="train")).write(folder / "predictions-elsewhere-train.parquet")
+    app = open_page("overview", network="net0", table="elsewhere-val")
+    words = said(app)
+    rows = re.findall(r"<tr.*?</tr>", words)
+    group = {name: next(row for row in rows if name in row) for name in ("Network 0", "Network 1", "Network 2")}
+    assert ["<td>1</td>" in row for row in group.values()] == [True, True, False]
+    assert "Training, validation and test side by side" in words
+    assert "train, n = 210" in words
+    both = [evaluate(predictions_elsewhere(seed=seed + 7, skill=0.9)).accuracy for seed in range(2)]
+    mean, deviation = np.mean(both), np.std(both, ddof=1)
+    assert f"{100 * mean:.1f} ± {100 * deviation:.1f}" in words
+    assert [button.label for button in app.get("download_button")][-2:] == [
+        "Report as HTML",
+        "With cards and tables as zip",
+    ]
+
+
+def test_one_damaged_table_does_not_take_the_overview_away(open_page: OpenPage) -> None:
+    make_network("one", predictions_elsewhere(seed=1), title="One")
+    folder = make_network("two", predictions_elsewhere(seed=2), title="Two")
+    (folder / "predictions-elsewhere-val.parquet").write_bytes(b"PAR1 and then nothing")
+    assert "One reads" in said(open_page("overview", network="one"))
+    assert "cannot be read; evaluate it again" in said(open_page("overview", network="two"))
+    assert "this is no readable parquet file" in said(open_page("compare", network="one", other="two"))
