@@ -1,0 +1,62 @@
+"""`ferscope robustness`."""
+
+from __future__ import annotations
+
+import json
+from typing import Annotated
+
+import typer
+from rich.progress import Progress
+from rich.table import Table
+
+from trainers.console import AsJson, Bad, Data, OnBad, app, out, report_skipped
+
+
+@app.command()
+def robustness(
+    networks: Annotated[list[str], typer.Argument(help="Names of networks or runs, or paths of their folders.")],
+    data: Data,
+    split: Annotated[str, typer.Option(help="train, val or test.")] = "val",
+    limit: Annotated[int | None, typer.Option(help="So many pictures, drawn by lot; all when not given.")] = None,
+    only: Annotated[list[str] | None, typer.Option(help="A kind of damage; may be given several times.")] = None,
+    seed: Annotated[int, typer.Option(help="Equal seeds damage equal pictures equally.")] = 0,
+    on_bad: Bad = OnBad.refuse,
+    as_json: AsJson = False,
+) -> None:
+    """Measure the accuracy on damaged pictures: noise, blur, light, jpeg, rotation, covered eyes or mouth, and so on.
+
+    Results are kept, so an interrupted command goes on where it was.
+    """
+    from fer_core.datasets import open_dataset
+    from fer_core.evaluation import robustness as measurement
+    from fer_core.runs.store import find
+
+    found = [find(name) for name in networks]
+    dataset = open_dataset(data, on_bad=on_bad.value)
+    report_skipped(dataset)
+    chosen = measurement.sample(dataset, split, limit, seed)
+    tables = {}
+    for network in found:
+        with Progress(console=out, transient=True, disable=as_json) as bar:
+            task = bar.add_task(f"{network.name}, {len(chosen.rows):,} pictures a condition", total=None)
+            tables[network.name] = measurement.measure(
+                network.name, network.folder, dataset, split, chosen, only or (),
+                lambda done, total: bar.update(task, completed=done, total=total),  # noqa: B023
+            )  # fmt: skip
+    if as_json:
+        print(json.dumps({name: table.to_dict("records") for name, table in tables.items()}))
+        return
+    for name, table in tables.items():
+        clean = table.iloc[0]
+        out.print(
+            f"{name} on {dataset.name}-{split}: {clean['accuracy']:.2%} ({100 * clean['low']:.1f} to "
+            f"{100 * clean['high']:.1f}) as they are, {measurement.overall(table):.2%} in the mean of all damages, "
+            f"n = {clean['n']:,} each; 95 % intervals.",
+            soft_wrap=True,
+        )
+        shown = Table("damage", *(f"severity {s}" for s in range(1, 6)))
+        for column in shown.columns[1:]:
+            column.justify = "right"
+        for kind, part in table[table["severity"] > 0].groupby("corruption", sort=False):
+            shown.add_row(str(kind), *(f"{100 * accuracy:.1f}" for accuracy in part["accuracy"]))
+        out.print(shown)
