@@ -19,6 +19,7 @@ PAGES = {
     "explain": "Explain",
     "train": "Train",
     "runs": "Runs",
+    "search": "Search",
     "data": "Data",
     "live": "Live",
 }

@@ -23,6 +23,7 @@ from fer_core.explanation import Attribution, explain, spatial_layers
 from fer_core.faces import Face, FaceCrop
 from fer_core.images import decode
 from fer_core.inference import Predictor
+from fer_core.runs.sweeps import SweepFolder
 
 
 def predictions(path: Path) -> Predictions:
@@ -177,3 +178,13 @@ def _maps(
     pictures = np.repeat(picture[None], len(targets), axis=0)
     indices = [known.card.vocabulary.index(name) for name in targets]
     return explain(known.model, pictures, known.card.image, indices, method, layer, **parameters)
+
+
+def importance(sweep: Path) -> dict[str, float]:
+    """How much each setting of a sweep matters; computed anew when another trial has ended."""
+    return _importance(sweep, (sweep / "journal.log").stat().st_mtime_ns)
+
+
+@st.cache_data(max_entries=32, show_spinner="Computing what matters")
+def _importance(sweep: Path, mtime: int) -> dict[str, float]:
+    return SweepFolder(sweep).importance()

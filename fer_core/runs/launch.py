@@ -50,7 +50,7 @@ def launch(run: RunFolder) -> None:
                 log.write(f"{STARTED}{datetime.now():%Y-%m-%d %H:%M:%S}\n".encode())
                 log.flush()
                 waiter = [sys.executable, "-m", "fer_core.runs.wait", run.name]
-                return _detached(waiter, log).pid
+                return detached(waiter, log).pid
 
         ticket = turns.ticket(turns.device_of(run.config().device), run.name, start)
         run.write(replace(status, state="queued", message="").of(ticket.owner))
@@ -101,7 +101,7 @@ def stop(run: RunFolder, grace: float = GRACE) -> None:
         run.request_stop()
     if status.process.here:
         with run.log.open("ab") as log:
-            _detached([sys.executable, "-m", __name__, run.name, str(status.pid), str(grace)], log)
+            detached([sys.executable, "-m", __name__, run.name, str(status.pid), str(grace)], log)
 
 
 def kill(run: RunFolder) -> None:
@@ -136,7 +136,7 @@ def _alone(run: RunFolder) -> FileLock:
     return FileLock(run.path / ".launch.lock")
 
 
-def _detached(arguments: list[str], log: IO[bytes]) -> subprocess.Popen[bytes]:
+def detached(arguments: list[str], log: IO[bytes]) -> subprocess.Popen[bytes]:
     """A process that outlives this one and its terminal."""
     return subprocess.Popen(
         arguments, cwd=workspace.ROOT, stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True

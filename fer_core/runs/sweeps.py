@@ -273,12 +273,12 @@ class SweepFolder:
 
         Empty with fewer than eight finished trials, or where all have the same figure.
         """
-        import optuna
-
         done = [t for t in self.trials() if t.accuracy is not None and t.status.state == "finished"]
         varied = [name for name in self.sweep.space if len({toml_value(t.values[name]) for t in done}) > 1]
         if len(done) < 8 or not varied or len({t.accuracy for t in done}) == 1:
             return {}
+        import optuna
+
         study = optuna.create_study(direction="maximize")
         choices = {name: sorted({toml_value(t.values[name]) for t in done}) for name in varied}
         for trial in done:

@@ -1,13 +1,18 @@
 """Runs and Search, run without a browser."""
 
+import json
+import os
 from collections.abc import Callable
 from dataclasses import replace
 
 import pytest
 from streamlit.testing.v1 import AppTest
 
+from fer_core import workspace
+from fer_core.runs import turns
 from fer_core.runs.folder import Notes, RunFolder
 from fer_core.runs.store import checkpoints
+from fer_core.runs.sweeps import TRIAL, SweepFolder
 from tests.app.conftest import texts
 from tests.app.made import make_network, predictions_elsewhere
 
@@ -65,7 +70,7 @@ def test_unreadable_and_unstarted_runs_are_passed_over(open_page: Open) -> None:
     assert len(checkpoints()) == 3
 
 
-@pytest.mark.parametrize("page", ["runs"])
+@pytest.mark.parametrize("page", ["runs", "search"])
 def test_the_page_loads_nothing_slow(page: str) -> None:
     import subprocess
     import sys
@@ -73,6 +78,7 @@ def test_the_page_loads_nothing_slow(page: str) -> None:
     from fer_core.workspace import ROOT
 
     made("one", 0.6)
+    searched()
     code = (
         "import sys; from streamlit.testing.v1 import AppTest\n"
         f"app = AppTest.from_file({str(ROOT / 'dashboard/Home.py')!r}, default_timeout=300).run()\n"
@@ -81,3 +87,56 @@ def test_the_page_loads_nothing_slow(page: str) -> None:
     )
     loaded = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.split()
     assert not {"torch", "sklearn", "gradio", "captum", "optuna"} & set(loaded)
+
+
+def searched(name: str = "tiny") -> SweepFolder:
+    """A sweep of four trials, of which three have begun: finished, pruned, stopped in the middle."""
+    file = workspace.home() / "tiny.toml"
+    file.parent.mkdir(parents=True, exist_ok=True)
+    file.write_text('recipe = "synthetic"\n[space]\noptimizer.lr = [0.1, 0.01]\nbatch_size = [32, 64]\n')
+    folder = SweepFolder.create(name, file, "synthetic")
+    ends = [
+        ("finished", "", 0.02),
+        ("stopped", "Pruned after epoch 2: others were better by then.", 0.0),
+        ("stopped", "", 0.0),
+    ]
+    for number, (state, message, gain) in enumerate(ends):
+        run = made(f"{name}-{number:04d}", 0.6, gain=gain)
+        run.write(replace(run.status(), state=state, message=message))
+        told = {"sweep": name, "number": number, "values": folder.sweep.grid[number], "n": 210}
+        (run.path / TRIAL).write_text(json.dumps(told))
+    return folder
+
+
+def test_without_a_search_the_page_offers_one_with_its_command_line(open_page: Open) -> None:
+    app = open_page("search")
+    assert not app.exception
+    assert "There is no search yet" in texts(app)
+    next(box for box in app.selectbox if box.label == "Sweep file").set_value("synthetic-tpe").run()
+    assert any(
+        block.value == "ferscope sweep synthetic-tpe --data synthetic --name synthetic-tpe --workers 1"
+        for block in app.code
+    )
+    assert "12 trials of the recipe synthetic, sampler tpe" in texts(app).replace("\\", "")
+
+
+def test_a_search_names_its_best_settings_with_their_interval(open_page: Open) -> None:
+    searched()
+    app = open_page("search", sweep="tiny")
+    assert not app.exception
+    said = texts(app).replace("\\", "")
+    # by hand: 0.66 (1 - 0.7^6) + 0.02 = 0.60235
+    assert "Best so far: **60.2\N{NO-BREAK SPACE}%**" in said
+    assert "with optimizer.lr = 0.1, batch_size = 32. 2 of 4 trials have ended. The intervals of 2 other trials" in said
+    assert "Eight finished trials" in said
+    table = app.main.get("html")[0].proto.body
+    assert [state in table for state in ("finished", "pruned", "stopped")] == [True] * 3
+    assert next(button for button in app.button if button.label == "Continue")
+
+
+def test_a_search_that_goes_on_can_be_stopped(open_page: Open) -> None:
+    folder = searched()
+    turns.ticket("cpu", "tiny", os.getpid)
+    app = open_page("search", sweep="tiny")
+    next(button for button in app.button if button.label == "Stop").click().run()
+    assert folder.stop_requested
