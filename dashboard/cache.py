@@ -12,9 +12,11 @@ import streamlit as st
 from numpy.typing import NDArray
 
 from fer_core.checkpoint import weights_path
-from fer_core.datasets import Dataset, open_dataset, short_name
+from fer_core.datasets import Dataset, open_dataset, short_name, summary
+from fer_core.datasets.duplicates import Duplicates, duplicates_of
 from fer_core.datasets.known import SYNTHETIC, known, resolve
 from fer_core.errors import DataError
+from fer_core.evaluation import label_quality
 from fer_core.evaluation.comparison import Comparison, compare, leaderboard
 from fer_core.evaluation.metrics import Headline, Report, evaluate, headline
 from fer_core.evaluation.predictions import Predictions
@@ -113,6 +115,36 @@ def dataset_of(table: Predictions) -> Dataset | None:
         if (layout.dataset or short_name(path)) == name:
             return dataset(place)
     return None
+
+
+def duplicates(dataset: Dataset) -> Duplicates:
+    """The pictures of a data set that occur twice; shared between sessions, so not to be changed."""
+    return _duplicates(str(dataset.folder), dataset)
+
+
+@st.cache_resource(max_entries=8, show_spinner="Looking for pictures that occur twice (about ten seconds for 36,000)")
+def _duplicates(folder: str, _dataset: Dataset) -> Duplicates:
+    return duplicates_of(_dataset)
+
+
+def mean_faces(dataset: Dataset, split: str) -> dict[str, NDArray[np.uint8]]:
+    """The mean picture of each expression of a split."""
+    return _mean_faces(str(dataset.folder), split, dataset)
+
+
+@st.cache_data(max_entries=16, show_spinner="Averaging the faces")
+def _mean_faces(folder: str, split: str, _dataset: Dataset) -> dict[str, NDArray[np.uint8]]:
+    return summary.mean_faces(_dataset, split)
+
+
+@st.cache_resource(max_entries=4, show_spinner="Reading the votes")
+def _shipped_votes() -> pd.DataFrame:
+    return pd.read_parquet(label_quality.SHIPPED)
+
+
+def votes(dataset: Dataset) -> pd.DataFrame | None:
+    """FER+'s votes by split and id for a data set of the same pictures, or None; shared, so not to be changed."""
+    return _shipped_votes() if dataset.name in label_quality.SHIPPED_FOR else None
 
 
 def statistics(dataset: Dataset, rows: tuple[int, ...]) -> pd.DataFrame:

@@ -1,4 +1,7 @@
-"""What is in the data? Counts, samples and what was left out of each data set this workspace knows."""
+"""What is in the data? Counts, and on demand samples, mean faces, light, duplicates, votes, augmentation, preparation.
+
+Each view computes only when it is shown; the view and all its choices are in the address.
+"""
 
 from pathlib import Path
 
@@ -11,6 +14,7 @@ from dashboard.charts import data as charts
 from dashboard.markup import Picture
 from dashboard.pickers import choose
 from dashboard.text import pictures, verbatim
+from dashboard.views import data_changes, data_looks, data_twins
 from fer_core.datasets import Dataset, open_dataset
 from fer_core.datasets.known import SYNTHETIC, add, known
 from fer_core.errors import FerError
@@ -18,6 +22,15 @@ from fer_core.errors import FerError
 EACH = 8  # samples an expression when all are shown
 ONE = 40  # samples when one is
 EVERY = "every expression"
+VIEWS = {
+    "samples": "Samples",
+    "means": "Mean faces",
+    "light": "Light and sharpness",
+    "twins": "Duplicates and leaks",
+    "votes": "Label disagreements",
+    "augment": "Augmentation",
+    "prepare": "Preparation",
+}
 
 
 def add_form() -> None:
@@ -68,7 +81,7 @@ def balance(counts: pd.DataFrame) -> str:
     return words + (f" There is no picture of {', '.join(missing)}." if missing else "")
 
 
-def samples(dataset: Dataset, split: str, label: str, count: int, seed: int) -> str:
+def sample(dataset: Dataset, split: str, label: str, count: int, seed: int) -> str:
     """Pictures of one expression drawn at random, under its name; equal seeds give equal pictures."""
     rows = dataset.rows(split)
     rows = rows[(dataset.index["label"].iloc[rows] == label).to_numpy()]
@@ -81,6 +94,15 @@ def samples(dataset: Dataset, split: str, label: str, count: int, seed: int) -> 
     return f'<p class="fer-heading">{markup.expression(label).text} {n}</p>{markup.gallery(items)}'
 
 
+def samples(dataset: Dataset) -> None:
+    first, second, third = st.columns([2, 2, 3], vertical_alignment="bottom")
+    split = choose("Split", list(dataset.splits), "split", place=first)
+    label = choose("Expression", [EVERY, *dataset.expressions.names], "expression", place=second)
+    seed = data_looks.draw_again("Other samples", third)
+    shown = dataset.expressions.names if label == EVERY else (label,)
+    st.html("".join(sample(dataset, split, one, EACH if label == EVERY else ONE, seed) for one in shown))
+
+
 st.title("What is in the data?")
 places = {SYNTHETIC: "Synthetic faces (built in)"} | {name: f"{name} ({path})" for name, path in known().items()}
 name = choose("Data set", list(places), "data", places.__getitem__)
@@ -91,7 +113,7 @@ counts = table_of_counts(dataset)
 kind = "synthetic, drawn by the program" if name == SYNTHETIC else "licence: " + dataset.licence
 st.markdown(
     f"{verbatim(dataset.title)} holds **{pictures(len(dataset))}** of {len(dataset.expressions)} expressions "
-    f"({verbatim(kind)}). {balance(counts)}"
+    f"({verbatim(kind)}). {balance(counts)} {verbatim(dataset.protocol)}"
 )
 st.plotly_chart(charts.counts(counts), config={"displayModeBar": False}, key="counts")
 with st.expander("The table behind the chart"):
@@ -101,13 +123,16 @@ if dataset.skipped:
     with st.expander(f"{len(dataset.skipped):,} entries were left out"):
         st.dataframe(pd.DataFrame(dataset.skipped), hide_index=True)
 
-st.subheader("Synthetic samples" if name == SYNTHETIC else "Samples")
-first, second, third = st.columns([2, 2, 3], vertical_alignment="bottom")
-split = choose("Split", list(dataset.splits), "split", place=first)
-label = choose("Expression", [EVERY, *dataset.expressions.names], "expression", place=second)
-seed = int(st.query_params.get("samples", "0")) if st.query_params.get("samples", "0").isdecimal() else 0
-if third.button("Other samples"):
-    seed += 1
-    st.query_params["samples"] = str(seed)
-shown = dataset.expressions.names if label == EVERY else (label,)
-st.html("".join(samples(dataset, split, expression, EACH if label == EVERY else ONE, seed) for expression in shown))
+view = st.segmented_control(
+    "Look at", list(VIEWS), format_func=VIEWS.get, default="samples", required=True, key="view", bind="query-params"
+)
+st.subheader("Synthetic samples" if name == SYNTHETIC and view == "samples" else VIEWS[view])
+{
+    "samples": samples,
+    "means": data_looks.means,
+    "light": data_looks.light,
+    "twins": data_twins.twins,
+    "votes": data_twins.votes,
+    "augment": data_changes.augmentation,
+    "prepare": data_changes.preparation,
+}[view](dataset)

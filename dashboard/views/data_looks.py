@@ -1,0 +1,77 @@
+"""Views of the Data page: how the pictures look as a whole."""
+
+import numpy as np
+import streamlit as st
+from streamlit.delta_generator import DeltaGenerator
+
+from dashboard import cache, markup
+from dashboard.charts import data as charts
+from dashboard.markup import Picture
+from dashboard.pickers import choose
+from fer_core.datasets import Dataset
+from fer_core.datasets.summary import most_alike
+
+MEASURED = 2000  # pictures of which light is measured: seconds, and the quartiles move by less than a grey level
+FIGURES = {
+    "brightness": "mean grey, 0 to 255",
+    "contrast": "deviation of the grey, 0 to 127.5",
+    "sharpness": "variance of the Laplacian by that of the picture, no unit",
+}
+
+
+def draw_again(words: str, place: DeltaGenerator) -> int:
+    """A button that draws other pictures; which draw it is stands in the address."""
+    asked = st.query_params.get("samples", "0")
+    seed = int(asked) if asked.isdecimal() else 0
+    if place.button(words):
+        seed += 1
+        st.query_params["samples"] = str(seed)
+    return seed
+
+
+def means(dataset: Dataset) -> None:
+    split = choose("Split", list(dataset.splits), "split", place=st.columns([2, 5])[0])
+    faces = cache.mean_faces(dataset, split)
+    labels = dataset.index["label"][dataset.index["split"] == split].value_counts()
+    if (pair := most_alike(faces)) is not None:
+        st.markdown(
+            f"Besides what all faces share, the mean faces of **{pair[0]} and {pair[1]}** are most alike (correlation "
+            f"{pair[2]:.2f}). What is blurred in a mean face varies from picture to picture: pose, light, hair."
+        )
+    st.html(
+        markup.gallery(
+            Picture(
+                np.kron(face, np.ones((3, 3), np.uint8)),
+                f"Mean of {labels[name]:,} pictures labelled {name} of {split}",
+                (markup.expression(name), f"n = {labels[name]:,}"),
+            )
+            for name, face in faces.items()
+        )
+    )
+
+
+def light(dataset: Dataset) -> None:
+    first, second = st.columns([2, 5])
+    split = choose("Split", list(dataset.splits), "split", place=first)
+    figure = choose("Figure", list(FIGURES), "figure", place=first)
+    rows = np.random.default_rng(0).permutation(dataset.rows(split))[:MEASURED]
+    table = cache.statistics(dataset, tuple(np.sort(rows).tolist()))
+    table = table.assign(label=dataset.index["label"].iloc[np.sort(rows)].to_numpy())
+    quartiles = table.groupby("label")[figure].median().reindex(dataset.expressions.names).dropna()
+    low, high = quartiles.idxmin(), quartiles.idxmax()
+    second.markdown(
+        f"Half of the pictures have a {figure} from **{table[figure].quantile(0.25):.3g}** to "
+        f"**{table[figure].quantile(0.75):.3g}** ({FIGURES[figure]}; n = {len(table):,}"
+        + (" drawn at random" if len(table) == MEASURED else "")
+        + f"). The median is lowest for {low} ({quartiles[low]:.3g}) and highest for {high} ({quartiles[high]:.3g}); where "
+        "that differs much, a network may read the light and not the face."
+    )
+    st.plotly_chart(
+        charts.spread(table, figure, FIGURES[figure], dataset.expressions.names),
+        config={"displayModeBar": False},
+        key="light",
+    )
+    with st.expander("The table behind the chart"):
+        summary = table.groupby("label")[figure].describe().reindex(dataset.expressions.names)
+        st.dataframe(summary)
+        st.download_button("Download as csv", summary.to_csv(), f"{figure}-{dataset.name}-{split}.csv", "text/csv")

@@ -1,0 +1,154 @@
+"""Views of the Data page: pictures that occur twice, and labels that people contest."""
+
+from math import ceil
+
+import numpy as np
+import pandas as pd
+import streamlit as st
+
+from dashboard import cache, markup
+from dashboard.charts import data as charts
+from dashboard.markup import Picture
+from dashboard.pickers import choose
+from dashboard.text import interval, percent, pictures, verbatim
+from fer_core.datasets import Dataset
+from fer_core.datasets.duplicates import KINDS, Duplicates, across, contradicting, leaks
+from fer_core.datasets.summary import disagreements
+from fer_core.evaluation.intervals import wilson
+
+EACH = 24  # a page
+SHOWN = {
+    "leaks": "also in train",
+    "contradicting": "identical, with different labels",
+    "near": "near or mirrored",
+    "identical": "identical",
+}
+
+
+def twins(dataset: Dataset) -> None:
+    found = cache.duplicates(dataset)
+    identical = found.of_kind("identical")
+    differing = contradicting(dataset.index, identical)["group"].nunique()
+    others = [split for split in dataset.splits if split != "train" and "train" in dataset.splits]
+    leaked = {split: leaks(dataset, found, split) for split in others}
+    words = [
+        f"**{identical.groups:,} groups** of pictures are pixel-identical, {differing:,} of them with different labels; "
+        f"with near and mirrored ones there are {found.groups:,}."
+    ]
+    for split, table in leaked.items():
+        n, same = dataset.splits[split], int((table["kind"] == "identical").sum())
+        words.append(
+            f"**{len(table):,} of {pictures(n)}** of {split} ({percent(len(table) / n)}) also occur in train, {same:,} of them "
+            "identical: figures on them are too good."
+            if len(table)
+            else f"No picture of {split} occurs in train."
+        )
+    st.markdown(" ".join(words))
+    if not len(found.pairs):
+        st.info("No picture occurs twice, so there is nothing to clean here.")
+        return
+    with st.expander("Groups by the splits they touch"):
+        st.dataframe(across(dataset, found), hide_index=True)
+    which = choose("Pairs", list(SHOWN), "pairs", SHOWN.__getitem__, place=st.columns([2, 5])[0])
+    pairs = _pairs(dataset, found, which, leaked)
+    st.markdown(f"{len(pairs):,} pairs {SHOWN[which]}, the least similar first.")
+    st.html(markup.gallery(_side_by_side(dataset, pair) for pair in _page(pairs, which).itertuples(index=False)))
+    st.caption("Similarity is the correlation of the pixels at 48 x 48; 0.95 and more counts as one picture.")
+    st.download_button(
+        "Download these pairs as csv", _named(dataset, pairs).to_csv(index=False), f"pairs-{dataset.name}.csv"
+    )
+    st.caption(f"`ferscope data clean {dataset.name}` makes a set without them; the source stays as it is.")
+
+
+def _pairs(dataset: Dataset, found: Duplicates, which: str, leaked: dict[str, pd.DataFrame]) -> pd.DataFrame:
+    """Pairs of positions to show: `first`, `second`, `kind`, `similarity`."""
+    if which == "leaks":
+        place = {key: row for row, key in enumerate(zip(dataset.index["split"], dataset.index["id"], strict=True))}
+        rows = [
+            (place[split, row.id], place["train", row.twin], row.kind, row.similarity)
+            for split, table in leaked.items()
+            for row in table.itertuples()
+        ]
+        table = pd.DataFrame(rows, columns=["first", "second", "kind", "similarity"])
+    else:
+        kinds = KINDS[1:] if which == "near" else KINDS[:1]
+        table = found.of_kind(*kinds).pairs
+        if which == "contradicting":
+            labels = dataset.index["label"].to_numpy()
+            table = table[labels[table["first"]] != labels[table["second"]]]
+    return table.sort_values("similarity", kind="stable", ignore_index=True)
+
+
+def _page(table: pd.DataFrame, view: str) -> pd.DataFrame:
+    pages = max(1, ceil(len(table) / EACH))
+    if st.session_state.setdefault("data-view", view) != view:  # another list begins at its first page
+        st.session_state["data-view"], st.session_state["page"] = view, 1
+    page = min(pages, st.pagination(pages, key="page", bind="query-params")) if pages > 1 else 1
+    return table.iloc[(page - 1) * EACH : page * EACH]
+
+
+def _side_by_side(dataset: Dataset, pair: tuple) -> Picture:
+    """Two pictures beside each other as one tile."""
+    sides, words = [], []
+    for row in (pair.first, pair.second):
+        picture = dataset.picture(int(row))
+        picture = picture if picture.ndim == 3 else np.repeat(picture[..., None], 3, axis=2)
+        sides.append(picture)
+        entry = dataset.index.iloc[int(row)]
+        words.append(f"{entry['label']}, {entry['split']} {entry['id']}")
+    height = max(side.shape[0] for side in sides)
+    padded = [np.pad(s, ((0, height - s.shape[0]), (0, 0), (0, 0)), constant_values=255) for s in sides]
+    both = np.concatenate([padded[0], np.full((height, 2, 3), 255, np.uint8), padded[1]], axis=1)
+    kind = f"{pair.kind}, {pair.similarity:.3f}"
+    return Picture(both, f"{words[0]} beside {words[1]}: {kind}", (*words, kind))
+
+
+def _named(dataset: Dataset, pairs: pd.DataFrame) -> pd.DataFrame:
+    """The pairs with ids, splits and labels."""
+    index = dataset.index
+    columns = {
+        f"{side}_{name}": index[name].to_numpy()[pairs[side].to_numpy(dtype=int)]
+        for side in ("first", "second")
+        for name in ("split", "id", "label")
+    }
+    return pairs[["kind", "similarity"]].assign(**columns)
+
+
+def votes(dataset: Dataset) -> None:
+    counts = cache.votes(dataset)
+    if counts is None:
+        st.info(
+            "There are no votes for these pictures. FER+'s, of ten people for each picture, come with the program for FER2013 "
+            "as a csv. For another set, let several people label its pictures and compare on the Labels page."
+        )
+        return
+    table = disagreements(dataset.index, counts)
+    decided = table[table["majority"] != "none"]
+    differ = decided[decided["majority"] != decided["label"]]
+    share, bounds = len(differ) / max(1, len(decided)), wilson(len(differ), len(decided))
+    st.markdown(
+        f"Of {pictures(len(table))} with votes, the voters have a majority for {len(decided):,}; for **{len(differ):,}** of "
+        f"those (**{percent(share)}**, {interval(bounds)}) it is another choice than the label. For "
+        f"{len(table) - len(decided):,} there is no majority at all."
+    )
+    cross = pd.crosstab(table["label"], table["majority"])
+    order = [name for name in (*dataset.expressions.names, *cross.columns) if name in cross.columns]
+    cross = cross.reindex(index=dataset.expressions.names, columns=list(dict.fromkeys(order)), fill_value=0)
+    st.plotly_chart(charts.votes(cross), config={"displayModeBar": False}, key="votes-matrix")
+    with st.expander("The table behind the chart"):
+        st.dataframe(cross)
+        st.download_button("Download as csv", cross.to_csv(), f"votes-{dataset.name}.csv", "text/csv")
+    first, second, _ = st.columns([2, 2, 3])
+    label = choose("Labelled", list(cross.index), "label", place=first)
+    said = choose("Voted", list(cross.columns), "voted", place=second)
+    chosen = table[(table["label"] == label) & (table["majority"] == said)]
+    chosen = chosen.sort_values("for_label", kind="stable", ignore_index=True)
+    st.markdown(
+        f"**{pictures(len(chosen))}** labelled {label} and voted {verbatim(said)}, the fewest votes for the label first."
+    )
+    items = []
+    for row in _page(chosen, f"{label}-{said}").itertuples(index=False):
+        note = f"{row.for_label} of {row.voters} votes for {label}"
+        words = f"Labelled {label}, voted {said}, {note}, id {row.id} of {row.split}"
+        items.append(Picture(dataset.picture(int(row.row)), words, (f"{row.split} {row.id}", note)))
+    st.html(markup.gallery(items))

@@ -1,0 +1,70 @@
+"""What a set looks like as a whole: pure functions of its index and pictures."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from fer_core.datasets import Dataset
+from fer_core.datasets.ferplus import VOTES, majority
+from fer_core.images import ImageSpec
+
+
+def mean_faces(dataset: Dataset, split: str) -> dict[str, NDArray[np.uint8]]:
+    """The mean picture of each expression that occurs in a split, (48, 48) grey, in the order of the vocabulary.
+
+    Raises:
+        DataError: the set has no such split.
+    """
+    rows = dataset.rows(split)
+    images, labels = dataset.images(ImageSpec()), dataset.index["label"].iloc[rows].to_numpy()
+    found = {}
+    for name in dataset.expressions.names:
+        if len(mine := rows[labels == name]):
+            total = sum(
+                (images[part].sum(axis=0, dtype=np.float64) for part in np.array_split(mine, -(-len(mine) // 2048))),
+                start=np.zeros((48, 48)),
+            )
+            found[name] = np.rint(total / len(mine)).astype(np.uint8)
+    return found
+
+
+def most_alike(faces: dict[str, NDArray[np.uint8]]) -> tuple[str, str, float] | None:
+    """The two expressions whose mean faces are most alike, and their correlation; None where there are fewer than two.
+
+    What all faces have in common, their mean, is taken off first.
+    """
+    if len(faces) < 3:
+        return None
+    names = list(faces)
+    flat = np.stack([faces[name].ravel().astype(np.float64) for name in names])
+    correlation = np.nan_to_num(np.corrcoef(flat - flat.mean(axis=0)))
+    np.fill_diagonal(correlation, -2)
+    first, second = np.unravel_index(int(correlation.argmax()), correlation.shape)
+    return names[int(first)], names[int(second)], float(correlation[first, second])
+
+
+def disagreements(index: pd.DataFrame, votes: pd.DataFrame) -> pd.DataFrame:
+    """A set's labels beside what people voted for the same pictures.
+
+    Args:
+        index: of the set.
+        votes: `split`, `id` and one column of counts a choice of FER+.
+
+    Returns:
+        one row a picture that has votes, in the order of the index: `row` (position), `split`, `id`, `label`, `majority`
+        (“none” where the voters have none), `for_label` and `for_majority` (votes) and `voters`.
+    """
+    choices = list(VOTES.values())
+    table = index[["split", "id", "label"]].assign(row=np.arange(len(index))).merge(votes, on=["split", "id"])
+    counts = table[choices].to_numpy(dtype=np.int64)
+    column = pd.Index(choices).get_indexer(pd.Index(table["label"]))
+    for_label = np.where(column >= 0, counts[np.arange(len(counts)), column], 0)
+    found = table[["row", "split", "id", "label"]].assign(
+        majority=majority(table).replace("", "none"),
+        for_label=for_label,
+        for_majority=counts.max(axis=1, initial=0),
+        voters=counts.sum(axis=1),
+    )
+    return found[found["voters"] > 0].sort_values("row", ignore_index=True)
