@@ -17,6 +17,7 @@ PAGES = {
     "compare": "Compare",
     "confidence": "Confidence",
     "explain": "Explain",
+    "explain_report": "Regions",
     "train": "Train",
     "runs": "Runs",
     "search": "Search",

@@ -22,9 +22,14 @@ from fer_core.evaluation.metrics import Headline, Report, evaluate, headline
 from fer_core.evaluation.predictions import Predictions
 from fer_core.evaluation.shift import picture_statistics
 from fer_core.explanation import Attribution, explain, spatial_layers
+from fer_core.explanation import report as reports
+from fer_core.explanation.aggregate import maps_of, mean_difference, mean_map, relative
+from fer_core.explanation.bootstrap import Band
+from fer_core.explanation.figure import cases, draw
 from fer_core.faces import Face, FaceCrop
 from fer_core.images import decode
 from fer_core.inference import Predictor
+from fer_core.runs.store import Checkpoint
 from fer_core.runs.sweeps import SweepFolder
 
 
@@ -195,21 +200,95 @@ def maps(
     targets: tuple[str, ...],
     method: str,
     layer: str | None,
+    *,
+    against: str | None = None,
     **parameters: object,
 ) -> Attribution:
-    """The maps of one method for one picture, one a target (names of expressions)."""
-    return _maps(folder, weights_path(folder).stat().st_mtime_ns, picture, targets, method, layer, parameters)
+    """The maps of one method for one picture, one a target (names of expressions), or each rather than `against`."""
+    mtime = weights_path(folder).stat().st_mtime_ns
+    return _maps(folder, mtime, picture, targets, against, method, layer, parameters)
 
 
 @st.cache_data(max_entries=256, show_spinner="Computing the maps")
 def _maps(
-    folder: Path, mtime: int, picture: NDArray[np.uint8], targets: tuple[str, ...], method: str, layer: str | None,
-    parameters: dict[str, object],
+    folder: Path, mtime: int, picture: NDArray[np.uint8], targets: tuple[str, ...], against: str | None, method: str,
+    layer: str | None, parameters: dict[str, object],
 ) -> Attribution:  # fmt: skip
     known = predictor(folder)
     pictures = np.repeat(picture[None], len(targets), axis=0)
     indices = [known.card.vocabulary.index(name) for name in targets]
-    return explain(known.model, pictures, known.card.image, indices, method, layer, **parameters)
+    other = None if against is None else [known.card.vocabulary.index(against)] * len(targets)
+    return explain(known.model, pictures, known.card.image, indices, method, layer, against=other, **parameters)
+
+
+def explanation_report(path: Path) -> reports.Report:
+    """What was measured of a network's looks; shared between sessions, so not to be changed."""
+    return _explanation_report(path, path.stat().st_mtime_ns)
+
+
+@st.cache_resource(max_entries=16, show_spinner="Reading the report")
+def _explanation_report(path: Path, mtime: int) -> reports.Report:
+    return reports.read(path)
+
+
+def cell_maps(
+    network: Checkpoint, key: str, given: str, taken: str, method: str, layer: str
+) -> tuple[Band, Band, Band]:
+    """Mean maps of the given expression where it is taken for another, where it is recognised, and their difference.
+
+    Args:
+        key: of the predictions table, whose pictures are on this machine.
+    """
+    path = network.tables[key]
+    times = weights_path(network.folder).stat().st_mtime_ns, path.stat().st_mtime_ns
+    return _cell_maps(network.folder, path, times, given, taken, method, layer)
+
+
+@st.cache_data(max_entries=16, show_spinner="Making the maps of both cells (they are kept on disk)")
+def _cell_maps(
+    folder: Path, path: Path, times: tuple[int, int], given: str, taken: str, method: str, layer: str
+) -> tuple[Band, Band, Band]:
+    known, table = predictor(folder), predictions(path)
+    data = dataset_of(table)
+    if data is None:
+        raise DataError("The pictures of this table are not on this machine; add the data set on the Data page.")
+    label = table.table["label"].to_numpy() == given
+    wrong, right = label & (table.predicted == taken), label & table.correct
+    rows = np.flatnonzero(wrong | right)
+    places = pd.Series(np.arange(len(data)), index=data.index["split"] + " " + data.index["id"].astype(str))
+    asked = (table.table["split"] + " " + table.table["id"].astype(str)).iloc[rows]
+    there = places.reindex(asked).to_numpy()
+    kept = rows[~np.isnan(there)]
+    images = data.images(known.card.image)[there[~np.isnan(there)].astype(int)]
+    target = [known.card.vocabulary.index(given)] * len(kept)
+    made = relative(maps_of(known.model, images, known.card.image, target, method, layer))
+    one, other = wrong[kept], right[kept]
+    return mean_map(made, one), mean_map(made, other), mean_difference(made, one, other)
+
+
+def figure_of_cases(network: Checkpoint, key: str, layer: str) -> NDArray[np.uint8]:
+    """The picture (H, W, 3) with a right and a wrong case of each expression of a predictions table."""
+    path = network.tables[key]
+    times = weights_path(network.folder).stat().st_mtime_ns, path.stat().st_mtime_ns
+    return _figure_of_cases(network.folder, path, times, layer)
+
+
+@st.cache_data(max_entries=8, show_spinner="Drawing the figure")
+def _figure_of_cases(folder: Path, path: Path, times: tuple[int, int], layer: str) -> NDArray[np.uint8]:
+    known, table = predictor(folder), predictions(path)
+    chosen = cases(table)
+    data = dataset_of(table)
+    if data is None:
+        raise DataError("The pictures of this table are not on this machine; add the data set on the Data page.")
+    split, images = str(table.table["split"].iloc[0]), data.images(known.card.image)
+    rows = {str(data.index["id"].iloc[row]): int(row) for row in data.rows(split)}
+    needed = {case.row: images[rows[case.id]] for pair in chosen.values() for case in pair if case and case.id in rows}
+    chosen = {
+        name: (right if right and right.row in needed else None, wrong if wrong and wrong.row in needed else None)
+        for name, (right, wrong) in chosen.items()
+    }
+    title = f"{known.card.title} on {data.name}, {split}, n = {len(table):,}; cases of middle confidence"
+    return draw(known.model, known.card.image, known.card.vocabulary, chosen, needed, title, "grad-cam", layer)
 
 
 def importance(sweep: Path) -> dict[str, float]:

@@ -1,5 +1,6 @@
 """What does it look at? Maps of the pixels that speak for an expression, on a picture of the data or of one's own."""
 
+import io
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -7,19 +8,26 @@ import numpy as np
 import pandas as pd
 import streamlit as st
 from numpy.typing import NDArray
+from PIL import Image
 from streamlit.delta_generator import DeltaGenerator
 
 from dashboard import cache, forms
 from dashboard.charts import networks as charts
-from dashboard.pickers import Picked, choose, picked
+from dashboard.pickers import Picked, choose, picked, titles
 from dashboard.text import percent, table_title, verbatim
 from fer_core.checkpoint import Card
 from fer_core.datasets.known import SYNTHETIC
 from fer_core.errors import FerError
 from fer_core.explanation import METHODS, Attribution, Method
+from fer_core.explanation import report as reports
+from fer_core.explanation.faithfulness import badge
 from fer_core.explanation.overlay import colour, common_limit, overlay
+from fer_core.explanation.regions import REGIONS, points_of, template
+from fer_core.explanation.regions import shares as attributed
 from fer_core.images import decode
 from fer_core.models import NETWORKS
+from fer_core.runs import store
+from fer_core.runs.store import Checkpoint
 
 SIDE = 192  # pixels of a picture on the page
 BOX = 180  # pixels of a select box in a row that wraps on a narrow page
@@ -33,6 +41,7 @@ class Shown:
     pixels: NDArray[np.uint8]
     name: str
     label: str | None
+    dataset: str = ""
 
 
 def main() -> None:
@@ -49,7 +58,7 @@ def main() -> None:
 
 def pick_picture(choice: Picked) -> Shown | None:
     """Where the picture comes from, and which one."""
-    sources = {"synthetic": "synthetic faces, val", "upload": "a picture of mine"}
+    sources = {"synthetic": "synthetic faces, val", "upload": "a picture of mine", "camera": "the camera"}
     row = st.container(horizontal=True, vertical_alignment="bottom")
     dataset = None
     if choice.table is not None:
@@ -59,8 +68,8 @@ def pick_picture(choice: Picked) -> Shown | None:
         if dataset is not None and dataset.name == SYNTHETIC:
             del sources["synthetic"]
     source = choose("Picture from", list(sources), "source", sources.__getitem__, place=row.container(width=BOX))
-    if source == "upload":
-        return uploaded(choice.checkpoint.card)
+    if source in ("upload", "camera"):
+        return own(choice.checkpoint.card, source == "camera")
     if source == "table" and dataset is None:
         st.info(
             f"The pictures of {verbatim(table_title(choice.table or ''))} are not on this machine, or not where it knows "
@@ -81,7 +90,7 @@ def pick_picture(choice: Picked) -> Shown | None:
     if not len(where):
         st.info(verbatim(f"{dataset.title} has no picture {chosen.id} any more; evaluate the network again."))
         return None
-    return Shown(dataset.picture(int(where[0])), f"{chosen.id} of {dataset.name}", str(chosen.label))
+    return Shown(dataset.picture(int(where[0])), f"{chosen.id} of {dataset.name}", str(chosen.label), dataset.name)
 
 
 def browse(frame: pd.DataFrame, row: DeltaGenerator) -> pd.Series | None:
@@ -114,15 +123,19 @@ def go_to(image: str) -> None:
     st.query_params["image"] = image
 
 
-def uploaded(card: Card) -> Shown | None:
+def own(card: Card, camera: bool) -> Shown | None:
     """A picture of the user's own, whole or the face in it."""
     left, middle, right = st.columns([2, 1, 1], vertical_alignment="top")
-    file = left.file_uploader("PNG or JPEG", ["png", "jpg", "jpeg"])
+    file = (
+        left.camera_input("A picture of yourself")
+        if camera
+        else left.file_uploader("PNG or JPEG", ["png", "jpg", "jpeg"])
+    )
     label = middle.selectbox("Expression you would give", ["none", *card.expressions])
     given = None if label == "none" else label
     find = right.toggle("Find the face", card.face.detector != "none", help=f"Detector: {card.face.detector}.")
     if file is None:
-        st.caption("Nothing you upload is kept.")
+        st.caption("Nothing you upload or take is kept.")
         return None
     try:
         photo = decode(file.getvalue())
@@ -141,19 +154,11 @@ def uploaded(card: Card) -> Shown | None:
 
 
 def answer(choice: Picked, shown: Shown) -> None:
-    """What the network says of the picture, and the maps of what it looks at."""
+    """What the network says of the picture, and the maps of what it and others look at."""
     folder = choice.checkpoint.folder
     prediction = cache.predictor(folder).predict(shown.pixels, "none")[0]
     probs, predicted = prediction.probs, prediction.predicted
     given = shown.label if shown.label in probs else None
-    second = sorted(probs, key=probs.__getitem__)[-2]
-    targets = {predicted: "predicted"}
-    if given is not None and given != predicted:
-        targets[given] = "given"
-    else:
-        targets[second] = "second most likely"
-        if given is not None:
-            targets[predicted] = "predicted and given"
     against = "" if given is None else f"; the given label is **{given}** ({percent(probs[given])})"
     if given == predicted:
         against = ", and so says the given label"
@@ -172,17 +177,101 @@ def answer(choice: Picked, shown: Shown) -> None:
             charts.probabilities(probs, given), key="probabilities", alt=f"Probabilities: {in_words(probs)}"
         )
     with halves.container(width="stretch"):
+        asked = question(choice, predicted, given, probs)
         methods, layer, strength, parameters = controls(choice)
+        seen = [
+            Seen(network, found.picture, found.probs)
+            for network in asked.networks
+            for found in cache.predictor(network.folder).predict(shown.pixels, "none")[:1]
+        ]
+        arrays: dict[str, NDArray[np.float32]] = {}
+        shares: list[dict[str, object]] = []
         for method in methods:
-            try:
-                found = cache.maps(
-                    folder, prediction.picture, tuple(targets), method.name, layer, **parameters.get(method.name, {})
-                )
-            except FerError as error:
-                st.info(verbatim(str(error)))
+            made = []
+            for one in seen:
+                where = layer if one.network.name == choice.checkpoint.name else usual_layer(one.network)
+                try:
+                    maps = cache.maps(
+                        one.network.folder, one.picture, tuple(asked.targets), method.name, where,
+                        against=asked.against, **parameters.get(method.name, {}),
+                    )  # fmt: skip
+                except FerError as error:
+                    st.info(verbatim(f"{one.network.name}: {error}" if len(seen) > 1 else str(error)))
+                    continue
+                made.append((one, where, maps))
+            if not made:
                 continue
-            where = f", layer {layer}, {grid(cache.layers(folder)[layer])}" if method.needs_layer and layer else ""
-            draw(method, found, where, prediction.picture, targets, probs, strength)
+            draw(method, made, asked, choice, strength)
+            for one, _, maps in made:
+                points = np.array(points_of(shown.dataset)) * one.picture.shape[1::-1]
+                regions = template(*one.picture.shape[:2], points)
+                for target, values in zip(asked.targets, maps.map, strict=True):
+                    arrays[f"{one.network.name}/{method.name}/{target}"] = values
+                    parts = attributed(values[None], regions)[0]
+                    named = {"method": method.title, "explained": target, "network": one.network.name}
+                    shares.append(
+                        named | {r: None if np.isnan(v) else 100 * v for r, v in zip(REGIONS, parts, strict=True)}
+                    )
+        if arrays:
+            below(arrays, shares, shown)
+    figure_of_cases(choice)
+
+
+@dataclass(frozen=True)
+class Question:
+    """What is explained, of which networks: each target (with its role), alone or rather than `against`."""
+
+    networks: list[Checkpoint]
+    targets: dict[str, str]
+    against: str | None
+
+
+@dataclass(frozen=True, eq=False)
+class Seen:
+    """A network with the picture as it sees it, and what it says of it."""
+
+    network: Checkpoint
+    picture: NDArray[np.uint8]
+    probs: dict[str, float]
+
+
+def question(choice: Picked, predicted: str, given: str | None, probs: dict[str, float]) -> Question:
+    """Which expression is explained, against which, and for which networks."""
+    row = st.container(horizontal=True, gap="medium", vertical_alignment="bottom")
+    second = sorted(probs, key=probs.__getitem__)[-2]
+    other = given if given is not None and given != predicted else second
+    words = {"both": f"predicted and {'given' if other == given else 'second'}"}
+    explained = choose(
+        "Explain", ["both", *probs], "explain", lambda name: words.get(name, name), place=row.container(width=BOX)
+    )
+    against = choose(
+        "Rather than",
+        ["nothing", *probs],
+        "against",
+        lambda name: "nothing: its own logit" if name == "nothing" else name,
+        place=row.container(width=BOX),
+    )
+    networks = store.checkpoints()
+    others = [name for name in networks if name != choice.checkpoint.name]
+    more = row.multiselect(
+        "Beside", others, format_func=titles().__getitem__, key="beside", bind="query-params", width=BOX
+    )
+    chosen = [choice.checkpoint, *(networks[name] for name in more)]
+    if explained == "both":
+        roles = {predicted: "predicted and given" if predicted == given else "predicted"}
+        roles[other] = "given" if other == given else "second most likely"
+    else:
+        roles = {str(explained): "given" if explained == given else "chosen"}
+    known = set.intersection(*(set(network.card.expressions) for network in chosen))
+    kept = {name: role for name, role in roles.items() if name in known}
+    if len(kept) < len(roles):
+        st.info(f"Not every network knows {', '.join(set(roles) - known)}; it is left out.")
+    rather = None if against in (None, "nothing") or against not in known else against
+    return Question(chosen, kept, rather)
+
+
+def usual_layer(network: Checkpoint) -> str:
+    return NETWORKS.get(network.card.network).attribution_layer
 
 
 def controls(choice: Picked) -> tuple[list[Method], str | None, float, dict[str, dict[str, object]]]:
@@ -197,13 +286,13 @@ def controls(choice: Picked) -> tuple[list[Method], str | None, float, dict[str,
     layer = None
     if any(method.needs_layer for method in methods):
         layers = cache.layers(choice.checkpoint.folder)
-        usual = NETWORKS.get(choice.checkpoint.card.network).attribution_layer
+        usual = usual_layer(choice.checkpoint)
         layer = choose(
-            "Layer of Grad-CAM",
+            "Layer",
             list(layers),
             "layer",
             lambda name: f"{name}, {grid(layers[name])}",
-            default=usual,
+            default=usual if usual in layers else list(layers)[-1],
             place=row.container(width=BOX),
         )
     strength = row.slider("Strength of the overlay", 0.0, 1.0, 0.6, 0.05, width=BOX)
@@ -218,26 +307,78 @@ def controls(choice: Picked) -> tuple[list[Method], str | None, float, dict[str,
 
 
 def draw(
-    method: Method, found: Attribution, where: str, picture: NDArray[np.uint8], targets: dict[str, str],
-    probs: dict[str, float], strength: float,
-) -> None:  # fmt: skip
-    """The maps of one method beside each other, on one scale, which is shown too."""
-    limit = common_limit(found.map)
+    method: Method, made: list[tuple[Seen, str | None, Attribution]], asked: Question, choice: Picked, strength: float
+) -> None:
+    """The maps of one method beside each other, on one scale, which is shown too, and how far they can be trusted."""
+    limit = common_limit([maps.map for _, _, maps in made])
+    first = made[0][1]
+    where = ""
+    if method.needs_layer and first:
+        layers = cache.layers(choice.checkpoint.folder)
+        where = f", layer {first}" + (f", {grid(layers[first])}" if first in layers else "")
     st.markdown(f"**{method.title}**:gray[{verbatim(where)}]", help=method.paper)
+    signed = made[0][2].signed
     with st.container(horizontal=True, gap="medium"):
-        for one, (target, role) in zip(found.map, targets.items(), strict=True):
-            pixels = overlay(enlarged(picture), one, signed=found.signed, limit=limit, strength=strength)
-            words = f"{method.title} for {target} ({role}, {percent(probs[target])})"
-            st.image(pixels, words, SIDE, alt=f"{words}: {strongest(one)}")
-        low = -limit if found.signed else 0.0
+        for seen, _, maps in made:
+            for one, (target, role) in zip(maps.map, asked.targets.items(), strict=True):
+                pixels = overlay(enlarged(seen.picture), one, signed=signed, limit=limit, strength=strength)
+                rather = f" rather than {asked.against}" if asked.against else ""
+                whose = f", {titles()[seen.network.name]}" if len(made) > 1 else ""
+                words = f"{method.title} for {target}{rather} ({role}, {percent(seen.probs[target])}{whose})"
+                st.image(pixels, words, SIDE, alt=f"{words}: {strongest(one)}")
+        low = -limit if signed else 0.0
         ramp = np.linspace(low, limit, SIDE, dtype=np.float32)[None].repeat(14, axis=0)
-        meaning = "blue against, red for the expression" if found.signed else "dark little, bright much"
+        meaning = "blue against, red for the expression" if signed else "dark little, bright much"
         st.image(
-            colour(ramp, signed=found.signed, limit=limit),
-            f"{low:.2g} to {limit:.2g}, one scale for both maps; {meaning}",
+            colour(ramp, signed=signed, limit=limit),
+            f"{low:.2g} to {limit:.2g}, one scale for all its maps; {meaning}",
             SIDE,
             alt=f"Colour scale from {low:.2g} to {limit:.2g}",
         )
+    st.caption(verbatim(trust(choice, method.name)))
+
+
+def trust(choice: Picked, method: str) -> str:
+    """The badge: what was measured of the method on this network, on the picked split or another one."""
+    known = reports.find(choice.checkpoint.folder)
+    key = choice.table if choice.table in known else next(iter(known), None)
+    if key is None:
+        return badge(None).sentence
+    methods = cache.explanation_report(known[key]).methods
+    rows = methods[methods["method"] == method]
+    said = badge(rows.iloc[0] if len(rows) else None).sentence
+    return f"{said} Measured on {table_title(key)}." if len(rows) else said
+
+
+def below(arrays: dict[str, NDArray[np.float32]], shares: list[dict[str, object]], shown: Shown) -> None:
+    """The part of each map in each region of the face, and the maps as arrays."""
+    with st.expander("Part of each map in each region of the face (%)"):
+        st.dataframe(
+            pd.DataFrame(shares),
+            hide_index=True,
+            column_config={name: st.column_config.NumberColumn(format="%.1f") for name in REGIONS},
+        )
+        st.caption(
+            "By a fixed template: right for faces that are registered as FER2013's are, a guess for other pictures."
+        )
+    file = io.BytesIO()
+    np.savez_compressed(file, **arrays)
+    stem = "".join(sign if sign.isalnum() else "-" for sign in shown.name)
+    st.download_button("Save the maps (npz)", file.getvalue(), f"maps-{stem}.npz", help="One float32 array a map.")
+
+
+def figure_of_cases(choice: Picked) -> None:
+    """For each expression a right and a wrong case with their maps, as papers show them."""
+    table = None if choice.table is None else cache.predictions(choice.checkpoint.tables[choice.table])
+    if table is None or cache.dataset_of(table) is None:
+        return
+    if not st.button("Draw a right and a wrong case of each expression"):
+        return
+    sheet = cache.figure_of_cases(choice.checkpoint, choice.table or "", usual_layer(choice.checkpoint))
+    st.image(sheet, alt="For each expression a right and a wrong case: original, maps of both classes, saliency")
+    file = io.BytesIO()
+    Image.fromarray(sheet).save(file, "PNG")
+    st.download_button("Save the figure (png)", file.getvalue(), f"{choice.checkpoint.name}-{choice.table}.png")
 
 
 def enlarged(picture: NDArray[np.uint8]) -> NDArray[np.uint8]:

@@ -28,7 +28,7 @@ Cover = Literal["blur", "mean", "noise"]
 # Left and right eye, tip of the nose, left and right corner of the mouth, as parts of the picture's side. FER2013:
 # the medians of what mtcnn found in 433 of 479 Training pictures (every 60th), padded and enlarged three times; half
 # of the faces lie within 1.8 pixels of 48 of them. Synthetic: the medians of the known points of 350 faces.
-FER2013_POINTS = ((0.313, 0.382), (0.688, 0.382), (0.5, 0.597), (0.344, 0.781), (0.656, 0.781))
+FER2013_POINTS = ((0.3125, 0.382), (0.6875, 0.382), (0.5, 0.597), (0.344, 0.781), (0.656, 0.781))
 SYNTHETIC_POINTS = ((0.361, 0.463), (0.631, 0.463), (0.497, 0.616), (0.397, 0.741), (0.606, 0.741))
 
 # Shapes in units of half the distance between the eyes, from the point between them, x to the right, y downwards; the
@@ -76,7 +76,7 @@ def template(height: int, width: int, points: ArrayLike | None = None) -> NDArra
     centred = source - source.mean()
     a = (centred.conj() @ (target - target.mean())) / (centred.conj() @ centred)
     b = target.mean() - a * source.mean()
-    fine = 4  # so that a thin region keeps its share of a small picture
+    fine = 5  # so that a thin region keeps its share of a small picture
     canvas = np.full((height * fine, width * fine), REGIONS.index("background"), np.uint8)
     for name, half in _SHAPES:
         outline = np.array([*half, *((-x, y) for x, y in reversed(half))]) @ (1, 1j)

@@ -156,6 +156,75 @@ def explain(
     out.print(f"Written to {to}", soft_wrap=True)
 
 
+@app.command("explain-report")
+def explain_report(
+    checkpoint: Name,
+    data: Data,
+    split: Split = "val",
+    layer: Layer = "",
+    limit: Annotated[
+        int, typer.Option(min=0, help="Pictures, drawn by a fixed seed, for regions and covering; 0: the whole split.")
+    ] = 0,
+    methods_on: Annotated[int, typer.Option(min=1, help="Pictures, of these, for the comparison of methods.")] = 128,
+    method: Annotated[
+        list[str] | None, typer.Option(help="A method to compare; may be given several times; all if not given.")
+    ] = None,
+    on_bad: Bad = OnBad.refuse,
+    as_json: AsJson = False,
+) -> None:
+    """Measure what a network looks at on a split, and how far each method can be trusted; tables beside the weights.
+
+    Which facial regions the attribution lies in, what covering each costs, a leaderboard of methods, mean maps.
+    """
+    from rich.progress import Progress
+
+    from fer_core.checkpoint import load_network
+    from fer_core.datasets import open_dataset
+    from fer_core.explanation import METHODS, report
+    from fer_core.models import NETWORKS
+    from fer_core.runs.store import find
+
+    for name in method or []:
+        METHODS.get(name)
+    found = find(checkpoint)
+    dataset = open_dataset(data, on_bad=on_bad.value)
+    report_skipped(dataset)
+    model, card = load_network(found.folder)
+    with Progress(console=out, transient=True, disable=as_json) as bar:
+        task = bar.add_task("Measuring")
+        made = report.make(
+            model, card, found.folder, dataset, split,
+            layer=layer or NETWORKS.get(card.network).attribution_layer, limit=limit, methods_on=methods_on,
+            methods=method,
+            on_progress=lambda what, done, total: bar.update(task, description=what, completed=done, total=total),
+        )  # fmt: skip
+    path = report.write(found.folder, made)
+    if as_json:
+        leaders = made.methods.astype(object).where(made.methods.notna(), None).to_dict("records")
+        print(json.dumps({**made.about, "methods": leaders, "path": str(path)}))
+        return
+    out.print(made.about["verdict"], soft_wrap=True)
+    for sentence in made.about["sentences"].values():
+        out.print(sentence, soft_wrap=True)
+    shown = Table("method", "deletion gain", "insertion gain", "shuffled weights", "infidelity", "sensitivity")
+    for column in shown.columns[1:]:
+        column.justify = "right"
+    for row in made.methods.to_dict("records"):
+        if not row["n"]:
+            shown.add_row(row["title"], f"left out: {row['suits']}")
+            continue
+        shown.add_row(
+            row["title"],
+            *(
+                f"{100 * row[f'{kind}_gain']:.1f} ({100 * row[f'{kind}_gain_low']:.1f} to {100 * row[f'{kind}_gain_high']:.1f})"
+                for kind in ("deletion", "insertion")
+            ),
+            *(f"{row[kind]:.2f}" for kind in ("randomisation", "infidelity", "max_sensitivity")),
+        )
+    out.print(shown)
+    out.print(f"Written to {path} and the tables beside it, in {made.about['seconds']:.0f} s.", soft_wrap=True)
+
+
 def _enlarged(picture: NDArray[np.uint8]) -> NDArray[np.uint8]:
     """At least 384 pixels wide with smooth edges, so that a face of 48 pixels is read as a face."""
     import cv2

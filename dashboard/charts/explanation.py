@@ -1,0 +1,163 @@
+"""Charts of what a network looks at: regions of the face, and how far each method can be trusted."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+import pandas as pd
+
+from dashboard.charts.base import ACCENT, QUIET, figure
+
+if TYPE_CHECKING:
+    import plotly.graph_objects as go
+
+# Blue-white-red as the maps have it, centred on nothing lost.
+SIGNED = [[0.0, "rgb(33,102,172)"], [0.5, "rgb(255,255,255)"], [1.0, "rgb(178,24,43)"]]
+
+
+def covering(table: pd.DataFrame) -> go.Figure:
+    """Expression x region: points of accuracy that covering the region costs; red is lost, blue gained.
+
+    Args:
+        table: rows of `regions.covering_table` of one cover.
+    """
+    wide = _wide(table, "accuracy_cost", 100)
+    shown = [
+        [_cost(cell) for cell in row] for row in _cells(table, wide, ("accuracy_cost_low", "accuracy_cost_high"), 100)
+    ]
+    limit = max(1.0, float(wide.abs().max().max()))
+    return _matrix(wide, shown, _hover(table, wide), SIGNED, -limit, limit, "points of<br>accuracy lost")
+
+
+def density(table: pd.DataFrame) -> go.Figure:
+    """Expression x region: how densely the attribution lies in the region; 1 is what a map that ignores the face has.
+
+    Args:
+        table: rows of `regions.attribution_table` of one method.
+    """
+    wide = _wide(table, "density", 1)
+    shown = [[f"{value:.2f}" for value in row] for row in wide.to_numpy()]
+    hover = [
+        [
+            f"{expression}, {region}<br>density {cell['density']:.2f} ({cell['density_low']:.2f} to "
+            f"{cell['density_high']:.2f})<br>share {100 * cell['share']:.1f} %, area {100 * cell['area']:.1f} %"
+            f"<br>n = {cell['n']:,}"
+            for region in wide.columns
+            for cell in [_row(table, expression, region)]
+        ]
+        for expression in wide.index
+    ]
+    top = max(2.0, float(wide.max().max()))
+    return _matrix(wide, shown, hover, SIGNED, 2 - top, top, "density<br>(1 = even)")
+
+
+def methods(table: pd.DataFrame) -> go.Figure:
+    """How much better than a random map each method orders the pixels: taken away (dot) and put back (diamond).
+
+    Args:
+        table: `faithfulness.leaderboard`, the rows that were measured.
+    """
+    names = [f"{row['title']}{' (control)' if row['control'] else ''}" for row in table.to_dict("records")]
+    chart = figure(
+        90 + 30 * len(table),
+        xaxis={"title": "gain over a random map, points of probability, 95 % intervals", "zeroline": True},
+        yaxis={"autorange": "reversed", "tickvals": list(range(len(table))), "ticktext": names, "zeroline": False},
+    )
+    for kind, title, symbol, colour, shift in (
+        ("deletion", "taken away first", "circle", ACCENT, -0.14),
+        ("insertion", "put back first", "diamond-open", QUIET, 0.14),
+    ):
+        centre = 100 * table[f"{kind}_gain"]
+        chart.add_scatter(
+            x=centre,
+            y=[place + shift for place in range(len(table))],
+            mode="markers",
+            name=title,
+            marker={"symbol": symbol, "size": 9, "color": colour},
+            error_x={
+                "symmetric": False,
+                "array": 100 * table[f"{kind}_gain_high"] - centre,
+                "arrayminus": centre - 100 * table[f"{kind}_gain_low"],
+                "color": colour,
+                "thickness": 1.5,
+                "width": 3,
+            },
+            customdata=[f"{name}, n = {n:,}" for name, n in zip(names, table["n"], strict=True)],
+            hovertemplate=f"%{{customdata}}<br>{title}: %{{x:.1f}} points<extra></extra>",
+        )
+    return chart
+
+
+def _row(table: pd.DataFrame, expression: object, region: object) -> pd.Series:
+    return table[(table["expression"] == expression) & (table["region"] == region)].iloc[0]
+
+
+def _wide(table: pd.DataFrame, figure_: str, scale: float) -> pd.DataFrame:
+    known = table[table["n"] > 0]
+    wide = scale * known.set_index(["expression", "region"])[figure_].unstack()  # noqa: PD010
+    return wide.loc[known["expression"].unique(), known["region"].unique()]
+
+
+def _cells(
+    table: pd.DataFrame, wide: pd.DataFrame, ends: tuple[str, str], scale: float
+) -> list[list[tuple[float, float, float]]]:
+    return [
+        [
+            (float(wide.loc[expression, region]), scale * float(cell[ends[0]]), scale * float(cell[ends[1]]))
+            for region in wide.columns
+            for cell in [_row(table, expression, region)]
+        ]
+        for expression in wide.index
+    ]
+
+
+def _cost(cell: tuple[float, float, float]) -> str:
+    """The figure; in brackets where its interval holds 0."""
+    value, low, high = cell
+    return f"({value:.1f})" if low <= 0 <= high else f"{value:.1f}"
+
+
+def _hover(table: pd.DataFrame, wide: pd.DataFrame) -> list[list[str]]:
+    return [
+        [
+            f"{expression}, {region} covered<br>accuracy −{100 * cell['accuracy_cost']:.1f} points "
+            f"({100 * cell['accuracy_cost_low']:.1f} to {100 * cell['accuracy_cost_high']:.1f})<br>probability of the "
+            f"given label −{100 * cell['probability_cost']:.1f} points ({100 * cell['probability_cost_low']:.1f} to "
+            f"{100 * cell['probability_cost_high']:.1f})<br>{100 * cell['area']:.0f} % of the picture, n = {cell['n']:,}"
+            for region in wide.columns
+            for cell in [_row(table, expression, region)]
+        ]
+        for expression in wide.index
+    ]
+
+
+def _matrix(
+    wide: pd.DataFrame,
+    shown: Sequence[Sequence[str]],
+    hover: Sequence[Sequence[str]],
+    colours: list[list[object]],
+    low: float,
+    high: float,
+    title: str,
+) -> go.Figure:
+    chart = figure(
+        120 + 34 * len(wide),
+        xaxis={"side": "top", "tickangle": 0, "automargin": True},
+        yaxis={"autorange": "reversed", "automargin": True},
+    )
+    return chart.add_heatmap(
+        z=wide.to_numpy(),
+        x=[str(name).replace(" and ", " and<br>").replace(", ", ",<br>") for name in wide.columns],
+        y=list(wide.index),
+        text=shown,
+        texttemplate="%{text}",
+        customdata=hover,
+        hovertemplate="%{customdata}<extra></extra>",
+        colorscale=colours,
+        zmin=low,
+        zmax=high,
+        xgap=2,
+        ygap=2,
+        colorbar={"title": {"text": title}, "thickness": 10},
+    )
