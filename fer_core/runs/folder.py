@@ -29,7 +29,7 @@ State = Literal["queued", "running", "stopping", "stopped", "finished", "failed"
 ACTIVE = ("queued", "running", "stopping")
 FORMAT = 1  # of status.json; a run of a newer format is named and left alone
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,79}")
-OWN_SPLIT = "split.parquet"  # where a run divides its data set in a way of its own (cross-validation)
+OWN_SPLIT = "split.csv"  # where a run divides its data set in a way of its own (cross-validation)
 STARTED = "=== Started "  # begins a line of the log where a process was started for the run
 HEARTBEAT = 2.0  # seconds between two writes of the status
 SILENCE = 900.0  # seconds without a heartbeat after which a process of another machine, which cannot be asked, is lost

@@ -93,6 +93,7 @@ def _over_seeds(results: list[dict[str, Any]], as_json: bool) -> None:
 
 def _train(run: Any, dataset: Any, console: Console, world: Any) -> dict[str, Any]:
     from fer_core.checkpoint import read_card
+    from fer_core.runs.crossval import divided
     from fer_core.runs.folder import Stopped
     from fer_core.runs.launch import await_turn
     from fer_core.training.loop import Trainer
@@ -127,7 +128,7 @@ def _train(run: Any, dataset: Any, console: Console, world: Any) -> dict[str, An
         try:
             if world.leads:
                 await_turn(run, wait)
-            trainer = Trainer(run, dataset, on_step=show, world=world)
+            trainer = Trainer(run, divided(run, dataset), on_step=show, world=world)
             console.print(
                 f"Run {run.name}: {trainer.config.network} on {dataset.title}, {len(trainer.rows):,} pictures."
             )

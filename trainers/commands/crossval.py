@@ -1,0 +1,107 @@
+"""`ferscope crossval`."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import sys
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from rich.console import Console
+from rich.table import Table
+
+from fer_core.errors import ConfigError
+from trainers.console import AsJson, app, out
+
+
+@app.command()
+def crossval(
+    recipe: Annotated[str, typer.Argument(help="Name of a shipped recipe, or the path of a TOML file.")] = "",
+    data: Annotated[str, typer.Option(help="Path of a csv or folder, or the name of a known data set.")] = "",
+    set_: Annotated[list[str] | None, typer.Option("--set", help="key=value, as in optimizer.lr=0.05.")] = None,
+    folds: Annotated[int, typer.Option(min=2, max=1000, help="How many folds.")] = 5,
+    pool: Annotated[str, typer.Option(help="Splits of the set that are dealt out, separated by commas.")] = "train",
+    group: Annotated[
+        str | None, typer.Option(help="Column that stays together; “” nothing. Persons and films do by themselves.")
+    ] = None,
+    plain: Annotated[bool, typer.Option("--plain", help="Do not balance the expressions over the folds.")] = False,
+    seed: Annotated[int, typer.Option(help="Another seed deals other folds.")] = 0,
+    name: Annotated[str, typer.Option(help="Name; made from the recipe's when none is given.")] = "",
+    resume: Annotated[str, typer.Option(help="Go on with this cross-validation.")] = "",
+    on: Annotated[str, typer.Option(help="“local”, or ray://HOST:PORT: train the folds on a Ray cluster.")] = "",
+    as_json: AsJson = False,
+) -> None:
+    """Train a recipe once a fold; print each fold, mean and standard deviation; write the out-of-fold predictions."""
+    from fer_core.datasets import open_dataset
+    from fer_core.runs.crossval import CrossValidation
+    from fer_core.runs.folder import Stopped
+    from fer_core.training.config import load_recipe
+
+    if bool(recipe) == bool(resume):
+        raise ConfigError("Give a recipe to start (ferscope crossval RECIPE --data PATH), or --resume NAME to go on.")
+    if resume:
+        made = CrossValidation.named(resume)
+        dataset = open_dataset(made.told()["data"])
+    else:
+        if not data:
+            raise ConfigError("--data is missing: the path of a csv or folder, or “synthetic” for the drawn faces.")
+        dataset = open_dataset(data)
+        absolute = str(Path(data).resolve()) if Path(data).exists() else data
+        made = CrossValidation.create(
+            name or f"{Path(recipe).stem}-cv", load_recipe(recipe, set_ or []), dataset, absolute, folds, seed=seed,
+            pool=tuple(pool.split(",")), group=group, stratified=not plain,
+        )  # fmt: skip
+    console = Console(quiet=as_json, soft_wrap=not sys.stdout.isatty())
+    if on:
+        from fer_core.runs.cluster import crossval_on
+
+        crossval_on(on, made)
+    else:
+        try:
+            _here(made, dataset, console)
+        except Stopped:
+            console.print(f"Stopped and saved. Go on with: ferscope crossval --resume {made.name}")
+            raise typer.Exit(130) from None
+    path, found = made.finish(), made.summary()
+    if as_json:
+        print(json.dumps({"name": made.name, "table": str(path), **found}))
+        return
+    table = Table("fold", "accuracy, %", "95 %", "n")
+    for row in found["folds"]:
+        low, high = row["interval"]
+        table.add_row(
+            row["run"], f"{100 * row['accuracy']:.1f}", f"{100 * low:.1f} to {100 * high:.1f}", f"{row['n']:,}"
+        )
+    out.print(table)
+    low, high = found["all"]["accuracy_interval"]
+    out.print(
+        f"Mean over folds {100 * found['mean']:.1f} %, standard deviation {100 * found['sd']:.1f} points. All pictures, each "
+        f"read by the network that has not seen it: {100 * found['all']['accuracy']:.1f} % ({100 * low:.1f} to "
+        f"{100 * high:.1f}), n = {found['all']['n']:,}. Kept together: {made.told()['kept_together'] or 'nothing'}.\n"
+        f"Table written to {path}",
+        soft_wrap=True,
+    )
+
+
+def _here(made: Any, dataset: Any, console: Console) -> None:
+    """Train the folds one after the other in this process, in one turn on the device."""
+    from fer_core.runs import turns
+    from fer_core.runs.crossval import train_fold
+
+    now: list[Any] = []
+
+    def stop(*_: Any) -> None:
+        if not now:
+            os._exit(130)  # nothing has begun
+        now[-1].request_stop()
+
+    signal.signal(signal.SIGINT, stop)
+    signal.signal(signal.SIGTERM, stop)
+    turns.wait(turns.device_of(made.runs[0].config().device), made.name, lambda first: None)
+    for run in made.runs:
+        now.append(run)
+        train_fold(run, dataset)
+        console.print(f"{run.name}: {len(run.metrics())} epochs.")
