@@ -22,8 +22,8 @@ def recall_differences(table: pd.DataFrame, a: str, b: str) -> go.Figure:
         a, b: the networks' titles.
     """
     chart = figure(
-        110 + 34 * len(table),
-        xaxis={"title": f"← {a} recognises more    percentage points    {b} recognises more →", "zeroline": False},
+        130 + 34 * len(table),
+        xaxis={"title": f"percentage points<br>← {a} better  |  {b} better →", "zeroline": False},
         yaxis={
             "autorange": "reversed",
             "tickvals": list(range(len(table))),

@@ -78,7 +78,11 @@ def risk_coverage(table: pd.DataFrame, coverage: float) -> go.Figure:
     chart = figure(
         460,
         xaxis={"title": "coverage: pictures answered (%)", "range": [0, 101], "zeroline": False},
-        yaxis={"title": "accuracy of the answers (%)", "zeroline": False},
+        yaxis={
+            "title": "accuracy of the answers (%)",
+            "range": [max(0.0, 100 * float(table["accuracy"].min()) - 5), 100.5],
+            "zeroline": False,
+        },
         showlegend=False,
     )
     x = 100 * table["coverage"]

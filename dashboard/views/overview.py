@@ -54,7 +54,7 @@ def row(network: Checkpoint, report: Headline | None, group: int | None) -> list
         f"{card.best_epoch} of {card.epochs}",
         str(card.seed),
         f"{card.cost.cpu_minutes:,.1f}",
-        card.chosen_on,
+        card.chosen_on.rpartition(" (")[0] or card.chosen_on,
     ]
 
 

@@ -257,8 +257,8 @@ class Comparison:
         points = f"{100 * abs(self.difference.accuracy):.1f} points ({low:.1f} to {high:.1f})"
         pictures = f"{self.test.n:,} pictures that both have read, {p_in_words(self.test.p)}"
         if self.better:
-            return f"{first} is better than {second}: it reads {points} more of the labels right, on {pictures}."
-        return f"{first} and {second} cannot be told apart: {points} lie between them, on {pictures}."
+            return f"{first} is better than {second}: it reads {points} more as labelled, of {pictures}."
+        return f"{first} and {second} cannot be told apart: {points} lie between them, of {pictures}."
 
     def to_json(self) -> dict[str, Any]:
         """The comparison in JSON's types; differences are B minus A, intervals [low, high]."""
