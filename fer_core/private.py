@@ -40,7 +40,7 @@ NAME = "private"  # the data set's name in the predictions tables
 WIDER = 0.2  # how much larger and smaller the face is cut for the answer to “is it the crop?”
 MOST_ERRORS = 12  # that are shown with their nearest training faces
 MOST_TRAINING = 4000  # training faces among which the nearest are looked for: a random choice of more
-MOST_AGAIN = 1000  # private faces that are predicted again with one thing changed: a random choice of more
+MOST_AGAIN = 600  # private faces that are predicted again with one thing changed: evenly spread among more
 
 
 def members(place: Path) -> Iterator[Member]:
@@ -124,12 +124,16 @@ class Gathered:
     """The faces of a private set for one network: pictures at its size, and what was measured on the whole photos.
 
     Attributes:
-        pictures: by variant, (n, H, W[, 3]) uint8; “as chosen” first, the others change one thing about the crop.
+        pictures: (n, H, W[, 3]) uint8, cut as the card says.
+        again: positions of the faces that `variants` hold too, at most about `MOST_AGAIN`.
+        variants: by what is changed about the crop, (len(again), H, W[, 3]) uint8.
         faces: one row a picture: `id`, `label`, `size` (pixels of the cut), `turn`, `tilt` (NaN without points).
         skipped: what was left out, and why.
     """
 
-    pictures: dict[str, NDArray[np.uint8]]
+    pictures: NDArray[np.uint8]
+    again: NDArray[np.int64]
+    variants: dict[str, NDArray[np.uint8]]
     faces: pd.DataFrame
     skipped: list[Skipped] = field(default_factory=list)
 
@@ -138,12 +142,17 @@ AS_CHOSEN = "as chosen"
 
 
 def gather(
-    source: Iterable[Member], mapping: Mapping[str, str | None], networks: Sequence[Network], detector: str
+    source: Iterable[Member],
+    mapping: Mapping[str, str | None],
+    networks: Sequence[Network],
+    detector: str,
+    total: int = 0,
 ) -> Iterator[int | list[Gathered]]:
     """Read a private set for several networks; each photo is decoded and searched once.
 
     Args:
         mapping: class folder to expression; folders that are missing or None are left out.
+        total: how many pictures there are, if known: of many, only some are cut in several ways.
 
     Yields:
         how many pictures are done, and at last the list of `Gathered`, one a network.
@@ -151,7 +160,10 @@ def gather(
     Raises:
         DataError: no picture is left.
     """
+    every = max(1, -(-total // MOST_AGAIN))
+    pictures: list[list[NDArray[np.uint8]]] = [[] for _ in networks]
     variants: list[dict[str, list[NDArray[np.uint8]]]] = [{} for _ in networks]
+    again: list[int] = []
     rows: list[dict[str, object]] = []
     skipped: list[Skipped] = []
     for done, member in enumerate(source, 1):
@@ -166,11 +178,16 @@ def gather(
             else:
                 found = find_faces(image, detector)
                 if found:
+                    cuts = [framed_for(network.card.face, detector).cut(image, found[0]) for network in networks]
+                    for network, kept, cut in zip(networks, pictures, cuts, strict=True):
+                        kept.append(fit(cut, network.card.image))
+                    if len(rows) % every == 0:
+                        again.append(len(rows))
+                        for network, of in zip(networks, variants, strict=True):
+                            for name, cut in _recut(image, found[0], network, detector).items():
+                                of.setdefault(name, []).append(fit(cut, network.card.image))
                     turn, tilt = quality.pose(found[0]) or (np.nan, np.nan)
-                    size = max(framed_for(networks[0].card.face, detector).cut(image, found[0]).shape[:2])
-                    for network, of in zip(networks, variants, strict=True):
-                        for name, cut in _cuts(image, found[0], network, detector).items():
-                            of.setdefault(name, []).append(fit(cut, network.card.image))
+                    size = max(cuts[0].shape[:2])
                     rows.append({"id": member.name, "label": label, "size": size, "turn": turn, "tilt": tilt})
                 else:
                     skipped.append(Skipped(member.name, "no face was found"))
@@ -179,18 +196,26 @@ def gather(
         first = "; ".join(f"{bad.id}: {bad.reason}" for bad in skipped[:3])
         raise DataError(f"No face is left to predict ({first or 'no folder stands for an expression'}).")
     faces = pd.DataFrame(rows)
-    yield [Gathered({name: np.stack(kept) for name, kept in of.items()}, faces, skipped) for of in variants]
+    yield [
+        Gathered(
+            np.stack(kept),
+            np.array(again, dtype=np.int64),
+            {name: np.stack(some) for name, some in of.items()},
+            faces,
+            skipped,
+        )
+        for kept, of in zip(pictures, variants, strict=True)
+    ]
 
 
-def _cuts(image: NDArray[np.uint8], face: Face, network: Network, detector: str) -> dict[str, NDArray[np.uint8]]:
-    """A face cut in several ways, by what is changed."""
+def _recut(image: NDArray[np.uint8], face: Face, network: Network, detector: str) -> dict[str, NDArray[np.uint8]]:
+    """A face cut in other ways, by what is changed."""
     framing = framed_for(network.card.face, detector)
-    cuts = {AS_CHOSEN: framing.cut(image, face)}
     if detector == "none":
         inner = find_faces(image, "mtcnn")
         framed = framed_for(network.card.face, "mtcnn")
-        cuts["crop: face found by MTCNN"] = framed.cut(image, inner[0]) if inner else image
-        return cuts
+        return {"crop: face found by MTCNN": framed.cut(image, inner[0]) if inner else image}
+    cuts = {}
     for name, factor in (("crop: wider", 1 + WIDER), ("crop: closer", 1 - WIDER)):
         margin = (1 + framing.margin) * factor - 1
         cuts[f"{name} by {100 * WIDER:.0f} %"] = framing.model_copy(update={"margin": margin}).cut(image, face)
@@ -335,12 +360,13 @@ def compare(
         ids, labels = faces["id"].iloc[rows].tolist(), faces["label"].iloc[rows].tolist()
         return Predictions.from_logits(ids, NAME, "test", labels, logits, network.card.vocabulary)
 
-    pictures = {name: kept[usable] for name, kept in gathered.pictures.items()}
-    chosen = pictures[AS_CHOSEN]
+    chosen = gathered.pictures[usable]
+    place = np.cumsum(usable) - 1  # of a face among the usable ones
+    kept_again = usable[gathered.again]
+    some = place[gathered.again[kept_again]]
     yield f"Predicting {len(chosen):,} faces"
     private = predicted(chosen, np.arange(len(chosen)))
-    some = np.sort(np.random.default_rng(SEED).permutation(len(chosen))[:MOST_AGAIN])
-    changed = {name: kept[some] for name, kept in pictures.items() if name != AS_CHOSEN}
+    changed = {name: kept[kept_again] for name, kept in gathered.variants.items()}
     if chosen.ndim == 4:
         grey = network.card.image.model_copy(update={"channels": 1})
         changed["made grey first"] = np.stack([np.repeat(fit(one, grey)[..., None], 3, axis=2) for one in chosen[some]])

@@ -202,7 +202,7 @@ def _reports(
     used = [predictor([network]).members[0] for network in networks]
     total = sum(words(place).values())
     progress, gathered = answers.Progress("pictures", total), None
-    for step in gather(members(place), meant, used, detector):
+    for step in gather(members(place), meant, used, detector, total):
         if not isinstance(step, int):
             gathered = step
         elif progress.due():
