@@ -137,7 +137,7 @@ def trust(report: Report) -> None:
     st.caption(
         "Shuffled weights: rank correlation of the map with the one of the same network before training; above 0.5 the map "
         "shows the picture, not the network. Infidelity: 1 foretells nothing, 0 all. Max-sensitivity: relative change under "
-        f"invisible noise, of 16 pictures.{chance}"
+        f"invisible noise, of 8 pictures.{chance}"
     )
     left = report.methods[report.methods["n"] == 0]
     for row in left.to_dict("records"):

@@ -142,7 +142,7 @@ def max_sensitivity(
     targets: Sequence[int],
     method: str,
     layer: str | None = None,
-    draws: int = 4,
+    draws: int = 3,
     **parameters: Any,
 ) -> Figures:
     """(N) the largest relative change of the map under invisible noise (Yeh et al. 2019), 0 the best.
@@ -246,7 +246,7 @@ def leaderboard(
     layer: str | None,
     methods: Iterable[str] | None = None,
     masks: NDArray[np.bool_] | None = None,
-    few: int = 16,
+    few: int = 8,
     on_method: Callable[[str, int, int], None] = lambda name, done, total: None,
 ) -> tuple[pd.DataFrame, pd.DataFrame]:
     """Every method that suits the network, and two controls, on the same pictures.
@@ -254,7 +254,7 @@ def leaderboard(
     Args:
         targets: (N) the expression explained, one a picture: usually the predicted one.
         masks: (N, H, W) the pixels that carry the expression, where they are known.
-        few: how many of the pictures, the first ones, serve for max-sensitivity, which makes five maps of each.
+        few: how many of the pictures, the first ones, serve for max-sensitivity, which makes four maps of each.
         on_method: called with the title of the method that begins, the number of those done, and of all.
 
     Returns:

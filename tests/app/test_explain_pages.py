@@ -1,0 +1,149 @@
+"""Explain and Regions, run in this process."""
+
+from collections.abc import Callable
+from itertools import product
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+from streamlit.testing.v1 import AppTest
+
+from fer_core.checkpoint import weights_path
+from fer_core.datasets import open_dataset
+from fer_core.datasets.known import add
+from fer_core.explanation import report
+from fer_core.explanation.regions import CORE, REGIONS
+from fer_core.labels import FER7
+from tests.app.conftest import texts
+from tests.app.made import make_network, make_pictures, predictions_elsewhere, predictions_on
+from tests.untrained import untrained
+
+Open = Callable[..., AppTest]
+
+
+def captions(app: AppTest) -> list[str]:
+    """What is written below the pictures of a page."""
+    return [caption for image in app.main.get("image") for caption in image.captions]
+
+
+def spread(names: list[str], value: float) -> dict[str, float]:
+    return {name + end: value + step for name in names for end, step in (("", 0.0), ("_low", -0.02), ("_high", 0.02))}
+
+
+def made_report(folder: Path) -> report.Report:
+    """A report with made-up figures: the mouth costs 30 points, the background none; saliency is supported, lime not."""
+    groups, costs = ["all", *FER7.names], dict.fromkeys(REGIONS, 0.05) | {"mouth": 0.3, "background": -0.01, CORE: 0.4}
+    covering = [
+        {
+            "expression": group,
+            "region": region,
+            "cover": how,
+            "n": 50,
+            "area": 0.125,
+            "probability": 0.6,
+            "accuracy": 0.66,
+        }
+        | spread(["accuracy_cost", "probability_cost"], costs[region])
+        for group, how, region in product(groups, ("blur", "mean", "noise"), costs)
+    ]
+    regions = [
+        {"expression": group, "region": region, "n": 50, "area": 0.125, "method": "grad-cam"}
+        | spread(["share"], 0.3 if region == "mouth" else 0.1)
+        | spread(["density"], 2.4 if region == "mouth" else 0.8)
+        for group, region in product(groups, REGIONS)
+    ]
+    measures = ["randomisation", "infidelity", "max_sensitivity"]
+    methods = [
+        {"method": name, "title": title, "control": False, "suits": "", "n": 50, **spread(measures, 0.2)}
+        | spread(["deletion_gain", "insertion_gain"], gain)
+        for name, title, gain in (("saliency", "Saliency", 0.1), ("lime", "LIME", 0.0))
+    ]
+    methods.append(
+        {"method": "deep-lift", "title": "DeepLift", "control": False, "suits": "no rule for its gelu", "n": 0}
+    )
+    means = [
+        {"method": "grad-cam", "expression": name, "n": 50, "y": y, "x": x, "mean": 1.0, "low": 0.9, "high": 1.1}
+        for name, y, x in product(FER7.names, range(4), range(4))
+    ]
+    agreement = pd.DataFrame([{"method": "saliency", "other": "lime", "n": 50, **spread(["correlation"], 0.4)}])
+    about = {
+        "format": 1, "network": folder.name, "data": "elsewhere", "split": "val", "n": 50, "n_of_split": 210,
+        "methods_n": 50, "layer": "stages.3", "seed": 0, "weights": report._weights(folder), "seconds": 1.0,
+        "verdict": "Eyes, nose and mouth matter, the background does not.",
+        "sentences": {"happy": "For happy, covering the mouth costs 30.0 points (28.0 to 32.0)."},
+    }  # fmt: skip
+    return report.Report(about, *map(pd.DataFrame, (regions, covering, methods)), agreement, pd.DataFrame(means))
+
+
+def test_without_a_report_the_page_gives_the_command_that_makes_one(open_page: Open) -> None:
+    make_network("bare", predictions_elsewhere())
+    app = open_page("explain_report", network="bare")
+    assert not app.exception
+    assert any(block.value == "ferscope explain-report bare --data elsewhere --split val" for block in app.code)
+
+
+def test_a_report_is_shown_with_its_answer_first_and_what_it_says_of_methods(open_page: Open) -> None:
+    folder = untrained("measured")
+    predictions_elsewhere().write(folder / "predictions-elsewhere-val.parquet")
+    report.write(folder, made_report(folder))
+    app = open_page("explain_report", network="measured", table="elsewhere-val")
+    assert not app.exception
+    said = texts(app).replace("\\", "")
+    assert "Eyes, nose and mouth matter, the background does not." in said
+    assert "50 pictures of 210, drawn by a fixed seed" in said
+    assert "For happy, covering the mouth costs 30.0 points" in said
+    assert "the densest region is **mouth**: 2.40 times an even map" in said
+    assert "1 of 2 methods are supported on this network" in said
+    assert "DeepLift was left out: no rule for its gelu." in said
+    assert "happy, n = 50" in captions(app)
+    assert "pictures of this table are not on this machine" in said
+    assert not app.warning
+    app.selectbox(key="cover").set_value("noise").run()
+    assert app.query_params["cover"] == "noise"
+    path = weights_path(folder)
+    path.write_bytes(path.read_bytes() + b" ")
+    app = open_page("explain_report", network="measured", table="elsewhere-val")
+    assert any("weights have been changed" in box.value for box in app.warning)
+
+
+@pytest.fixture
+def explained(tmp_path: Path) -> str:
+    """The id of a picture of a data set that two networks here have been evaluated on."""
+    place = make_pictures(tmp_path / "faces", each=2)
+    add(place)
+    table = predictions_on(open_dataset(place), "val")
+    for name in ("one", "two"):
+        table.write(untrained(name) / "predictions-faces-val.parquet")
+    return str(table.table["id"].iloc[3])
+
+
+def test_a_contrast_of_two_networks_is_said_at_every_map_and_the_maps_can_be_saved(
+    open_page: Open, explained: str
+) -> None:
+    app = open_page(
+        "explain", network="one", table="faces-val", image=explained, explain="sad", against="happy", beside="two",
+        methods="saliency",
+    )  # fmt: skip
+    assert not app.exception
+    assert not app.error
+    shown = [caption for caption in captions(app) if caption.startswith("Saliency")]
+    assert len(shown) == 2
+    assert all("for sad rather than happy" in caption and "%" in caption for caption in shown)
+    assert {caption.rpartition(", ")[2] for caption in shown} == {"one)", "two)"}
+    assert "was not measured" in texts(app)
+    regions = next(frame.value for frame in app.dataframe if "mouth" in frame.value)
+    np.testing.assert_allclose(regions[list(REGIONS)].sum(axis=1), 100, atol=0.01)
+    assert app.main.get("download_button")
+
+
+def test_a_report_is_the_badge_of_each_map(open_page: Open, explained: str) -> None:
+    from fer_core.runs.store import find
+
+    folder = find("one").folder
+    report.write(folder, made_report(folder))
+    app = open_page("explain", network="one", table="faces-val", image=explained, methods="saliency")
+    assert not app.exception
+    assert "Supported: on 50 pictures the pixels it marks beat random ones by 10.0 points" in texts(app).replace(
+        "\\", ""
+    )
