@@ -14,6 +14,8 @@ PAGES = {
     "gallery": "Gallery",
     "labels": "Labels",
     "slices": "Slices",
+    "robustness": "Robustness",
+    "embedding": "Map",
     "compare": "Compare",
     "confidence": "Confidence",
     "explain": "Explain",

@@ -16,7 +16,7 @@ from fer_core.datasets import Dataset, open_dataset, short_name, summary
 from fer_core.datasets.duplicates import Duplicates, duplicates_of
 from fer_core.datasets.known import SYNTHETIC, known, resolve
 from fer_core.errors import DataError
-from fer_core.evaluation import label_quality
+from fer_core.evaluation import embedding, label_quality
 from fer_core.evaluation.comparison import Comparison, compare, leaderboard
 from fer_core.evaluation.metrics import Headline, Report, evaluate, headline
 from fer_core.evaluation.predictions import Predictions
@@ -160,6 +160,30 @@ def statistics(dataset: Dataset, rows: tuple[int, ...]) -> pd.DataFrame:
 @st.cache_data(max_entries=8, show_spinner="Measuring brightness, contrast and sharpness")
 def _statistics(folder: str, rows: tuple[int, ...], _dataset: Dataset) -> pd.DataFrame:
     return picture_statistics(_dataset.picture(row) for row in rows)
+
+
+def features(path: Path) -> NDArray[np.float32]:
+    """Kept features (N, D); shared between sessions, so not to be changed."""
+    return _features(path, path.stat().st_mtime_ns)
+
+
+@st.cache_resource(max_entries=8, show_spinner="Reading the features")
+def _features(path: Path, mtime: int) -> NDArray[np.float32]:
+    return np.load(path)
+
+
+@st.cache_data(max_entries=16, show_spinner="Looking at each face's neighbours")
+def purity(path: Path, rows: tuple[int, ...], labels: tuple[str, ...]) -> tuple[float, float]:
+    """How far kept features of one label lie together; the path names their content."""
+    return embedding.purity(features(path)[list(rows)], labels)
+
+
+@st.cache_data(max_entries=16, show_spinner="Laying out the map (t-SNE takes about a minute for 3,500 pictures, once)")
+def plane(path: Path, rows: tuple[int, ...], method: str) -> embedding.Plane:
+    """The map of some kept features, “pca” or “tsne”; the path names their content."""
+    if method == "tsne":
+        return embedding.tsne_of(path, np.array(rows, dtype=np.int64))
+    return embedding.pca(features(path)[list(rows)])
 
 
 def predictor(folder: Path) -> Predictor:
