@@ -1,0 +1,142 @@
+"""Residual networks (He et al. 2016, arXiv 1512.03385), with torchvision's names of weights.
+
+torchvision's own blocks use one activation twice and in place, which several attribution methods do not allow.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Literal
+
+import torch
+from torch import nn
+
+from fer_core.images import ImageSpec
+from fer_core.models import network
+from fer_core.models.layers import dense
+
+SPEC = ImageSpec(channels=1, height=48, width=48, standardise="image")
+PAPER = "He et al. 2016, arXiv 1512.03385"
+Stem = Literal["small", "imagenet", "strided"]
+
+
+def _shortcut(before: int, after: int, stride: int) -> nn.Sequential:
+    if stride == 1 and before == after:
+        return nn.Sequential()
+    return nn.Sequential(nn.Conv2d(before, after, 1, stride, bias=False), nn.BatchNorm2d(after))
+
+
+class BasicBlock(nn.Module):
+    """Two 3x3 convolutions beside the shortcut."""
+
+    expansion = 1
+
+    def __init__(self, before: int, width: int, stride: int) -> None:
+        super().__init__()
+        self.conv1 = nn.Conv2d(before, width, 3, stride, 1, bias=False)
+        self.bn1, self.relu1 = nn.BatchNorm2d(width), nn.ReLU()
+        self.conv2 = nn.Conv2d(width, width, 3, 1, 1, bias=False)
+        self.bn2, self.relu2 = nn.BatchNorm2d(width), nn.ReLU()
+        self.downsample = _shortcut(before, width, stride)
+
+    def forward(self, images: torch.Tensor) -> torch.Tensor:
+        inner = self.bn2(self.conv2(self.relu1(self.bn1(self.conv1(images)))))
+        return self.relu2(inner + self.downsample(images))  # type: ignore[no-any-return]
+
+
+class Bottleneck(nn.Module):
+    """1x1, 3x3 and 1x1 convolutions beside the shortcut; the stride is in the 3x3 one, as in torchvision."""
+
+    expansion = 4
+
+    def __init__(self, before: int, width: int, stride: int) -> None:
+        super().__init__()
+        self.conv1 = nn.Conv2d(before, width, 1, bias=False)
+        self.bn1, self.relu1 = nn.BatchNorm2d(width), nn.ReLU()
+        self.conv2 = nn.Conv2d(width, width, 3, stride, 1, bias=False)
+        self.bn2, self.relu2 = nn.BatchNorm2d(width), nn.ReLU()
+        self.conv3 = nn.Conv2d(width, 4 * width, 1, bias=False)
+        self.bn3, self.relu3 = nn.BatchNorm2d(4 * width), nn.ReLU()
+        self.downsample = _shortcut(before, 4 * width, stride)
+
+    def forward(self, images: torch.Tensor) -> torch.Tensor:
+        inner = self.relu2(self.bn2(self.conv2(self.relu1(self.bn1(self.conv1(images))))))
+        return self.relu3(self.bn3(self.conv3(inner)) + self.downsample(images))  # type: ignore[no-any-return]
+
+
+class ResNet(nn.Module):
+    def __init__(
+        self,
+        block: type[BasicBlock | Bottleneck],
+        counts: Sequence[int],
+        classes: int,
+        channels: int,
+        *,
+        width: int,
+        stem: Stem,
+        head: Sequence[int],
+        dropout: float,
+    ) -> None:
+        super().__init__()
+        kernel, stride = (3, 1) if stem == "small" else (7, 2)
+        self.conv1 = nn.Conv2d(channels, width, kernel, stride, kernel // 2, bias=False)
+        self.bn1, self.relu = nn.BatchNorm2d(width), nn.ReLU()
+        self.maxpool = nn.MaxPool2d(3, 2, 1) if stem == "imagenet" else nn.Identity()
+        before = width
+        for number, count in enumerate(counts):
+            blocks = []
+            for i in range(count):
+                blocks.append(block(before, width * 2**number, 2 if number and i == 0 else 1))
+                before = width * 2**number * block.expansion
+            self.add_module(f"layer{number + 1}", nn.Sequential(*blocks))
+        self.layers = len(counts)
+        self.avgpool = nn.Sequential(nn.AdaptiveAvgPool2d(1), nn.Flatten())
+        self.fc = dense(before, head, classes, dropout) if head else nn.Linear(before, classes)
+
+    def forward(self, images: torch.Tensor) -> torch.Tensor:
+        maps = self.maxpool(self.relu(self.bn1(self.conv1(images))))
+        for number in range(self.layers):
+            maps = self.get_submodule(f"layer{number + 1}")(maps)
+        return self.fc(self.avgpool(maps))  # type: ignore[no-any-return]
+
+
+@network("resnet18", title="ResNet-18", spec=SPEC, attribution_layer="layer4", paper=PAPER)
+def resnet18(
+    *,
+    classes: int,
+    spec: ImageSpec,
+    width: int = 64,
+    stem: Stem = "small",
+    head: Sequence[int] = (),
+    dropout: float = 0.5,
+) -> nn.Module:
+    """Stem “small” is 3x3 without pooling, for small faces; “imagenet” the paper's; “strided” without its pooling (`lmu`)."""
+    return ResNet(BasicBlock, (2, 2, 2, 2), classes, spec.channels, width=width, stem=stem, head=head, dropout=dropout)
+
+
+@network("resnet34", title="ResNet-34", spec=SPEC, attribution_layer="layer4", paper=PAPER)
+def resnet34(
+    *,
+    classes: int,
+    spec: ImageSpec,
+    width: int = 64,
+    stem: Stem = "small",
+    head: Sequence[int] = (),
+    dropout: float = 0.5,
+) -> nn.Module:
+    """Arguments as `resnet18`."""
+    return ResNet(BasicBlock, (3, 4, 6, 3), classes, spec.channels, width=width, stem=stem, head=head, dropout=dropout)
+
+
+@network("resnet50", title="ResNet-50", spec=SPEC, attribution_layer="layer4", paper=PAPER)
+def resnet50(
+    *,
+    classes: int,
+    spec: ImageSpec,
+    width: int = 64,
+    stem: Stem = "small",
+    head: Sequence[int] = (),
+    dropout: float = 0.5,
+) -> nn.Module:
+    """Arguments as `resnet18`. Heads: (4096, 1024) in `emotions`, (1024, 128, 32) with dropout 0.2 in `nit`."""
+    return ResNet(Bottleneck, (3, 4, 6, 3), classes, spec.channels, width=width, stem=stem, head=head, dropout=dropout)
