@@ -79,7 +79,7 @@ def difference_of_gaussians(grey: Grey) -> Grey:
 
 def without_low_frequencies(grey: Grey) -> Grey:
     """DCT in the logarithm (Chen, Er and Wu 2006, IEEE SMC-B 36): the lowest frequencies, which light makes, are set to
-    those of an even picture; the first 3 diagonals without the mean."""
+    those of an even picture; the first 3 diagonals without the mean. The result stays a logarithm, as there."""
     import cv2
 
     height, width = grey.shape
@@ -89,7 +89,7 @@ def without_low_frequencies(grey: Grey) -> Grey:
     down, across = np.indices(spectrum.shape)
     spectrum[(down + across > 0) & (down + across < 4)] = 0
     spectrum[0, 0] = np.log(128) * np.sqrt(even.size)
-    return _stretched(np.expm1(np.asarray(cv2.idct(spectrum), dtype=np.float64))[:height, :width])
+    return _stretched(np.asarray(cv2.idct(spectrum), dtype=np.float64)[:height, :width])
 
 
 def isotropic_diffusion(grey: Grey) -> Grey:

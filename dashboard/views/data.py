@@ -103,6 +103,20 @@ def samples(dataset: Dataset) -> None:
     st.html("".join(sample(dataset, split, one, EACH if label == EVERY else ONE, seed) for one in shown))
 
 
+def pick_view() -> str:
+    """What to look at; the address has its short name, so that a link outlives a change of words."""
+
+    def follow() -> None:
+        st.query_params["view"] = st.session_state["view"]
+
+    asked = st.query_params.get("view")
+    st.session_state["view"] = asked if asked in VIEWS else "samples"
+    st.segmented_control("Look at", list(VIEWS), format_func=VIEWS.get, required=True, key="view", on_change=follow)
+    view: str = st.session_state["view"]
+    st.query_params["view"] = view
+    return view
+
+
 st.title("What is in the data?")
 places = {SYNTHETIC: "Synthetic faces (built in)"} | {name: f"{name} ({path})" for name, path in known().items()}
 name = choose("Data set", list(places), "data", places.__getitem__)
@@ -123,9 +137,7 @@ if dataset.skipped:
     with st.expander(f"{len(dataset.skipped):,} entries were left out"):
         st.dataframe(pd.DataFrame(dataset.skipped), hide_index=True)
 
-view = st.segmented_control(
-    "Look at", list(VIEWS), format_func=VIEWS.get, default="samples", required=True, key="view", bind="query-params"
-)
+view = pick_view()
 st.subheader("Synthetic samples" if name == SYNTHETIC and view == "samples" else VIEWS[view])
 {
     "samples": samples,

@@ -6,6 +6,7 @@ import streamlit as st
 from dashboard import markup
 from dashboard.markup import Picture
 from dashboard.pickers import choose
+from dashboard.text import verbatim
 from dashboard.views.data_looks import draw_again
 from fer_core.datasets import Dataset
 from fer_core.errors import FerError
@@ -52,15 +53,16 @@ def augmentation(dataset: Dataset) -> None:
     spec = ImageSpec(channels=1, height=size.height or 48, width=size.width or 48)
     rows = _drawn(dataset, split, seed, ROWS)
     pictures = np.stack([fit(dataset.picture(row), spec) for row in rows])
-    items = []
+    galleries = []
     for row, picture, copies in zip(rows, pictures, augmented(pictures, settings, COPIES, seed), strict=True):
         label, image = dataset.index["label"].iloc[row], dataset.index["id"].iloc[row]
-        items.append(Picture(picture, f"{label}, id {image}, as it is", (markup.expression(label), "as it is")))
+        items = [Picture(picture, f"{label}, id {image}, as it is", (markup.expression(label), "as it is"))]
         items += [
             Picture(copy, f"{label}, id {image}, augmented, draw {number}", (label, f"draw {number}"))
             for number, copy in enumerate(copies, 1)
         ]
-    st.html(markup.gallery(items))
+        galleries.append(markup.gallery(items))
+    st.html("<br>".join(galleries))
     st.caption(
         "By the training's own function, at the network's size. A label must survive what is drawn: if you cannot read the "
         "expression any more, no network should learn it."
@@ -74,15 +76,15 @@ def preparation(dataset: Dataset) -> None:
     align = choose("Alignment", list(ALIGN), "align", ALIGN.__getitem__, place=third)
     seed = draw_again("Other pictures", fourth)
     plain = Preparation(detector=detector, align=align, size=96 if detector != "none" else 0)
-    items, missed = [], 0
+    galleries, missed = [], 0
     for row in _drawn(dataset, split, seed, ROWS):
         picture, label = dataset.picture(row), str(dataset.index["label"].iloc[row])
         image = str(dataset.index["id"].iloc[row])
-        items.append(Picture(picture, f"{label}, id {image}, before", (markup.expression(label), f"before, {image}")))
+        items = [Picture(picture, f"{label}, id {image}, before", (markup.expression(label), f"before, {image}"))]
         try:
             faces = plain.find(picture)
         except FerError as error:
-            st.error(str(error))
+            st.error(verbatim(str(error)))
             return
         if not faces:
             missed += 1
@@ -92,9 +94,11 @@ def preparation(dataset: Dataset) -> None:
         for step in LIGHT:
             after = plain.model_copy(update={"light": (step,)}).cut(picture, faces[0])
             items.append(Picture(after, f"{label}, id {image}, {LIGHTS[step]}", (label, LIGHTS[step])))
+        galleries.append(markup.gallery(items))
     if missed:
         st.info(f"In {missed} of these pictures {detector} finds no face; in a set of crops take “none”.")
-    st.html(markup.gallery(items))
+    if galleries:
+        st.html("<br>".join(galleries))
     st.caption(
         f"`ferscope data prepare {dataset.name} FOLDER --detector {detector} --align {align} --light dog` does it for the whole "
         "set, into a folder beside it. Whether it helps is for a training to show; a network has to be served with what it "

@@ -9,7 +9,8 @@ from dashboard.charts import data as charts
 from dashboard.markup import Picture
 from dashboard.pickers import choose
 from fer_core.datasets import Dataset
-from fer_core.datasets.summary import most_alike
+from fer_core.datasets.summary import differences, most_alike
+from fer_core.explanation.overlay import colour, common_limit
 
 MEASURED = 2000  # pictures of which light is measured: seconds, and the quartiles move by less than a grey level
 FIGURES = {
@@ -41,12 +42,31 @@ def means(dataset: Dataset) -> None:
     st.html(
         markup.gallery(
             Picture(
-                np.kron(face, np.ones((3, 3), np.uint8)),
+                face,
                 f"Mean of {labels[name]:,} pictures labelled {name} of {split}",
                 (markup.expression(name), f"n = {labels[name]:,}"),
             )
             for name, face in faces.items()
         )
+    )
+    if len(faces) < 2:
+        return
+    st.markdown("**How each differs from the mean of all these faces**")
+    apart = differences(faces)
+    limit = common_limit(apart.values())
+    st.html(
+        markup.gallery(
+            Picture(
+                colour(face, signed=True, limit=limit),
+                f"Mean face of {name} without the mean of all: red is brighter, blue darker",
+                (markup.expression(name),),
+            )
+            for name, face in apart.items()
+        )
+    )
+    st.caption(
+        f"Red is brighter and blue darker than the mean of the expressions; full colour at {limit:.0f} grey levels. An "
+        "overall tint is a difference in light, not in the face."
     )
 
 

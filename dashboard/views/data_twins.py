@@ -17,6 +17,9 @@ from fer_core.datasets.summary import disagreements
 from fer_core.evaluation.intervals import wilson
 
 EACH = 24  # a page
+# two pictures a tile
+WIDE = """<style>.fer-pairs .fer-gallery { grid-template-columns: repeat(auto-fill, minmax(11rem, 1fr)); }
+.fer-pairs .fer-gallery img { aspect-ratio: 2; object-position: left; }</style>"""
 SHOWN = {
     "leaks": "also in train",
     "contradicting": "identical, with different labels",
@@ -51,8 +54,9 @@ def twins(dataset: Dataset) -> None:
         st.dataframe(across(dataset, found), hide_index=True)
     which = choose("Pairs", list(SHOWN), "pairs", SHOWN.__getitem__, place=st.columns([2, 5])[0])
     pairs = _pairs(dataset, found, which, leaked)
-    st.markdown(f"{len(pairs):,} pairs {SHOWN[which]}, the least similar first.")
-    st.html(markup.gallery(_side_by_side(dataset, pair) for pair in _page(pairs, which).itertuples(index=False)))
+    st.markdown(f"**{len(pairs):,} pairs** ({SHOWN[which]}), the least similar first.")
+    tiles = markup.gallery(_side_by_side(dataset, pair) for pair in _page(pairs, which).itertuples(index=False))
+    st.html(f'{WIDE}<div class="fer-pairs">{tiles}</div>')
     st.caption("Similarity is the correlation of the pixels at 48 x 48; 0.95 and more counts as one picture.")
     st.download_button(
         "Download these pairs as csv", _named(dataset, pairs).to_csv(index=False), f"pairs-{dataset.name}.csv"
@@ -132,15 +136,19 @@ def votes(dataset: Dataset) -> None:
         f"{len(table) - len(decided):,} there is no majority at all."
     )
     cross = pd.crosstab(table["label"], table["majority"])
-    order = [name for name in (*dataset.expressions.names, *cross.columns) if name in cross.columns]
-    cross = cross.reindex(index=dataset.expressions.names, columns=list(dict.fromkeys(order)), fill_value=0)
+    order = dict.fromkeys((*dataset.expressions.names, *sorted(set(cross.columns) - {"none"}), "none"))
+    cross = cross.reindex(
+        index=dataset.expressions.names, columns=[n for n in order if n in cross.columns], fill_value=0
+    )
+    apart = table[table["label"] != table["majority"]].groupby(["label", "majority"]).size()
+    worst = apart.idxmax() if len(apart) else (cross.index[0], cross.columns[0])  # the most frequent disagreement
     st.plotly_chart(charts.votes(cross), config={"displayModeBar": False}, key="votes-matrix")
     with st.expander("The table behind the chart"):
         st.dataframe(cross)
         st.download_button("Download as csv", cross.to_csv(), f"votes-{dataset.name}.csv", "text/csv")
     first, second, _ = st.columns([2, 2, 3])
-    label = choose("Labelled", list(cross.index), "label", place=first)
-    said = choose("Voted", list(cross.columns), "voted", place=second)
+    label = choose("Labelled", list(cross.index), "label", default=worst[0], place=first)
+    said = choose("Voted", list(cross.columns), "voted", default=worst[1], place=second)
     chosen = table[(table["label"] == label) & (table["majority"] == said)]
     chosen = chosen.sort_values("for_label", kind="stable", ignore_index=True)
     st.markdown(

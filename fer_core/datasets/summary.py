@@ -45,6 +45,12 @@ def most_alike(faces: dict[str, NDArray[np.uint8]]) -> tuple[str, str, float] | 
     return names[int(first)], names[int(second)], float(correlation[first, second])
 
 
+def differences(faces: dict[str, NDArray[np.uint8]]) -> dict[str, NDArray[np.float32]]:
+    """Each mean face without the mean of all of them, in grey levels; every expression counts alike."""
+    middle = np.mean([face.astype(np.float32) for face in faces.values()], axis=0)
+    return {name: np.asarray(face - middle, dtype=np.float32) for name, face in faces.items()}
+
+
 def disagreements(index: pd.DataFrame, votes: pd.DataFrame) -> pd.DataFrame:
     """A set's labels beside what people voted for the same pictures.
 

@@ -1,0 +1,128 @@
+"""The Data page's views, run without a browser."""
+
+import re
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+from PIL import Image
+from streamlit.testing.v1 import AppTest
+
+from fer_core.datasets import open_dataset
+from fer_core.datasets.known import add
+from fer_core.datasets.summary import differences, disagreements, mean_faces, most_alike
+from fer_core.training.config import Augment
+from fer_core.training.preview import augmented
+from tests.app.conftest import texts
+from tests.app.made import make_pictures
+
+OpenPage = Callable[..., AppTest]
+
+
+@pytest.fixture
+def faces(tmp_path: Path) -> Path:
+    """Small pictures of seven expressions; two of train are in val too, one of them under another label."""
+    place = make_pictures(tmp_path / "faces", each=2)
+    for old, new in (("train/happy/00.png", "val/happy/09.png"), ("train/sad/00.png", "val/fear/09.png")):
+        (place / new).write_bytes((place / old).read_bytes())
+    add(place)
+    return place
+
+
+def pictures_of(app: AppTest) -> list[str]:
+    """The texts of all pictures that are shown."""
+    return [alt for element in app.get("html") for alt in re.findall(r'alt="([^"]*)"', element.proto.body)]
+
+
+@pytest.mark.parametrize("view", ["samples", "means", "light", "twins", "votes", "augment", "prepare"])
+def test_every_view_opens_from_its_address(open_page: OpenPage, faces: Path, view: str) -> None:
+    app = open_page("data", data="faces", view=view)
+    assert not app.exception
+    assert not app.error
+    assert app.query_params["view"] == view
+    assert "holds **44 pictures** of 7 expressions" in texts(app)
+
+
+def test_an_unknown_view_shows_the_samples(open_page: OpenPage, faces: Path) -> None:
+    app = open_page("data", data="faces", view="gone")
+    assert not app.exception
+    assert app.query_params["view"] == "samples"
+
+
+def test_leaks_stand_side_by_side_with_their_twins(open_page: OpenPage, faces: Path) -> None:
+    app = open_page("data", data="faces", view="twins")
+    assert "**2 groups** of pictures are pixel-identical, 1 of them with different labels" in texts(app)
+    assert "**2 of 16 pictures** of val" in texts(app)
+    assert sorted(pictures_of(app)) == [
+        "fear, val val/fear/09.png beside sad, train train/sad/00.png: identical, 1.000",
+        "happy, val val/happy/09.png beside happy, train train/happy/00.png: identical, 1.000",
+    ]
+    contested = open_page("data", data="faces", view="twins", pairs="contradicting")
+    assert len(pictures_of(contested)) == 1
+
+
+def test_without_votes_the_page_says_where_they_come_from(open_page: OpenPage, faces: Path) -> None:
+    assert "There are no votes for these pictures" in open_page("data", data="faces", view="votes").info[0].value
+
+
+def test_the_preview_shows_the_recipes_own_settings(open_page: OpenPage, faces: Path) -> None:
+    app = open_page("data", data="faces", view="augment", recipe="mini-xception")
+    assert "rotate 10" in texts(app)
+    assert sum("as it is" in alt for alt in pictures_of(app)) == 5
+    assert sum("draw 7" in alt for alt in pictures_of(app)) == 5
+
+
+def test_preparation_is_shown_before_and_after(open_page: OpenPage, faces: Path) -> None:
+    app = open_page("data", data="faces", view="prepare")
+    shown = pictures_of(app)
+    assert sum(alt.endswith("before") for alt in shown) == 5
+    assert sum(alt.endswith("isotropic diffusion") for alt in shown) == 5
+
+
+def test_mean_faces_are_means(tmp_path: Path) -> None:
+    for place, levels in {"train/happy": [0, 200], "train/sad": [50, 60, 70]}.items():
+        for number, level in enumerate(levels):
+            (tmp_path / "set" / place).mkdir(parents=True, exist_ok=True)
+            Image.fromarray(np.full((48, 48), level, np.uint8)).save(tmp_path / "set" / place / f"{number}.png")
+    found = mean_faces(open_dataset(tmp_path / "set"), "train")
+    assert {name: set(face.ravel()) for name, face in found.items()} == {"happy": {100}, "sad": {60}}
+    assert {name: set(face.ravel()) for name, face in differences(found).items()} == {"happy": {20.0}, "sad": {-20.0}}
+
+
+def test_the_most_alike_mean_faces_share_their_difference_from_the_rest() -> None:
+    random = np.random.default_rng(0)
+    base, smile = random.integers(80, 120, (2, 48, 48))
+    faces = {
+        "happy": base + smile // 4,
+        "surprise": base + smile // 5,
+        "sad": base + random.integers(0, 30, (48, 48)),
+        "fear": base + random.integers(0, 30, (48, 48)),
+    }
+    pair = most_alike({name: face.astype(np.uint8) for name, face in faces.items()})
+    assert pair is not None
+    assert set(pair[:2]) == {"happy", "surprise"}
+    assert most_alike({"happy": base.astype(np.uint8)}) is None
+
+
+def test_disagreements_follow_the_voters_majority() -> None:
+    index = pd.DataFrame({"split": "train", "id": ["a", "b", "c", "d"], "label": ["sad", "sad", "happy", "fear"]})
+    choices = ["neutral", "happy", "surprise", "sad", "angry", "disgust", "fear", "contempt", "unknown", "no face"]
+    counts = [("c", {"happy": 10}), ("a", {"neutral": 7, "sad": 3}), ("b", {"sad": 5, "neutral": 5}), ("d", {})]
+    votes = pd.DataFrame([{"split": "train", "id": id_, **dict.fromkeys(choices, 0), **own} for id_, own in counts])
+    found = disagreements(index, votes)
+    assert found[["row", "label", "majority", "for_label", "voters"]].to_numpy().tolist() == [
+        [0, "sad", "neutral", 3, 10],
+        [1, "sad", "none", 5, 10],
+        [2, "happy", "happy", 10, 10],
+    ]
+
+
+@pytest.mark.parametrize("shape", [(3, 48, 48), (3, 48, 48, 3)])
+def test_a_preview_without_augmentation_is_the_picture(shape: tuple[int, ...]) -> None:
+    pictures = np.random.default_rng(0).integers(0, 256, shape, dtype=np.uint8)
+    made = augmented(pictures, Augment(flip=0), 2)
+    np.testing.assert_array_equal(made, np.stack([pictures, pictures], axis=1))
+    flipped = augmented(pictures, Augment(flip=1), 1)
+    np.testing.assert_array_equal(flipped[:, 0], pictures[:, :, ::-1])
