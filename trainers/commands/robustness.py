@@ -54,7 +54,7 @@ def robustness(
             f"n = {clean['n']:,} each; 95 % intervals.",
             soft_wrap=True,
         )
-        shown = Table("damage", *(f"severity {s}" for s in range(1, 6)))
+        shown = Table("damage at severity", *map(str, range(1, 6)))
         for column in shown.columns[1:]:
             column.justify = "right"
         for kind, part in table[table["severity"] > 0].groupby("corruption", sort=False):
