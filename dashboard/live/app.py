@@ -82,7 +82,7 @@ def start(
         if not file.is_file():
             raise ConfigError(f"{file} does not exist; give the PEM files of a certificate and of its key.")
     with tempfile.TemporaryDirectory(prefix="ferscope-live-", ignore_cleanup_errors=True) as folder:
-        os.environ["GRADIO_TEMP_DIR"] = folder  # components ask for it when they are made
+        os.environ["GRADIO_TEMP_DIR"] = str(Path(folder, "uploads"))  # components ask for it when they are made
         app = build(local=local)
         try:
             app.launch(

@@ -93,12 +93,18 @@ def draw(chosen: Chosen, *, local: bool) -> None:
             chart = gr.Plot(show_label=False, visible="hidden")
             details = gr.HTML()
             download = gr.File(label="report.html", interactive=False, visible="hidden")
+
+    def scripted(  # Gradio takes a generator only as what it is, neither as a lambda nor as a partial
+        path: str | None, networks: list[str], benchmark: str, detector: str, mapping: dict[str, str | None]
+    ) -> Iterator[tuple[dict[str, Any], str]]:
+        yield from compare_sets(path, networks, benchmark, detector, mapping, local)
+
     upload.change(_read, upload, [found, problem], api_visibility="private")
     which.change(_details, [which, reports], [chart, details], api_visibility="private", show_progress="hidden")
     chosen.networks.change(_benchmarks, [chosen.networks, benchmark], benchmark, api_visibility="private")
     gr.on(
         [],  # for scripts only
-        lambda path, networks, key, detector, mapping: compare_sets(path, networks, key, detector, mapping, local),
+        scripted,
         [
             upload,
             chosen.networks,

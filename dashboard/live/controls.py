@@ -52,7 +52,7 @@ def draw() -> Chosen:
         detector = gr.Dropdown(DETECTORS, value="mtcnn", label="Faces found by", scale=2)
         averaging = gr.Dropdown(AVERAGING, value="card", label="Averaged", scale=2)
         sure = gr.Slider(0, 0.95, SURE, step=0.05, label="Not sure below", scale=2)
-        look = gr.Checkbox(label="Show what the network looks at (Grad-CAM)", scale=2)
+        look = gr.Checkbox(label="Show what the network looks at (Grad-CAM)", scale=3, min_width=220)
     return Chosen(networks, detector, averaging, sure, look)
 
 

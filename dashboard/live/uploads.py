@@ -50,7 +50,8 @@ def said(error: FerError) -> gr.Error:
 @contextmanager
 def scratch() -> Iterator[Path]:
     """A folder for one job's files, gone with the job, also when it is cancelled."""
-    with tempfile.TemporaryDirectory(dir=os.environ["GRADIO_TEMP_DIR"], prefix="job-") as folder:
+    # Beside Gradio's folder: what already lies in it is not copied into it, and would be gone when it is fetched.
+    with tempfile.TemporaryDirectory(dir=Path(os.environ["GRADIO_TEMP_DIR"]).parent, prefix="job-") as folder:
         yield Path(folder)
 
 
