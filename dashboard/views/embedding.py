@@ -24,7 +24,7 @@ from fer_core.runs.store import Checkpoint
 
 EACH = 12  # pictures a page, and neighbours of a picture
 BOX = 220
-MAPS = {"pca": "principal components (at once)", "tsne": "t-SNE (a minute, once)"}
+MAPS = {"pca": "principal components", "tsne": "t-SNE (a minute, once)"}
 COLOURS = {"label": "label", "predicted": "prediction", "correct": "right or wrong"}
 
 
@@ -57,7 +57,8 @@ def neighbourhood(network: Checkpoint, source: Dataset, own: np.ndarray, split: 
     """The pictures most alike to one."""
     st.subheader("Its nearest neighbours")
     parts = [name for name in ("train", split, *source.splits) if name in source.splits]
-    among = choose("Among", list(dict.fromkeys(parts)), "among", place=st.container(width=BOX))
+    kept = [part for part in parts if features_path(network.folder, source, part).exists()]
+    among = choose("Among", list(dict.fromkeys(parts)), "among", default=kept[0], place=st.container(width=BOX))
     known = own if among == split else read_features(network, source, among or split, "Looking there")
     if known is None:
         return

@@ -8,10 +8,20 @@ import streamlit as st
 from dashboard import cache, gallery
 from dashboard.pickers import choose, evaluated, titles
 from dashboard.text import interval, percent, pictures, table_title, verbatim
-from fer_core.datasets import relabelling
+from fer_core.datasets import SPLITS, relabelling
 from fer_core.errors import FerError
 from fer_core.evaluation import selections
-from fer_core.evaluation.gallery import MOST_ZIPPED, OUTCOMES, SORTS, Filter, examples, select, why_not_shared, zipped
+from fer_core.evaluation.gallery import (
+    MOST_ZIPPED,
+    OUTCOMES,
+    SORTS,
+    Filter,
+    as_split,
+    examples,
+    select,
+    why_not_shared,
+    zipped,
+)
 from fer_core.evaluation.intervals import wilson
 from fer_core.evaluation.predictions import Predictions
 from fer_core.runs import store
@@ -150,6 +160,14 @@ def take_out(table: Predictions, frame: pd.DataFrame, stem: str) -> None:
             "application/zip",
             disabled=bool(reason),
             help=reason or "PNG in folders by split and label, which the Data page opens when unpacked.",
+        )
+        name = st.selectbox("New split", SPLITS, index=2, width=BOX // 2)
+        st.download_button(
+            "A split of them as csv",
+            as_split(chosen, name).to_csv(index=False),
+            f"split-{name}-{stem}.csv",
+            "text/csv",
+            help="In the format of `ferscope data split`: these pictures, under the name of the split beside.",
         )
         if reason:
             st.caption(verbatim(reason))

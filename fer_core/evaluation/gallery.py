@@ -16,7 +16,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from fer_core.datasets import READERS, Dataset
+from fer_core.datasets import READERS, SPLITS, Dataset
 from fer_core.datasets.folder import USAGE_IN_NAME
 from fer_core.datasets.known import SYNTHETIC
 from fer_core.errors import DataError
@@ -146,6 +146,17 @@ def select(frame: pd.DataFrame, wanted: Filter, sort: str = "loss") -> pd.DataFr
         keep &= pd.MultiIndex.from_frame(frame[KEY]).isin(list(wanted.keys))
     column = COLUMN.get(sort, sort)
     return frame[keep].sort_values(column, ascending=SORTS[sort], kind="stable", ignore_index=True)
+
+
+def as_split(frame: pd.DataFrame, split: str) -> pd.DataFrame:
+    """Pictures as a split that `fer_core.datasets.splits.load` reads: `id`, `was` (their split so far), `split`, `fold`.
+
+    Raises:
+        DataError: the name is none of train, val and test.
+    """
+    if split not in SPLITS:
+        raise DataError(f"A split is one of {', '.join(SPLITS)}; found “{split}”.")
+    return pd.DataFrame({"id": frame["id"], "was": frame["split"], "split": split, "fold": 0})
 
 
 def positions(dataset: Dataset, frame: pd.DataFrame) -> NDArray[np.int64]:

@@ -92,7 +92,7 @@ def blur(picture: Picture, value: float, random: np.random.Generator, dataset: s
     return cv2.GaussianBlur(picture, (0, 0), sigma, borderType=cv2.BORDER_REPLICATE).astype(np.uint8, copy=False)
 
 
-@corruption("darker", "Darker", (0.7, 0.5, 0.3, 0.2, 0.1), "of the light left")
+@corruption("darker", "Darker", (0.7, 0.5, 0.3, 0.2, 0.1), "part of the light")
 def darker(picture: Picture, value: float, random: np.random.Generator, dataset: str) -> Picture:
     """Every pixel times a factor, rounded to whole grey levels, as an underexposed picture is."""
     return _clipped(picture * value)
@@ -104,7 +104,7 @@ def brighter(picture: Picture, value: float, random: np.random.Generator, datase
     return _clipped(picture + np.float32(value))
 
 
-@corruption("contrast", "Less contrast", (0.7, 0.5, 0.3, 0.2, 0.1), "of the contrast left")
+@corruption("contrast", "Less contrast", (0.7, 0.5, 0.3, 0.2, 0.1), "part of the contrast")
 def contrast(picture: Picture, value: float, random: np.random.Generator, dataset: str) -> Picture:
     """Every pixel drawn towards the picture's mean."""
     mean = picture.mean(axis=(0, 1))
@@ -146,13 +146,13 @@ def rotation(picture: Picture, value: float, random: np.random.Generator, datase
     return turned.astype(np.uint8, copy=False)
 
 
-@corruption("eyes", "Bar over the eyes", (0.2, 0.4, 0.6, 0.8, 1.0), "of the width of both eyes")
+@corruption("eyes", "Bar over the eyes", (0.2, 0.4, 0.6, 0.8, 1.0), "part covered")
 def eyes(picture: Picture, value: float, random: np.random.Generator, dataset: str) -> Picture:
     """A bar over eyes and brows in the picture's mean grey, from the middle outwards."""
     return _barred(picture, value, dataset, ("eyes", "brows"))
 
 
-@corruption("mouth", "Bar over the mouth", (0.2, 0.4, 0.6, 0.8, 1.0), "of the mouth's width")
+@corruption("mouth", "Bar over the mouth", (0.2, 0.4, 0.6, 0.8, 1.0), "part covered")
 def mouth(picture: Picture, value: float, random: np.random.Generator, dataset: str) -> Picture:
     """A bar over the mouth in the picture's mean grey, from the middle outwards."""
     return _barred(picture, value, dataset, ("mouth",))

@@ -13,9 +13,9 @@ from hypothesis import strategies as st
 from PIL import Image
 from scipy.spatial.distance import jensenshannon
 
-from fer_core.datasets import Dataset, open_dataset
+from fer_core.datasets import Dataset, open_dataset, splits
 from fer_core.errors import DataError
-from fer_core.evaluation.gallery import Filter, examples, positions, select, why_not_shared, zipped
+from fer_core.evaluation.gallery import Filter, as_split, examples, positions, select, why_not_shared, zipped
 from fer_core.evaluation.predictions import Predictions
 from fer_core.labels import FER7, FERPLUS8, Expressions
 from tests.app.made import make_pictures, predictions_elsewhere
@@ -149,6 +149,15 @@ def test_a_zip_of_ones_own_pictures_opens_as_the_same_data_set(faces: Dataset, t
     )
     pixels = {again.picture(i).tobytes() for i in range(len(again))}
     assert pixels == {faces.picture(i).tobytes() for i in (0, 5, 40)}
+
+
+def test_a_split_of_chosen_pictures_is_one_that_the_data_part_reads(faces: Dataset, tmp_path: Path) -> None:
+    splits.save(as_split(faces.index.iloc[[0, 5, 40]], "test"), tmp_path / "split.csv")
+    applied = splits.apply(faces.index, splits.load(tmp_path / "split.csv"))
+    assert applied.index[applied["split"] == "test"].tolist() == [0, 5, 40]
+    assert applied["split"].isna().sum() == len(faces) - 3
+    with pytest.raises(DataError, match="train, val, test"):
+        as_split(faces.index, "exam")
 
 
 def test_pictures_without_a_licence_are_not_written_out(tmp_path: Path, csv_of, pictures) -> None:  # type: ignore[no-untyped-def]
