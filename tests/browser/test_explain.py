@@ -1,0 +1,42 @@
+"""A wrong answer looked into, in real Chromium: both maps, the contrast, the regions, the badge, and the link to it."""
+
+import re
+
+from playwright.sync_api import Page, expect
+
+from fer_core.datasets import open_dataset
+from fer_core.explanation import report
+from tests.app.made import predictions_on
+from tests.app.test_explain_pages import made_report
+from tests.browser.conftest import Workbench, expect_no_error, settle
+from tests.untrained import untrained
+
+
+def test_a_wrong_case_is_explained_and_its_link_shows_the_same_elsewhere(page: Page, workbench: Workbench) -> None:
+    folder = untrained("looked-into")
+    predictions_on(open_dataset("synthetic"), "val").write(folder / "predictions-synthetic-val.parquet")
+    report.write(folder, made_report(folder))
+    page.goto(workbench.link("explain", network="looked-into", table="synthetic-val", only="wrong", against="neutral"))
+    settle(page)
+    main = page.get_by_test_id("stMain")
+    maps = page.locator('img[alt^="Grad-CAM for "]')
+    expect(maps).to_have_count(2)
+    expect(maps.first).to_have_attribute("alt", re.compile("rather than neutral"))
+    expect(main.get_by_text("Supported: on 50 pictures").first).to_be_visible()
+    main.get_by_text("Part of each map in each region of the face").click()
+    expect(page.get_by_test_id("stDataFrame").first).to_be_visible()
+    expect(main.get_by_role("button", name="Save the maps")).to_be_visible()
+    expect_no_error(page)
+    link, said = page.url, main.get_by_text("The network says").inner_text()
+    shown = maps.first.get_attribute("alt")
+    page.goto("about:blank")
+    page.goto(link)
+    settle(page)
+    expect(main.get_by_text("The network says")).to_have_text(said)
+    expect(maps.first).to_have_attribute("alt", shown or "")
+
+    page.goto(workbench.link("explain_report", network="looked-into"))
+    settle(page)
+    expect(main.get_by_text("Eyes, nose and mouth matter, the background does not.")).to_be_visible()
+    expect(main.locator(".js-plotly-plot")).to_have_count(3)
+    expect_no_error(page)
