@@ -21,6 +21,8 @@ DRAWN = {
     "empty": "h1",
     "overview": ".js-plotly-plot .plot",
     "evaluate": "[aria-label*=' read as ']",
+    "compare": "[aria-label*=' read as ']",
+    "confidence": ".js-plotly-plot .plot",
     "data": ".js-plotly-plot .plot",
 }
 
@@ -56,7 +58,7 @@ def main(networks: int = 50, repeats: int = 7) -> int:
         ):
             bench, nothing, browser = next(benches), next(empties), next(browsers)
             browser.new_context()
-            links = {"empty": nothing.link()} | {name: _link(bench, name) for name in ("overview", "evaluate", "data")}
+            links = {"empty": nothing.link()} | {name: _link(bench, name) for name in DRAWN if name != "empty"}
             first = {name: seconds(browser, link, DRAWN[name]) for name, link in links.items()}
             taken: dict[str, list[float]] = {name: [] for name in links}
             for _ in range(repeats):  # in turns, so that a busy moment of the machine meets all of them
