@@ -21,6 +21,7 @@ from fer_core.runs import turns
 from fer_core.runs.folder import STARTED, RunFolder, Stopped
 from fer_core.runs.process import Process
 
+BREATH = 60.0  # seconds between two heartbeats of a run that waits, for those who see it from another machine
 GRACE = 60.0  # seconds that a run has to finish its step and save, before it is killed
 
 
@@ -75,7 +76,13 @@ def await_turn(run: RunFolder, look: Callable[[turns.Ticket], None] = lambda fir
             (run.path / "stop").unlink(missing_ok=True)  # it was meant for the process before this one
             run.write(replace(status, state="queued", message="").of(me))
 
+    last = time.monotonic()
+
     def wait(first: turns.Ticket) -> None:
+        nonlocal last
+        if time.monotonic() - last > BREATH:
+            last = time.monotonic()
+            run.write(replace(run.status(), state="queued", heartbeat=time.time()))
         if run.stop_requested:
             run.write(replace(run.status(), state="stopped", message="Stopped before its turn came."))
             raise Stopped
