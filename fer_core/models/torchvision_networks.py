@@ -17,7 +17,7 @@ def _out_of_place(model: nn.Module) -> nn.Module:
     for module in model.modules():
         if getattr(module, "inplace", False):
             module.inplace = False  # type: ignore[assignment]
-    return model  # type: ignore[no-any-return]
+    return model
 
 
 def _for_channels(convolution: nn.Conv2d, channels: int) -> nn.Conv2d:

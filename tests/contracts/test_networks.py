@@ -23,7 +23,7 @@ SLIM: dict[str, dict[str, Any]] = {
     "lmu-cnn-se-residual": {"width": 4},
     "resnet18": {"width": 8},
     "resnet34": {"width": 8},
-    "resnet50": {"width": 8, "head": [16, 8]},
+    "resnet50": {"width": 8, "head": [64, 32]},
     "roglenet": {"width": 4},
     "vgg16": {"width": 8, "head": [64, 32]},
     "vgg19": {"width": 8, "head": [64, 32]},
@@ -88,7 +88,7 @@ def test_sixteen_pictures_can_be_learned_by_heart(name: str) -> None:
         optimizer.zero_grad()
         loss.backward()
         optimizer.step()
-        if loss < 0.3:
+        if loss < 0.2:
             break
     assert (model(images).argmax(1) == labels).float().mean() >= 15 / 16
 
