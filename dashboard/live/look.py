@@ -53,6 +53,7 @@ CSS = """
 .done { height: .5rem; border-radius: 3px; background: color-mix(in srgb, currentColor 15%, transparent); }
 .done > div { height: 100%; border-radius: 3px; background: var(--color-accent); }
 .figures { border-collapse: collapse; font-size: .875rem; font-variant-numeric: tabular-nums; margin: .4rem 0 1.2rem; }
+.figures, .figures tr { border: 0 !important; }
 .figures :is(th, td) { padding: .2rem .9rem .2rem 0 !important; border: 0 !important; text-align: right; font-weight: 400; }
 .figures :is(th, td):first-child { text-align: left; }
 .figures thead th { border-bottom: 1px solid color-mix(in srgb, currentColor 25%, transparent) !important; }
