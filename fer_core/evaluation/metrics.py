@@ -352,10 +352,14 @@ def evaluate(predictions: Predictions) -> Report:
     per_class[["f1_low", "f1_high"]] = [
         percentile(values) if some else Interval(0.0, 1.0) for values, some in zip(f1(samples).T, known, strict=True)
     ]
-    per_class = per_class.join(ranking(predictions).drop(columns="expression"))
+    ranks = ranking(predictions)
+    per_class = per_class.join(ranks.drop(columns="expression"))
     per_class["support"], per_class["predicted"] = given, predicted
     others = {name: metric for name, metric in METRICS.items() if name not in first}
-    figures = {name: metric(predictions) for name, metric in others.items()}
+    means = {
+        f"macro_{name}": float(ranks[name].mean()) for name in ("auroc", "average_precision")
+    }  # sorted once is enough
+    figures = {name: means[name] if name in means else metric(predictions) for name, metric in others.items()}
     return Report(
         **first,
         expressions=names,

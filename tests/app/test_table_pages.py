@@ -24,7 +24,9 @@ OpenPage = Callable[..., AppTest]
 SLOW = ("torch", "torchvision", "gradio", "sklearn", "captum")
 
 
-@pytest.mark.parametrize("page", ["overview", "evaluate", "gallery", "labels", "slices", "data"])
+@pytest.mark.parametrize(
+    "page", ["overview", "evaluate", "gallery", "labels", "slices", "compare", "confidence", "data"]
+)
 def test_a_table_page_imports_nothing_slow(page: str, tmp_path: Path) -> None:
     add(make_pictures(tmp_path / "faces", each=1))
     make_network("one", predictions_elsewhere())
