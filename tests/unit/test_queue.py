@@ -88,7 +88,7 @@ def test_twenty_processes_have_the_device_one_at_a_time_in_the_order_of_their_st
 def test_the_next_goes_on_when_the_one_that_has_the_device_is_killed(tmp_path: Path) -> None:
     diary = tmp_path / "diary.txt"
     first, second = queue("first", diary, 1000), queue("second", diary)
-    until(diary.exists)
+    until(lambda: diary.exists() and bool(diary.read_text()))
     assert [ticket.name for ticket in turns.line("cpu")] == ["first", "second"]
     first[0].kill()
     second[0].wait(PATIENCE)
