@@ -74,7 +74,7 @@ def preparation(dataset: Dataset) -> None:
     split = choose("Split", list(dataset.splits), "split", place=first)
     detector = choose("Detector", ["none", "mtcnn", "haar"], "detector", place=second)
     align = choose("Alignment", list(ALIGN), "align", ALIGN.__getitem__, place=third)
-    seed = draw_again("Other pictures", fourth)
+    seed = draw_again("Draw again", fourth)
     plain = Preparation(detector=detector, align=align, size=96 if detector != "none" else 0)
     galleries, missed = [], 0
     for row in _drawn(dataset, split, seed, ROWS):
