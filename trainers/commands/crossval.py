@@ -31,7 +31,6 @@ def crossval(
     seed: Annotated[int, typer.Option(help="Another seed deals other folds.")] = 0,
     name: Annotated[str, typer.Option(help="Name; made from the recipe's when none is given.")] = "",
     resume: Annotated[str, typer.Option(help="Go on with this cross-validation.")] = "",
-    on: Annotated[str, typer.Option(help="“local”, or ray://HOST:PORT: train the folds on a Ray cluster.")] = "",
     as_json: AsJson = False,
 ) -> None:
     """Train a recipe once a fold; print each fold, mean and standard deviation; write the out-of-fold predictions."""
@@ -55,16 +54,11 @@ def crossval(
             pool=tuple(pool.split(",")), group=group, stratified=not plain,
         )  # fmt: skip
     console = Console(quiet=as_json, soft_wrap=not sys.stdout.isatty())
-    if on:
-        from fer_core.runs.cluster import crossval_on
-
-        crossval_on(on, made)
-    else:
-        try:
-            _here(made, dataset, console)
-        except Stopped:
-            console.print(f"Stopped and saved. Go on with: ferscope crossval --resume {made.name}")
-            raise typer.Exit(130) from None
+    try:
+        _here(made, dataset, console)
+    except Stopped:
+        console.print(f"Stopped and saved. Go on with: ferscope crossval --resume {made.name}")
+        raise typer.Exit(130) from None
     path, found = made.finish(), made.summary()
     if as_json:
         print(json.dumps({"name": made.name, "table": str(path), **found}))

@@ -30,7 +30,6 @@ def sweep(
     name: Annotated[str, typer.Option(help="Name of the sweep; the file's when none is given.")] = "",
     resume: Annotated[str, typer.Option(help="Go on with this sweep.")] = "",
     workers: Annotated[int, typer.Option(min=1, max=256, help="Processes that train trials side by side.")] = 1,
-    on: Annotated[str, typer.Option(help="“local”, or ray://HOST:PORT: run the workers on a Ray cluster.")] = "",
     as_json: AsJson = False,
 ) -> None:
     """Search a recipe's settings; each trial is a run. Ctrl-C saves; the same command, or --resume NAME, goes on."""
@@ -48,12 +47,7 @@ def sweep(
         absolute = str(Path(data).resolve()) if Path(data).exists() else data
         folder = SweepFolder.create(name or Path(file).stem, file, absolute)
     folder.begin()
-    if on:
-        from fer_core.runs.cluster import sweep_on
-
-        sweep_on(on, folder, workers, lambda: _progress(folder, as_json))
-    else:
-        _here(folder, workers, as_json)
+    _here(folder, workers, as_json)
     shown(folder, as_json)
 
 
