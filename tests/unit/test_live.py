@@ -2,7 +2,9 @@
 
 import io
 import os
+import shutil
 import socket
+import ssl
 import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
@@ -264,3 +266,30 @@ def test_a_plain_kill_ends_it_like_ctrl_c_and_leaves_nothing(workspace, tmp_path
     assert process.wait(120) == 0
     assert "Traceback" not in process.stderr.read()
     assert list(tmp_path.glob("ferscope-live-*")) == []
+
+
+def test_https_needs_a_certificate_and_its_key(workspace, tmp_path):
+    (tmp_path / "cert.pem").write_text("")
+    for given, says in (
+        ({"certificate": tmp_path / "cert.pem"}, "both"),
+        ({"certificate": tmp_path / "cert.pem", "key": tmp_path / "gone.pem"}, "gone.pem does not exist"),
+    ):
+        with pytest.raises(ConfigError, match=says), live.start(**given):
+            pass
+
+
+def test_with_a_certificate_it_answers_over_https(workspace, tmp_path, monkeypatch):
+    openssl = shutil.which("openssl")
+    if openssl is None:
+        pytest.skip("no openssl to make a certificate with")
+    monkeypatch.setenv("GRADIO_TEMP_DIR", "")
+    key, certificate = tmp_path / "key.pem", tmp_path / "cert.pem"
+    subprocess.run(
+        [openssl, "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "1", "-keyout", key, "-out", certificate,
+         "-subj", "/CN=localhost", "-addext", "subjectAltName=IP:127.0.0.1"],
+        check=True, capture_output=True,
+    )  # fmt: skip
+    with live.start(certificate=certificate, key=key) as app:
+        assert app.local_url.startswith("https://")
+        answer = httpx.get(app.local_url, verify=ssl.create_default_context(cafile=str(certificate)), timeout=60)
+    assert answer.status_code == 200
