@@ -347,7 +347,7 @@ def badge(row: pd.Series | None) -> Badge:
     if row is None or not int(row["n"]):
         return Badge(
             "not measured",
-            "How far this method can be trusted on this network was not measured; `ferscope explain-report` does it.",
+            "How far this method can be trusted on this network was not measured; the command “ferscope explain-report” does it.",
         )
     faithful = [kind for kind in ("deletion", "insertion") if row[f"{kind}_gain_low"] > 0]
     comes_from_weights = bool(row["randomisation_high"] < CHANGES)
