@@ -28,9 +28,7 @@ def runs_list(
 
     from fer_core.runs.store import runs
 
-    found = {run: status for run in runs() if not state or (status := run.look()).state == state} if state else {
-        run: run.look() for run in runs()
-    }  # fmt: skip
+    found = {run: status for run in runs() if state in ("", (status := run.look()).state)}
     notes = {run: run.notes() for run in found}
     found = {run: status for run, status in found.items() if not tag or tag in notes[run].tags}
     if as_json:
