@@ -1,0 +1,54 @@
+"""The map of faces in real Chromium: a lasso around points shows their pictures, and the gallery shows the same."""
+
+import re
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import Page, expect
+
+from fer_core.datasets import open_dataset
+from fer_core.datasets.known import add
+from fer_core.evaluation import selections
+from fer_core.evaluation.embedding import features_of
+from fer_core.evaluation.predict import predict_checkpoint
+from tests.app.made import make_pictures
+from tests.browser.conftest import Workbench, expect_no_error, settle
+from tests.untrained import untrained
+
+
+@pytest.fixture(scope="module")
+def network(workbench: Workbench) -> str:
+    """A network whose features of 14 pictures are kept."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("FERSCOPE_HOME", str(workbench.home))
+        place = make_pictures(workbench.home / "map-faces", each=2)
+        add(place)
+        dataset, folder = open_dataset(place), untrained("map-network", title="Map network")
+        predict_checkpoint(folder, dataset, "val")
+        features_of(folder, dataset, "val")
+    return "map-network"
+
+
+def test_a_lasso_around_all_points_shows_all_pictures(
+    page: Page, workbench: Workbench, network: str, workspace: Path
+) -> None:
+    page.goto(workbench.link("embedding", network=network, table="map-faces-val", among="val"))
+    settle(page)
+    plot = page.locator(".js-plotly-plot .nsewdrag").first
+    plot.scroll_into_view_if_needed()
+    box = plot.bounding_box()
+    assert box is not None
+    left, top, right, bottom = box["x"] + 2, box["y"] + 2, box["x"] + box["width"] - 2, box["y"] + box["height"] - 2
+    page.mouse.move(left, top)
+    page.mouse.down()
+    for x, y in ((right, top), (right, bottom), (left, bottom), (left, top)):
+        page.mouse.move(x, y, steps=5)
+    page.mouse.up()
+    expect(page.get_by_role("heading", name="The pictures in the selection")).to_be_visible()
+    expect(page.get_by_test_id("stMain")).to_contain_text("14 pictures,")
+    page.get_by_role("button", name="Open them in the gallery").click()
+    page.wait_for_url(re.compile("/gallery.*selection=map-"))
+    expect(page.get_by_test_id("stMain")).to_contain_text("14 pictures left by the filters")
+    expect_no_error(page)
+    kept = [name for name in selections.names() if name.startswith("map-")]
+    assert [len(selections.read(name)) for name in kept] == [14]
