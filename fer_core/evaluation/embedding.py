@@ -1,7 +1,8 @@
 """How does it arrange the faces? A network's penultimate features, in two dimensions, and each picture's neighbours.
 
 The penultimate features are what the last layer with weights is given; of a map (a convolution as the last layer) the
-mean over its places, and of an ensemble the last member's. They are kept in the workspace's cache under a key made from the weights and the pictures.
+mean over its places, and of an ensemble the last member's. They are kept in the workspace's cache under a key made from
+the weights and the pictures.
 """
 
 from __future__ import annotations

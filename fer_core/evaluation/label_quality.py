@@ -181,9 +181,9 @@ def by_agreement(judged: pd.DataFrame) -> pd.DataFrame:
     """Accuracy as a function of how far the voters agree.
 
     Returns:
-        One row for each tenth of agreement that occurs: `agreement` (0.3..1; 0.3 stands for all up to it), `n`, `accuracy` against the given label
-        and `reading` against the voters' most frequent choice where they have a majority, each with `_low`, `_high`
-        (Wilson 95 %); `decided` (pictures with a majority).
+        One row for each tenth of agreement that occurs: `agreement` (0.3..1; 0.3 stands for all up to it), `n`,
+        `accuracy` against the given label and `reading` against the voters' most frequent choice where they have a
+        majority, each with `_low`, `_high` (Wilson 95 %); `decided` (pictures with a majority).
     """
     frame = judged.assign(
         tenth=(judged["agreement"] * 10).round().astype(int).clip(3, 10),
