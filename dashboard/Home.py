@@ -8,23 +8,18 @@ from dashboard import pickers
 from dashboard.text import verbatim
 from fer_core.errors import FerError
 
-PAGES = {
-    "overview": "Overview",
-    "evaluate": "Evaluate",
-    "gallery": "Gallery",
-    "labels": "Labels",
-    "slices": "Slices",
-    "robustness": "Robustness",
-    "embedding": "Map",
-    "compare": "Compare",
-    "confidence": "Confidence",
-    "explain": "Explain",
-    "explain_report": "Regions",
-    "train": "Train",
-    "runs": "Runs",
-    "search": "Search",
-    "data": "Data",
-    "live": "Live",
+SECTIONS = {
+    "How good": {"overview": "Overview", "compare": "Compare", "confidence": "Confidence"},
+    "Where it fails": {
+        "evaluate": "Evaluate",
+        "gallery": "Gallery",
+        "labels": "Labels",
+        "slices": "Slices",
+        "robustness": "Robustness",
+    },
+    "What it looks at": {"explain": "Explain", "explain_report": "Regions", "embedding": "Map"},
+    "Make": {"train": "Train", "runs": "Runs", "search": "Search", "data": "Data"},
+    "Show": {"live": "Live"},
 }
 LOGO = """<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 112 24" role="img" aria-label="FERscope">
 <text x="0" y="18" font-family="Source Sans, sans-serif" font-size="19" font-weight="600" fill="#808791">FERscope</text>
@@ -34,10 +29,14 @@ st.set_page_config(layout="wide", initial_sidebar_state="auto")
 st.logo(LOGO, size="medium")
 st.html(Path(__file__).with_name("style.css"))
 page = st.navigation(
-    [
-        st.Page(f"views/{name}.py", title=title, url_path=name, default=name == "overview")
-        for name, title in PAGES.items()
-    ]
+    {
+        section: [
+            st.Page(f"views/{name}.py", title=title, url_path=name, default=name == "overview")
+            for name, title in pages.items()
+        ]
+        for section, pages in SECTIONS.items()
+    },
+    expanded=True,
 )
 try:
     pickers.draw()

@@ -84,13 +84,13 @@ def test_sixteen_pictures_can_be_learned_by_heart(name: str) -> None:
         return
     optimizer = torch.optim.Adam(model.parameters(), lr=3e-3)
     for _ in range(80):
-        loss = torch.nn.functional.cross_entropy(model(images), labels)
+        logits = model(images)
+        if (logits.argmax(1) == labels).float().mean() >= 15 / 16:
+            return
         optimizer.zero_grad()
-        loss.backward()
+        torch.nn.functional.cross_entropy(logits, labels).backward()
         optimizer.step()
-        if loss < 0.2:
-            break
-    assert (model(images).argmax(1) == labels).float().mean() >= 15 / 16
+    pytest.fail("80 steps were not enough")
 
 
 @pytest.mark.parametrize("name", ALL)
