@@ -95,8 +95,8 @@ def why(report: Report) -> str:
         parts.append(
             light(
                 f"The pictures of {escape(report.benchmark_name)} are not shown to this app, so light, sharpness and "
-                "what the network sees cannot be compared; on the machine that has them use “ferscope live” or "
-                "“ferscope private”, and “ferscope data add” first."
+                "what the network sees cannot be compared; on the machine that has them, run “ferscope "
+                "data add” and “ferscope live”."
             )
         )
     turned, tilted = ((report.faces[key] > most).mean() for key, most in (("turn", TURNED), ("tilt", TILTED)))

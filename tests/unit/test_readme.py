@@ -71,7 +71,6 @@ def test_every_command_of_the_readme_exists() -> None:
 
     from trainers.cli import app
 
-    shown = CliRunner().invoke(app, ["--help"]).output
     commands = set(re.findall(r"`ferscope ([a-z-]+)", README)) | set(re.findall(r"bin/ferscope ([a-z-]+)", README))
     assert len(commands) > 15
     for command in commands:

@@ -14,7 +14,8 @@ from fer_core.datasets.leaks import shipped_leaks
 from fer_core.images import ImageSpec
 from fer_core.labels import FERPLUS8
 
-FOLDER = Path(os.environ.get("FERSCOPE_DATA") or "/work/shared/data/fer2013")
+BESIDE = Path(__file__).parents[3] / "shared" / "data" / "fer2013"  # where the developers keep it
+FOLDER = Path(os.environ.get("FERSCOPE_DATA") or BESIDE)
 CSV = FOLDER / "fer2013.csv.gz"
 VOTES = FOLDER / "fer2013new.csv"
 FOLDERS = FOLDER / "fer2013-publictest-folders.zip"
