@@ -23,6 +23,7 @@ from fer_core import __version__
 from fer_core.checkpoint import Card, Cost, load_tensors, save_tensors, write_card
 from fer_core.datasets import Dataset
 from fer_core.errors import CheckpointError, ConfigError, RunError
+from fer_core.evaluation.metrics import count_pairs
 from fer_core.evaluation.predict import predict_split
 from fer_core.evaluation.results import results
 from fer_core.faces import FaceCrop
@@ -342,6 +343,7 @@ class Trainer:
         self.results.append(result)
         if self.world.leads:
             self.run.write_metrics(self.results)
+            self.run.write_confusion(count_pairs(self.val_labels, logits.argmax(1), len(self.expressions)))
             if result.val_accuracy > best:
                 self._keep_best()
         self.position = Position(epoch=position.epoch + 1)
