@@ -394,7 +394,7 @@ class Trainer:
             cost=Cost(
                 cpu_minutes=round(sum(r.cpu_seconds for r in self.results) / 60, 2),
                 wall_minutes=round(sum(r.wall_seconds for r in self.results) / 60, 2),
-                device=describe(self.device),
+                device=f"{describe(self.device)}, {self.precision}, {self.layout_name}",
                 images_per_second=round(float(np.median([r.images_per_second for r in self.results])), 1),
             ),
             created=datetime.now(UTC).isoformat(timespec="seconds"),
