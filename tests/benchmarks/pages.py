@@ -19,11 +19,11 @@ from tests.browser.conftest import Workbench, launch_chromium, serve, settle
 GOAL = 3.0
 DRAWN = {
     "empty": "h1",
-    "overview": ".js-plotly-plot .plot",
+    "overview": ".js-plotly-plot .main-svg",
     "evaluate": "[aria-label*=' read as ']",
     "compare": "[aria-label*=' read as ']",
-    "confidence": ".js-plotly-plot .plot",
-    "data": ".js-plotly-plot .plot",
+    "confidence": ".js-plotly-plot .main-svg",
+    "data": ".js-plotly-plot .main-svg",
 }
 
 
