@@ -69,7 +69,9 @@ class Loss(Section):
     class_weights: tuple[float, ...] | Literal["none", "balanced"] = Field(
         "none", description="One weight an expression, or “balanced”: inversely to its count."
     )
-    votes: bool = Field(False, description="Train on the shares of the voters (FER+) instead of the one label.")
+    votes: float = Field(
+        0.0, ge=0, le=1, description="Share of the voters' answers (FER+) in the target, the label's is the rest."
+    )
     teachers: tuple[str, ...] = Field(
         (), description="Networks whose mean probabilities are learned too (distillation, arXiv 1503.02531)."
     )

@@ -1,6 +1,7 @@
 """What a network is trained to answer: one distribution over the expressions for each training picture.
 
-The given label (one-hot), the shares of FER+'s voters, or either mixed with the mean answer of teacher networks.
+The given label (one-hot), mixed as the recipe says with the shares of FER+'s voters and with the mean answer of teacher
+networks.
 """
 
 from __future__ import annotations
@@ -31,7 +32,9 @@ def make_targets(
         ConfigError: votes are wanted of a set that has none, or a teacher does not know an expression.
     """
     labels = torch.from_numpy(dataset.label_index(expressions, rows))
-    targets = _votes(dataset, rows, expressions) if settings.votes else F.one_hot(labels, len(expressions)).float()
+    targets = F.one_hot(labels, len(expressions)).float()
+    if settings.votes:
+        targets = (1 - settings.votes) * targets + settings.votes * _votes(dataset, rows, expressions)
     if settings.teachers:
         taught = torch.stack(
             [_answers(name, dataset, rows, expressions, settings, device) for name in settings.teachers]
@@ -49,7 +52,7 @@ def _votes(dataset: Dataset, rows: NDArray[np.int64], expressions: Expressions) 
     if missing := [column for column in columns if column not in dataset.index.columns]:
         raise ConfigError(
             f"loss.votes needs a set with votes, and {dataset.title} has no column {missing[0]}; open FER+'s "
-            "fer2013new.csv, or set loss.votes = false."
+            "fer2013new.csv, or set loss.votes = 0."
         )
     votes = dataset.index[columns].to_numpy(dtype=np.float32)[rows]
     kept = np.where(votes > 1, votes, 0)

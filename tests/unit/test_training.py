@@ -368,11 +368,15 @@ def test_votes_are_learned_as_shares_without_single_votes(learnable: Path) -> No
     votes = {f"votes_{name}": [0] * len(dataset) for name in FER7.names}
     index = dataset.index.assign(**votes)
     index.loc[0, ["votes_happy", "votes_sad", "votes_fear"]] = [6, 3, 1]
-    targets = make_targets(Loss(votes=True), replace(dataset, index=index), np.arange(3), FER7, torch.device("cpu"))
+    targets = make_targets(Loss(votes=1), replace(dataset, index=index), np.arange(3), FER7, torch.device("cpu"))
     assert targets[0].tolist() == pytest.approx([0, 0, 0, 6 / 9, 3 / 9, 0, 0])  # the one vote for fear is dropped
     assert targets[1].sum() == 1  # nobody voted: the label stands
+    label = int(dataset.label_index(FER7, np.arange(1))[0])
+    mixed = make_targets(Loss(votes=0.3), replace(dataset, index=index), np.arange(3), FER7, torch.device("cpu"))
+    expected = [0.7 * (i == label) + 0.3 * share for i, share in enumerate([0, 0, 0, 6 / 9, 3 / 9, 0, 0])]
+    assert mixed[0].tolist() == pytest.approx(expected)
     with pytest.raises(ConfigError, match=r"loss\.votes needs a set with votes"):
-        make_targets(Loss(votes=True), dataset, np.arange(3), FER7, torch.device("cpu"))
+        make_targets(Loss(votes=1), dataset, np.arange(3), FER7, torch.device("cpu"))
 
 
 def test_a_teachers_probabilities_are_mixed_into_the_targets(learnable: Path) -> None:
