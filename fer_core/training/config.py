@@ -107,6 +107,35 @@ class Schedule(Section):
     milestones: tuple[float, ...] = Field((0.5, 0.75), description="Step: shares of the run at which that happens.")
 
 
+class Transfer(Section):
+    """Weights that a run starts from, and how they are let go on learning."""
+
+    weights: str = Field(
+        "",
+        description="Start: “imagenet”, a .safetensors or .pt file, or the name of a network or run; empty is a fresh start.",
+    )
+    freeze: float = Field(
+        0.0,
+        ge=0,
+        le=1,
+        description="Share of the run in which only the head learns; 1 leaves the loaded part as it came.",
+    )
+    backbone_lr: float = Field(1.0, gt=0, le=1e3, description="Factor on the learning rate of all but the head.")
+    freeze_norms: bool = Field(
+        False, description="Batch norms of all but the head keep the statistics, scales and shifts that they came with."
+    )
+
+    @model_validator(mode="after")
+    def _of_something(self) -> Transfer:
+        changed = sorted(self.model_fields_set & {"freeze", "backbone_lr", "freeze_norms"})
+        changed = [key for key in changed if getattr(self, key) != type(self).model_fields[key].default]
+        if changed and not self.weights:
+            raise ValueError(
+                f"{', '.join(changed)} without weights: there is nothing loaded that it could hold; set weights"
+            )
+        return self
+
+
 class TrainConfig(Section):
     """One experiment. `[about]` apart, every key changes the result."""
 
@@ -115,14 +144,17 @@ class TrainConfig(Section):
     arguments: dict[str, Any] = Field(default_factory=dict, description="Arguments of the network.")
     image: Image = Image()
     expressions: str = Field("fer7", description="Vocabulary of the outputs.")
-    train_split: str = Field("train", description="What is trained on.")
-    val_split: str = Field("val", description="What chooses the best epoch; never a test split.")
+    train_split: str = Field("train", description="What is trained on; “train+val” takes both parts, for a final fit.")
+    val_split: str = Field(
+        "val", description="What chooses the best epoch, never a test split; empty: nothing does, the last one is kept."
+    )
     epochs: int = Field(12, ge=1, le=10_000)
     batch_size: int = Field(128, ge=2, le=65_536)
     seed: int = Field(0, ge=0, lt=2**31)
     loss: Loss = Loss()
     optimizer: Optimizer = Optimizer()
     schedule: Schedule = Schedule()
+    transfer: Transfer = Transfer()
     augment: Augment = Augment()
     resolution: tuple[tuple[float, int], ...] = Field(
         (), description="Progressive resizing: (share of the run, side in pixels) from which pictures are that small."
@@ -154,6 +186,28 @@ class TrainConfig(Section):
         if value == "test":
             raise ValueError("a test split may not choose the best epoch; take val, or carve a part from train")
         return value
+
+    @field_validator("train_split")
+    @classmethod
+    def _parts(cls, value: str) -> str:
+        parts = value.split("+")
+        if not all(part == part.strip() and part for part in parts) or len(set(parts)) < len(parts):
+            raise ValueError("expected a split, or different ones joined by +, as train+val")
+        return value
+
+    @model_validator(mode="after")
+    def _nothing_chooses_on_what_it_learned(self) -> TrainConfig:
+        if self.val_split in self.train_split.split("+"):
+            raise ValueError(
+                f"train_split = “{self.train_split}” holds val_split = “{self.val_split}”: pictures that were learned cannot "
+                'choose the epoch; for a final fit on both set val_split = ""'
+            )
+        if not self.val_split and (self.early_stopping or self.schedule.name == "plateau"):
+            what = "early_stopping" if self.early_stopping else "schedule.name = “plateau”"
+            raise ValueError(
+                f"{what} looks at the validation part, and val_split is empty; take a fixed number of epochs"
+            )
+        return self
 
     @model_validator(mode="after")
     def _one_average(self) -> TrainConfig:
