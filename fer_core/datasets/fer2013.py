@@ -11,8 +11,11 @@ from __future__ import annotations
 
 import gzip
 import zipfile
-from collections.abc import Mapping
+import zlib
+from collections.abc import Iterator, Mapping
+from contextlib import ExitStack
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
@@ -22,12 +25,15 @@ from fer_core.datasets import OnBad, Reading, Skipped, reader, refuse_or_skip
 from fer_core.errors import DataError
 from fer_core.labels import FER7, Expressions
 
+if TYPE_CHECKING:
+    import pyarrow as pa
+
 # The csv's own numbering. It is the order of FER7 by chance of history, and is written out so that neither can drift.
 LABELS = {0: "angry", 1: "disgust", 2: "fear", 3: "happy", 4: "sad", 5: "surprise", 6: "neutral"}
 USAGES = {"Training": "train", "PublicTest": "val", "PrivateTest": "test"}
 COLUMNS = ["emotion", "pixels", "Usage"]
 SIZE = 48
-CHUNK = 4096
+BLOCK = 1 << 24  # bytes of text read at a time, some 2,000 rows
 
 
 def _first_line(path: Path) -> str:
@@ -79,85 +85,119 @@ def read(path: Path, on_bad: OnBad = "refuse") -> Reading:
 
 def read_csv(path: Path, on_bad: OnBad, labels: Mapping[int, str], expressions: Expressions) -> Reading:
     """Read a csv in FER2013's form whose numbers stand for `labels`; columns may come in any order."""
+    from pyarrow import ArrowInvalid
+
     header = [name.strip() for name in _first_line(path).split(",")]
     if missing := [name for name in COLUMNS if name not in header]:
         raise DataError(
             f"{path}: the column {', '.join(missing)} is missing; expected {', '.join(COLUMNS)}, "
             f"found {', '.join(filter(None, header)) or 'no header'}. Check that this is the challenge's fer2013.csv."
         )
-    source = zipfile.ZipFile(path) if path.suffix == ".zip" else None
     skipped: list[Skipped] = []
     indices: list[pd.DataFrame] = []
     pixels: list[NDArray[np.uint8]] = []
     total = 0
     try:
-        chunks = pd.read_csv(
-            source.open(_member(path, source)) if source else path,
-            usecols=COLUMNS,
-            skipinitialspace=True,  # Kaggle's icml_face_data.csv writes “emotion, Usage, pixels”
-            dtype=object,
-            chunksize=CHUNK,
-            compression="gzip" if path.suffix == ".gz" else None,
-        )
-        for chunk in chunks:
-            index, values, bad = _parse(chunk, total, labels)
+        for rows, batch, torn in _batches(path):
+            index, values, bad = _parse(batch, rows, labels)
             indices.append(index)
             pixels.append(values)
-            skipped += bad
-            total += len(chunk)
-    except (pd.errors.ParserError, UnicodeDecodeError, EOFError, OSError, zipfile.BadZipFile) as error:
+            skipped += sorted([*torn, *bad], key=lambda entry: int(entry.id.removeprefix("row ")))
+            total += len(rows) + len(torn)
+    except (ArrowInvalid, EOFError, OSError, zipfile.BadZipFile, zlib.error) as error:
         raise DataError(
             f"{path}: the csv is damaged after row {total:,} ({error}); unpack or download it again."
         ) from error
-    finally:
-        if source:
-            source.close()
     if not total:
         raise DataError(f"{path}: the csv has a header and no rows; expected pictures of 48 x 48 numbers.")
     refuse_or_skip(skipped, total, on_bad, str(path))
     return Reading(pd.concat(indices, ignore_index=True), expressions, np.concatenate(pixels), skipped=tuple(skipped))
 
 
+def _batches(path: Path) -> Iterator[tuple[NDArray[np.int64], pa.RecordBatch, list[Skipped]]]:
+    """The csv in blocks: the rows' numbers in the file, their columns as text, and the rows of too few or many fields.
+
+    Arrow reads, unpacks and splits the text in half the time of pandas' reader and a split of each row.
+
+    Raises:
+        DataError: a quotation mark is never closed.
+    """
+    import pyarrow as pa
+    from pyarrow import csv
+
+    torn: list[Skipped] = []
+    unclosed: list[int] = []
+
+    def tear(row: csv.InvalidRow) -> str:
+        number = row.number - 2  # Arrow counts from 1, and the header too
+        if "\n" in row.text:
+            unclosed.append(number)
+        torn.append(Skipped(f"row {number}", f"{row.actual_columns} fields, expected {row.expected_columns}"))
+        return "skip"
+
+    with ExitStack() as opened:
+        source: Any = path
+        if path.suffix == ".zip":
+            archive = opened.enter_context(zipfile.ZipFile(path))
+            source = opened.enter_context(archive.open(_member(path, archive)))
+        names = _first_line(path).rstrip("\r\n").split(",")
+        reader = csv.open_csv(
+            source,
+            csv.ReadOptions(use_threads=False, block_size=BLOCK, column_names=names, skip_rows=1),  # in the rows' order
+            csv.ParseOptions(invalid_row_handler=tear, ignore_empty_lines=False),
+            csv.ConvertOptions(column_types=dict.fromkeys(names, pa.string()), strings_can_be_null=False),
+        )
+        start, known = 0, 0
+        for batch in reader:
+            if unclosed:
+                raise DataError(
+                    f"{path}: a quotation mark in row {unclosed[0]} never closes and swallows the lines after it; mend the "
+                    "line, or download the file again."
+                )
+            gone = {int(bad.id.removeprefix("row ")) for bad in torn[known:]}
+            numbers = np.arange(start, start + len(batch) + len(gone))
+            rows = np.setdiff1d(numbers, np.array(sorted(gone), dtype=np.int64))
+            yield rows, batch.rename_columns([name.strip() for name in names]), torn[known:]
+            start, known = start + len(numbers), len(torn)
+
+
 def _parse(
-    chunk: pd.DataFrame, start: int, names: Mapping[int, str]
+    batch: pa.RecordBatch, rows: NDArray[np.int64], names: Mapping[int, str]
 ) -> tuple[pd.DataFrame, NDArray[np.uint8], list[Skipped]]:
-    """A chunk's index, its pixels (n, 48, 48) and its bad rows; `start` is the number of its first row."""
-    rows = np.arange(start, start + len(chunk))
-    texts = chunk["pixels"].fillna("").tolist()
-    numbers = pd.to_numeric(chunk["emotion"], errors="coerce")
-    labels = numbers.map(dict(names)).to_numpy(dtype=object)
-    splits = chunk["Usage"].str.strip().map(USAGES).to_numpy(dtype=object)
+    """The index of some rows, their pixels (n, 48, 48) and the bad ones among them; `rows` are their numbers."""
+    import pyarrow.compute as pc
+
+    texts = pc.ascii_split_whitespace(pc.ascii_trim_whitespace(batch["pixels"]))
+    counts = pc.list_value_length(texts).to_numpy()
+    emotions = batch["emotion"].to_pandas()
+    labels = pd.to_numeric(emotions, errors="coerce").map(dict(names)).to_numpy(dtype=object)
+    usages = batch["Usage"].to_pandas().str.strip()
+    splits = usages.map(USAGES).to_numpy(dtype=object)
     reasons: dict[int, str] = {}
-    for i, text in enumerate(texts):
-        if text.count(" ") != SIZE * SIZE - 1 and len(text.split()) != SIZE * SIZE:
-            reasons[i] = f"{len(text.split()):,} pixels, expected 2,304"
+    for i in np.flatnonzero(counts != SIZE * SIZE).tolist():
+        reasons[i] = f"{counts[i]:,} pixels, expected 2,304"
     for i in np.flatnonzero(pd.isna(labels)).tolist():
-        reasons[i] = f"unknown label “{chunk['emotion'].iloc[i]}”, expected 0 to {max(names)}"
+        reasons[i] = f"unknown label “{emotions.iloc[i]}”, expected 0 to {max(names)}"
     for i in np.flatnonzero(pd.isna(splits)).tolist():
-        reasons[i] = f"unknown Usage “{chunk['Usage'].iloc[i]}”, expected {', '.join(USAGES)}"
-    good = [i for i in range(len(texts)) if i not in reasons]
-    values = _numbers([texts[i] for i in good])
+        reasons[i] = f"unknown Usage “{usages.iloc[i]}”, expected {', '.join(USAGES)}"
+    good = [i for i in range(len(rows)) if i not in reasons]
+    values = _numbers(texts.take(good) if reasons else texts)
     if values is None:  # some row holds a word or a number above 255: look at them one by one
-        parsed = {i: _numbers([texts[i]]) for i in good}
+        parsed = {i: _numbers(texts[i : i + 1]) for i in good}
         reasons |= {i: "a pixel is no number from 0 to 255" for i in good if parsed[i] is None}
         good = [i for i in good if i not in reasons]
         rest = [array for i in good if (array := parsed[i]) is not None]
         values = np.concatenate(rest) if rest else np.empty((0, SIZE, SIZE), np.uint8)
     index = pd.DataFrame({"id": [f"{row:05d}" for row in rows[good]], "split": splits[good], "label": labels[good]})
-    return index, values, [Skipped(f"row {start + i}", reason) for i, reason in sorted(reasons.items())]
+    return index, values, [Skipped(f"row {rows[i]}", reason) for i, reason in sorted(reasons.items())]
 
 
-def _numbers(texts: list[str]) -> NDArray[np.uint8] | None:
+def _numbers(texts: pa.ListArray) -> NDArray[np.uint8] | None:
     """Rows of 2,304 numbers as (n, 48, 48), or None if one of them is no number from 0 to 255."""
-    import warnings
+    import pyarrow as pa
 
-    with warnings.catch_warnings():
-        # numpy reads a column of text four times faster than a split of each row, and warns where it stops early
-        warnings.simplefilter("error", DeprecationWarning)
-        try:
-            flat = np.fromstring(" ".join(texts), dtype=np.int64, sep=" ")
-        except (DeprecationWarning, ValueError):
-            return None
-    if flat.size != len(texts) * SIZE * SIZE or (flat.size and (flat.min() < 0 or flat.max() > 255)):
+    try:
+        flat: NDArray[np.uint8] = texts.flatten().cast(pa.uint8()).to_numpy()
+    except pa.ArrowInvalid:
         return None
-    return flat.astype(np.uint8).reshape(-1, SIZE, SIZE)
+    return flat.reshape(-1, SIZE, SIZE)

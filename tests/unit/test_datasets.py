@@ -112,6 +112,22 @@ def test_a_bad_row_is_named_and_refused_or_skipped(
     assert dataset.index["id"].iloc[5] == "00006"
 
 
+@pytest.mark.parametrize("line", ["3,1 2 3", "3,1 2 3,Training,4", ""])
+def test_a_torn_line_in_the_middle_keeps_the_numbers_of_the_rows_after_it(
+    tmp_path: Path, rows: list[tuple[object, object, str]], csv_of: Csv, pictures: NDArray[np.uint8], line: str
+) -> None:
+    path = tmp_path / "fer2013.csv"
+    lines = csv_of(rows).splitlines()
+    lines[6] = line  # row 5, after the header
+    path.write_text("\n".join(lines) + "\n")
+    with pytest.raises(DataError, match=r"1 of 20 entries cannot be read \(row 5: "):
+        open_dataset(path)
+    dataset = open_dataset(path, on_bad="skip")
+    assert [bad.id for bad in dataset.skipped] == ["row 5"]
+    assert dataset.index["id"].tolist()[4:6] == ["00004", "00006"]
+    np.testing.assert_array_equal(dataset.images(ImageSpec())[5], pictures[6])
+
+
 def test_a_missing_column_is_named(tmp_path: Path) -> None:
     path = tmp_path / "fer2013.csv"
     path.write_text("emotion,pixels\n0,1 2 3\n")
@@ -261,7 +277,7 @@ def test_a_line_broken_in_two_in_the_middle_is_named(
     assert len(open_dataset(path, on_bad="skip")) == 19
     lines[11] = '3,"1 2 3,Training'  # a quotation mark that never closes swallows the rest
     path.write_text("\n".join(lines) + "\n")
-    with pytest.raises(DataError, match="damaged after row 0 .*row 11.*download it again"):
+    with pytest.raises(DataError, match="quotation mark in row 10 never closes .* download the file again"):
         open_dataset(path)
 
 
