@@ -335,6 +335,20 @@ def test_a_diverging_run_fails_with_the_reason_and_keeps_the_last_good_state(lea
     assert (run.path / "last.safetensors").exists()
 
 
+def test_what_overflows_in_half_precision_goes_back_to_the_last_save_and_on_in_fp32(learnable: Path) -> None:
+    run, dataset = run_of("half", learnable, precision="auto")
+    trainer = Trainer(run, dataset)
+    trainer._compute_in("fp16", "contiguous")  # what is measured to be fastest on a GPU without bf16
+    with torch.no_grad():  # above 65,504 behind the first convolution, and then normalised again
+        next(trainer.model.parameters()).mul_(1e6)
+    results = list(trainer.epochs())
+    assert trainer.precision == "fp32"
+    assert [result.epoch for result in results] == [1, 2]
+    assert all(math.isfinite(result.train_loss) for result in results)
+    assert "fp32" in read_card(run.path).cost.device
+    assert "no number in fp16; went back to the last save and on in fp32" in run.status().message
+
+
 def test_a_run_whose_last_save_is_missing_is_not_started_anew_in_silence(learnable: Path) -> None:
     run, dataset = run_of("gone", learnable)
     list(Trainer(run, dataset).epochs())
