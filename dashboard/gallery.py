@@ -38,7 +38,7 @@ def show(
     network: str,
     key: str,
     *,
-    each: int,
+    each: int = 16,
     view: Hashable,
     note: Note = nothing,
     ticks: bool = False,
@@ -49,7 +49,7 @@ def show(
         table: the predictions that the pictures are of.
         frame: one row a picture, in the order to show: `dataset`, `split`, `id`, `label`, `predicted`, `confidence`.
         network, key: which network and table, for the link to a picture's explanation.
-        each: pictures a page.
+        each: pictures a page; two full rows on a wide window, four on a narrow one.
         view: whatever makes this another gallery; it then begins at its first page.
         note: further lines below a picture.
         ticks: whether pictures can be selected; see `ticked`.

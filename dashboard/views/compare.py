@@ -14,7 +14,6 @@ from fer_core.evaluation.intervals import Interval
 from fer_core.runs import store
 from fer_core.runs.store import Checkpoint
 
-EACH = 12  # pictures a page
 PLOTLY = {"displayModeBar": False}
 CHANGES = {"fixed": "Fixed", "broken": "Broken"}
 
@@ -118,7 +117,7 @@ def changes(found: Comparison, choice: Picked, other: Checkpoint, a: str, b: str
     frame = frame.sort_values("confidence", ascending=False, kind="stable", ignore_index=True)
     key = choice.table or ""
     gallery.show(
-        cache.predictions(other.tables[key]), frame, other.name, key, each=EACH, view=("compare", kind),
+        cache.predictions(other.tables[key]), frame, other.name, key, view=("compare", kind),
         note=lambda row: (f"{a}: {row['predicted_a']}",),
     )  # fmt: skip
     with st.expander("The table behind the pictures"):

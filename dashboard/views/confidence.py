@@ -15,7 +15,6 @@ from fer_core.evaluation.metrics import ece, ece_interval
 from fer_core.evaluation.predictions import KEY, Predictions
 from fer_core.runs.store import Checkpoint
 
-EACH = 12  # pictures a page
 PLOTLY = {"displayModeBar": False}
 BINS = {"width": "Equally wide bins", "mass": "Equally full bins"}
 RAW, SCALED = "as trained", "with its temperature"
@@ -142,7 +141,7 @@ def abstained(table: Predictions, network: Checkpoint, key: str) -> None:
     st.markdown(f"**{pictures(len(unsure))}** without an answer, the least sure first.")
     frame = table.table[[*KEY, "label"]].iloc[unsure]
     frame = frame.assign(predicted=table.predicted[unsure], confidence=table.confidence[unsure])
-    gallery.show(table, frame, network.name, key, each=EACH, view=("confidence", threshold))
+    gallery.show(table, frame, network.name, key, view=("confidence", threshold))
 
 
 def save(table: pd.DataFrame, name: str) -> None:

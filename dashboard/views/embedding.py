@@ -22,7 +22,7 @@ from fer_core.evaluation.gallery import examples, positions
 from fer_core.evaluation.intervals import SEED
 from fer_core.runs.store import Checkpoint
 
-EACH = 12  # pictures a page, and neighbours of a picture
+NEAREST = 16  # neighbours shown of a picture
 BOX = 220
 MAPS = {"pca": "principal components", "tsne": "t-SNE (a minute, once)"}
 COLOURS = {"label": "label", "predicted": "prediction", "correct": "right or wrong"}
@@ -65,9 +65,9 @@ def neighbourhood(network: Checkpoint, source: Dataset, own: np.ndarray, split: 
     place = int(positions(source, row.to_frame().T)[0])
     rows = source.rows(among)
     mine = own[int(np.flatnonzero(source.rows(split) == place)[0])]
-    near, cosine = neighbours(mine, known, EACH + 1)
+    near, cosine = neighbours(mine, known, NEAREST + 1)
     keep = rows[near] != place  # a picture is its own nearest
-    near, cosine = near[keep][:EACH], cosine[keep][:EACH]
+    near, cosine = near[keep][:NEAREST], cosine[keep][:NEAREST]
     index = source.index.iloc[rows[near]]
     same = int((index["label"] == row["label"]).sum())
     said = int((index["label"] == row["predicted"]).sum())
@@ -156,7 +156,7 @@ elif picked_rows:
             "views/gallery.py",
             query_params={"network": network.name, "table": key, "selection": name, "outcome": "all"},
         )
-    gallery.show(table, inside, network.name, key, each=EACH, view=("embedding", name))
+    gallery.show(table, inside, network.name, key, view=("embedding", name))
 
 asked = st.query_params.get("picture")
 found = np.flatnonzero(frame["id"] == asked) if asked else []

@@ -14,7 +14,6 @@ from fer_core.evaluation.intervals import Interval
 from fer_core.evaluation.metrics import CLASS_FIGURES, Report, figures_table, most_confused, ordered
 from fer_core.evaluation.predictions import Predictions
 
-PAGE = 12  # images a page of the gallery
 SHARES = {
     "row": "Share of the label",
     "column": "Share of the prediction",
@@ -61,7 +60,7 @@ def show_images(table: Predictions, label: str, predicted: str, network: str, ke
         f"**{pictures(len(frame))}** labelled {label}, {verb} {predicted}"
         + (", the most confident first." if len(frame) else ".")
     )
-    gallery.show(table, frame, network, key, each=PAGE, view=("evaluate", label, predicted))
+    gallery.show(table, frame, network, key, view=("evaluate", label, predicted))
     st.page_link(
         "views/gallery.py",
         label="Filter, select and take out on the gallery page",

@@ -23,7 +23,6 @@ from fer_core.evaluation.label_quality import (
 )
 from fer_core.evaluation.predictions import Predictions
 
-EACH = 16  # pictures a page
 PLOTLY = {"displayModeBar": False}
 EVERY = "every error"
 RULE = (
@@ -156,4 +155,4 @@ def note(row: pd.Series) -> tuple[str | Html, ...]:
     )
 
 
-gallery.show(table, errors, checkpoint.name, key, each=EACH, view=("labels", verdict), note=note)
+gallery.show(table, errors, checkpoint.name, key, view=("labels", verdict), note=note)

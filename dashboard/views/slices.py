@@ -13,7 +13,6 @@ from fer_core.evaluation.intervals import Interval
 from fer_core.evaluation.predictions import Predictions
 from fer_core.evaluation.slices import LEAST_SUPPORT, MIN_SUPPORT, columns_of, find
 
-EACH = 12  # pictures a page
 DRAWN = 15  # slices in the chart
 PLOTLY = {"displayModeBar": False}
 
@@ -97,4 +96,4 @@ words = choose("Slice", found.table["slice"].tolist(), "slice")
 member = found.members[found.table["slice"].tolist().index(words)]
 frame = select(examples(table.where(member)), Filter(outcome="wrong"))
 st.markdown(f"**{pictures(len(frame))}** of {int(member.sum()):,} are wrong, the largest loss first.")
-gallery.show(table, frame, checkpoint.name, key, each=EACH, view=("slices", words))
+gallery.show(table, frame, checkpoint.name, key, view=("slices", words))
