@@ -37,6 +37,45 @@ class Cost(BaseModel):
     images_per_second: float = Field(ge=0)
 
 
+class Start(BaseModel):
+    """Which weights a training started from. Tensors are counted without those that only count batches.
+
+    Attributes:
+        matched: number of tensors that were taken.
+        adapted: of those, the ones brought to another number of colour channels.
+        missing: not in the file; they started fresh, as did the next two.
+        reshaped: of another shape in the file: name to “file's shape for the network's”.
+        skipped: outputs for other expressions.
+        unexpected: in the file, not in the network.
+    """
+
+    model_config = ConfigDict(extra="forbid")
+
+    source: str
+    matched: int = Field(ge=0)
+    adapted: tuple[str, ...] = ()
+    missing: tuple[str, ...] = ()
+    reshaped: dict[str, str] = {}
+    skipped: tuple[str, ...] = ()
+    unexpected: tuple[str, ...] = ()
+
+    @property
+    def sentence(self) -> str:
+        """“120 tensors taken from imagenet (…); 2 missing (…); …”, with the first three names of each kind."""
+        parts = [f"{self.matched:,} tensors taken from {self.source}"]
+        for words, names in (
+            ("adapted to the picture's channels", self.adapted),
+            ("missing there", self.missing),
+            ("of another shape", [f"{name} {shapes}" for name, shapes in self.reshaped.items()]),
+            ("for other expressions, not taken", self.skipped),
+            ("unexpected", self.unexpected),
+        ):
+            if names:
+                shown = ", ".join(list(names)[:3]) + (", …" if len(names) > 3 else "")
+                parts.append(f"{len(names):,} {words} ({shown})")
+        return "; ".join(parts)
+
+
 class Card(BaseModel):
     """All that is known about a network's weights."""
 
@@ -53,11 +92,13 @@ class Card(BaseModel):
     image: ImageSpec
     face: FaceCrop
     tta: str = "none"
+    leave_out: tuple[str, ...] = Field((), description="Labels whose pictures it was not made for: in no figure.")
     temperature: float | None = Field(None, gt=0, description="Fitted on the validation part; None: not fitted.")
     data: str
     train_images: int
     chosen_on: str
     best_epoch: int
+    start: Start | None = Field(None, description="Weights that the training started from; None: fresh ones.")
     epochs: int
     seed: int
     recipe: dict[str, Any]

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from fer_core.errors import ConfigError
@@ -12,6 +13,7 @@ from fer_core.images import ImageSpec
 from fer_core.registry import Registry
 
 if TYPE_CHECKING:
+    import torch
     from torch import nn
 
 
@@ -23,6 +25,10 @@ class Network:
         build: (classes, spec, **arguments) -> module; images (N, C, H, W) float -> logits (N, classes).
         spec: the images it was designed for; a recipe may ask for another size.
         attribution_layer: dotted name of the last layer whose map is still at least 6 x 6, for Grad-CAM.
+        head: name of the module that turns features into logits; empty where the network has none of its own.
+        imagenet: arguments of the network -> file of its ImageNet weights; None where there are none.
+        translate: (tensors of a foreign file, the module) -> the same under the module's own names; a name that it
+            does not know stays as it is.
     """
 
     name: str
@@ -31,18 +37,29 @@ class Network:
     spec: ImageSpec
     attribution_layer: str
     paper: str
+    head: str = "head"
+    imagenet: Callable[[Mapping[str, Any]], Path] | None = None
+    translate: Callable[[dict[str, torch.Tensor], nn.Module], dict[str, torch.Tensor]] | None = None
 
 
 NETWORKS: Registry[Network] = Registry("network", __name__)
 
 
 def network(
-    name: str, *, title: str, spec: ImageSpec, attribution_layer: str, paper: str
+    name: str,
+    *,
+    title: str,
+    spec: ImageSpec,
+    attribution_layer: str,
+    paper: str,
+    head: str = "head",
+    imagenet: Callable[[Mapping[str, Any]], Path] | None = None,
+    translate: Callable[[dict[str, torch.Tensor], nn.Module], dict[str, torch.Tensor]] | None = None,
 ) -> Callable[[Callable[..., nn.Module]], Callable[..., nn.Module]]:
-    """Decorator that registers a function building a network."""
+    """Decorator that registers a function building a network; see `Network` for the arguments."""
 
     def add(build: Callable[..., nn.Module]) -> Callable[..., nn.Module]:
-        NETWORKS.register(name)(Network(name, title, build, spec, attribution_layer, paper))
+        NETWORKS.register(name)(Network(name, title, build, spec, attribution_layer, paper, head, imagenet, translate))
         return build
 
     return add

@@ -42,6 +42,7 @@ class Ensemble(nn.Module):
     spec=ImageSpec(channels=1, height=48, width=48, standardise="image"),
     attribution_layer="map",
     paper="soft voting, as in the source `emotions`",
+    head="",
 )
 def ensemble(*, classes: int, spec: ImageSpec, members: Sequence[Mapping[str, Any]] = PAIR) -> nn.Module:
     """Members as {network, arguments}; all take the same input. A Grad-CAM is that of the first member."""

@@ -14,6 +14,7 @@ from torch import nn
 from fer_core.images import ImageSpec
 from fer_core.models import network
 from fer_core.models.layers import dense
+from fer_core.models.pretrained import from_torchvision
 
 SPEC = ImageSpec(channels=1, height=48, width=48, standardise="image")
 PAPER = "He et al. 2016, arXiv 1512.03385"
@@ -100,7 +101,15 @@ class ResNet(nn.Module):
         return self.fc(self.avgpool(maps))  # type: ignore[no-any-return]
 
 
-@network("resnet18", title="ResNet-18", spec=SPEC, attribution_layer="layer4", paper=PAPER)
+@network(
+    "resnet18",
+    title="ResNet-18",
+    spec=SPEC,
+    attribution_layer="layer4",
+    paper=PAPER,
+    head="fc",
+    imagenet=from_torchvision("ResNet18_Weights.IMAGENET1K_V1"),
+)
 def resnet18(
     *,
     classes: int,
@@ -114,7 +123,15 @@ def resnet18(
     return ResNet(BasicBlock, (2, 2, 2, 2), classes, spec.channels, width=width, stem=stem, head=head, dropout=dropout)
 
 
-@network("resnet34", title="ResNet-34", spec=SPEC, attribution_layer="layer4", paper=PAPER)
+@network(
+    "resnet34",
+    title="ResNet-34",
+    spec=SPEC,
+    attribution_layer="layer4",
+    paper=PAPER,
+    head="fc",
+    imagenet=from_torchvision("ResNet34_Weights.IMAGENET1K_V1"),
+)
 def resnet34(
     *,
     classes: int,
@@ -128,7 +145,15 @@ def resnet34(
     return ResNet(BasicBlock, (3, 4, 6, 3), classes, spec.channels, width=width, stem=stem, head=head, dropout=dropout)
 
 
-@network("resnet50", title="ResNet-50", spec=SPEC, attribution_layer="layer4", paper=PAPER)
+@network(
+    "resnet50",
+    title="ResNet-50",
+    spec=SPEC,
+    attribution_layer="layer4",
+    paper=PAPER,
+    head="fc",
+    imagenet=from_torchvision("ResNet50_Weights.IMAGENET1K_V1"),
+)
 def resnet50(
     *,
     classes: int,

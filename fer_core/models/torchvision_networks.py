@@ -11,6 +11,7 @@ from torch import nn
 from fer_core.errors import ConfigError
 from fer_core.images import ImageSpec
 from fer_core.models import network
+from fer_core.models.pretrained import from_torchvision
 
 
 def _out_of_place(model: nn.Module) -> nn.Module:
@@ -34,6 +35,8 @@ def _for_channels(convolution: nn.Conv2d, channels: int) -> nn.Conv2d:
     spec=ImageSpec(channels=3, height=64, width=64),
     attribution_layer="features.4",
     paper="Krizhevsky et al. 2012; torchvision",
+    head="classifier",
+    imagenet=from_torchvision("AlexNet_Weights.IMAGENET1K_V1"),
 )
 def alexnet(*, classes: int, spec: ImageSpec, dropout: float = 0.5) -> nn.Module:
     """57 million parameters, nearly all in its dense layers."""
@@ -52,6 +55,8 @@ def alexnet(*, classes: int, spec: ImageSpec, dropout: float = 0.5) -> nn.Module
     spec=ImageSpec(channels=3, height=75, width=75),
     attribution_layer="Mixed_5d",
     paper="Szegedy et al. 2016, arXiv 1512.00567; torchvision",
+    head="fc",
+    imagenet=from_torchvision("Inception_V3_Weights.IMAGENET1K_V1"),
 )
 def inception_v3(*, classes: int, spec: ImageSpec, dropout: float = 0.5) -> nn.Module:
     """Without its auxiliary classifier. Needs pictures of at least 75 x 75, as the source `emotions` takes."""
@@ -80,6 +85,8 @@ def inception_v3(*, classes: int, spec: ImageSpec, dropout: float = 0.5) -> nn.M
     spec=ImageSpec(channels=3, height=48, width=48),
     attribution_layer="features.3",
     paper="Tan and Le 2019, arXiv 1905.11946; torchvision",
+    head="classifier",
+    imagenet=from_torchvision("EfficientNet_B0_Weights.IMAGENET1K_V1"),
 )
 def efficientnet_b0(*, classes: int, spec: ImageSpec, dropout: float = 0.2, stochastic_depth: float = 0.2) -> nn.Module:
     """4 million parameters; for 48 x 48 pictures its last maps are 2 x 2, those of `features.3` 6 x 6."""

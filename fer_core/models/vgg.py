@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import re
+from collections.abc import Callable, Mapping, Sequence
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
 
 import torch
 from torch import nn
@@ -10,6 +14,7 @@ from torch import nn
 from fer_core.images import ImageSpec
 from fer_core.models import network
 from fer_core.models.layers import dense
+from fer_core.models.pretrained import torchvision_file
 
 SPEC = ImageSpec(channels=1, height=48, width=48, standardise="image")
 PAPER = "Simonyan and Zisserman 2015, arXiv 1409.1556"
@@ -48,7 +53,56 @@ class VGG(nn.Module):
         return self.head(self.pool(self.stages(images)))  # type: ignore[no-any-return]
 
 
-@network("vgg16", title="VGG-16", spec=SPEC, attribution_layer="stages.3", paper=PAPER)
+CONVOLUTION = re.compile(r"conv_?(?P<stage>[1-5])_(?P<number>[1-4])")  # Oxford's names, which VGGFace's files keep
+
+
+def translate(tensors: dict[str, torch.Tensor], model: nn.Module) -> dict[str, torch.Tensor]:
+    """torchvision's `features.N` or Oxford's `convS_I` as names of `VGG`.
+
+    torchvision's convolutions have a bias before a batch norm, ours have none: it is taken into the norm's running
+    mean, which gives the same features.
+    """
+    assert isinstance(model, VGG)
+    stages = [list(stage.named_children()) for stage in model.stages]
+    theirs: dict[str, str] = {}  # names of modules
+    place = 0
+    for s, stage in enumerate(stages):
+        convolution = 0
+        for number, module in stage:
+            theirs[f"features.{place}"] = f"stages.{s}.{number}"
+            place += 1
+            if isinstance(module, nn.Conv2d):
+                convolution += 1
+                theirs[f"conv{s + 1}_{convolution}"] = f"stages.{s}.{number}"
+    named: dict[str, torch.Tensor] = {}
+    for name, tensor in tensors.items():
+        layer, _, kind = CONVOLUTION.sub(r"conv\g<stage>_\g<number>", name).rpartition(".")
+        named[f"{theirs[layer]}.{kind}" if layer in theirs else name] = tensor
+    for s, stage in enumerate(stages):
+        for (number, first), (after, second) in pairwise(stage):
+            if isinstance(first, nn.Conv2d) and isinstance(second, nn.BatchNorm2d):
+                bias, mean = f"stages.{s}.{number}.bias", f"stages.{s}.{after}.running_mean"
+                if bias in named and mean in named:
+                    named[mean] = named[mean] - named.pop(bias)
+    return named
+
+
+def imagenet(number: int) -> Callable[[Mapping[str, Any]], Path]:
+    """torchvision has weights for VGG with and without batch norm."""
+    return lambda arguments: torchvision_file(
+        f"VGG{number}{'_BN' if arguments.get('batch_norm', True) else ''}_Weights.IMAGENET1K_V1"
+    )
+
+
+@network(
+    "vgg16",
+    title="VGG-16",
+    spec=SPEC,
+    attribution_layer="stages.3",
+    paper=PAPER,
+    imagenet=imagenet(16),
+    translate=translate,
+)
 def vgg16(
     *,
     classes: int,
@@ -62,7 +116,15 @@ def vgg16(
     return VGG((2, 2, 3, 3, 3), classes, spec.channels, width=width, batch_norm=batch_norm, head=head, dropout=dropout)
 
 
-@network("vgg19", title="VGG-19", spec=SPEC, attribution_layer="stages.3", paper=PAPER)
+@network(
+    "vgg19",
+    title="VGG-19",
+    spec=SPEC,
+    attribution_layer="stages.3",
+    paper=PAPER,
+    imagenet=imagenet(19),
+    translate=translate,
+)
 def vgg19(
     *,
     classes: int,

@@ -20,14 +20,14 @@ import torch.nn.functional as F
 from numpy.typing import NDArray
 
 from fer_core import __version__
-from fer_core.checkpoint import Card, Cost, load_tensors, save_tensors, write_card
+from fer_core.checkpoint import Card, Cost, Start, load_tensors, save_tensors, write_card
 from fer_core.datasets import Dataset
 from fer_core.errors import CheckpointError, ConfigError, RunError
 from fer_core.evaluation.metrics import count_pairs
 from fer_core.evaluation.predict import predict_split
 from fer_core.evaluation.results import results
 from fer_core.faces import FaceCrop
-from fer_core.images import ImageSpec, normalise, to_tensor
+from fer_core.images import ImageSpec, Preparation, normalise, to_tensor
 from fer_core.inference import predict_logits
 from fer_core.labels import VOCABULARIES
 from fer_core.models import NETWORKS, build
@@ -40,6 +40,7 @@ from fer_core.training.optim import MovingAverage, make_optimizer, optimizer_ten
 from fer_core.training.precision import choose_speed
 from fer_core.training.schedules import factor
 from fer_core.training.targets import make_targets
+from fer_core.training.transfer import LoadedPart, start_from
 
 if TYPE_CHECKING:
     from torch import nn
@@ -76,14 +77,30 @@ class Position:
     tally: Tally = field(default_factory=Tally)
 
 
-def image_spec(config: TrainConfig) -> ImageSpec:
-    """What the recipe's network takes: its own spec, with what the recipe's `[image]` sets."""
+def image_spec(config: TrainConfig, done: Preparation | None = None) -> ImageSpec:
+    """What the recipe's network takes: its own spec, with what the recipe's `[image]` sets.
+
+    Args:
+        done: what the pictures that it learns went through before; every other picture is to go through it too.
+
+    Raises:
+        ConfigError: values that do not fit the network, or light evened out a second time.
+    """
     base = NETWORKS.get(config.network).spec
-    changes = {key: value for key, value in config.image.model_dump().items() if value is not None}
+    changes = {key: value for key, value in config.image.model_dump(exclude={"light"}).items() if value is not None}
     try:
-        return ImageSpec.model_validate(base.model_dump() | changes)
+        spec = ImageSpec.model_validate(base.model_dump() | changes)
     except ValueError as error:
         raise ConfigError(f"[image] does not fit {config.network}: {error}") from error
+    if light := config.image.light:
+        if done and done.light:
+            raise ConfigError(
+                f"[image] light = {', '.join(light)}, but the set was prepared with {', '.join(done.light)} already; "
+                "leave one of them out."
+            )
+        before = done or Preparation(detector="none")
+        done = before.model_copy(update={"light": light, "size": before.size or max(spec.height, spec.width)})
+    return spec.model_copy(update={"preparation": done})
 
 
 def seed_of(*parts: int) -> int:
@@ -115,9 +132,14 @@ class Trainer:
             torch.set_num_threads(config.threads)
         self.device = pick_device(config.device)
         self.expressions = VOCABULARIES[config.expressions]
-        self.spec = image_spec(config)
-        self.rows = dataset.rows(config.train_split)
-        self.val_rows = dataset.rows(config.val_split)
+        self.spec = image_spec(config, dataset.preparation)
+        self.asked = asked = dataset.without(config.leave_out)
+        self.rows = asked.rows(config.train_split)
+        if config.train_share < 1:
+            count = max(2, round(config.train_share * len(self.rows)))
+            self.rows = np.sort(np.random.default_rng(config.seed).permutation(self.rows)[:count])
+        self.val_rows = asked.rows(config.val_split)
+        self.left_out = int(dataset.index["split"].notna().sum() - asked.index["split"].notna().sum())
         self.labels = dataset.label_index(self.expressions, self.rows)
         self.val_labels = dataset.label_index(self.expressions, self.val_rows)
         if config.batch_size > len(self.rows):
@@ -126,6 +148,9 @@ class Trainer:
                 "take a smaller batch."
             )
         self.steps = len(self.rows) // config.batch_size  # the rest of each epoch is left out, another one each time
+        torch.manual_seed(seed_of(config.seed))
+        model = build(config.network, classes=len(self.expressions), spec=self.spec, arguments=config.arguments)
+        self.start = self._start(model)
         images = dataset.images(self.spec)
         in_memory = images.nbytes < IN_MEMORY
         self.images = images[self.rows] if in_memory else images  # larger sets stay memory-mapped
@@ -135,20 +160,34 @@ class Trainer:
             torch.from_numpy(self.images).to(self.device) if in_memory and self.device.type == "cuda" else None
         )
         self.val_images = images[self.val_rows]
-        torch.manual_seed(seed_of(config.seed))
-        model = build(config.network, classes=len(self.expressions), spec=self.spec, arguments=config.arguments)
         speed = choose_speed(model, self.spec, len(self.expressions), self.device, config) if world.leads else None
         precision, layout, self.speed_note = world.gather(speed)[0]
         self.model: nn.Module = synchronised(model, world, self.device).to(self.device)
         self._compute_in(precision, layout)
         self.forward = torch.compile(self.model) if config.compile else self.model
         self.loss = make_loss(config.loss, self.expressions, self.labels).to(self.device)
-        self.optimizer = make_optimizer(self.model, config.optimizer)
+        self.loaded = LoadedPart.of(self.model, config, self.start) if self.start else LoadedPart()
+        self.optimizer = self._make_optimizer()
         self.average = MovingAverage(self.model, config.ema, config.swa) if config.ema or config.swa else None
         self.targets = make_targets(config.loss, dataset, self.rows, self.expressions, self.device)
         self.position = Position()
         self.results: list[EpochResult] = []
         self._restore()
+
+    def _start(self, model: nn.Module) -> Start | None:
+        """Fill a fresh network with the weights that the recipe names; of a run that goes on, only say which."""
+        path = self.run.path / "last.safetensors"
+        if not self.config.transfer.weights:
+            return None
+        if path.exists():
+            return Start.model_validate_json(load_tensors(path)[1]["start"])
+        start = start_from(model, self.config, self.spec, self.expressions) if self.world.leads else None
+        self.world.wait()  # a download is the leader's; the others find the file
+        return start or start_from(model, self.config, self.spec, self.expressions)
+
+    def _make_optimizer(self, progress: float = 0.0) -> torch.optim.Optimizer:
+        share = self.config.transfer.backbone_lr
+        return make_optimizer(self.model, self.config.optimizer, progress, self.loaded.parameters, share)
 
     def _compute_in(self, precision: str, layout: str, scale: float = 65_536.0) -> None:
         """Set the precision of the network's arithmetic and the order of its tensors in memory."""
@@ -224,6 +263,7 @@ class Trainer:
             len(self.rows), generator=torch.Generator().manual_seed(seed_of(config.seed, position.epoch))
         ).numpy()
         self.model.train()
+        self.loaded.hold_norms()
         before = tally.cpu_seconds, tally.wall_seconds
         cpu, wall = time.process_time(), time.perf_counter()
         sums = torch.tensor([tally.loss, tally.correct], dtype=torch.float64).to(self.device, torch.float32)
@@ -262,10 +302,11 @@ class Trainer:
         position.tally.data_seconds += time.perf_counter() - start
         progress = self._progress()
         if taken_over(config.optimizer, progress) and not isinstance(self.optimizer, torch.optim.SGD):
-            self.optimizer = make_optimizer(self.model, config.optimizer, progress)
+            self.optimizer = self._make_optimizer(progress)
+        self.loaded.hold(progress < config.transfer.freeze)
         rate = factor(config.schedule, progress, [result.val_loss for result in self.results])
         for group in self.optimizer.param_groups:
-            group["lr"] = rate * self.optimizer.defaults["lr"]
+            group["lr"] = rate * group["share"] * self.optimizer.defaults["lr"]
         enabled = self.precision != "fp32"
         dtype = torch.float16 if self.precision == "fp16" else torch.bfloat16
         with torch.autocast(self.device.type, dtype=dtype, enabled=enabled):
@@ -363,7 +404,7 @@ class Trainer:
         self.served.load_state_dict(tensors)
         split = self.config.val_split
         predictions = predict_split(
-            self.served, self.dataset, split, spec=self.spec, expressions=self.expressions, tta=self.config.tta
+            self.served, self.asked, split, spec=self.spec, expressions=self.expressions, tta=self.config.tta
         )
         predictions.write(self.run.path / f"predictions-{self.dataset.name}-{split}.parquet")
         figures = results(predictions, self.dataset, split, self.config.train_split)
@@ -372,6 +413,7 @@ class Trainer:
     def _card(self, results: dict[str, dict[str, object]]) -> Card:
         config = self.config
         best = max(self.results, key=lambda result: result.val_accuracy)
+        prepared = self.spec.preparation
         return Card(
             name=self.run.name,
             title=config.about.title or NETWORKS.get(config.network).title,
@@ -381,12 +423,14 @@ class Trainer:
             expressions_name=self.expressions.name,
             expressions=self.expressions.names,
             image=self.spec,
-            face=FaceCrop(),
+            face=prepared.framing if prepared and prepared.detector != "none" else FaceCrop(),
             tta=config.tta,
+            leave_out=config.leave_out,
             data=self.dataset.title,
             train_images=len(self.rows),
             chosen_on=f"{self.dataset.title}, {config.val_split} ({len(self.val_rows):,} pictures)",
             best_epoch=best.epoch,
+            start=self.start,
             epochs=len(self.results),
             seed=config.seed,
             recipe=config.model_dump(mode="json", exclude_defaults=True),
@@ -438,6 +482,7 @@ class Trainer:
         metadata |= {f"tally.{key}": repr(value) for key, value in vars(position.tally).items()}
         metadata |= {"precision": self.precision, "scale": repr(self.scaler.get_scale())}
         metadata |= {"layout": self.layout_name, "optimizer": type(self.optimizer).__name__}
+        metadata |= {"start": self.start.model_dump_json()} if self.start else {}
         path = self.run.path / "last.safetensors"
         try:
             save_tensors(path, tensors, metadata)
@@ -473,7 +518,7 @@ class Trainer:
         tally = Tally(**{name: type(value)(float(metadata[f"tally.{name}"])) for name, value in vars(Tally()).items()})
         self.position = Position(int(metadata["epoch"]), int(metadata["step"]), tally)
         sgd = metadata["optimizer"] == "SGD"  # it may have taken over from Adam
-        self.optimizer = make_optimizer(self.model, self.config.optimizer, progress=1.0 if sgd else 0.0)
+        self.optimizer = self._make_optimizer(progress=1.0 if sgd else 0.0)
         restore_optimizer(self.optimizer, part("optimizer."))
         self.results = self.run.metrics()[: self.position.epoch]
         if self.world.leads:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import copy
+from collections.abc import Collection
+from typing import Any
 
 import torch
 from torch import nn
@@ -10,14 +12,28 @@ from torch import nn
 from fer_core.training.config import Optimizer
 
 
-def make_optimizer(model: nn.Module, settings: Optimizer, progress: float = 0.0) -> torch.optim.Optimizer:
+def make_optimizer(
+    model: nn.Module,
+    settings: Optimizer,
+    progress: float = 0.0,
+    slower: Collection[nn.Parameter] = (),
+    slower_share: float = 1.0,
+) -> torch.optim.Optimizer:
     """The recipe's optimizer at a point of the run (0..1).
 
     Biases and the scales of norms are not decayed: there is nothing to regularise in them.
+
+    Args:
+        slower: parameters whose learning rate is `slower_share` of that of the others. Each group's `share` says so;
+            it is the loop that applies it, as it does the schedule's factor.
     """
-    decayed = [p for p in model.parameters() if p.requires_grad and p.ndim > 1]
-    plain = [p for p in model.parameters() if p.requires_grad and p.ndim <= 1]
-    groups = [{"params": decayed, "weight_decay": settings.weight_decay}, {"params": plain, "weight_decay": 0.0}]
+    apart = {id(parameter) for parameter in slower}
+    groups: list[dict[str, Any]] = []
+    for share, inside in ((1.0, False), (slower_share, True)):
+        if part := [p for p in model.parameters() if (id(p) in apart) is inside]:
+            decayed, plain = [p for p in part if p.ndim > 1], [p for p in part if p.ndim <= 1]
+            groups.append({"params": decayed, "weight_decay": settings.weight_decay, "share": share})
+            groups.append({"params": plain, "weight_decay": 0.0, "share": share})
     if settings.name == "sgd" or taken_over(settings, progress):
         lr = settings.lr if settings.name == "sgd" else settings.sgd_lr
         return torch.optim.SGD(groups, lr=lr, momentum=settings.momentum, nesterov=settings.momentum > 0)
