@@ -36,7 +36,8 @@ def export_onnx(folder: Path, target: Path) -> float:
 
     Raises:
         CheckpointError: as `load_network`; or the file answers other than the network, which is then not written.
-        ConfigError: onnx or onnxruntime is not installed.
+        ConfigError: onnx or onnxruntime is not installed; or the network learned faces that were aligned or evenly lit,
+            which the file's users would have to do themselves.
     """
     try:
         import onnx
@@ -50,6 +51,11 @@ def export_onnx(folder: Path, target: Path) -> float:
     model, card = load_network(folder)
     served = _served(model, card)
     spec = card.image
+    if (done := spec.preparation) and (done.light or done.align != "none"):
+        raise ConfigError(
+            f"{card.name} learned faces with align {done.align} and light {', '.join(done.light) or 'none'}, which programs "
+            "that take an ONNX file do not do; predict with `ferscope predict`, or export a network of plain faces."
+        )
     shape = (spec.height, spec.width) if spec.channels == 1 else (spec.height, spec.width, 3)
     pictures = np.random.default_rng(0).integers(0, 256, (4, *shape), dtype=np.uint8)
     buffer = io.BytesIO()

@@ -1,7 +1,8 @@
-"""Decoding, grey conversion, resizing and normalisation: the only ones in the product.
+"""Decoding, preparation, grey conversion, resizing and normalisation: the only ones in the product.
 
 Every path (csv, folder, upload, camera) goes `decode` -> `fit` -> `to_tensor`. The first two work on uint8 arrays, so
-their result can be cached on disk; the last makes the network's float input from a whole batch.
+their result can be cached on disk; the last makes the network's float input from a whole batch. Where a network
+learned prepared faces its spec carries the `Preparation`, and `fit` does what it says.
 """
 
 from __future__ import annotations
@@ -14,9 +15,11 @@ from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
-from fer_core.errors import ImageError
+from fer_core.errors import DataError, ImageError
+from fer_core.faces import DETECTORS, FER2013_MARGIN, Align, Face, FaceCrop
+from fer_core.light import LIGHT, Light
 
 if TYPE_CHECKING:  # torch takes two seconds to import; decoding must not
     import torch
@@ -26,11 +29,62 @@ MAX_PIXELS = 32_000_000
 PICTURE_SUFFIXES = frozenset({".png", ".jpg", ".jpeg", ".bmp", ".tif", ".tiff", ".webp", ".gif", ".pgm", ".ppm"})
 
 
+class Preparation(BaseModel):
+    """What becomes of a photo before a network sees it, in this order. With the detector “none” it is a face already."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    detector: str = Field("mtcnn", description="mtcnn, haar (Viola-Jones), yunet, or none.")
+    faces: Literal["largest", "all"] = Field("largest", description="Of several faces in a picture.")
+    min_size: float = Field(32.0, ge=8, description="Longer side of the smallest face that is looked for, pixels.")
+    margin: float | None = Field(None, ge=-0.5, le=2, description="Around the box; None frames as FER2013 does.")
+    align: Align = Field("none", description="Eyes level, or at fixed places too.")
+    grey: bool = False
+    size: int = Field(0, ge=0, le=1024, description="Side of the result, pixels; 0 keeps the cut's.")
+    light: tuple[Light, ...] = ()
+
+    @field_validator("detector")
+    @classmethod
+    def _known(cls, name: str) -> str:
+        DETECTORS.get(name)
+        return name
+
+    @property
+    def framing(self) -> FaceCrop:
+        """The crop that a network trained on the result has to be served with."""
+        margin = FER2013_MARGIN.get(self.detector, 0.0) if self.margin is None else self.margin
+        return FaceCrop(detector=self.detector, margin=margin, align=self.align, side=self.size)
+
+    def find(self, picture: NDArray[np.uint8]) -> list[Face]:
+        """The faces that are wanted, the largest first."""
+        found = self.framing.find(picture, self.min_size)
+        return found[:1] if self.faces == "largest" else found
+
+    def cut(self, picture: NDArray[np.uint8], face: Face) -> NDArray[np.uint8]:
+        """One prepared face: (side, side) grey or (side, side, 3) RGB uint8; not square with detector “none” and size 0."""
+        return self.finish(self.framing.cut(picture, face))
+
+    def largest(self, picture: NDArray[np.uint8]) -> NDArray[np.uint8]:
+        """The largest face cut out of a photo, not finished; the whole picture where there is none."""
+        found = self.find(picture)
+        return self.framing.cut(picture, found[0]) if found else picture
+
+    def finish(self, face: NDArray[np.uint8]) -> NDArray[np.uint8]:
+        """A face that is cut out already, made grey, scaled and evenly lit."""
+        channels = 1 if self.grey or self.light or face.ndim == 2 else 3
+        height, width = (self.size, self.size) if self.size else face.shape[:2]
+        face = _resized(face, channels, height, width)
+        for step in self.light:
+            face = LIGHT[step](np.ascontiguousarray(face))
+        return face
+
+
 class ImageSpec(BaseModel):
     """What a network takes: size, channels and normalisation. It is stored in the card and served as trained.
 
-    `mean` and `std` are on the scale 0..1, one value a channel. With `standardise="image"` each picture is brought to
-    mean 0 and deviation 1 by its own pixels instead, and `mean` and `std` are ignored.
+    `preparation` is what the pictures that it learned had gone through before they were brought to this size. `mean` and
+    `std` are on the scale 0..1, one value a channel. With `standardise="image"` each picture is brought to mean 0 and
+    deviation 1 by its own pixels instead, and `mean` and `std` are ignored.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -41,6 +95,7 @@ class ImageSpec(BaseModel):
     standardise: Literal["fixed", "image"] = "fixed"
     mean: tuple[float, ...] = (0.5,)
     std: tuple[float, ...] = (0.5,)
+    preparation: Preparation | None = None
 
     @model_validator(mode="after")
     def _one_value_a_channel(self) -> ImageSpec:
@@ -56,6 +111,29 @@ class ImageSpec(BaseModel):
     def shape(self) -> tuple[int, int, int]:
         """(channels, height, width)."""
         return self.channels, self.height, self.width
+
+    def after(self, done: Preparation | None) -> ImageSpec:
+        """The spec for pictures that went through a preparation already, so that nothing is done to them twice.
+
+        Raises:
+            DataError: they are lit or aligned otherwise than the network's own were, which cannot be undone.
+        """
+        own = self.preparation
+        if own is None or done is None:
+            return self
+        if (own.align, own.grey, own.size, own.light) == (done.align, done.grey, done.size, done.light):
+            return self.model_copy(update={"preparation": None})
+        if done.light or own.align != done.align:
+            raise DataError(
+                f"The set was prepared with {_in_words(done)}, the network learned faces with {_in_words(own)}; prepare the "
+                "source with the network's settings, or give the unprepared source, which is then prepared by itself."
+            )
+        return self
+
+
+def _in_words(preparation: Preparation) -> str:
+    light = " and ".join(preparation.light) or "no change of light"
+    return f"{light}, align {preparation.align}, size {preparation.size or 'as cut'}"
 
 
 def decode(source: bytes | str | Path) -> NDArray[np.uint8]:
@@ -106,30 +184,35 @@ def decode(source: bytes | str | Path) -> NDArray[np.uint8]:
 
 
 def fit(image: NDArray[np.uint8], spec: ImageSpec) -> NDArray[np.uint8]:
-    """Bring one picture to a network's channels and size; still uint8.
+    """Bring one face to what a network takes; still uint8.
 
     Args:
-        image: (H, W), (H, W, 1) or (H, W, 3) RGB.
-        spec: what the network takes.
+        image: (H, W), (H, W, 1) or (H, W, 3) RGB; cut out already, not yet lit.
+        spec: what the network takes; of its preparation what follows the cut is done here.
 
     Returns:
         (height, width) for one channel, (height, width, 3) for three. Shrinking averages over area (antialiased),
         growing is bilinear; a picture of the right size is not touched.
     """
-    import cv2
-
     if image.ndim == 3 and image.shape[2] == 1:
         image = image[..., 0]
-    if spec.channels == 1 and image.ndim == 3:
+    if spec.preparation is not None:
+        image = spec.preparation.finish(image)
+    return _resized(image, spec.channels, spec.height, spec.width)
+
+
+def _resized(image: NDArray[np.uint8], channels: int, height: int, width: int) -> NDArray[np.uint8]:
+    import cv2
+
+    if channels == 1 and image.ndim == 3:
         image = cv2.cvtColor(image, cv2.COLOR_RGB2GRAY).astype(np.uint8, copy=False)
-    elif spec.channels == 3 and image.ndim == 2:
+    elif channels == 3 and image.ndim == 2:
         image = np.repeat(image[..., None], 3, axis=2)
-    height, width = image.shape[:2]
-    if (height, width) == (spec.height, spec.width):
+    if image.shape[:2] == (height, width):
         return image
-    shrinks = height > spec.height or width > spec.width
+    shrinks = image.shape[0] > height or image.shape[1] > width
     how = cv2.INTER_AREA if shrinks else cv2.INTER_LINEAR
-    return cv2.resize(image, (spec.width, spec.height), interpolation=how).astype(np.uint8, copy=False)
+    return cv2.resize(image, (width, height), interpolation=how).astype(np.uint8, copy=False)
 
 
 def to_tensor(batch: NDArray[np.uint8] | torch.Tensor, device: torch.device | str = "cpu") -> torch.Tensor:

@@ -18,13 +18,15 @@ from fer_core.checkpoint import Card, load_network
 from fer_core.errors import CheckpointError, ConfigError, ImageError
 from fer_core.explanation import explain
 from fer_core.explanation.overlay import common_limit, overlay
-from fer_core.faces import FER2013_MARGIN, MIN_SIZE, Face, FaceCrop, find_faces, placement, quality
+from fer_core.faces import FER2013_MARGIN, MIN_SIZE, Face, FaceCrop, find_faces, quality
 from fer_core.images import ImageSpec, fit, normalise, to_tensor
 from fer_core.models import NETWORKS
 
 if TYPE_CHECKING:
     import torch
     from torch import nn
+
+    from fer_core.datasets import Dataset
 
 BATCH = 256
 CROP = 0.875  # share of the side that a crop of “ten-crop” shows
@@ -241,14 +243,37 @@ class Predictor:
             return []
         framing = framed_for(self.card.face, detector)
         cuts = [framing.cut(image, face) for face in faces]
-        pictures = np.stack([fit(cut, self.card.image) for cut in cuts])
-        probs = self._shared(self.members[0], pictures, tta)
-        for member in self.members[1:]:
+        given = []
+        for member in self.members:
             framed = framed_for(member.card.face, detector)
-            others = [
-                cut if framed == framing else framed.cut(image, face) for cut, face in zip(cuts, faces, strict=True)
-            ]
-            probs = probs + self._shared(member, np.stack([fit(cut, member.card.image) for cut in others]), tta)
+            own = cuts if framed == framing else [framed.cut(image, face) for face in faces]
+            given.append(np.stack([fit(cut, member.card.image) for cut in own]))
+        return self._answers(faces, framing, cuts, given, tta)
+
+    def predict_row(self, dataset: Dataset, row: int, *, tta: str | None = None) -> Prediction:
+        """The expression of one picture of a data set, as an evaluation of the set answers it.
+
+        Raises:
+            DataError: the set was prepared otherwise than a network's own.
+            CheckpointError: a network's output is not finite.
+        """
+        picture = dataset.picture(row)
+        given = [dataset.as_given(picture, member.card.image)[None] for member in self.members]
+        return self._answers(find_faces(picture, "none"), FaceCrop(detector="none"), [picture], given, tta)[0]
+
+    def _answers(
+        self,
+        faces: list[Face],
+        framing: FaceCrop,
+        cuts: list[NDArray[np.uint8]],
+        given: list[NDArray[np.uint8]],
+        tta: str | None,
+    ) -> list[Prediction]:
+        """The networks' mean answer for each face, from what each network is given of it."""
+        probs = sum(
+            (self._shared(member, pictures, tta) for member, pictures in zip(self.members, given, strict=True)),
+            start=np.zeros((len(faces), len(self.expressions))),
+        )
         return [
             Prediction(
                 face,
@@ -257,7 +282,7 @@ class Predictor:
                 picture,
                 quality.warnings(face, cut, self.card.image),
             )
-            for face, row, picture, cut in zip(faces, probs / len(self.members), pictures, cuts, strict=True)
+            for face, row, picture, cut in zip(faces, probs / len(self.members), given[0], cuts, strict=True)
         ]
 
     def _shared(self, member: Member, pictures: NDArray[np.uint8], tta: str | None) -> NDArray[np.float64]:
@@ -312,7 +337,7 @@ def framed_for(card: FaceCrop, detector: str) -> FaceCrop:
     if detector == card.detector:
         return card
     ratio = (1 + FER2013_MARGIN.get(detector, 0.0)) / (1 + FER2013_MARGIN.get(card.detector, 0.0))
-    return FaceCrop(detector=detector, margin=(1 + card.margin) * ratio - 1, upright=card.upright)
+    return card.model_copy(update={"detector": detector, "margin": (1 + card.margin) * ratio - 1})
 
 
 def _on_photo(one: NDArray[np.float32], prediction: Prediction, size: tuple[int, ...]) -> NDArray[np.float32]:
@@ -322,7 +347,7 @@ def _on_photo(one: NDArray[np.float32], prediction: Prediction, size: tuple[int,
     left, top, width, height = prediction.face.box
     turned = np.array([[1, 0, left], [0, 1, top]])
     if prediction.framing.detector != "none":
-        side, turned = placement(prediction.face, prediction.framing.margin, prediction.framing.upright)
+        side, turned = prediction.framing.placement(prediction.face)
         width = height = side
     # The middle of pixel i of n lies at (i + 0.5) / n, in the map as in the crop.
     zoom = np.array([width / one.shape[1], height / one.shape[0]])

@@ -20,11 +20,11 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from fer_core.archive import Member, pictures_in
-from fer_core.datasets import Dataset, Skipped
+from fer_core.datasets import Dataset, Skipped, open_dataset, short_name
 from fer_core.datasets import known as known_sets
 from fer_core.errors import DataError, ImageError
 from fer_core.evaluation import shift
-from fer_core.evaluation.comparison import mcnemar_exact
+from fer_core.evaluation.comparison import mcnemar_exact, p_in_words
 from fer_core.evaluation.intervals import SEED
 from fer_core.evaluation.metrics import confusion_matrix
 from fer_core.evaluation.predictions import Predictions
@@ -32,11 +32,12 @@ from fer_core.faces import Face, find_faces, quality
 from fer_core.images import ImageSpec, decode, fit
 from fer_core.inference import Member as Network
 from fer_core.inference import framed_for, penultimate, predict_logits
-from fer_core.labels import canonical, suggestion
+from fer_core.labels import COLOURS, canonical, suggestion
 from fer_core.sheet import picture_files
 from fer_core.workspace import home
 
 NAME = "private"  # the data set's name in the predictions tables
+LEAVE_OUT = "leave out"  # what a person says of a folder that stands for no expression
 WIDER = 0.2  # how much larger and smaller the face is cut for the answer to “is it the crop?”
 MOST_ERRORS = 12  # that are shown with their nearest training faces
 MOST_TRAINING = 4000  # training faces among which the nearest are looked for: a random choice of more
@@ -84,6 +85,21 @@ def words(place: Path) -> dict[str, int]:
 def proposed(found: Iterable[str]) -> dict[str, str | None]:
     """The expression that each class folder most likely means; None where a person has to say."""
     return {name: canonical(name) or suggestion(name) for name in found}
+
+
+def decided(mapping: Mapping[str, str | None]) -> dict[str, str | None]:
+    """What a person has said each class folder stands for, with “leave out” as None.
+
+    Raises:
+        DataError: a folder is not decided, or what it shall stand for is no expression.
+    """
+    if undecided := [name or "(no folder)" for name, value in mapping.items() if not value]:
+        raise DataError(
+            f"What do the folders {', '.join(undecided)} stand for? Choose an expression or “{LEAVE_OUT}” for each."
+        )
+    if unknown := [str(value) for value in mapping.values() if value not in (*COLOURS, LEAVE_OUT)]:
+        raise DataError(f"{', '.join(unknown)} is no expression; known: {', '.join(COLOURS)}, {LEAVE_OUT}.")
+    return {name: None if value == LEAVE_OUT else value for name, value in mapping.items()}
 
 
 def keep(source: Iterable[Member], mapping: Mapping[str, str | None], name: str) -> int:
@@ -260,6 +276,23 @@ def reference(dataset: Dataset, split: str, spec: ImageSpec) -> Reference:
     )
 
 
+def known_reference(key: str, spec: ImageSpec) -> Reference | None:
+    """The pictures behind a predictions table, if a data set of this machine has its name; None otherwise.
+
+    Args:
+        key: “<data set>-<split>”.
+    """
+    dataset, _, split = key.rpartition("-")
+    for name in (known_sets.SYNTHETIC, *known_sets.known()):
+        try:
+            place, layout = known_sets.resolve(name)
+            if dataset in (name, layout.dataset or short_name(place)):
+                return reference(open_dataset(name, on_bad="skip"), split, spec)
+        except DataError:  # moved away, or no such split: as good as not there
+            continue
+    return None
+
+
 @dataclass(frozen=True)
 class Error:
     """A private face that was taken for another expression, and its nearest training faces in feature space."""
@@ -307,6 +340,24 @@ class Report:
         if self.distance_within is not None and self.distance_within.p <= 0.05:
             found.append("what the network sees")
         return found
+
+    def sentence(self) -> str:
+        """Accuracy on both sets with 95 % intervals, and whether the gap is more than chance."""
+        row = self.per_expression.iloc[0]
+
+        def share(end: str) -> str:
+            return f"{100 * row[f'recall_{end}']:.1f}\N{NO-BREAK SPACE}%"
+
+        def bounds(end: str) -> str:
+            low, high = 100 * row[f"low_{end}"], 100 * row[f"high_{end}"]
+            return f"{low:.1f} to {high:.1f}, n = {int(row[f'n_{end}']):,}"
+
+        chance = "is more than chance" if row["p"] <= 0.05 else "may be chance"
+        return (
+            f"{self.network} recognises {share('b')} of the private set ({bounds('b')}) and {share('a')} of "
+            f"{self.benchmark_name} ({bounds('a')}); the gap of {100 * row['difference']:+.1f} points {chance} "
+            f"({p_in_words(row['p'])})."
+        )
 
     def to_json(self) -> dict[str, Any]:
         """The figures in JSON's types; pictures are left out, NaN is None."""
@@ -368,7 +419,7 @@ def compare(
     private = predicted(chosen, np.arange(len(chosen)))
     changed = {name: kept[kept_again] for name, kept in gathered.variants.items()}
     if chosen.ndim == 4:
-        grey = network.card.image.model_copy(update={"channels": 1})
+        grey = network.card.image.model_copy(update={"channels": 1, "preparation": None})
         changed["made grey first"] = np.stack([np.repeat(fit(one, grey)[..., None], 3, axis=2) for one in chosen[some]])
     found: dict[str, Any] = {}
     if known is not None:
@@ -413,6 +464,51 @@ def compare(
         confusion=(confusion_matrix(benchmark), confusion_matrix(private)),
         **found,
     )
+
+
+def compare_networks(
+    place: Path,
+    mapping: Mapping[str, str | None],
+    networks: Mapping[str, tuple[Network, Predictions]],
+    key: str,
+    detector: str,
+    total: int,
+    *,
+    with_pictures: bool = True,
+) -> Iterator[int | str | list[Report]]:
+    """A private set beside one benchmark for several networks; its photos are read and searched once.
+
+    Args:
+        place: a zip or folder of class folders.
+        mapping: as `decided` gives it.
+        networks: by name, each with its predictions table of the benchmark.
+        key: the benchmark, “<data set>-<split>”.
+        total: how many pictures there are, as `words` counts them.
+        with_pictures: look at the benchmark's own pictures, if this machine has them.
+
+    Yields:
+        how many pictures have been read, then what is done in words, and at last the reports, one a network.
+
+    Raises:
+        DataError: as `members`, `gather` and `compare`.
+    """
+    gathered: list[Gathered] = []
+    for step in gather(members(place), mapping, [network for network, _ in networks.values()], detector, total):
+        if isinstance(step, int):
+            yield step
+        else:
+            gathered = step
+    dataset, _, split = key.rpartition("-")
+    reports = []
+    for (name, (network, table)), one in zip(networks.items(), gathered, strict=True):
+        yield f"Comparing {name} with {dataset}, {split}"
+        known = known_reference(key, network.card.image) if with_pictures else None
+        for said in compare(network, one, table, f"{dataset}, {split}", known):
+            if isinstance(said, str):
+                yield f"{name}: {said}"
+            else:
+                reports.append(said)
+    yield reports
 
 
 def _errors(network: Network, private: Predictions, pictures: NDArray[np.uint8], known: Reference) -> tuple[Error, ...]:

@@ -10,8 +10,8 @@ from dashboard.text import verbatim
 from dashboard.views.data_looks import draw_again
 from fer_core.datasets import Dataset
 from fer_core.errors import FerError
-from fer_core.images import ImageSpec, fit
-from fer_core.preparation import LIGHT, Preparation
+from fer_core.images import ImageSpec, Preparation
+from fer_core.light import LIGHT
 from fer_core.training.config import Augment, load_recipe, recipes
 from fer_core.training.preview import augmented
 
@@ -51,8 +51,11 @@ def augmentation(dataset: Dataset) -> None:
     )
     size = config.image
     spec = ImageSpec(channels=1, height=size.height or 48, width=size.width or 48)
+    if size.light:
+        lit = Preparation(detector="none", light=size.light, size=max(spec.height, spec.width))
+        spec = spec.model_copy(update={"preparation": lit})
     rows = _drawn(dataset, split, seed, ROWS)
-    pictures = np.stack([fit(dataset.picture(row), spec) for row in rows])
+    pictures = np.stack([dataset.as_given(dataset.picture(row), spec) for row in rows])
     galleries = []
     for row, picture, copies in zip(rows, pictures, augmented(pictures, settings, COPIES, seed), strict=True):
         label, image = dataset.index["label"].iloc[row], dataset.index["id"].iloc[row]
@@ -101,6 +104,6 @@ def preparation(dataset: Dataset) -> None:
         st.html("<br>".join(galleries))
     st.caption(
         f"`ferscope data prepare {dataset.name} FOLDER --detector {detector} --align {align} --light dog` does it for the whole "
-        "set, into a folder beside it. Whether it helps is for a training to show; a network has to be served with what it "
-        "was trained on."
+        "set, into a folder beside it; a recipe's `image.light` evens out light without one. Whether it helps is for a "
+        "training to show. The network's card keeps the steps, and every picture it is asked about goes through them."
     )

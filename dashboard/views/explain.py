@@ -1,7 +1,7 @@
 """What does it look at? Maps of the pixels that speak for an expression, on a picture of the data or of one's own."""
 
 import io
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -25,6 +25,7 @@ from fer_core.explanation.overlay import colour, common_limit, overlay
 from fer_core.explanation.regions import REGIONS, points_of, template
 from fer_core.explanation.regions import shares as attributed
 from fer_core.images import decode
+from fer_core.inference import Prediction, Predictor
 from fer_core.models import NETWORKS
 from fer_core.runs import store
 from fer_core.runs.store import Checkpoint
@@ -36,9 +37,9 @@ USUAL = ["saliency", "grad-cam"]
 
 @dataclass(frozen=True, eq=False)
 class Shown:
-    """The picture that is explained: uint8 in any size, what it is, and the given label if there is one."""
+    """The picture that is explained: how a network is asked about it, what it is, and the given label if there is one."""
 
-    pixels: NDArray[np.uint8]
+    ask: Callable[[Predictor], Prediction]
     name: str
     label: str | None
     dataset: str = ""
@@ -90,7 +91,9 @@ def pick_picture(choice: Picked) -> Shown | None:
     if not len(where):
         st.info(verbatim(f"{dataset.title} has no picture {chosen.id} any more; evaluate the network again."))
         return None
-    return Shown(dataset.picture(int(where[0])), f"{chosen.id} of {dataset.name}", str(chosen.label), dataset.name)
+    opened, place = dataset, int(where[0])
+    name = f"{chosen.id} of {dataset.name}"
+    return Shown(lambda network: network.predict_row(opened, place), name, str(chosen.label), dataset.name)
 
 
 def browse(frame: pd.DataFrame, row: DeltaGenerator) -> pd.Series | None:
@@ -146,17 +149,18 @@ def own(card: Card, camera: bool) -> Shown | None:
     if not faces:
         if find:
             st.info("No face was found; the whole picture is taken. A sharper photo from the front helps.")
-        return Shown(photo, f"{file.name}, whole", given)
+        return Shown(lambda network: network.predict(photo, "none")[0], f"{file.name}, whole", given)
     number = 1
     if len(faces) > 1:
         number = right.number_input(f"Face of {len(faces)}, the largest first", 1, len(faces))
-    return Shown(card.face.cut(photo, faces[number - 1]), f"face {number} of {file.name}", given)
+    face = card.face.cut(photo, faces[number - 1])
+    return Shown(lambda network: network.predict(face, "none")[0], f"face {number} of {file.name}", given)
 
 
 def answer(choice: Picked, shown: Shown) -> None:
     """What the network says of the picture, and the maps of what it and others look at."""
     folder = choice.checkpoint.folder
-    prediction = cache.predictor(folder).predict(shown.pixels, "none")[0]
+    prediction = shown.ask(cache.predictor(folder))
     probs, predicted = prediction.probs, prediction.predicted
     given = shown.label if shown.label in probs else None
     against = "" if given is None else f"; the given label is **{given}** ({percent(probs[given])})"
@@ -182,7 +186,7 @@ def answer(choice: Picked, shown: Shown) -> None:
         seen = [
             Seen(network, found.picture, found.probs)
             for network in asked.networks
-            for found in cache.predictor(network.folder).predict(shown.pixels, "none")[:1]
+            for found in [shown.ask(cache.predictor(network.folder))]
         ]
         arrays: dict[str, NDArray[np.float32]] = {}
         shares: list[dict[str, object]] = []

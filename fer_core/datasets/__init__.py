@@ -8,7 +8,7 @@ opens read a memory map.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import dataclass, replace
 from functools import cached_property, partial
 from pathlib import Path
@@ -19,7 +19,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from fer_core.errors import DataError, UnknownName
-from fer_core.images import ImageSpec, decode
+from fer_core.images import ImageSpec, Preparation, decode, fit
 from fer_core.labels import Expressions
 from fer_core.registry import Registry
 
@@ -48,6 +48,7 @@ class Reading:
         pixels: (m, H, W) or (m, H, W, 3) uint8 where the set holds its pictures in one table, else None. They belong to
             the rows without a `file`, in their order.
         masks: (n, H, W) bool, the pixels that carry the expression, where the set knows them (synthetic faces).
+        preparation: what the pictures went through already (`ferscope data prepare`); None where nothing is known of it.
     """
 
     index: pd.DataFrame
@@ -55,6 +56,7 @@ class Reading:
     pixels: NDArray[np.uint8] | None = None
     masks: NDArray[np.bool_] | None = None
     skipped: tuple[Skipped, ...] = ()
+    preparation: Preparation | None = None
 
 
 class Read(Protocol):
@@ -140,6 +142,7 @@ class Dataset:
     folder: Path  # in the cache
     licence: str = ""
     protocol: str = ""
+    preparation: Preparation | None = None
 
     def __len__(self) -> int:
         return len(self.index)
@@ -151,24 +154,48 @@ class Dataset:
         return {split: int(counts[split]) for split in SPLITS if split in counts}
 
     def rows(self, split: str) -> NDArray[np.int64]:
-        """Positions of a split's pictures in the index.
+        """Positions of a split's pictures in the index; of several splits' that are joined by +, as train+val.
 
         Raises:
             DataError: the set has no such split; the message lists the ones it has.
         """
-        if split not in self.splits:
+        parts = split.split("+")
+        if unknown := [part for part in parts if part not in self.splits]:
             known = ", ".join(f"{name} ({count:,})" for name, count in self.splits.items())
-            raise DataError(f"{self.title} has no split “{split}”; it has {known}.")
-        return np.flatnonzero((self.index["split"] == split).to_numpy())
+            raise DataError(f"{self.title} has no split “{unknown[0]}”; it has {known}.")
+        return np.flatnonzero(self.index["split"].isin(parts).to_numpy())
+
+    def without(self, labels: Collection[str]) -> Dataset:
+        """The same set in which the pictures with these labels belong to no split; their places stay as they are."""
+        gone = self.index["label"].isin(labels)
+        return (
+            replace(self, index=self.index.assign(split=self.index["split"].mask(gone, None))) if gone.any() else self
+        )
 
     def images(self, spec: ImageSpec) -> NDArray[np.uint8]:
-        """All pictures at a network's size and channels, in the order of the index: (n, H, W) or (n, H, W, 3) uint8.
+        """All pictures as a network is given them, in the order of the index: (n, H, W) or (n, H, W, 3) uint8.
 
-        A memory map, written at the first call for this geometry.
+        A memory map, written at the first call for this geometry and preparation.
+
+        Raises:
+            DataError: the set was prepared otherwise than the network's own.
         """
         from fer_core.datasets.cache import images_at
 
         return images_at(self, spec)
+
+    def as_given(self, picture: NDArray[np.uint8], spec: ImageSpec) -> NDArray[np.uint8]:
+        """What a network is given of one of this set's pictures: (H, W) or (H, W, 3) uint8 at its size.
+
+        Preparation that the network's own pictures went through is done here, unless this set went through it already.
+
+        Raises:
+            DataError: the set was prepared otherwise.
+        """
+        wanted = spec.after(self.preparation)
+        if wanted.preparation is not None and self.preparation is None:
+            picture = wanted.preparation.largest(picture)
+        return fit(picture, wanted)
 
     def masks(self) -> NDArray[np.bool_] | None:
         """(n, H, W) bool, the pixels that carry the expression, at the set's own size; None where it knows none."""

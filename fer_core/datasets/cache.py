@@ -21,11 +21,11 @@ from numpy.typing import NDArray
 
 from fer_core.datasets import Dataset, OnBad, Reader, Skipped, short_name
 from fer_core.errors import DataError
-from fer_core.images import ImageSpec, fit
+from fer_core.images import ImageSpec, Preparation
 from fer_core.labels import Expressions
 from fer_core.workspace import cache
 
-VERSION = 1  # raise when a reader's result changes
+VERSION = 2  # raise when a reader's result changes
 KEEP_GB = float(os.environ.get("FERSCOPE_CACHE_GB", "20"))
 
 
@@ -49,6 +49,7 @@ def open_cached(path: Path, layout: Reader, *, on_bad: OnBad) -> Dataset:
         folder=folder,
         licence=layout.licence,
         protocol=layout.protocol,
+        preparation=meta["preparation"] and Preparation.model_validate(meta["preparation"]),
     )
 
 
@@ -84,6 +85,7 @@ def _write(folder: Path, path: Path, layout: Reader, on_bad: OnBad) -> None:
             "vocabulary": reading.expressions.name,
             "expressions": reading.expressions.names,
             "skipped": [{"id": bad.id, "reason": bad.reason} for bad in reading.skipped],
+            "preparation": reading.preparation and reading.preparation.model_dump(),
         }
         (temporary / "meta.json").write_text(json.dumps(meta), encoding="utf-8")
         os.replace(temporary, folder)
@@ -94,20 +96,22 @@ def _write(folder: Path, path: Path, layout: Reader, on_bad: OnBad) -> None:
 
 
 def images_at(dataset: Dataset, spec: ImageSpec) -> NDArray[np.uint8]:
-    """All pictures of a set at one size, memory-mapped; made at the first call for the geometry."""
+    """All pictures of a set as a network is given them, memory-mapped; made at the first call for size and preparation."""
     native = dataset.folder / "pixels.npy"
     shape = (spec.height, spec.width) if spec.channels == 1 else (spec.height, spec.width, 3)
+    todo = spec.after(dataset.preparation).preparation
     if native.exists():
         pixels: NDArray[np.uint8] = np.load(native, mmap_mode="r")
-        if pixels.shape[1:] == shape and len(pixels) == len(dataset):
+        if pixels.shape[1:] == shape and len(pixels) == len(dataset) and todo is None:
             return pixels
-    path = dataset.folder / f"pixels-{'x'.join(map(str, shape))}.npy"
+    prepared = f"-{hashlib.sha256(todo.model_dump_json().encode()).hexdigest()[:12]}" if todo else ""
+    path = dataset.folder / f"pixels-{'x'.join(map(str, shape))}{prepared}.npy"
     if not path.exists():
         in_file = dataset.in_file
         number = np.cumsum(~in_file) - 1  # among the pictures without a file
 
         def one(row: int) -> NDArray[np.uint8]:
-            return fit(dataset.picture(row) if in_file[row] else pixels[number[row]], spec)
+            return dataset.as_given(dataset.picture(row) if in_file[row] else pixels[number[row]], spec)
 
         handle, temporary = tempfile.mkstemp(dir=dataset.folder, suffix=".npy")
         os.close(handle)

@@ -40,7 +40,7 @@ from fer_core.datasets import Dataset, OnBad, Reading, Skipped, cleaning, open_d
 from fer_core.datasets.duplicates import find_duplicates
 from fer_core.datasets.known import resolve
 from fer_core.errors import DataError, UnknownName
-from fer_core.images import ImageSpec
+from fer_core.images import ImageSpec, Preparation
 from fer_core.labels import VOCABULARIES, project, vocabulary
 
 SHIPPED = Path(__file__).with_name("shipped")
@@ -155,7 +155,7 @@ def read(path: Path, on_bad: OnBad = "refuse") -> Reading:
     if path in _sources(path):
         raise DataError(f"{path} names itself as a part, directly or through another set.")
     several = len(made.part) > 1
-    indices, pixels, skipped, vocabularies = [], [], [], []
+    indices, pixels, skipped, vocabularies, preparations = [], [], [], [], []
     for part in made.part:
         place = _place(part.data, path)
         dataset = open_dataset(place, on_bad=on_bad)
@@ -167,6 +167,7 @@ def read(path: Path, on_bad: OnBad = "refuse") -> Reading:
         pixels.append(_arrays(dataset, rows))
         indices.append(index)
         vocabularies.append(dataset.expressions)
+        preparations.append(dataset.preparation)
         skipped += left_out
     index = pd.concat(indices, ignore_index=True)
     in_file = (index["file"].fillna("") != "").to_numpy() if "file" in index.columns else np.zeros(len(index), bool)
@@ -181,7 +182,25 @@ def read(path: Path, on_bad: OnBad = "refuse") -> Reading:
         expressions = VOCABULARIES[made.expressions]
     else:
         expressions = vocabularies[0] if len(set(vocabularies)) == 1 else vocabulary(index["label"])
-    return Reading(index, expressions, None if arrays is None else arrays[keep[~in_file]], skipped=(*skipped, *dropped))
+    return Reading(
+        index, expressions, None if arrays is None else arrays[keep[~in_file]], skipped=(*skipped, *dropped),
+        preparation=_common(preparations, path),
+    )  # fmt: skip
+
+
+def _common(preparations: list[Preparation | None], path: Path) -> Preparation | None:
+    """The preparation of all parts, None where they differ.
+
+    Raises:
+        DataError: they differ in what no network could be served with: some are lit or aligned, others not or otherwise.
+    """
+    if len(set(preparations)) == 1:
+        return preparations[0]
+    if len({(p.light, p.align) if p else ((), "none") for p in preparations}) > 1:
+        raise DataError(
+            f"{path}: its parts are lit or aligned differently; prepare all of them with the same settings."
+        )
+    return None
 
 
 def _take(dataset: Dataset, part: Part, made: MadeSet, path: Path) -> tuple[pd.DataFrame, list[Skipped]]:

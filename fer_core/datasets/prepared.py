@@ -5,13 +5,16 @@ Source, protocol and licence: those of the set it was made from; ids, splits, la
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pandas as pd
+from pydantic import ValidationError
 
 from fer_core.datasets import OnBad, Reading, reader
 from fer_core.datasets.files import read_files
 from fer_core.errors import DataError
+from fer_core.images import Preparation
 from fer_core.labels import vocabulary
 
 
@@ -27,7 +30,8 @@ def read(path: Path, on_bad: OnBad = "refuse") -> Reading:
     """Read the list and its pictures.
 
     Raises:
-        DataError: the list is damaged or empty, a file leads out of the folder, or entries that cannot be read.
+        DataError: the list or the settings are damaged, the list is empty, a file leads out of the folder, or entries that
+            cannot be read.
     """
     try:
         table = pd.read_csv(path / "prepared.csv", dtype={"id": "str", "person": "str"})
@@ -40,4 +44,14 @@ def read(path: Path, on_bad: OnBad = "refuse") -> Reading:
         raise DataError(
             f"{path}: no face was found in any picture of the source; try another detector or a smaller min-size."
         )
-    return read_files(path, rows, on_bad, vocabulary(row["label"] for row in rows))
+    reading = read_files(path, rows, on_bad, vocabulary(row["label"] for row in rows))
+    return replace(reading, preparation=_settings(path / "prepare.json"))
+
+
+def _settings(path: Path) -> Preparation:
+    try:
+        return Preparation.model_validate_json(path.read_bytes())
+    except (OSError, ValidationError) as error:
+        raise DataError(
+            f"{path}: how the faces were prepared cannot be read ({error}); put the file back, or prepare the set again."
+        ) from error

@@ -126,7 +126,7 @@ def features_of(
 def features_path(folder: Path, dataset: Dataset, split: str) -> Path:
     """Where the features of a split are kept; the data set's own cache folder is named after its content."""
     digest = hashlib.sha256(f"{VERSION}|{dataset.folder.name}|{split}".encode())
-    digest.update(read_card(folder).model_dump_json(include={"image"}).encode())
+    digest.update(read_card(folder).model_dump_json(include={"image"}, exclude_none=True).encode())
     digest.update(weights_path(folder).read_bytes())
     return cache() / "features" / f"{digest.hexdigest()[:20]}.npy"
 

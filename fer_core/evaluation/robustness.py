@@ -30,7 +30,6 @@ from fer_core.datasets import Dataset
 from fer_core.errors import DataError, UnknownName
 from fer_core.evaluation.intervals import SEED, percentile, resample, wilson_bounds
 from fer_core.explanation.regions import REGIONS, points_of, template
-from fer_core.images import fit
 from fer_core.workspace import cache, write_atomically
 
 VERSION = 1  # raise when a corruption changes
@@ -290,7 +289,7 @@ def measure(
         for start in range(0, len(rows), CHUNK):
             part = rows[start : start + CHUNK]
             pictures = np.stack([
-                fit(_damaged(dataset, int(row), kind, severity, chosen.seed), card.image) for row in part
+                dataset.as_given(_damaged(dataset, int(row), kind, severity, chosen.seed), card.image) for row in part
             ])  # fmt: skip
             answers.append(predict_logits(model, pictures, card.image, tta=card.tta).argmax(axis=1))
         buffer = BytesIO()
@@ -385,9 +384,8 @@ def overall(table: pd.DataFrame) -> float:
 def _weights(folder: Path) -> str:
     """Whatever makes the answers: the weights and how the card says pictures are given to them."""
     path = weights_path(folder)
-    return _digest(
-        path, path.stat().st_mtime_ns, read_card(folder).model_dump_json(include={"image", "tta", "expressions"})
-    )
+    card = read_card(folder).model_dump_json(include={"image", "tta", "expressions"}, exclude_none=True)
+    return _digest(path, path.stat().st_mtime_ns, card)
 
 
 @remembered

@@ -5,10 +5,11 @@ One file of this package adds one detector: a function registered in `DETECTORS`
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import BaseModel, ConfigDict, Field, field_validator
+from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
 from fer_core.registry import Registry
 
@@ -25,6 +26,12 @@ MIN_SIZE = 32.0
 # within 1 % of the picture's in both directions, so there is no shift. yunet could not be measured; it learned the
 # boxes of the same set (WIDER FACE) as mtcnn.
 FER2013_MARGIN = {"mtcnn": -0.06, "haar": 0.02, "yunet": -0.06, "none": 0.0}
+
+# Eyes of an aligned face, as shares of the side: the distance between the eyes is 0.3 of it and they lie at 0.38 from the
+# top, about where mtcnn finds them in FER2013's pictures.
+EYES_APART, EYES_DOWN = 0.30, 0.38
+
+Align = Literal["none", "upright", "eyes"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -127,18 +134,62 @@ def placement(face: Face, margin: float = 0.0, upright: bool = False) -> tuple[i
     return side, np.column_stack([turn, shift])
 
 
+def by_eyes(image: NDArray[np.uint8], face: Face, side: int) -> NDArray[np.uint8]:
+    """The face turned, scaled and moved so that its eyes lie level at fixed places; (side, side) like `image`.
+
+    Shrinking is antialiased: it is cut at twice the side or more and averaged. Where it sticks out of the picture the
+    edge is repeated.
+    """
+    import cv2
+
+    zoom = float(np.linalg.norm(placement_by_eyes(face, side)[:, 0]))  # pixels of the image in one of the result
+    fine = max(1, min(8, int(np.ceil(zoom)))) * side
+    cut = cv2.warpAffine(
+        np.ascontiguousarray(image),
+        placement_by_eyes(face, fine),
+        (fine, fine),
+        flags=cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP,
+        borderMode=cv2.BORDER_REPLICATE,
+    )
+    return np.asarray(
+        cv2.resize(cut, (side, side), interpolation=cv2.INTER_AREA) if fine > side else cut, dtype=np.uint8
+    )
+
+
+def placement_by_eyes(face: Face, side: int) -> NDArray[np.float64]:
+    """Where `by_eyes` cuts: the (2, 3) affine map from its pixels (x, y, 1) to the image's. The face has points."""
+    assert face.points is not None
+    left, right = face.points[0].astype(float), face.points[1].astype(float)
+    apart = max(float(np.hypot(*(right - left))), 1e-6)  # both eyes may be on one pixel of a tiny face
+    across, down = (right - left) / apart
+    turn = apart / (EYES_APART * side) * np.array([[across, -down], [down, across]])
+    # Whole numbers are the middles of pixels in OpenCV, and their edges in a box.
+    shift = (left + right) / 2 - 0.5 - turn @ (np.array([0.5, EYES_DOWN]) * side - 0.5)
+    return np.column_stack([turn, shift])
+
+
 class FaceCrop(BaseModel):
     """How a whole photo becomes a network's pictures. It is stored in the card, so that what was trained is served.
 
     With the detector “none” the picture is a crop already and is not touched. The default frames a face as FER2013
-    does; for another detector take its margin from `FER2013_MARGIN`.
+    does; for another detector take its margin from `FER2013_MARGIN`. A face without points (haar's) is not aligned.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     detector: str = "mtcnn"
     margin: float = Field(FER2013_MARGIN["mtcnn"], ge=-0.5, le=2)
-    upright: bool = False
+    align: Align = Field("none", description="Eyes level (“upright”), or at fixed places too (“eyes”, without margin).")
+    side: int = Field(0, ge=0, le=1024, description="Of a face aligned by its eyes, pixels; 0 takes the box's.")
+
+    @model_validator(mode="before")
+    @classmethod
+    def _older(cls, values: Any) -> Any:
+        """Cards of the first version say `upright`."""
+        if isinstance(values, dict) and "upright" in values:
+            values = dict(values)
+            values["align"] = "upright" if values.pop("upright") else "none"
+        return values
 
     @field_validator("detector")
     @classmethod
@@ -151,5 +202,18 @@ class FaceCrop(BaseModel):
         return find_faces(image, self.detector, min_size)
 
     def cut(self, image: NDArray[np.uint8], face: Face) -> NDArray[np.uint8]:
-        """As `crop`; with “none” the picture itself, which need not be square."""
-        return image if self.detector == "none" else crop(image, face, self.margin, self.upright)
+        """As `crop` or `by_eyes`; with “none” the picture itself, which need not be square."""
+        if self.detector == "none":
+            return image
+        if self.align == "eyes" and face.points is not None:
+            return by_eyes(image, face, self._side(face))
+        return crop(image, face, self.margin, self.align == "upright")
+
+    def placement(self, face: Face) -> tuple[int, NDArray[np.float64]]:
+        """Where `cut` cuts: as `placement`, for a detector other than “none”."""
+        if self.align == "eyes" and face.points is not None:
+            return self._side(face), placement_by_eyes(face, self._side(face))
+        return placement(face, self.margin, self.align == "upright")
+
+    def _side(self, face: Face) -> int:
+        return self.side or max(16, round(face.size))

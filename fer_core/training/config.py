@@ -12,6 +12,8 @@ from typing import Any, Literal
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
 from fer_core.errors import ConfigError, UnknownName
+from fer_core.labels import COLOURS, VOCABULARIES, canonical
+from fer_core.light import Light
 from fer_core.workspace import RECIPES
 
 
@@ -28,6 +30,14 @@ class About(Section):
     source: str = Field("", description="The report or paper it follows.")
     reported: str = Field("", description="The figure reported there, with its data.")
     cost: str = Field("", description="Time it took, and on what.")
+    report: str = Field("", description="Short name of the report of which it repeats a row of a table.")
+    table: str = Field("", description="That table, and the row in it.")
+    reported_accuracy: float | None = Field(None, ge=0, le=1, description="The row's accuracy; None: it has none.")
+    reported_on: str = Field("", description="The pictures that the accuracy was measured on.")
+    data: str = Field("", description="The set it is trained on, by the name in predictions tables.")
+    needs: tuple[str, ...] = Field((), description="The sets that one is made of, where it is made of others.")
+    members: tuple[str, ...] = Field((), description="An ensemble: the recipes whose networks vote.")
+    differs: str = Field("", description="Why its figure is another quantity than the reported one; empty: it is not.")
 
 
 class Image(Section):
@@ -39,6 +49,10 @@ class Image(Section):
     standardise: Literal["fixed", "image"] | None = None
     mean: tuple[float, ...] | None = None
     std: tuple[float, ...] | None = None
+    light: tuple[Light, ...] = Field(
+        (),
+        description="Steps that even out the light, at the network's size: equalise, clahe, gamma, dog, dct, diffusion.",
+    )
 
 
 class Augment(Section):
@@ -144,10 +158,14 @@ class TrainConfig(Section):
     arguments: dict[str, Any] = Field(default_factory=dict, description="Arguments of the network.")
     image: Image = Image()
     expressions: str = Field("fer7", description="Vocabulary of the outputs.")
+    leave_out: tuple[str, ...] = Field(
+        (), description="Expressions whose pictures are left out of training, validation and every figure."
+    )
     train_split: str = Field("train", description="What is trained on; “train+val” takes both parts, for a final fit.")
     val_split: str = Field(
         "val", description="What chooses the best epoch, never a test split; empty: nothing does, the last one is kept."
     )
+    train_share: float = Field(1.0, gt=0, le=1, description="Share of the training pictures that is taken, at random.")
     epochs: int = Field(12, ge=1, le=10_000)
     batch_size: int = Field(128, ge=2, le=65_536)
     seed: int = Field(0, ge=0, lt=2**31)
@@ -186,6 +204,20 @@ class TrainConfig(Section):
         if value == "test":
             raise ValueError("a test split may not choose the best epoch; take val, or carve a part from train")
         return value
+
+    @model_validator(mode="after")
+    def _left_out_is_not_answered(self) -> TrainConfig:
+        known = VOCABULARIES[self.expressions].names if self.expressions in VOCABULARIES else ()
+        if both := [name for name in self.leave_out if name in known]:
+            raise ValueError(
+                f"leave_out names {', '.join(both)}, which expressions = “{self.expressions}” answers; take a vocabulary "
+                "without it"
+            )
+        if unknown := [name for name in self.leave_out if canonical(name) != name]:
+            raise ValueError(
+                f"leave_out names {', '.join(unknown)}, expected names of expressions: {', '.join(COLOURS)}"
+            )
+        return self
 
     @field_validator("train_split")
     @classmethod

@@ -147,7 +147,7 @@ def test_an_unknown_detector_is_named_with_the_known_ones(portrait):
 
 
 def test_a_face_crop_survives_its_card():
-    kept = FaceCrop(detector="haar", margin=FER2013_MARGIN["haar"], upright=True)
+    kept = FaceCrop(detector="haar", margin=FER2013_MARGIN["haar"], align="upright")
     assert FaceCrop.model_validate_json(kept.model_dump_json()) == kept
     assert set(FER2013_MARGIN) == set(DETECTORS.names())
 

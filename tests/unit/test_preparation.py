@@ -11,11 +11,13 @@ from PIL import Image
 from skimage import data as skimage_data
 from skimage import exposure
 
-from fer_core import preparation
+from fer_core import light, preparation
 from fer_core.datasets import Dataset, open_dataset
 from fer_core.errors import DataError
-from fer_core.faces import Face, find_faces
-from fer_core.preparation import LIGHT, Preparation, by_eyes, file_names, prepare
+from fer_core.faces import Face, by_eyes, find_faces
+from fer_core.images import Preparation
+from fer_core.light import LIGHT
+from fer_core.preparation import file_names, prepare
 from tests.contracts import layouts
 
 PORTRAIT = skimage_data.astronaut()
@@ -53,12 +55,12 @@ def test_equalisation_equals_scikit_images() -> None:
         grey, nbins=256
     )  # of pixels that are as dark or darker; OpenCV begins at the darkest
     theirs = 255 * (share - share.min()) / (1 - share.min())
-    assert np.abs(preparation.equalise(grey) - theirs).max() <= 1
+    assert np.abs(light.equalise(grey) - theirs).max() <= 1
 
 
 def test_gamma_brings_the_mean_to_the_middle() -> None:
     dark = np.random.default_rng(0).integers(20, 80, (40, 40), dtype=np.uint8)
-    assert abs(float(preparation.gamma(dark).mean()) - 127.5) < 3
+    assert abs(float(light.gamma(dark).mean()) - 127.5) < 3
 
 
 @settings(max_examples=40, deadline=None)

@@ -318,7 +318,8 @@ def data_prepare(
     from fer_core.datasets import open_dataset
     from fer_core.datasets.known import resolve
     from fer_core.errors import ConfigError
-    from fer_core.preparation import Preparation, prepare
+    from fer_core.images import Preparation
+    from fer_core.preparation import prepare
 
     try:
         settings = Preparation.model_validate(

@@ -60,7 +60,7 @@ def explain(
     if target not in ("predicted", "given"):
         vocabulary.index(target)
     other = vocabulary.index(against) if against else None
-    dataset = open_dataset(data, on_bad=on_bad.value)
+    dataset = open_dataset(data, on_bad=on_bad.value).without(found.card.leave_out)
     report_skipped(dataset)
     rows = dataset.rows(split)
     index = dataset.index.iloc[rows]
@@ -86,7 +86,7 @@ def explain(
     if image:
         names = list(dict.fromkeys(image))
         chosen = [int(rows[places[name]]) for name in names]
-        answers = [predictor.predict(dataset.picture(row), "none")[0] for row in chosen]
+        answers = [predictor.predict_row(dataset, row) for row in chosen]
         labels = [str(dataset.index["label"].iloc[row]) for row in chosen]
         explained = [
             {"predicted": answer.predicted, "given": label}.get(target, target)
