@@ -30,11 +30,16 @@ def waiting_for_photo() -> str:
     )
 
 
+def counted(number: int, what: str) -> str:
+    """“1 face”, “2,000 faces”."""
+    return f"{number:,} {what}{'s' if number != 1 else ''}"
+
+
 def sentence(predictions: Sequence[Prediction], threshold: float = 0.0) -> str:
     if not predictions:
         return "No face was found."
     said = [f"{prediction.verdict(threshold)} ({percent(prediction.confidence)})" for prediction in predictions]
-    return f"{len(said)} face{'s' if len(said) > 1 else ''}: {', '.join(said)}."
+    return f"{counted(len(said), 'face')}: {', '.join(said)}."
 
 
 def bars(predictions: Sequence[Prediction], threshold: float = 0.0, numbers: Sequence[int] | None = None) -> str:

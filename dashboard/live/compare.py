@@ -3,25 +3,32 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from html import escape
 from pathlib import Path
 from typing import Any
 
 import gradio as gr
 
 from dashboard.charts.live import accuracy_beside
-from dashboard.live import answers, findings
+from dashboard.live import answers, findings, jobs
 from dashboard.live.controls import NO_NETWORK, NONE_CHOSEN, Chosen, choices, predictor
 from dashboard.live.uploads import GONE, KEPT, MAX_UPLOAD, said, scratch
 from dashboard.text import table_title
-from fer_core.datasets import open_dataset, short_name
-from fer_core.datasets.known import SYNTHETIC, known, resolve
 from fer_core.errors import ConfigError, DataError, FerError
+from fer_core.evaluation.predictions import Predictions
+from fer_core.inference import Member as Network
 from fer_core.labels import COLOURS
-from fer_core.private import Reference, Report, compare, gather, keep, members, proposed, reference, words
+from fer_core.private import (
+    LEAVE_OUT,
+    Report,
+    compare_networks,
+    decided,
+    keep,
+    members,
+    proposed,
+    words,
+)
 from fer_core.runs import store
-
-AT_ONCE = 2
-LEAVE_OUT = "leave out"
 
 
 def draw(chosen: Chosen, *, local: bool) -> None:
@@ -60,24 +67,16 @@ def draw(chosen: Chosen, *, local: bool) -> None:
                             min_width=150,
                             interactive=True,
                         )
-                with gr.Row():
-                    run, stop = gr.Button("Compare", variant="primary"), gr.Button("Stop")
+                both = jobs.buttons("Compare")
 
                 def go(
                     path: str | None, networks: list[str], key: str | None, detector: str, *values: str | None
                 ) -> Iterator[tuple[Any, Any, Any, Any]]:
-                    yield from show(path, networks, key, detector, dict(zip(folders, values, strict=True)), local)
+                    meant = dict(zip(folders, values, strict=True))
+                    yield from show(compared(path, networks, key, detector, meant, local))
 
-                event = run.click(
-                    go,
-                    [upload, chosen.networks, benchmark, chosen.detector, *folders.values()],
-                    [state, reports, which, download],
-                    api_visibility="private",
-                    show_progress="hidden",
-                    concurrency_limit=AT_ONCE,
-                    concurrency_id="compare",
-                )
-                stop.click(lambda: answers.light("Stopped."), None, state, cancels=[event], api_visibility="private")
+                asked = [upload, chosen.networks, benchmark, chosen.detector, *folders.values()]
+                jobs.on_click(both, go, asked, [state, reports, which, download], "compare")
                 if local:
                     with gr.Row():
                         name = gr.Textbox(label="Keep as a data set of the workbench, called", placeholder="my-set")
@@ -102,8 +101,8 @@ def draw(chosen: Chosen, *, local: bool) -> None:
     upload.change(_read, upload, [found, problem], api_visibility="private")
     which.change(_details, [which, reports], [chart, details], api_visibility="private", show_progress="hidden")
     chosen.networks.change(_benchmarks, [chosen.networks, benchmark], benchmark, api_visibility="private")
-    gr.on(
-        [],  # for scripts only
+    jobs.endpoint(
+        "compare",
         scripted,
         [
             upload,
@@ -113,10 +112,9 @@ def draw(chosen: Chosen, *, local: bool) -> None:
             gr.JSON(visible=False, label="mapping"),
         ],
         [gr.JSON(visible=False, label="summary"), gr.File(visible=False, label="report.html")],
-        api_name="compare",
-        api_description="A zip of class folders beside the benchmark (such as “fer2013-val”): accuracy, gap, p, its "
-        "split, what differs, and the report as HTML. `mapping`: folder to expression, {} to take what is proposed.",
-        concurrency_id="compare",
+        "compare",
+        "A zip of class folders beside the benchmark (such as “fer2013-val”): accuracy, gap, p, its split, what differs, "
+        "and the report as HTML. `mapping`: folder to expression, {} to take what is proposed.",
     )
 
 
@@ -154,41 +152,29 @@ def _place(path: str | None) -> Path:
 
 def _kept(path: str | None, name: str, mapping: dict[str, str | None]) -> str:
     try:
-        count = keep(members(_place(path)), _meant(mapping), name.strip())
+        count = keep(members(_place(path)), decided(mapping), name.strip())
     except FerError as error:
         return answers.problem(error)
     return answers.light(f"{count:,} pictures are now the data set “{name.strip()}” of the workbench.")
 
 
-def _meant(mapping: dict[str, str | None]) -> dict[str, str | None]:
-    """The mapping with “leave out” as None.
+def _tables_of(networks: list[str] | None, key: str | None) -> dict[str, tuple[Network, Predictions]]:
+    """The chosen networks, each with its table of the benchmark.
 
     Raises:
-        DataError: a folder is not decided, or none stands for an expression.
+        ConfigError: none is chosen, or they have no such table in common.
     """
-    if undecided := [name for name, value in mapping.items() if not value]:
-        raise DataError(
-            f"What do the folders {', '.join(undecided)} stand for? Choose an expression or “{LEAVE_OUT}” for each."
+    if not networks:
+        raise ConfigError(NONE_CHOSEN if choices() else NO_NETWORK)
+    if key is None or key not in _tables(networks):
+        raise ConfigError(
+            "The chosen networks have no predictions table in common; evaluate them on one data set first, "
+            "with “ferscope evaluate”."
         )
-    if unknown := [str(value) for value in mapping.values() if value not in (*COLOURS, LEAVE_OUT)]:
-        raise DataError(f"{', '.join(unknown)} is no expression; known: {', '.join(COLOURS)}, {LEAVE_OUT}.")
-    return {name: None if value == LEAVE_OUT else value for name, value in mapping.items()}
+    return {name: (predictor([name]).members[0], store.find(name).predictions(key)) for name in networks}
 
 
-def _reference(key: str, member: Any) -> Reference | None:
-    """The benchmark's pictures, if a data set of this machine has its name; None otherwise."""
-    dataset, _, split = key.rpartition("-")
-    for name in (SYNTHETIC, *known()):
-        try:
-            place, layout = resolve(name)
-            if dataset in (name, layout.dataset or short_name(place)):
-                return reference(open_dataset(name, on_bad="skip"), split, member.card.image)
-        except DataError:  # moved away, or no such split: as good as not there
-            continue
-    return None
-
-
-def _reports(
+def compared(
     path: str | None,
     networks: list[str] | None,
     key: str | None,
@@ -196,49 +182,24 @@ def _reports(
     mapping: dict[str, str | None],
     local: bool,
 ) -> Iterator[str | list[Report]]:
-    """What is being done, and at last the reports, one a network."""
-    if not networks:
-        raise ConfigError(NONE_CHOSEN if choices() else NO_NETWORK)
-    place, meant = _place(path), _meant(mapping)
-    if key is None or key not in _tables(networks):
-        raise ConfigError(
-            "The chosen networks have no predictions table in common; evaluate them on one data set first, "
-            "with “ferscope evaluate”."
-        )
-    used = [predictor([network]).members[0] for network in networks]
+    """What is being done, as HTML, and at last the reports, one a network."""
+    tables, place, meant = _tables_of(networks, key), _place(path), decided(mapping)
     total = sum(words(place).values())
-    progress, gathered = answers.Progress("pictures", total), None
-    for step in gather(members(place), meant, used, detector, total):
-        if not isinstance(step, int):
-            gathered = step
+    progress = answers.Progress("pictures", total)
+    for step in compare_networks(place, meant, tables, key or "", detector, total, with_pictures=local):
+        if isinstance(step, list):
+            yield step
+        elif isinstance(step, str):
+            yield answers.light(escape(step))
         elif progress.due():
             yield progress.line(step)
-    assert gathered is not None
-    reports = []
-    for network, member, one in zip(networks, used, gathered, strict=True):
-        yield answers.light(f"Comparing {network} with {table_title(key)}")
-        known_pictures = _reference(key, member) if local else None
-        table = store.find(network).predictions(key)
-        for step in compare(member, one, table, table_title(key), known_pictures):
-            if isinstance(step, str):
-                yield answers.light(f"{network}: {step}")
-            else:
-                reports.append(step)
-    yield reports
 
 
-def show(
-    path: str | None,
-    networks: list[str] | None,
-    key: str | None,
-    detector: str,
-    mapping: dict[str, str | None],
-    local: bool,
-) -> Iterator[tuple[Any, Any, Any, Any]]:
+def show(steps: Iterator[str | list[Report]]) -> Iterator[tuple[Any, Any, Any, Any]]:
     """Progress; then the answer, the reports, whose details are shown, and the report to download."""
     hidden = gr.Dropdown(visible="hidden"), gr.File(visible="hidden")
     try:
-        for step in _reports(path, networks, key, detector, mapping, local):
+        for step in steps:
             if isinstance(step, str):
                 yield step, gr.skip(), *hidden
                 continue
@@ -275,7 +236,7 @@ def compare_sets(
     try:
         meant: dict[str, str | None] = dict.fromkeys(words(_place(path)))
         meant |= {name: value for name, value in proposed(meant).items() if value} | dict(mapping or {})
-        reports = next(step for step in _reports(path, networks, key, detector, meant, local) if isinstance(step, list))
+        reports = next(step for step in compared(path, networks, key, detector, meant, local) if isinstance(step, list))
         with scratch() as folder:
             yield {one.network: one.to_json() for one in reports}, str(_page(reports, folder))
     except FerError as error:

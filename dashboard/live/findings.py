@@ -32,17 +32,6 @@ def signed(points: float) -> str:
 
 def overview(reports: Sequence[Report]) -> str:
     """The answer in a sentence for the first network, and a row for each."""
-    first = reports[0].per_expression.iloc[0]
-    verdict = (
-        f"{escape(reports[0].network)} recognises {percent(first.recall_b)} of the private set "
-        f"({_bounds(first, 'b')}, n = {int(first.n_b):,}) and {percent(first.recall_a)} of "
-        f"{escape(reports[0].benchmark_name)} ({_bounds(first, 'a')}, n = {int(first.n_a):,}); "
-        + (
-            f"the gap of {signed(first.difference)} points is more than chance (p {_p(first.p)})."
-            if first.p <= ALPHA
-            else f"the gap of {signed(first.difference)} points may be chance (p {_p(first.p)})."
-        )
-    )
     rows, grey = [], []
     for report in reports:
         row = report.per_expression.iloc[0]
@@ -58,6 +47,7 @@ def overview(reports: Sequence[Report]) -> str:
         )
         grey.append(bool(row.p > ALPHA))
     header = ["network", "benchmark, 95 %", "private set, 95 %", "gap, points", "p", "n"]
+    verdict = escape(reports[0].sentence())
     return f'<p class="say" role="status">{verdict}</p>' + (table(header, rows, grey) if len(reports) > 1 else "")
 
 

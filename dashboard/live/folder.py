@@ -9,7 +9,7 @@ from typing import Any
 import gradio as gr
 import pandas as pd
 
-from dashboard.live import answers
+from dashboard.live import answers, jobs
 from dashboard.live.controls import Chosen, predictor, tta
 from dashboard.live.uploads import GONE, MAX_FILES, MAX_UPLOAD, picture_bytes, said, scratch
 from fer_core.archive import MAX_PICTURES, Member, pictures_in
@@ -17,7 +17,6 @@ from fer_core.errors import DataError, FerError, ImageError
 from fer_core.images import PICTURE_SUFFIXES
 from fer_core.sheet import columns, picture_rows, problem_row
 
-AT_ONCE = 2
 SHOWN_ROWS = 200
 
 
@@ -30,9 +29,7 @@ def draw(chosen: Chosen) -> None:
                 file_types=[*sorted(PICTURE_SUFFIXES), ".zip"],
                 height=180,
             )
-            with gr.Row():
-                run = gr.Button("Predict all", variant="primary")
-                stop = gr.Button("Stop")
+            both = jobs.buttons("Predict all")
             gr.HTML(
                 answers.light(
                     f"Up to {MAX_FILES} files, or a zip of up to {MAX_UPLOAD // 2**20} MB and {MAX_PICTURES:,} pictures."
@@ -44,25 +41,9 @@ def draw(chosen: Chosen) -> None:
             )
             sheet = gr.File(label="probabilities.csv", interactive=False, visible="hidden")
             shown = gr.Dataframe(interactive=False, visible="hidden", max_height=420, wrap=True)
-    event = run.click(
-        show,
-        [files, *chosen.predicting],
-        [state, sheet, shown],
-        api_visibility="private",
-        show_progress="hidden",
-        concurrency_limit=AT_ONCE,
-        concurrency_id="folder",
-    )
-    stop.click(lambda: answers.light("Stopped."), None, state, cancels=[event], api_visibility="private")
-    gr.on(
-        [],  # for scripts only
-        predict_files,
-        [files, *chosen.predicting],
-        gr.File(visible=False, label="probabilities.csv"),
-        api_name="predict_files",
-        api_description=predict_files.__doc__,
-        concurrency_id="folder",
-    )
+    jobs.on_click(both, show, [files, *chosen.predicting], [state, sheet, shown], "folder")
+    sent = gr.File(visible=False, label="probabilities.csv")
+    jobs.endpoint("predict_files", predict_files, [files, *chosen.predicting], sent, "folder")
 
 
 def uploaded_pictures(paths: list[str] | None) -> Iterator[Member]:
@@ -151,7 +132,7 @@ def _sentence(table: pd.DataFrame, pictures: int) -> str:
     counts = table["verdict"].value_counts()
     shares = ", ".join(f"{name} {count:,}" for name, count in counts.items())
     bad = int((table["problem"].fillna("") != "").sum())
-    text = f"{pictures:,} picture{'s' if pictures != 1 else ''}, {faces:,} face{'s' if faces != 1 else ''}"
+    text = f"{answers.counted(pictures, 'picture')}, {answers.counted(faces, 'face')}"
     text += f": {shares}." if faces else "."
     text += f" {bad:,} without an answer; the column “problem” says why." if bad else ""
     more = f" The first {SHOWN_ROWS} rows:" if len(table) > SHOWN_ROWS else ""

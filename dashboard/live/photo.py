@@ -1,30 +1,39 @@
-"""Photo: one picture, all its faces; and the endpoint `/predict` for scripts."""
+"""Photo: one picture or several, all their faces; and the endpoint `/predict` for scripts."""
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import gradio as gr
 import numpy as np
 from numpy.typing import NDArray
+from PIL import Image
 
-from dashboard.live import answers
+from dashboard.live import answers, jobs
 from dashboard.live.controls import Chosen, predictor, tta
 from dashboard.live.drawing import annotated, at_shown_size
-from dashboard.live.uploads import Picture, said
+from dashboard.live.uploads import Picture, picture_bytes, said
 from fer_core.datasets.synthetic import draw_face
-from fer_core.errors import FerError
-from fer_core.images import decode
+from fer_core.errors import DataError, FerError, ImageError
+from fer_core.images import PICTURE_SUFFIXES, decode
 from fer_core.inference import Prediction
 from fer_core.labels import COLOURS
 
 AT_ONCE = 4
+MOST = 24  # photos that are looked at together; the Folder tab takes more
+SMALL = 320  # pixels of the longer side of a photo among several
+_BLANK = np.full((SMALL * 3 // 4, SMALL, 3), 128, np.uint8)  # stands for a photo that cannot be read
 
 
 def draw(chosen: Chosen) -> None:
     with gr.Row():
         with gr.Column(scale=2):
             picture = Picture(label="Photo", sources=["upload", "clipboard"], image_mode=None, height=300)
+            several = gr.UploadButton(
+                f"Several photos, up to {MOST}", file_count="multiple", file_types=sorted(PICTURE_SUFFIXES), size="sm"
+            )
             gr.Examples(
                 [[face] for face in _synthetic()],
                 picture,
@@ -32,6 +41,11 @@ def draw(chosen: Chosen) -> None:
                 examples_per_page=8,
             )
         with gr.Column(scale=3):
+            told = gr.HTML(visible="hidden")
+            sheet = gr.Gallery(
+                label="Photos", visible="hidden", interactive=False, format="jpeg", columns=4, height="auto",
+                object_fit="contain", allow_preview=False, buttons=[],
+            )  # fmt: skip
             result = gr.Image(
                 label="Faces", format="png", height=480, interactive=False, buttons=["download", "fullscreen"]
             )
@@ -47,14 +61,26 @@ def draw(chosen: Chosen) -> None:
         concurrency_id="photo",
     )
     gr.on(
-        [],  # for scripts only
-        predict,
-        [picture, *chosen.predicting],
-        gr.JSON(visible=False, label="faces"),
-        api_name="predict",
-        api_description=predict.__doc__,
-        concurrency_id="photo",
+        [several.upload, *(choice.change for choice in (*chosen.predicting, chosen.look))],
+        show_several,
+        [several, *chosen.predicting, chosen.look],
+        [told, sheet],
+        api_visibility="private",
+        show_progress="hidden",
+        trigger_mode="always_last",
+        concurrency_limit=jobs.AT_ONCE,
+        concurrency_id="photos",
     )
+    sheet.select(closer, several, picture, api_visibility="private", show_progress="hidden")
+    gr.on(
+        [picture.upload, picture.clear],  # a photo of its own: what was shown of the others goes
+        lambda: (None, *_hidden()),
+        None,
+        [several, told, sheet],
+        api_visibility="private",
+        show_progress="hidden",
+    )
+    jobs.endpoint("predict", predict, [picture, *chosen.predicting], gr.JSON(visible=False, label="faces"), "photo")
 
 
 def predict(
@@ -94,6 +120,54 @@ def show(
     text = answers.sentence(predictions, sure)
     marked = gr.Image(annotated(image, predictions, sure), alt_text=f"The photo with its faces marked. {text}")
     return marked, answers.scale(limit, explained(networks)) + answers.bars(predictions, sure)
+
+
+def show_several(
+    paths: list[str] | None, networks: list[str] | None, detector: str, averaging: str, sure: float, look: bool
+) -> Iterator[tuple[Any, Any]]:
+    """How far it is, then what was found in all, and a small picture of each photo with its answer below."""
+    if not paths:
+        yield _hidden()
+        return
+    if len(paths) > MOST:
+        problem = f"{len(paths)} photos at once are too many to look at; choose up to {MOST}, or use the Folder tab."
+        yield gr.HTML(answers.problem(DataError(problem)), visible=True), gr.Gallery(visible="hidden")
+        return
+    shown: list[tuple[NDArray[np.uint8], str]] = []
+    faces = without = bad = 0
+    progress = answers.Progress("photos", len(paths))
+    yield gr.HTML(progress.line(0), visible=True), gr.skip()
+    for path in map(Path, paths):
+        try:
+            image, predictions, _ = looked_at(picture_bytes(path), networks, detector, averaging, look)
+        except ImageError as error:
+            bad += 1
+            shown.append((_BLANK, f"{path.name}: {error}"))
+        except FerError as error:  # of the choices: the same for each photo
+            yield gr.HTML(answers.problem(error), visible=True), gr.Gallery(visible="hidden")
+            return
+        else:
+            faces += len(predictions)
+            without += not predictions
+            small = Image.fromarray(annotated(image, predictions, sure))
+            small.thumbnail((SMALL, SMALL))
+            shown.append((np.asarray(small), f"{path.name}: {answers.sentence(predictions, sure)}"))
+        if progress.due():
+            yield gr.HTML(progress.line(len(shown))), gr.skip()
+    text = answers.counted(len(paths), "photo") + ", " + answers.counted(faces, "face")
+    text += f"; {without} without a face" if without else ""
+    text += f"; {bad} cannot be read" if bad else ""
+    said = f'<p class="say" role="status">{text}. Click a photo to look closer.</p>'
+    yield gr.HTML(said, visible=True), gr.Gallery(shown, visible=True)
+
+
+def closer(paths: list[str] | None, event: gr.SelectData) -> Any:
+    """The photo that was clicked, as if it had been uploaded alone."""
+    return paths[event.index] if paths else gr.skip()
+
+
+def _hidden() -> tuple[Any, Any]:
+    return gr.HTML(visible="hidden"), gr.Gallery(visible="hidden")
 
 
 def looked_at(

@@ -10,7 +10,7 @@ import gradio as gr
 import pandas as pd
 
 from dashboard.charts.live import timeline
-from dashboard.live import answers
+from dashboard.live import answers, jobs
 from dashboard.live.controls import Chosen, predictor, tta
 from dashboard.live.drawing import annotated, at_shown_size
 from dashboard.live.uploads import GONE, MAX_UPLOAD, said, scratch
@@ -21,7 +21,6 @@ from fer_core.evaluation.intervals import wilson
 from fer_core.sheet import face_row
 from fer_core.tracking import FORGET, Tracker
 
-AT_ONCE = 2
 HEADER = ["face", "seconds seen", "frames", "most often", "share of frames, 95 %"]
 
 
@@ -30,9 +29,7 @@ def draw(chosen: Chosen) -> None:
         with gr.Column(scale=2):
             upload = gr.Video(label="Video", sources=["upload"], height=260)
             rate = gr.Slider(1, 25, 5, step=1, label="Frames looked at in a second")
-            with gr.Row():
-                run = gr.Button("Analyse", variant="primary")
-                stop = gr.Button("Stop")
+            both = jobs.buttons("Analyse")
             gr.HTML(
                 answers.light(
                     f"MP4, MOV, WebM, MKV or AVI up to {MAX_UPLOAD // 2**20} MB and {video.MAX_SECONDS / 60:.0f} "
@@ -44,25 +41,10 @@ def draw(chosen: Chosen) -> None:
             chart = gr.Plot(show_label=False, visible="hidden")
             copy = gr.Video(label="Annotated, faces numbered", interactive=False, visible="hidden", height=380)
             sheet = gr.File(label="frames.csv", interactive=False, visible="hidden")
-    event = run.click(
-        show,
-        [upload, rate, *chosen.predicting],
-        [state, chart, copy, sheet],
-        api_visibility="private",
-        show_progress="hidden",
-        concurrency_limit=AT_ONCE,
-        concurrency_id="video",
-    )
-    stop.click(lambda: answers.light("Stopped."), None, state, cancels=[event], api_visibility="private")
-    gr.on(
-        [],  # for scripts only
-        predict_video,
-        [upload, rate, *chosen.predicting],
-        [gr.File(visible=False, label="frames.csv"), gr.File(visible=False, label="annotated.mp4")],
-        api_name="predict_video",
-        api_description=predict_video.__doc__,
-        concurrency_id="video",
-    )
+    asked = [upload, rate, *chosen.predicting]
+    jobs.on_click(both, show, asked, [state, chart, copy, sheet], "video")
+    sent = [gr.File(visible=False, label="frames.csv"), gr.File(visible=False, label="annotated.mp4")]
+    jobs.endpoint("predict_video", predict_video, asked, sent, "video")
 
 
 def _analysed(
@@ -164,7 +146,7 @@ def summary(table: pd.DataFrame, frames: int, rate: float) -> str:
     said_ = ", ".join(f"{name} {percent(share)}" for name, share in shares.items())
     faces = table["face"].nunique()
     return (
-        f'<p class="say" role="status">{faces} face{"s" if faces != 1 else ""} in {frames:,} frames: {said_}. '
+        f'<p class="say" role="status">{answers.counted(faces, "face")} in {frames:,} frames: {said_}. '
         "Neighbouring frames are alike, so the intervals are too narrow rather than too wide.</p>"
         + answers.table(HEADER, rows[:20])
     )

@@ -204,9 +204,9 @@ def test_bad_uploads_to_the_folder_tab_get_a_sentence_and_leave_nothing(tmp_path
 
 def test_folders_with_other_names_have_to_be_decided_before_anything_is_compared(private, temporary):
     undecided = {"wütend": None, "happy": "happy"}
-    *_, last = compare.show(str(private), ["untrained"], KEY, "none", undecided, True)
+    *_, last = compare.show(compare.compared(str(private), ["untrained"], KEY, "none", undecided, True))
     assert "What do the folders wütend stand for?" in last[0]
-    *_, last = compare.show(str(private), ["untrained"], KEY, "none", {"happy": "joyful"}, True)
+    *_, last = compare.show(compare.compared(str(private), ["untrained"], KEY, "none", {"happy": "joyful"}, True))
     assert "joyful is no expression" in last[0]
 
 
@@ -241,7 +241,7 @@ def test_names_from_an_archive_bring_no_markup_into_the_report(tmp_path, tempora
         Image.fromarray(astronaut()).save(buffer, "PNG")
         archive.writestr("happy/<img src=x onerror=alert(1)>.png", buffer.getvalue())
         archive.writestr("happy/<script>.png", b"broken")
-    *_, last = compare.show(str(path), ["untrained"], KEY, "none", {"happy": "happy"}, False)
+    *_, last = compare.show(compare.compared(str(path), ["untrained"], KEY, "none", {"happy": "happy"}, False))
     page = findings.page(last[1])
     assert "<img src=x" not in page
     assert "<script>.png" not in page
