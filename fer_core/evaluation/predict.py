@@ -52,14 +52,16 @@ def predict_split(
 def predict_checkpoint(
     folder: Path, dataset: Dataset, split: str, on_batch: Callable[[int], None] = lambda done: None
 ) -> tuple[Predictions, Card]:
-    """Predict a split with a checkpoint as its card says, and write the table beside its weights.
+    """Predict a split with a checkpoint as its card says, and write the table beside its weights; pictures that the card
+    leaves out are not in it.
 
     Raises:
         CheckpointError, DataError: as `load_network` and `predict_split`.
     """
     model, card = load_network(folder)
     predictions = predict_split(
-        model, dataset, split, spec=card.image, expressions=card.vocabulary, tta=card.tta, on_batch=on_batch
-    )
+        model, dataset.without(card.leave_out), split, spec=card.image, expressions=card.vocabulary, tta=card.tta,
+        on_batch=on_batch,
+    )  # fmt: skip
     predictions.write(folder / f"predictions-{dataset.name}-{split}.parquet")
     return predictions, card

@@ -89,7 +89,7 @@ def make(
         DataError: no such split, or labels that the network does not know.
     """
     started = perf_counter()
-    split_rows = dataset.rows(split)
+    split_rows = dataset.without(card.leave_out).rows(split)
     order = np.random.default_rng(SEED).permutation(len(split_rows))
     rows = np.sort(split_rows[order[:limit]]) if limit else split_rows
     spec, expressions = card.image, card.vocabulary

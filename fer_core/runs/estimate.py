@@ -24,6 +24,7 @@ class Estimate:
     """What a run will cost on this machine as busy as it is now.
 
     Attributes:
+        cpu_seconds_per_epoch: of the processor, all threads together, however busy the machine is.
         seconds: of the whole run, all epochs: training steps and validations. Early stopping may end it before.
         memory: bytes; what the process holds after these steps, or the most that was allocated on the GPU.
         measured: steps that were measured.
@@ -31,6 +32,7 @@ class Estimate:
 
     seconds: float
     seconds_per_epoch: float
+    cpu_seconds_per_epoch: float
     images_per_second: float
     memory: int
     device: str
@@ -50,7 +52,7 @@ def estimate(config: TrainConfig, dataset: Dataset) -> Estimate:
 
     stages = config.resolution or ((0.0, 0),)
     ends = [share for share, _ in stages[1:]] + [1.0]
-    seconds, measured = 0.0, 0
+    seconds, cpu_seconds, measured = 0.0, 0.0, 0
     for (share, side), end in zip(stages, ends, strict=True):
         one = config.model_copy(update={"resolution": ((0.0, side),) if side else ()})
         with tempfile.TemporaryDirectory(prefix="ferscope-estimate-") as folder:
@@ -58,9 +60,11 @@ def estimate(config: TrainConfig, dataset: Dataset) -> Estimate:
             write_atomically(run.path / "config.toml", to_toml(one).encode())
             run.write(RunStatus())
             times: list[float] = []
+            cpu_times: list[float] = []
 
-            def step(status: RunStatus, times: list[float] = times) -> None:
+            def step(status: RunStatus, times: list[float] = times, cpu_times: list[float] = cpu_times) -> None:
                 times.append(time.perf_counter())
+                cpu_times.append(time.process_time())
                 if len(times) > STEPS or times[-1] - times[0] > SECONDS:
                     raise Stopped
 
@@ -72,13 +76,17 @@ def estimate(config: TrainConfig, dataset: Dataset) -> Estimate:
                 pass
         if len(times) < 2:  # one step an epoch: its time and that of all that is loaded first cannot be told apart
             times = [times[0] - trainer.position.tally.step_seconds, *times]
-        each = (times[-1] - times[0]) / (len(times) - 1)
-        seconds += (end - share) * config.epochs * trainer.steps * each
+            cpu_times = [cpu_times[0] - trainer.position.tally.cpu_seconds, *cpu_times]
+        steps = (end - share) * config.epochs * trainer.steps / (len(times) - 1)
+        seconds += steps * (times[-1] - times[0])
+        cpu_seconds += steps * (cpu_times[-1] - cpu_times[0])
         measured += len(times) - 1
     held = trainer.val_images[:PICTURES]
-    start = time.perf_counter()
+    start, cpu_start = time.perf_counter(), time.process_time()
     predict_logits(trainer.served, held, trainer.spec)
-    seconds += config.epochs * (time.perf_counter() - start) / len(held) * len(trainer.val_images)
+    batches = config.epochs / len(held) * len(trainer.val_images)
+    seconds += batches * (time.perf_counter() - start)
+    cpu_seconds += batches * (time.process_time() - cpu_start)
     if trainer.device.type == "cuda":
         memory = torch.cuda.max_memory_allocated(trainer.device)
     else:
@@ -86,6 +94,7 @@ def estimate(config: TrainConfig, dataset: Dataset) -> Estimate:
     return Estimate(
         seconds=seconds,
         seconds_per_epoch=seconds / config.epochs,
+        cpu_seconds_per_epoch=cpu_seconds / config.epochs,
         images_per_second=config.epochs * trainer.steps * config.batch_size / seconds,
         memory=memory,
         device=describe(trainer.device),

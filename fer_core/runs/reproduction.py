@@ -1,0 +1,312 @@
+"""The recipes that repeat a row of a report's table: which data they need, how much fits a budget, what came out.
+
+A recipe's run is an ordinary run folder of the recipe's name. What came out is read from its card: from the workspace's
+own run where it has finished, else from the ones that ship with the program (`trainers/reproduction/<recipe>`, cards,
+histories and predictions without weights).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal
+
+import pandas as pd
+
+from fer_core import workspace
+from fer_core.checkpoint import Card, read_card
+from fer_core.datasets import Dataset, short_name
+from fer_core.datasets.known import known, resolve
+from fer_core.datasets.made import SHIPPED as SHIPPED_SETS
+from fer_core.errors import ConfigError, DataError, RunError
+from fer_core.runs.folder import RunFolder, RunStatus
+from fer_core.training.config import TrainConfig, load_recipe, recipes
+from fer_core.workspace import ROOT
+
+if TYPE_CHECKING:
+    from fer_core.runs.estimate import Estimate
+
+SHIPPED = ROOT / "trainers" / "reproduction"
+SMALLEST = 0.1  # of an epoch: a network that has seen less has not been trained
+OVER = 0.1  # of an epoch that a run may take longer than its budget
+TAKEN_FREELY = {"about", "epochs", "train_share", "device", "threads", "precision", "memory_format", "compile"}
+State = Literal["run", "not run", "data missing"]
+
+
+@dataclass(frozen=True)
+class Row:
+    """One recipe: what was reported and what came out. Accuracies are shares; n pictures; `share` of train in an epoch.
+
+    Attributes:
+        data: the set it needs; `split` the part that gave the figure here.
+        epochs, asked: epochs that were trained, and those of the recipe.
+        verdict: in words; empty where it has not been run.
+    """
+
+    recipe: str
+    report: str
+    title: str
+    table: str
+    network: str
+    data: str
+    reported: float | None
+    reported_on: str
+    state: State
+    verdict: str = ""
+    accuracy: float | None = None
+    low: float | None = None
+    high: float | None = None
+    n: int = 0
+    split: str = ""
+    epochs: int = 0
+    asked: int = 0
+    share: float = 1.0
+    cpu_minutes: float | None = None
+    device: str = ""
+
+
+def of_reports() -> dict[str, TrainConfig]:
+    """The shipped recipes that repeat a report, by name."""
+    loaded = {name: load_recipe(path) for name, path in recipes().items()}
+    return {name: config for name, config in loaded.items() if config.about.report}
+
+
+def within(minutes: float, asked: int, epoch: float) -> tuple[int, float]:
+    """(epochs, share of the training pictures) that fit a budget.
+
+    Args:
+        minutes: the budget.
+        asked: epochs of the recipe; never more.
+        epoch: minutes that one takes.
+
+    Raises:
+        ConfigError: not even `SMALLEST` of an epoch fits.
+    """
+    fit = minutes / epoch
+    if fit + OVER >= 1:
+        return min(asked, int(fit + OVER)), 1.0
+    if fit < SMALLEST:
+        raise ConfigError(
+            f"One epoch takes {epoch:.1f} min here, and the budget is {minutes:g} min; give --minutes "
+            f"{SMALLEST * epoch:.0f} or more."
+        )
+    return 1, round(fit, 3)
+
+
+def verdict(
+    reported: float | None, accuracy: float, low: float, high: float, *, done: float, asked: int, differs: str = ""
+) -> str:
+    """What the reproduced figure says about the reported one.
+
+    Args:
+        low, high: the reproduced figure's 95 % interval.
+        done, asked: epochs over the whole training part that the run was given, and those of the recipe.
+        differs: why the two are different quantities; empty: they are not.
+    """
+    cut = f", with {done:.2g} of {asked} epochs" if done < asked else ""
+    if reported is None:
+        return f"not comparable: none was reported{cut}"
+    if differs:
+        return f"not comparable: {differs}{cut}"
+    word = "agrees" if low <= reported <= high else "better" if accuracy > reported else "worse"
+    return word + cut
+
+
+def rows(sets: Iterable[str] = ()) -> list[Row]:
+    """All recipes of reports with what is known of them.
+
+    Args:
+        sets: data sets at hand beside those the workspace knows, by path.
+    """
+    configs, places = of_reports(), at_hand(sets)
+    return [row(name, config, places) for name, config in configs.items()]
+
+
+def row(name: str, config: TrainConfig, places: dict[str, str]) -> Row:
+    """One recipe with what is known of it.
+
+    Args:
+        places: the data sets at hand, as `at_hand` finds them.
+    """
+    about = config.about
+    here = all(need in places for need in (about.data, *about.needs))
+    asked = Row(
+        name, about.report, about.title, about.table, config.network, about.data, about.reported_accuracy,
+        about.reported_on, "not run" if here else "data missing", asked=0 if about.members else config.epochs,
+    )  # fmt: skip
+    folder = finished(name, config)
+    if folder is None:
+        return asked
+    card, given = read_card(folder), load_recipe(folder / "config.toml")
+    key, figures = next(iter(card.results.items()))
+    low, high = figures["accuracy_interval"]
+    voted = bool(about.members)  # nothing is trained, so nothing is cut
+    said = verdict(
+        about.reported_accuracy, figures["accuracy"], low, high, asked=config.epochs,
+        done=config.epochs if voted else given.epochs * given.train_share, differs=about.differs,
+    )  # fmt: skip
+    if voted and (short := _short_members(card)):
+        said += f"; its members were cut: {short}"
+    return replace(
+        asked, state="run", verdict=said, accuracy=figures["accuracy"], low=low, high=high, n=figures["n"],
+        split=key.rpartition("-")[2], epochs=0 if voted else card.epochs, share=given.train_share,
+        cpu_minutes=card.cost.cpu_minutes, device=card.cost.device,
+    )  # fmt: skip
+
+
+def _short_members(card: Card) -> str:
+    members = card.recipe.get("members", {})
+    known_recipes = recipes()
+    cut = []
+    for name, given in members.items():
+        asked = load_recipe(known_recipes[name]).epochs if name in known_recipes else 0
+        done = given.get("epochs", TrainConfig().epochs) * given.get("train_share", 1.0)
+        if done < asked:
+            cut.append(f"{name} {done:.2g} of {asked} epochs")
+    return ", ".join(cut)
+
+
+def finished(name: str, config: TrainConfig) -> Path | None:
+    """The folder that holds a recipe's outcome: the workspace's finished run, else the shipped one; None: neither."""
+    if done_here(name, config):
+        return RunFolder.named(name).path
+    return SHIPPED / name if (SHIPPED / name / "card.json").is_file() else None
+
+
+def done_here(name: str, config: TrainConfig) -> bool:
+    """Whether the workspace has a finished run of the recipe."""
+    run = RunFolder.named(name)
+    return run.path.is_dir() and run.look().state == "finished" and _repeats(run.path, config)
+
+
+def _repeats(folder: Path, config: TrainConfig) -> bool:
+    """Whether a run follows a recipe, in however many epochs."""
+    if config.about.members:  # an ensemble is told by what it was made of
+        return (folder / "card.json").exists() and tuple(
+            read_card(folder).recipe.get("members", ())
+        ) == config.about.members
+    given = load_recipe(folder / "config.toml")
+    return given.model_dump(exclude=TAKEN_FREELY) == config.model_dump(exclude=TAKEN_FREELY)
+
+
+def table(found: Iterable[Row]) -> pd.DataFrame:
+    """Rows as a table, one column a field."""
+    return pd.DataFrame([asdict(one) for one in found])
+
+
+def at_hand(sets: Iterable[str] = ()) -> dict[str, str]:
+    """Data sets by the name that predictions tables give them, to the path or known name that opens them: those given,
+    those the workspace knows, and the shipped mixtures of which all parts are known.
+
+    Raises:
+        DataError: one that was given is not there.
+    """
+    places = {}
+    for place in sets:
+        path, layout = resolve(place)
+        places[layout.dataset or short_name(path)] = str(path)
+    for name in known():
+        try:
+            path, layout = resolve(name)
+        except DataError:  # its files are gone
+            continue
+        places.setdefault(layout.dataset or short_name(path), name)
+        places.setdefault(name, name)
+    for path in SHIPPED_SETS.glob("*.toml"):
+        places.setdefault(path.stem, str(path))  # usable where its parts are, which the recipe's `needs` name
+    return places
+
+
+def missing(config: TrainConfig, places: dict[str, str]) -> str:
+    """In a sentence, which data a recipe lacks; empty where all are at hand."""
+    about = config.about
+    lacking = [name for name in (about.needs or (about.data,)) if name not in places]
+    if not lacking:
+        return ""
+    return f"{', '.join(lacking)} missing; add it with `ferscope data add PATH --name {lacking[0]}`"
+
+
+def train(
+    name: str,
+    config: TrainConfig,
+    dataset: Dataset,
+    data: str,
+    minutes: float,
+    on_step: Callable[[RunStatus], None] | None = None,
+    on_start: Callable[[RunFolder], None] = lambda run: None,
+) -> RunFolder:
+    """Train a recipe within a budget, or go on with its run where that was stopped.
+
+    Args:
+        data: what opens the data set.
+        minutes: of processor time; of wall time on a GPU.
+        on_start: called with the run before its first step.
+
+    Raises:
+        ConfigError: not even `SMALLEST` of an epoch fits.
+        RunError: a run of that name follows another recipe.
+        Stopped: a stop was asked for; the same call goes on.
+    """
+    from fer_core.runs.estimate import estimate
+    from fer_core.runs.launch import await_turn
+    from fer_core.training.loop import Trainer
+
+    run = RunFolder.named(name)
+    if not run.path.exists():
+        cost = estimate(config, dataset)
+        epochs, share = within(minutes, config.epochs, _minutes(cost))
+        run = RunFolder.create(name, config.model_copy(update={"epochs": epochs, "train_share": share}), data)
+    elif not _repeats(run.path, config):
+        raise RunError(f"The run “{name}” has other settings than the recipe {name}; rename it, and start again.")
+    await_turn(run)
+    on_start(run)
+    for _ in Trainer(run, dataset, on_step=on_step).epochs():
+        pass
+    _report(run, dataset, config)
+    return run
+
+
+def _report(run: RunFolder, dataset: Dataset, config: TrainConfig) -> None:
+    """Give the card the figures of the test part; of the part that chose the epoch where the set has no other."""
+    from fer_core.checkpoint import write_card
+    from fer_core.evaluation.predict import predict_checkpoint
+    from fer_core.evaluation.results import results
+
+    split = "test" if "test" in dataset.splits else config.val_split
+    key = f"{dataset.name}-{split}"
+    if key not in read_card(run.path).results:
+        predictions, card = predict_checkpoint(run.path, dataset, split)
+        write_card(
+            run.path, card.model_copy(update={"results": {key: results(predictions, dataset, split)} | card.results})
+        )
+
+
+def _minutes(cost: Estimate) -> float:
+    """Of one epoch: of the processor where it computes, else of the clock."""
+    seconds = cost.cpu_seconds_per_epoch if "processor" in cost.device else cost.seconds_per_epoch
+    return seconds / 60
+
+
+def vote(name: str, config: TrainConfig, dataset: Dataset, data: str) -> RunFolder:
+    """Make the ensemble of a recipe from its members' runs and evaluate it.
+
+    Raises:
+        ConfigError: a member has no finished run, or they do not fit together.
+    """
+    from fer_core.runs.ensemble import combine
+
+    for member in config.about.members:
+        run = RunFolder.named(member)
+        if not run.path.is_dir() or run.look().state != "finished":
+            raise ConfigError(f"{member} has not been trained here; `ferscope reproduce --only {member}` does it.")
+    run = combine(config.about.members, name, data, config.about.title)
+    _report(run, dataset, config)
+    return run
+
+
+def write(found: Iterable[Row]) -> Path:
+    """Write the table of all recipes into the workspace and return its place."""
+    path = workspace.home() / "reproduction.csv"
+    workspace.write_atomically(path, table(found).to_csv(index=False, float_format="%.4f").encode())
+    return path

@@ -1,0 +1,104 @@
+"""`ferscope reproduce`: the recipes of the reports, one after the other, within a budget."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import sys
+from fnmatch import fnmatch
+from typing import Annotated, Any
+
+import typer
+from rich.console import Console
+from rich.table import Table
+
+from fer_core.errors import FerError, UnknownName
+from trainers.console import AsJson, app, out
+
+
+@app.command()
+def reproduce(
+    only: Annotated[str, typer.Option(help="Recipes by name, as “buffalo-*”; several separated by commas.")] = "*",
+    minutes: Annotated[float, typer.Option(min=0.01, help="For each recipe: processor time, or time on a GPU.")] = 30,
+    data: Annotated[
+        list[str] | None, typer.Option("--data", help="Path or name of a data set; may be repeated.")
+    ] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Run the recipes that repeat a report's table, in the order given, and write reported beside reproduced figures.
+
+    Each is an ordinary run of the recipe's name, with as many of its epochs as fit the minutes. Finished ones are not
+    run again, stopped ones go on, and one that fails does not end the rest. Ctrl-C saves.
+    """
+    from fer_core.datasets import open_dataset
+    from fer_core.runs import reproduction
+    from fer_core.runs.folder import RunFolder, Stopped
+
+    configs = reproduction.of_reports()
+    patterns = [pattern.strip() for pattern in only.split(",")]
+    chosen = [name for pattern in patterns for name in configs if fnmatch(name, pattern)]
+    chosen = sorted(dict.fromkeys(chosen), key=lambda name: bool(configs[name].about.members))  # they need the others
+    if not chosen:
+        raise UnknownName("recipe of a report", only, configs)
+    places = reproduction.at_hand(data or [])
+    console = Console(quiet=as_json, soft_wrap=not sys.stdout.isatty())
+    able = []
+    for name in chosen:
+        if lacking := reproduction.missing(configs[name], places):
+            console.print(f"{name}: not run, {lacking}.")
+        else:
+            able.append(name)
+    now: list[RunFolder] = []
+
+    def stop(*_: Any) -> None:
+        if not now:
+            os._exit(130)  # nothing has begun
+        now[-1].request_stop()
+
+    signal.signal(signal.SIGINT, stop)
+    signal.signal(signal.SIGTERM, stop)
+    for name in able:
+        config = configs[name]
+        if reproduction.done_here(name, config):
+            console.print(f"{name}: finished already.")
+            continue
+        place = places[config.about.data]
+        try:
+            dataset = open_dataset(place)
+            if config.about.members:
+                reproduction.vote(name, config, dataset, place)
+            else:
+                reproduction.train(name, config, dataset, place, minutes, on_start=now.append)
+        except Stopped:
+            console.print(f"Stopped and saved in {name}. The same command goes on.")
+            raise typer.Exit(130) from None
+        except (FerError, RuntimeError, OSError) as error:  # of one recipe; the others are none the worse for it
+            console.print(f"{name}: failed. {error}")
+            continue
+        console.print(f"{name}: {said(reproduction.row(name, config, places))}")
+        reproduction.write(reproduction.rows(data or []))
+    found = [row for row in reproduction.rows(data or []) if row.recipe in chosen]
+    path = reproduction.write(reproduction.rows(data or []))
+    if as_json:
+        print(json.dumps(reproduction.table(found).to_dict("records"), default=str))
+        return
+    shown = Table("recipe", "reported, %", "reproduced, %", "95 %", "n", "epochs", "CPU min", "verdict")
+    for row in found:
+        percent = ("–", "–") if row.accuracy is None else (f"{100 * row.accuracy:.1f}", bounds(row))
+        shown.add_row(
+            row.recipe, "–" if row.reported is None else f"{100 * row.reported:.1f}", *percent, f"{row.n:,}" if row.n else "–",
+            f"{row.epochs} of {row.asked}" if row.n else "–",
+            "–" if row.cpu_minutes is None else f"{row.cpu_minutes:.1f}", row.verdict or row.state,
+        )  # fmt: skip
+    out.print(shown)
+    console.print(f"Table written to {path}")
+
+
+def bounds(row: Any) -> str:
+    return f"{100 * row.low:.1f} to {100 * row.high:.1f}"
+
+
+def said(row: Any) -> str:
+    reported = "nothing" if row.reported is None else f"{row.reported:.2%}"
+    return f"{row.accuracy:.2%} ({bounds(row)}), n = {row.n:,}; {reported} reported; {row.verdict}."
