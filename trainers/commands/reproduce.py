@@ -11,7 +11,7 @@ from typing import Annotated, Any
 
 import typer
 from rich.console import Console
-from rich.table import Table
+from rich.table import Column, Table
 
 from fer_core.errors import FerError, UnknownName
 from trainers.console import AsJson, app, out
@@ -83,7 +83,10 @@ def reproduce(
     if as_json:
         print(json.dumps(reproduction.table(found).to_dict("records"), default=str))
         return
-    shown = Table("recipe", "reported, %", "reproduced, %", "95 %", "n", "epochs", "CPU min", "verdict")
+    figures = (
+        Column(name, justify="right") for name in ("reported, %", "reproduced, %", "95 %", "n", "epochs", "CPU min")
+    )
+    shown = Table(Column("recipe", no_wrap=True), *figures, "verdict")
     for row in found:
         percent = ("–", "–") if row.accuracy is None else (f"{100 * row.accuracy:.1f}", bounds(row))
         shown.add_row(

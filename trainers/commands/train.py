@@ -1,4 +1,4 @@
-"""`ferscope train` and `ferscope recipes`."""
+"""`ferscope train`."""
 
 from __future__ import annotations
 
@@ -11,7 +11,6 @@ from typing import Annotated, Any
 import typer
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
-from rich.table import Table
 
 from fer_core.errors import ConfigError
 from trainers.console import AsJson, Bad, Data, OnBad, app, out, report_skipped, sentence
@@ -149,19 +148,3 @@ def _train(run: Any, dataset: Any, console: Console, world: Any) -> dict[str, An
     for key, figures in card.results.items():
         console.print(f"Best epoch {card.best_epoch}. {sentence(key, figures)}\nWritten to {run.path}")
     return {"run": run.name, "folder": str(run.path), "results": card.results}
-
-
-@app.command()
-def recipes(as_json: AsJson = False) -> None:
-    """List the shipped recipes."""
-    from fer_core.training.config import load_recipe
-    from fer_core.training.config import recipes as shipped
-
-    loaded = {name: load_recipe(path) for name, path in shipped().items()}
-    if as_json:
-        print(json.dumps({name: recipe.model_dump(mode="json") for name, recipe in loaded.items()}))
-        return
-    table = Table("recipe", "network", "epochs", "source", "reported")
-    for name, recipe in loaded.items():
-        table.add_row(name, recipe.network, str(recipe.epochs), recipe.about.source, recipe.about.reported)
-    out.print(table)
