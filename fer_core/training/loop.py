@@ -246,7 +246,7 @@ class Trainer:
             )
         note = f"The loss was no number in {self.precision}; went back to the last save and on in fp32."
         self._restore()
-        self._compute_in("fp32", self.layout_name)
+        self._compute_in("fp32", "contiguous")  # on processors fp32 in channels_last can end the process (precision.py)
         self._beat(message=note)
 
     def _ran_dry(self) -> bool:

@@ -26,6 +26,8 @@ def choose_speed(
     precisions = [config.precision] if config.precision != "auto" else _worth_trying(device)
     formats = [config.memory_format] if config.memory_format != "auto" else ["contiguous", "channels_last"]
     pairs = [(precision, layout) for precision in precisions for layout in formats]
+    if len(pairs) > 1 and _crashes(model, device):
+        pairs = [pair for pair in pairs if pair != ("fp32", "channels_last")]
     if len(pairs) == 1:
         return *pairs[0], f"{pairs[0][0]}, {pairs[0][1]}: forced by the recipe"
     seconds = {pair: _measure(model, spec, classes, device, *pair) for pair in pairs}
@@ -38,6 +40,14 @@ def choose_speed(
         for (precision, layout), value in seconds.items()
     )
     return *best, f"{best[0]}, {best[1]}: the fastest of {rates}"
+
+
+def _crashes(model: nn.Module, device: torch.device) -> bool:
+    """Whether fp32 in channels_last ends the process: a 1x1 convolution of stride 2 does in backward, on processors."""
+    return device.type == "cpu" and any(
+        isinstance(module, nn.Conv2d) and module.kernel_size == (1, 1) and module.stride != (1, 1)
+        for module in model.modules()
+    )
 
 
 def _worth_trying(device: torch.device) -> list[str]:
