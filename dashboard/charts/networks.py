@@ -78,6 +78,8 @@ def curves(histories: Mapping[str, Sequence[EpochResult]]) -> go.Figure:
     for colour, (title, results) in zip(cycle(len(histories)), histories.items(), strict=True):
         epochs = [result.epoch for result in results]
         for part, dash in (("val", "solid"), ("train", "dot")):
+            if part == "val" and all(result.val_loss is None for result in results):
+                continue  # trained without a validation part
             for column, metric, scale in ((1, "accuracy", 100), (2, "loss", 1)):
                 figure.add_scatter(
                     x=epochs,

@@ -14,7 +14,7 @@ from fer_core.errors import FerError
 from fer_core.evaluation.intervals import Interval, wilson
 from fer_core.runs import store
 from fer_core.runs.diagnosis import Diagnosis, diagnose
-from fer_core.runs.folder import EpochResult, RunFolder, RunStatus
+from fer_core.runs.folder import EpochResult, RunFolder, RunStatus, best_epoch
 from fer_core.training.config import Section, TrainConfig
 
 PLOTLY = {"displayModeBar": False}
@@ -30,12 +30,9 @@ class Compared:
     status: RunStatus
     settings: dict[str, object]
     results: list[EpochResult]
+    best: EpochResult
     said: Diagnosis | None
     n: int  # pictures of its validation part; 0 where its card does not tell yet
-
-    @property
-    def best(self) -> EpochResult:
-        return max(self.results, key=lambda result: result.val_accuracy)
 
     @property
     def minutes(self) -> float:
@@ -48,13 +45,14 @@ class Compared:
 
 
 def read(run: RunFolder) -> Compared | None:
-    """A run that has finished an epoch; None before, or where its recipe cannot be read."""
+    """A run that has validated an epoch; None before, without a validation part, or where its recipe cannot be read."""
     try:
         results = run.metrics()
         settings = flat(run.config())
     except FerError:
         return None
-    return Compared(run, run.look(), settings, results, diagnose(results), tested(run)) if results else None
+    best = best_epoch(results)
+    return Compared(run, run.look(), settings, results, best, diagnose(results), tested(run)) if best else None
 
 
 def tested(run: RunFolder) -> int:
@@ -154,7 +152,7 @@ if not store.runs():
 chosen = choose()
 compared = [found for run in chosen if (found := read(run))]
 if not compared:
-    st.info("None of these runs has finished an epoch yet. Choose others above, or look again in a while.")
+    st.info("None of these runs has validated an epoch yet. Choose others above, or look again in a while.")
     st.stop()
 names = differing(compared)
 st.markdown(answer(compared, names))

@@ -23,7 +23,7 @@ from fer_core.evaluation.intervals import Interval
 from fer_core.labels import VOCABULARIES
 from fer_core.runs import store, turns
 from fer_core.runs.diagnosis import diagnose
-from fer_core.runs.folder import EpochResult, Notes, RunFolder, RunStatus
+from fer_core.runs.folder import EpochResult, Notes, RunFolder, RunStatus, best_epoch
 from fer_core.runs.launch import kill, launch, stop
 from fer_core.training.config import Section, TrainConfig, load_recipe, recipes, to_toml, toml_value
 from fer_core.workspace import ROOT
@@ -132,7 +132,9 @@ def changed_settings(base: TrainConfig, recipe: str) -> list[str]:
             try:
                 load_recipe(recipe, [f"{prefix}{name}={toml_value(value)}"])
             except ConfigError as error:
-                raise ConfigError(without_path(error, recipe)) from error
+                said = without_path(error, recipe)
+                if said.startswith(f"{prefix}{name}"):  # what speaks of several settings is said of the whole recipe
+                    raise ConfigError(said) from error
 
         values = forms.fields(model, names, recipe, prefix=prefix, check=check)
         found.extend(f"{prefix}{name}={plain(value)}" for name, value in values.items())
@@ -187,13 +189,18 @@ def show(run: RunFolder, goes_on: bool) -> None:
     with actions.container(horizontal=True, horizontal_alignment="right"):
         buttons(run, status)
     st.progress(1.0 if status.state == "finished" else status.progress, text=progress(status))
-    best = max(results, key=lambda result: result.val_accuracy, default=None)
+    best = best_epoch(results)
     with st.container(horizontal=True, gap="large"):
         st.metric("Best validation accuracy", percent(best.val_accuracy) if best else "–", width="content")
         st.metric("Learning rate", f"{results[-1].lr:.2g}" if results else "–", width="content")
         speed = f"{status.images_per_second:,.0f} images/s" if status.images_per_second else "–"
         st.metric("Speed", speed, width="content")
         st.metric("Time left", status.time_left or "–", width="content")
+        if status.state in ("running", "stopping") and status.memory:
+            st.metric("Processors in use", f"{status.processors:.1f}", width="content")
+            st.metric("Memory", f"{status.memory / 1e9:.1f} GB", width="content")
+            if status.gpu_memory:
+                st.metric("GPU memory", f"{status.gpu_memory / 1e9:.1f} GB", width="content")
     if results:
         # the axis reaches to the last epoch from the start, so that the curves grow and nothing else moves
         histories = {run.name: results} | beside(run)
@@ -239,6 +246,8 @@ def sentence(run: RunFolder, status: RunStatus) -> None:
     elif status.state == "lost":
         st.warning(verbatim(f"Lost. {status.message}"))
     elif status.state == "finished":
+        if not run.config().val_split:
+            st.markdown("Finished. Nothing was validated: the last epoch is kept.")
         for key, figures in store.find(run.path).card.results.items():
             low, high = figures["accuracy_interval"]
             st.markdown(
@@ -365,7 +374,8 @@ def rows(runs: list[RunFolder], shown: str | None) -> None:
         state.markdown(status.state)
         left = f", {status.time_left} left" if status.time_left else ""
         share.markdown(f"{status.progress:.0%}{left}")
-        best.markdown(percent(max(result.val_accuracy for result in results)) if results else ":gray[–]")
+        kept = best_epoch(results)
+        best.markdown(percent(kept.val_accuracy) if kept else ":gray[–]")
         data.markdown(f":gray[{verbatim(Path(status.data).name)}]")
 
 

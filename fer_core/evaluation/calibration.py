@@ -107,7 +107,7 @@ def with_temperature(predictions: Predictions, temperature: float) -> Prediction
 
 
 def validation_split(card: Card) -> str:
-    """The split that chose a network's epoch, which is the one to fit its temperature on."""
+    """The split that chose a network's epoch, which is the one to fit its temperature on; empty where none did."""
     return str(card.recipe.get("val_split", "val"))
 
 

@@ -353,6 +353,7 @@ def _facts(network: Checkpoint) -> list[tuple[str, str]]:
         ("Input", size),
         ("Expressions", ", ".join(card.expressions)),
         ("Trained on", f"{card.data}, {card.train_images:,} pictures"),
+        ("Started from", card.start.sentence if card.start else "fresh weights"),
         ("Epoch chosen on", f"{card.chosen_on}: {card.best_epoch} of {card.epochs}"),
         ("Seed", str(card.seed)),
         ("Test-time augmentation", card.tta),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from fer_core.checkpoint import Card
 from fer_core.datasets import Dataset
 from fer_core.datasets.leaks import leaks_of, without_leaks
 from fer_core.evaluation.metrics import evaluate
@@ -12,13 +13,22 @@ from fer_core.evaluation.predictions import Predictions
 KEPT = ("n", "accuracy", "accuracy_interval", "macro_f1", "macro_f1_interval")
 
 
+def trained_on(card: Card) -> str:
+    """What a network, or any member of an ensemble, was trained on: a split, or several joined by +."""
+    recipes = card.recipe["members"].values() if "members" in card.recipe else [card.recipe]
+    parts = [part for recipe in recipes for part in recipe.get("train_split", "train").split("+")]
+    return "+".join(dict.fromkeys(parts))
+
+
 def results(predictions: Predictions, dataset: Dataset, split: str, train_split: str = "train") -> dict[str, Any]:
-    """The figures as JSON values; `without_leaks` has `KEPT` of the pictures that do not also occur in `train_split`.
+    """The figures as JSON values; `without_leaks` has `KEPT` of the pictures that do not also occur in `train_split` (a
+    split, or several joined by +).
 
     That entry is missing where no picture occurs in both, where nothing would remain, and for the training part itself.
     """
     figures = evaluate(predictions).to_json()
-    if split == train_split or train_split not in dataset.splits:
+    parts = train_split.split("+")
+    if split in parts or not set(parts) <= set(dataset.splits):
         return figures
     rest = without_leaks(predictions, leaks_of(dataset, split, into=train_split))
     if 0 < len(rest) < len(predictions):

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-from fer_core.runs.folder import EpochResult
+from fer_core.runs.folder import EpochResult, best_epoch
 
 Verdict = Literal["overfits", "underfits", "still learns", "settled"]
 LAST = 5  # epochs over which slopes are taken: one epoch's figure jumps by its noise
@@ -34,19 +34,20 @@ class Diagnosis:
 
 
 def diagnose(results: Sequence[EpochResult]) -> Diagnosis | None:
-    """Judge a run by its last epochs; None before there are three.
+    """Judge a run by its last epochs; None before there are three, and where nothing was validated.
 
     Overfits: the validation loss rises while the training loss falls, or the gap in accuracy is above 10 points.
     Underfits: training accuracy is low (under 40 %) and flat. Still learns: the validation loss falls.
     """
-    if len(results) < 3:
+    best = best_epoch(results)
+    losses = [result.val_loss for result in results if result.val_loss is not None]
+    if len(results) < 3 or best is None or best.val_accuracy is None:
         return None
     last = results[-LAST:]
-    best = max(results, key=lambda result: result.val_accuracy)
-    train, val = (_slope([getattr(r, name) for r in last]) for name in ("train_loss", "val_loss"))
+    train, val = _slope([result.train_loss for result in last]), _slope(losses[-LAST:])
     rise = _slope([r.train_accuracy for r in last])
     gap = best.train_accuracy - best.val_accuracy
-    worse = min(r.val_loss for r in results) < results[-1].val_loss * 0.98
+    worse = min(losses) < losses[-1] * 0.98
     evidence = (
         f"over the last {len(last)} epochs the training loss changes by {train:+.3f} and the validation loss by {val:+.3f} "
         f"nats an epoch; at the best epoch ({best.epoch}) training accuracy minus validation accuracy is "

@@ -9,11 +9,11 @@ import re
 import shutil
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, fields, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, Self
 
 from fer_core import workspace
 from fer_core.errors import FerError, RunError
@@ -37,18 +37,28 @@ SILENCE = 900.0  # seconds without a heartbeat after which a process of another 
 
 @dataclass(frozen=True)
 class EpochResult:
-    """One line of `metrics.jsonl`. Losses in nats; accuracies 0..1; train figures are taken on augmented pictures."""
+    """One line of `metrics.jsonl`. Losses in nats; accuracies 0..1; train figures are taken on augmented pictures. Those of
+    the validation part are None where the run has none."""
 
     epoch: int
     train_loss: float
     train_accuracy: float
-    val_loss: float
-    val_accuracy: float
+    val_loss: float | None
+    val_accuracy: float | None
     lr: float
     images_per_second: float
     data_share: float
     cpu_seconds: float
     wall_seconds: float
+
+
+def best_epoch(results: Sequence[EpochResult]) -> EpochResult | None:
+    """The first epoch with the highest validation accuracy; None before one, and where nothing was validated."""
+    return max(
+        (result for result in results if result.val_accuracy is not None),
+        key=lambda result: result.val_accuracy or 0.0,
+        default=None,
+    )
 
 
 @dataclass(frozen=True)
@@ -57,6 +67,10 @@ class RunStatus:
 
     The file says queued, running, stopped, finished or failed. Stopping (a stop was asked for, the process lives) and
     lost (its process is gone without a word) are found at each look.
+
+    Attributes:
+        processors: how many were busy with it between its last two heartbeats.
+        memory, gpu_memory: bytes that its process holds.
     """
 
     state: State = "queued"
@@ -71,6 +85,9 @@ class RunStatus:
     steps: int = 0
     images_per_second: float = 0.0
     seconds_left: float = 0.0
+    processors: float = 0.0
+    memory: int = 0
+    gpu_memory: int = 0
     device: str = ""
     data: str = ""
     message: str = ""
@@ -123,8 +140,12 @@ class Stopped(Exception):
     """The run was asked to stop, has saved and ends. Not an error."""
 
 
-class RunFolder:
-    """A run's files. Reading never changes them."""
+class NamedFolder:
+    """A folder of the workspace under a name that people give: a run, a sweep, a cross-validation."""
+
+    KIND: ClassVar[str]
+    PLACE: ClassVar[str]  # the folder in the workspace
+    LONGEST: ClassVar[int]  # letters of a name
 
     def __init__(self, path: Path) -> None:
         self.path = path
@@ -132,6 +153,25 @@ class RunFolder:
     @property
     def name(self) -> str:
         return self.path.name
+
+    @classmethod
+    def named(cls, name: str) -> Self:
+        """The folder of a name, whether it exists or not.
+
+        Raises:
+            RunError: the name would leave its place.
+        """
+        if not NAME.fullmatch(name) or len(name) > cls.LONGEST:
+            raise RunError(
+                f"“{name}” cannot name {cls.KIND}; use up to {cls.LONGEST} letters, digits, dots, hyphens and underscores."
+            )
+        return cls(workspace.home() / cls.PLACE / name)
+
+
+class RunFolder(NamedFolder):
+    """A run's files. Reading never changes them."""
+
+    KIND, PLACE, LONGEST = "a run", "runs", 80
 
     @property
     def log(self) -> Path:
@@ -163,17 +203,6 @@ class RunFolder:
         finally:
             shutil.rmtree(new, ignore_errors=True)
         return run
-
-    @classmethod
-    def named(cls, name: str) -> RunFolder:
-        """The folder of a run's name, whether it exists or not.
-
-        Raises:
-            RunError: the name would leave the runs folder.
-        """
-        if not NAME.fullmatch(name):
-            raise RunError(f"“{name}” cannot name a run; use up to 80 letters, digits, dots, hyphens and underscores.")
-        return cls(workspace.runs() / name)
 
     def config(self) -> TrainConfig:
         return load_recipe(self.path / "config.toml")
@@ -293,6 +322,22 @@ class RunFolder:
     def stop_requested(self) -> bool:
         return (self.path / "stop").exists()
 
+    def claim(self, *, dead: bool = False) -> None:
+        """Take the run for this process, which will train it or hand it on.
+
+        Args:
+            dead: whoever has the run is known to have died, also where that cannot be seen from here.
+
+        Raises:
+            RunError: another live process has it.
+        """
+        status, me = self.status(), Process.this()
+        if status.process != me and not dead:
+            if status.active and status.pid:
+                raise RunError(f"The run “{self.name}” is {status.state} already, as process {status.pid}.")
+            (self.path / "stop").unlink(missing_ok=True)  # it was meant for the process before this one
+        self.write(replace(status, state="queued", message="").of(me))
+
     @contextmanager
     def running(self, **known: Any) -> Iterator[RunStatus]:
         """Mark the run as running in this process; on leaving with an error, as failed with its reason.
@@ -300,12 +345,9 @@ class RunFolder:
         Raises:
             RunError: another live process runs it.
         """
-        status, me = self.status(), Process.this()
-        if status.process != me:
-            if status.active and status.pid:
-                raise RunError(f"The run “{self.name}” is {status.state} already, as process {status.pid}.")
-            (self.path / "stop").unlink(missing_ok=True)  # it was meant for the process before this one
-        status = replace(status, state="running", message="", **known).of(me)
+        if self.status().process != Process.this():
+            self.claim()
+        status = replace(self.status(), state="running", message="", **known).of(Process.this())
         self.write(status)
         try:
             yield status

@@ -24,7 +24,7 @@ from fer_core import workspace
 from fer_core.datasets import Dataset
 from fer_core.errors import ConfigError, FerError, RunError, UnknownName
 from fer_core.evaluation.intervals import Interval, wilson
-from fer_core.runs.folder import NAME, EpochResult, RunFolder, RunStatus, Stopped
+from fer_core.runs.folder import EpochResult, NamedFolder, RunFolder, RunStatus, Stopped, best_epoch
 from fer_core.runs.process import Process
 from fer_core.training.config import About, Section, TrainConfig, load_recipe, toml_value
 from fer_core.workspace import write_atomically
@@ -110,7 +110,8 @@ def load_sweep(source: str | Path) -> Sweep:
         raise ConfigError(f"{path}: sampler = “{sweep.sampler}” needs trials, how many to make.")
     for name, choices in sweep.space.items():
         for value in [choices.low, choices.high] if isinstance(choices, Range) else choices:
-            sweep.config({name: toml_value(value)})
+            if not sweep.config({name: toml_value(value)}).val_split:
+                raise ConfigError(f"{path}: a sweep compares validation figures, and val_split is empty.")
     return sweep
 
 
@@ -159,24 +160,10 @@ class Trial:
 _PRUNED = "Pruned"
 
 
-class SweepFolder:
+class SweepFolder(NamedFolder):
     """A sweep's files: `sweep.toml`, `sweep.json` (data), `journal.log` (Optuna's), the logs of its workers."""
 
-    def __init__(self, path: Path) -> None:
-        self.path = path
-
-    @property
-    def name(self) -> str:
-        return self.path.name
-
-    @classmethod
-    def named(cls, name: str) -> SweepFolder:
-        """Raises: RunError: the name would leave the sweeps folder."""
-        if not NAME.fullmatch(name) or len(name) > 70:
-            raise RunError(
-                f"“{name}” cannot name a sweep; use up to 70 letters, digits, dots, hyphens and underscores."
-            )
-        return cls(workspace.home() / "sweeps" / name)
+    KIND, PLACE, LONGEST = "a sweep", "sweeps", 70  # its runs have longer names
 
     @classmethod
     def create(cls, name: str, source: str | Path, data: str) -> SweepFolder:
@@ -264,8 +251,9 @@ class SweepFolder:
                     {key: tomllib.loads(f"v={v}")["v"] for key, v in told["values"].items()},
                 )
                 results = run.metrics()
-                best = max((result.val_accuracy for result in results), default=None)
-                found.append(Trial(told["number"], run, run.look(), values, best, len(results), told["n"]))
+                best = best_epoch(results)
+                accuracy = best.val_accuracy if best else None
+                found.append(Trial(told["number"], run, run.look(), values, accuracy, len(results), told["n"]))
         return sorted(found, key=lambda trial: trial.number)
 
     def importance(self) -> dict[str, float]:
@@ -319,20 +307,30 @@ def work(folder: SweepFolder, dataset: Dataset, parent: int = 0) -> int:
     def stop() -> bool:
         return folder.stop_requested or bool(parent and os.getppid() != parent)
 
-    while not stop() and (taken := _take(folder, study, len(dataset.rows(folder.sweep.config({}).val_split)))):
+    while not stop() and (taken := take(folder, study, dataset)):
         ended += _train(*taken, study, dataset, stop)
     return ended
 
 
-def _take(folder: SweepFolder, study: optuna.Study, n: int) -> tuple[optuna.trial.Trial, RunFolder] | None:
-    """The next trial for this process: one that a dead process has left, else a new one."""
+def take(
+    folder: SweepFolder, study: optuna.Study, dataset: Dataset, busy: frozenset[str] = frozenset()
+) -> tuple[optuna.trial.Trial, RunFolder] | None:
+    """The next trial for this process: one that a dead process has left, else a new one.
+
+    Args:
+        busy: names of runs that this process has taken before and not ended yet.
+    """
     import optuna
+
+    n = len(dataset.rows(folder.sweep.config({}).val_split))
 
     with folder.lock:
         running = study.get_trials(deepcopy=False, states=(optuna.trial.TrialState.RUNNING,))
         for frozen in running:
             trial = optuna.trial.Trial(study, frozen._trial_id)
             run = RunFolder.named(f"{folder.name}-{frozen.number:04d}")
+            if run.name in busy:
+                continue
             status = run.look() if run.path.is_dir() else None
             if status is None:
                 return trial, _make(folder, trial, n)  # killed before its run was made, or the run was deleted
@@ -341,7 +339,7 @@ def _take(folder: SweepFolder, study: optuna.Study, n: int) -> tuple[optuna.tria
             if status.state in ("finished", "failed"):  # killed before it could tell
                 _tell(study, trial, run)
                 continue
-            _claim(run)
+            run.claim()
             return trial, run
         for _ in range(TRIES):
             begun = [t for t in study.get_trials(deepcopy=False) if t.state != optuna.trial.TrialState.WAITING]
@@ -385,13 +383,29 @@ def _make(folder: SweepFolder, trial: optuna.trial.Trial, n: int) -> RunFolder:
     run = RunFolder.create(f"{folder.name}-{trial.number:04d}", folder.sweep.config(values), folder.data)
     told = {"sweep": folder.name, "number": trial.number, "values": values, "n": n}
     write_atomically(run.path / TRIAL, json.dumps(told).encode())
-    _claim(run)
+    run.claim()
     return run
 
 
-def _claim(run: RunFolder) -> None:
-    (run.path / "stop").unlink(missing_ok=True)
-    run.write(replace(run.status(), state="queued", message="").of(Process.this()))
+def train_trial(run: RunFolder, dataset: Dataset) -> None:
+    """Train a trial that another process has taken for this one, from the last save of its run where it has one.
+
+    Called again, after a process that did the same has died, it goes on; what was told to the study is not done twice.
+    """
+    import optuna
+
+    told = json.loads((run.path / TRIAL).read_text(encoding="utf-8"))
+    folder = SweepFolder.named(told["sweep"])
+    study = folder.study()
+    frozen = study.get_trials(deepcopy=False)[told["number"]]
+    if frozen.state != optuna.trial.TrialState.RUNNING:
+        return
+    trial = optuna.trial.Trial(study, frozen._trial_id)
+    if run.status().state in ("finished", "failed"):
+        _tell(study, trial, run)
+        return
+    run.claim(dead=True)
+    _train(trial, run, study, dataset, lambda: folder.stop_requested)
 
 
 def _train(
@@ -409,6 +423,7 @@ def _train(
     try:
         training = cast("Generator[EpochResult, None, None]", Trainer(run, dataset, on_step=step).epochs())
         for result in training:
+            assert result.val_accuracy is not None  # `load_sweep` asks for a validation part
             trial.report(result.val_accuracy, result.epoch)
             if trial.should_prune() and result.epoch < run.config().epochs:
                 training.close()  # it saves and ends
@@ -431,8 +446,8 @@ def _train(
 def _tell(study: optuna.Study, trial: optuna.trial.Trial, run: RunFolder) -> None:
     import optuna
 
-    results = run.metrics()
-    if run.status().state == "finished" and results:
-        study.tell(trial, max(result.val_accuracy for result in results))
+    best = best_epoch(run.metrics())
+    if run.status().state == "finished" and best:
+        study.tell(trial, best.val_accuracy)
     else:
         study.tell(trial, state=optuna.trial.TrialState.FAIL)

@@ -15,6 +15,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 import numpy as np
+import psutil
 import torch
 import torch.nn.functional as F
 from numpy.typing import NDArray
@@ -31,7 +32,7 @@ from fer_core.images import ImageSpec, Preparation, normalise, to_tensor
 from fer_core.inference import predict_logits
 from fer_core.labels import VOCABULARIES
 from fer_core.models import NETWORKS, build
-from fer_core.runs.folder import HEARTBEAT, EpochResult, RunFolder, RunStatus, Stopped
+from fer_core.runs.folder import HEARTBEAT, EpochResult, RunFolder, RunStatus, Stopped, best_epoch
 from fer_core.training.augment import Draws, augment, mix
 from fer_core.training.config import TrainConfig
 from fer_core.training.distributed import ALONE, World, synchronised
@@ -49,6 +50,7 @@ IN_MEMORY = 4e9  # bytes of pictures above which they stay on disk, memory-mappe
 FIRST_FLIP = np.random.default_rng(0).integers(0, 2, 65_536)  # which pictures alternating flip mirrors first
 SAVE_EVERY = 60.0  # seconds between two saves in the middle of an epoch
 CHECK_EVERY = 20  # steps between two looks at whether the loss is still a number
+NOTHING_CHOSE = "nothing: the last epoch is kept, and there is no validation figure"
 
 
 class Diverged(Exception):
@@ -138,7 +140,7 @@ class Trainer:
         if config.train_share < 1:
             count = max(2, round(config.train_share * len(self.rows)))
             self.rows = np.sort(np.random.default_rng(config.seed).permutation(self.rows)[:count])
-        self.val_rows = asked.rows(config.val_split)
+        self.val_rows = asked.rows(config.val_split) if config.val_split else np.zeros(0, np.int64)
         self.left_out = int(dataset.index["split"].notna().sum() - asked.index["split"].notna().sum())
         self.labels = dataset.label_index(self.expressions, self.rows)
         self.val_labels = dataset.label_index(self.expressions, self.val_rows)
@@ -171,6 +173,7 @@ class Trainer:
         self.average = MovingAverage(self.model, config.ema, config.swa) if config.ema or config.swa else None
         self.targets = make_targets(config.loss, dataset, self.rows, self.expressions, self.device)
         self.position = Position()
+        self.looked = time.process_time(), time.monotonic()
         self.results: list[EpochResult] = []
         self._restore()
 
@@ -253,8 +256,8 @@ class Trainer:
         patience = self.config.early_stopping
         if not patience or not self.results:
             return False
-        best = max(range(len(self.results)), key=lambda i: self.results[i].val_accuracy)
-        return len(self.results) - 1 - best >= patience
+        best = best_epoch(self.results)
+        return best is not None and len(self.results) - best.epoch >= patience
 
     def _epoch(self) -> EpochResult:
         config, position = self.config, self.position
@@ -304,7 +307,7 @@ class Trainer:
         if taken_over(config.optimizer, progress) and not isinstance(self.optimizer, torch.optim.SGD):
             self.optimizer = self._make_optimizer(progress)
         self.loaded.hold(progress < config.transfer.freeze)
-        rate = factor(config.schedule, progress, [result.val_loss for result in self.results])
+        rate = factor(config.schedule, progress, [r.val_loss for r in self.results if r.val_loss is not None])
         for group in self.optimizer.param_groups:
             group["lr"] = rate * group["share"] * self.optimizer.defaults["lr"]
         enabled = self.precision != "fp32"
@@ -363,29 +366,32 @@ class Trainer:
         return sides[-1] if sides else 0
 
     def _close_epoch(self, before: tuple[float, float], cpu: float, wall: float) -> EpochResult:
-        """Validate, record and save; the best weights so far are kept as the run's checkpoint."""
+        """Validate, record and save; the best weights so far are kept as the run's checkpoint, else the last ones."""
         position, tally = self.position, self.position.tally
-        part = self.world.part(len(self.val_images))
-        logits = np.concatenate(self.world.gather(predict_logits(self.served, self.val_images[part], self.spec)))
-        scored = torch.from_numpy(logits), torch.from_numpy(self.val_labels)
+        val_loss = val_accuracy = None
+        if len(self.val_rows):
+            part = self.world.part(len(self.val_images))
+            logits = np.concatenate(self.world.gather(predict_logits(self.served, self.val_images[part], self.spec)))
+            val_loss = float(F.cross_entropy(torch.from_numpy(logits), torch.from_numpy(self.val_labels)))
+            val_accuracy = float((logits.argmax(1) == self.val_labels).mean())
+            if self.world.leads:
+                self.run.write_confusion(count_pairs(self.val_labels, logits.argmax(1), len(self.expressions)))
         result = EpochResult(
             epoch=position.epoch + 1,
             train_loss=tally.loss / tally.seen,
             train_accuracy=tally.correct / tally.seen,
-            val_loss=float(F.cross_entropy(*scored)),
-            val_accuracy=float((logits.argmax(1) == self.val_labels).mean()),
+            val_loss=val_loss,
+            val_accuracy=val_accuracy,
             lr=self.optimizer.param_groups[0]["lr"],
             images_per_second=tally.seen / tally.step_seconds,
             data_share=tally.data_seconds / tally.step_seconds,
             cpu_seconds=sum(self.world.gather(before[0] + time.process_time() - cpu)),
             wall_seconds=before[1] + time.perf_counter() - wall,
         )
-        best = max((r.val_accuracy for r in self.results), default=-1.0)
         self.results.append(result)
         if self.world.leads:
             self.run.write_metrics(self.results)
-            self.run.write_confusion(count_pairs(self.val_labels, logits.argmax(1), len(self.expressions)))
-            if result.val_accuracy > best:
+            if best_epoch(self.results) in (None, result):
                 self._keep_best()
         self.position = Position(epoch=position.epoch + 1)
         self._save()
@@ -396,10 +402,12 @@ class Trainer:
         write_card(self.run.path, self._card({}))
 
     def _finish(self) -> None:
-        """Load the best weights and write the validation table and the final card."""
+        """Load the best weights and write the validation table and the final card; without validation, only the card."""
         self.world.wait()
         if not self.world.leads:
             return
+        if not self.config.val_split:
+            return write_card(self.run.path, self._card({}))
         tensors, _ = load_tensors(self.run.path / "best.safetensors")
         self.served.load_state_dict(tensors)
         split = self.config.val_split
@@ -412,7 +420,8 @@ class Trainer:
 
     def _card(self, results: dict[str, dict[str, object]]) -> Card:
         config = self.config
-        best = max(self.results, key=lambda result: result.val_accuracy)
+        best = best_epoch(self.results) or self.results[-1]
+        chosen_on = f"{self.dataset.title}, {config.val_split} ({len(self.val_rows):,} pictures)"
         prepared = self.spec.preparation
         return Card(
             name=self.run.name,
@@ -428,7 +437,7 @@ class Trainer:
             leave_out=config.leave_out,
             data=self.dataset.title,
             train_images=len(self.rows),
-            chosen_on=f"{self.dataset.title}, {config.val_split} ({len(self.val_rows):,} pictures)",
+            chosen_on=chosen_on if config.val_split else NOTHING_CHOSE,
             best_epoch=best.epoch,
             start=self.start,
             epochs=len(self.results),
@@ -460,8 +469,22 @@ class Trainer:
         }
         return replace(self.status, **(values | changes))  # type: ignore[arg-type]
 
+    def _use(self) -> dict[str, object]:
+        """What of the machine this process uses; nothing new within a second of the last look."""
+        now = time.process_time(), time.monotonic()
+        busy, since = now[0] - self.looked[0], now[1] - self.looked[1]
+        if since < 1.0:
+            return {}
+        self.looked = now
+        on_gpu = torch.cuda.memory_reserved(self.device) if self.device.type == "cuda" else 0
+        return {
+            "processors": busy / since,
+            "memory": psutil.Process().memory_info().rss,
+            "gpu_memory": on_gpu,
+        }
+
     def _beat(self, **changes: object) -> None:
-        self.status = self._describe(**changes)
+        self.status = self._describe(**self._use(), **changes)
         if self.world.leads:
             self.run.write(self.status)
 

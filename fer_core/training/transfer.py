@@ -55,7 +55,8 @@ def start_from(model: nn.Module, config: TrainConfig, spec: ImageSpec, expressio
         tensors = entry.translate(tensors, model)
     others = known is not None and known != expressions.names
     skipped = _of_classes(config, spec, len(expressions)) & set(tensors) if others else set()
-    own = {name: value for name, value in model.state_dict().items() if not name.endswith(COUNT)}
+    counts = {name: value for name, value in model.state_dict().items() if name.endswith(COUNT)}
+    own = {name: value for name, value in model.state_dict().items() if name not in counts}
     fitted = {
         name: _fitted(tensors[name], value, spec.channels)
         for name, value in own.items()
@@ -77,6 +78,8 @@ def start_from(model: nn.Module, config: TrainConfig, spec: ImageSpec, expressio
     with torch.no_grad():
         for name, value in taken.items():
             own[name].copy_(value)
+        for name in counts.keys() & tensors.keys():
+            counts[name].copy_(tensors[name])
     return start
 
 

@@ -60,6 +60,14 @@ def test_only_home_routes() -> None:
 def test_nothing_unpickles() -> None:
     for folder in ("fer_core", "dashboard", "trainers"):
         for path in (ROOT / folder).rglob("*.py"):
-            assert not imported(path) & {"pickle", "joblib", "dill", "cloudpickle"}, path
-            assert "torch.load" not in path.read_text(encoding="utf-8"), path
+            text = path.read_text(encoding="utf-8")
+            if path.name == "transfer.py":  # foreign weights: tensors alone, and pickle's error for all that holds more
+                assert text.count("torch.load(") == text.count("weights_only=True)") == 1
+                assert "pickle.load" not in text
+                assert text.count("pickle import UnpicklingError") == text.count("import pickle") + text.count(
+                    "pickle import"
+                )
+            else:
+                assert not imported(path) & {"pickle", "joblib", "dill", "cloudpickle"}, path
+                assert "torch.load" not in text, path
             assert "allow_pickle=True" not in path.read_text(encoding="utf-8"), path

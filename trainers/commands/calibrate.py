@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 from rich.progress import Progress
 
+from fer_core.errors import ConfigError
 from trainers.console import AsJson, Bad, Data, OnBad, app, out, report_skipped
 
 
@@ -31,6 +32,11 @@ def calibrate(
 
     found = find(network)
     split = calibration.validation_split(found.card)
+    if not split:
+        raise ConfigError(
+            f"{found.name} was trained without a validation part, so that no picture is left to fit a temperature on; "
+            "calibrate the run with the same recipe that kept one, its temperature will do."
+        )
     dataset = open_dataset(data, on_bad=on_bad.value)
     report_skipped(dataset)
     total = len(dataset.rows(split))

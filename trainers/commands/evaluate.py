@@ -6,6 +6,7 @@ import json
 from typing import Annotated
 
 import typer
+from rich.console import Console
 from rich.progress import Progress
 from rich.table import Table
 
@@ -24,19 +25,23 @@ def evaluate(
     from fer_core.datasets import open_dataset
     from fer_core.evaluation.metrics import CLASS_FIGURES
     from fer_core.evaluation.predict import predict_checkpoint
-    from fer_core.evaluation.results import results
+    from fer_core.evaluation.results import results, trained_on
     from fer_core.runs.store import find
 
     found = find(checkpoint)
     dataset = open_dataset(data, on_bad=on_bad.value)
     report_skipped(dataset)
-    total = len(dataset.rows(split))
+    total = len(dataset.without(found.card.leave_out).rows(split))
+    if left := len(dataset.rows(split)) - total:
+        Console(stderr=True).print(
+            f"Left out {left:,} pictures labelled {', '.join(found.card.leave_out)}, as in the training of {found.name}."
+        )
     with Progress(console=out, transient=True, disable=as_json) as bar:
         task = bar.add_task(f"Predicting {total:,} pictures", total=total)
         predictions, _ = predict_checkpoint(
             found.folder, dataset, split, on_batch=lambda done: bar.update(task, completed=done)
         )
-    figures = results(predictions, dataset, split)
+    figures = results(predictions, dataset, split, trained_on(found.card))
     if as_json:
         print(json.dumps(figures))
         return

@@ -49,12 +49,12 @@ def runs_show(name: Name, as_json: AsJson = False) -> None:
     from dataclasses import asdict
 
     from fer_core.runs.diagnosis import diagnose
-    from fer_core.runs.folder import RunFolder
+    from fer_core.runs.folder import RunFolder, best_epoch
     from fer_core.training.config import to_toml
 
     run = RunFolder.named(name)
     status, results, notes = run.status(), run.metrics(), run.notes()
-    best = max(results, key=lambda result: result.val_accuracy, default=None)
+    best = best_epoch(results)
     said = diagnose(results)
     if as_json:
         values = {"best": best and asdict(best), "epochs_done": len(results), "diagnosis": said and asdict(said)}
@@ -101,8 +101,9 @@ def runs_watch(name: Name) -> None:
         table = Table("epoch", "train loss", "train accuracy", "validation loss", "validation accuracy", "lr")
         for result in run.metrics()[-10:]:
             table.add_row(
-                str(result.epoch), f"{result.train_loss:.3f}", f"{result.train_accuracy:.2%}", f"{result.val_loss:.3f}",
-                f"{result.val_accuracy:.2%}", f"{result.lr:.2g}",
+                str(result.epoch), f"{result.train_loss:.3f}", f"{result.train_accuracy:.2%}",
+                "–" if result.val_loss is None else f"{result.val_loss:.3f}",
+                "–" if result.val_accuracy is None else f"{result.val_accuracy:.2%}", f"{result.lr:.2g}",
             )  # fmt: skip
         speed = f", {status.images_per_second:,.0f} images/s, {status.time_left} left" if status.time_left else ""
         table.caption = f"{status.state}, epoch {status.epoch} of {status.epochs}{speed}"
@@ -240,8 +241,9 @@ def runs_promote(
     target = promote(name, to, half=half)
     if half:
         run = RunFolder.named(name)
-        dataset, split = open_dataset(run.status().data), run.config().val_split
-        predictions, card = predict_checkpoint(target, dataset, split)
-        figures = results(predictions, dataset, split, run.config().train_split)
-        write_card(target, card.model_copy(update={"results": {f"{dataset.name}-{split}": figures}}))
+        if split := run.config().val_split:
+            dataset = open_dataset(run.status().data)
+            predictions, card = predict_checkpoint(target, dataset, split)
+            figures = results(predictions, dataset, split, run.config().train_split)
+            write_card(target, card.model_copy(update={"results": {f"{dataset.name}-{split}": figures}}))
     out.print(f"Copied to {target}", soft_wrap=True)

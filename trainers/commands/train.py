@@ -13,6 +13,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
 from fer_core.errors import ConfigError
+from trainers.cluster import Cpus, Gpus, On, spread
 from trainers.console import AsJson, Bad, Data, OnBad, app, out, report_skipped, sentence
 
 
@@ -25,6 +26,9 @@ def train(
     seeds: Annotated[int, typer.Option(min=1, max=100, help="Train that many runs, each with the next seed.")] = 1,
     resume: Annotated[str, typer.Option(help="Go on with this run from its last save.")] = "",
     on_bad: Bad = OnBad.refuse,
+    on: On = "",
+    cpus: Cpus = 1.0,
+    gpus: Gpus = None,
     as_json: AsJson = False,
 ) -> None:
     """Train a network by a recipe. Ctrl-C saves; `--resume NAME` goes on from there.
@@ -40,6 +44,8 @@ def train(
     if bool(recipe) == bool(resume):
         raise ConfigError("Give a recipe to start (ferscope train RECIPE --data PATH), or --resume NAME to go on.")
     with joined() as world:  # several processes, where torchrun has started this one
+        if on and world.size > 1:
+            raise ConfigError("--on starts processes of its own; leave torchrun away.")
         opened: list[RunFolder] = []
         if world.leads and resume:
             run = RunFolder.named(resume)
@@ -66,7 +72,10 @@ def train(
         else:
             report_skipped(dataset)
         console = Console(quiet=as_json or not world.leads, soft_wrap=not sys.stdout.isatty())
-        results = [_train(RunFolder.named(name), dataset, console, world) for name in names]
+        if on:
+            results = _on_cluster(opened, on, cpus, gpus, console, on_bad.value)
+        else:
+            results = [_train(RunFolder.named(name), dataset, console, world) for name in names]
         if not world.leads:
             return
     if seeds > 1 and not resume:
@@ -80,6 +89,9 @@ def _over_seeds(results: list[dict[str, Any]], as_json: bool) -> None:
     from statistics import mean, stdev
 
     accuracies = [figures["accuracy"] for result in results for figures in result["results"].values()]
+    if not accuracies:  # trained without a validation part
+        print(json.dumps({"runs": results, "seeds": len(results)})) if as_json else None
+        return
     summary = {"mean_accuracy": mean(accuracies), "sd_accuracy": stdev(accuracies), "seeds": len(accuracies)}
     if as_json:
         print(json.dumps({"runs": results, **summary}))
@@ -91,7 +103,6 @@ def _over_seeds(results: list[dict[str, Any]], as_json: bool) -> None:
 
 
 def _train(run: Any, dataset: Any, console: Console, world: Any) -> dict[str, Any]:
-    from fer_core.checkpoint import read_card
     from fer_core.runs.crossval import divided
     from fer_core.runs.folder import Stopped
     from fer_core.runs.launch import await_turn
@@ -131,20 +142,50 @@ def _train(run: Any, dataset: Any, console: Console, world: Any) -> dict[str, An
             console.print(
                 f"Run {run.name}: {trainer.config.network} on {dataset.title}, {len(trainer.rows):,} pictures."
             )
+            if trainer.left_out:
+                console.print(f"Left out {trainer.left_out:,} pictures labelled {', '.join(trainer.config.leave_out)}.")
+            if trainer.start:
+                console.print(f"Start: {trainer.start.sentence}.")
             console.print(f"Speed: {trainer.speed_note}.")
             for result in trainer.epochs():
+                validated = (
+                    f"validation loss {result.val_loss:.3f} nats, accuracy {result.val_accuracy:6.2%}; "
+                    if result.val_loss is not None
+                    else ""
+                )
                 console.print(
                     f"Epoch {result.epoch:3d}: train loss {result.train_loss:.3f} nats, accuracy "
-                    f"{result.train_accuracy:6.2%}; validation loss {result.val_loss:.3f} nats, accuracy "
-                    f"{result.val_accuracy:6.2%}; {result.images_per_second:,.0f} images/s, "
+                    f"{result.train_accuracy:6.2%}; {validated}{result.images_per_second:,.0f} images/s, "
                     f"data {result.data_share:.1%} of the step"
                 )
         except Stopped:
             console.print(f"Stopped and saved. Go on with: ferscope train --resume {run.name}")
             raise typer.Exit(130) from None
-    if not world.leads:
-        return {}
+    return _told(run, console) if world.leads else {}
+
+
+def _on_cluster(
+    runs: list[Any], on: str, cpus: float, gpus: float | None, console: Console, on_bad: str
+) -> list[dict[str, Any]]:
+    from fer_core.runs.folder import Stopped
+
+    try:
+        spread(runs, runs[0].name, on, cpus, gpus, console, on_bad)
+    except Stopped:
+        for run in runs:
+            if run.status().state != "finished":
+                console.print(f"Stopped and saved. Go on with: ferscope train --resume {run.name}")
+        raise typer.Exit(130) from None
+    return [_told(run, console) for run in runs]
+
+
+def _told(run: Any, console: Console) -> dict[str, Any]:
+    """Say how a finished run ended."""
+    from fer_core.checkpoint import read_card
+
     card = read_card(run.path)
     for key, figures in card.results.items():
         console.print(f"Best epoch {card.best_epoch}. {sentence(key, figures)}\nWritten to {run.path}")
+    if not card.results:
+        console.print(f"Nothing was validated: epoch {card.best_epoch}, the last one, is kept.\nWritten to {run.path}")
     return {"run": run.name, "folder": str(run.path), "results": card.results}
