@@ -17,18 +17,21 @@ from fer_core.datasets.duplicates import Duplicates, duplicates_of
 from fer_core.datasets.known import SYNTHETIC, known, resolve
 from fer_core.errors import DataError
 from fer_core.evaluation import embedding, label_quality
+from fer_core.evaluation import label_issues as issues
 from fer_core.evaluation.comparison import Comparison, compare, leaderboard
+from fer_core.evaluation.intervals import SEED
 from fer_core.evaluation.metrics import Headline, Report, evaluate, headline
 from fer_core.evaluation.predictions import Predictions
 from fer_core.evaluation.shift import picture_statistics
 from fer_core.explanation import Attribution, explain, spatial_layers
 from fer_core.explanation import report as reports
-from fer_core.explanation.aggregate import maps_of, mean_difference, mean_map, relative
+from fer_core.explanation.aggregate import maps_of, mean_difference, mean_map, network_difference, relative
 from fer_core.explanation.bootstrap import Band
 from fer_core.explanation.figure import cases, draw
 from fer_core.faces import Face, FaceCrop
-from fer_core.images import decode
+from fer_core.images import ImageSpec, decode
 from fer_core.inference import Predictor
+from fer_core.models import NETWORKS
 from fer_core.runs.store import Checkpoint
 from fer_core.runs.sweeps import SweepFolder
 
@@ -152,6 +155,16 @@ def votes(dataset: Dataset) -> pd.DataFrame | None:
     return _shipped_votes() if dataset.name in label_quality.SHIPPED_FOR else None
 
 
+def label_issues(path: Path) -> pd.DataFrame:
+    """The labels of a predictions table that are probably wrong; shared between sessions, so not to be changed."""
+    return _label_issues(path, path.stat().st_mtime_ns)
+
+
+@st.cache_resource(max_entries=16, show_spinner="Looking for labels that are probably wrong (cleanlab)")
+def _label_issues(path: Path, mtime: int) -> pd.DataFrame:
+    return issues.label_issues(_predictions(path, mtime))
+
+
 def statistics(dataset: Dataset, rows: tuple[int, ...]) -> pd.DataFrame:
     """Brightness, contrast and sharpness of some of a data set's pictures, a row each, in this order."""
     return _statistics(str(dataset.folder), rows, dataset)
@@ -273,21 +286,69 @@ def _cell_maps(
     folder: Path, path: Path, times: tuple[int, int], given: str, taken: str, method: str, layer: str
 ) -> tuple[Band, Band, Band]:
     known, table = predictor(folder), predictions(path)
-    data = dataset_of(table)
-    if data is None:
-        raise DataError("The pictures of this table are not on this machine; add the data set on the Data page.")
     label = table.table["label"].to_numpy() == given
     wrong, right = label & (table.predicted == taken), label & table.correct
-    rows = np.flatnonzero(wrong | right)
-    places = pd.Series(np.arange(len(data)), index=data.index["split"] + " " + data.index["id"].astype(str))
-    asked = (table.table["split"] + " " + table.table["id"].astype(str)).iloc[rows]
-    there = places.reindex(asked).to_numpy()
-    kept = rows[~np.isnan(there)]
-    images = data.images(known.card.image)[there[~np.isnan(there)].astype(int)]
+    kept, images = _pictures(table, np.flatnonzero(wrong | right), known.card.image)
     target = [known.card.vocabulary.index(given)] * len(kept)
     made = relative(maps_of(known.model, images, known.card.image, target, method, layer))
     one, other = wrong[kept], right[kept]
     return mean_map(made, one), mean_map(made, other), mean_difference(made, one, other)
+
+
+def _pictures(
+    table: Predictions, rows: NDArray[np.int64], spec: ImageSpec
+) -> tuple[NDArray[np.int64], NDArray[np.uint8]]:
+    """Those of the table's rows whose pictures are here, and the pictures at a network's size."""
+    data = dataset_of(table)
+    if data is None:
+        raise DataError("The pictures of this table are not on this machine; add the data set on the Data page.")
+    places = pd.Series(np.arange(len(data)), index=data.index["split"] + " " + data.index["id"].astype(str))
+    asked = (table.table["split"] + " " + table.table["id"].astype(str)).iloc[rows]
+    there = places.reindex(asked).to_numpy()
+    here = ~np.isnan(there)
+    return rows[here], data.images(spec)[there[here].astype(int)]
+
+
+def network_maps(
+    one: Checkpoint, other: Checkpoint, key: str, given: str, method: str, most: int
+) -> tuple[int, Band, Band, Band]:
+    """How many pictures of an expression, at most `most`; the mean map of each of two networks; and their difference.
+
+    Each network is asked for the given expression at its own layer; the second one's maps are brought to the first
+    one's size.
+
+    Args:
+        key: of the predictions table of the first network, whose pictures are on this machine.
+    """
+    path = one.tables[key]
+    times = tuple(file.stat().st_mtime_ns for file in (weights_path(one.folder), weights_path(other.folder), path))
+    return _network_maps(one.folder, other.folder, path, times, given, method, most)
+
+
+@st.cache_data(max_entries=16, show_spinner="Making the maps of both networks (they are kept on disk)")
+def _network_maps(
+    one: Path, other: Path, path: Path, times: tuple[int, ...], given: str, method: str, most: int
+) -> tuple[int, Band, Band, Band]:
+    import cv2
+
+    table = predictions(path)
+    rows = np.flatnonzero(table.table["label"].to_numpy() == given)
+    rows = np.sort(np.random.default_rng(SEED).permutation(rows)[:most])
+    found = []
+    for folder in (one, other):
+        known = predictor(folder)
+        kept, images = _pictures(table, rows, known.card.image)
+        target = [known.card.vocabulary.index(given)] * len(kept)
+        layer = NETWORKS.get(known.card.network).attribution_layer
+        made = maps_of(known.model, images, known.card.image, target, method, layer)
+        height, width = predictor(one).card.image.shape[1:]
+        if made.shape[1:] != (height, width):
+            large = [cv2.resize(each, (width, height), interpolation=cv2.INTER_AREA) for each in made]
+            made = np.array(large, np.float32).reshape(-1, height, width)
+        found.append(relative(made))
+    everything = np.ones(len(found[0]), dtype=bool)
+    first, second = (mean_map(maps, everything) for maps in found)
+    return len(everything), first, second, network_difference(*found, everything)
 
 
 def figure_of_cases(network: Checkpoint, key: str, layer: str) -> NDArray[np.uint8]:

@@ -1,4 +1,7 @@
-"""Is it the network or the label? Its errors held against what ten people voted for each picture."""
+"""Is it the network or the label? Its errors held against what ten people voted for each picture; where nobody voted, the
+labels that are probably wrong by the answers of networks that had not learned the pictures."""
+
+from pathlib import Path
 
 import pandas as pd
 import streamlit as st
@@ -9,7 +12,8 @@ from dashboard.markup import Html
 from dashboard.pickers import choose, evaluated, titles
 from dashboard.text import interval, percent, pictures, table_title, verbatim
 from fer_core.errors import DataError
-from fer_core.evaluation.intervals import Interval
+from fer_core.evaluation.intervals import Interval, wilson
+from fer_core.evaluation.label_issues import by_label, not_learned
 from fer_core.evaluation.label_quality import (
     SHIPPED_FOR,
     VERDICTS,
@@ -22,12 +26,22 @@ from fer_core.evaluation.label_quality import (
     votes_of,
 )
 from fer_core.evaluation.predictions import Predictions
+from fer_core.runs import crossval
+from fer_core.runs.store import Checkpoint
 
 PLOTLY = {"displayModeBar": False}
-EVERY = "every error"
+EVERY, ALL = "every error", "every label"
+VOTES, NETWORK = "votes", "network"  # in the address
 RULE = (
     "The rule is FER+'s majority: single votes are dropped, and a choice wins with more than half of what is left. Network "
     "wrong: the majority is the label. Label contested: no majority. Label probably wrong: the majority is another choice."
+)
+
+
+CONFIDENT = (
+    "Confident learning (Northcutt, Jiang and Chuang 2021, JAIR 70), by cleanlab: a label is suspected where a network that "
+    "has not learned the picture is surer of another expression than it is of that expression's own pictures on average. It "
+    "is a suspicion, not a vote: look before you relabel."
 )
 
 
@@ -79,8 +93,8 @@ def read_votes(table: Predictions) -> pd.DataFrame:
     if not path and not shipped:
         st.info(
             f"There are no votes for {verbatim(dataset)}. Let several people label its pictures, count their votes in a csv "
-            "with a column id and one for each expression, and give its path above; or pick FER2013 as a csv, whose "
-            "votes (FER+) are shipped."
+            "with a column id and one for each expression, and give its path above; or let the answers of a network that has "
+            "not seen the pictures judge their labels, in the box at the top."
         )
         st.stop()
     try:
@@ -90,10 +104,72 @@ def read_votes(table: Predictions) -> pd.DataFrame:
         st.stop()
 
 
+def suspected(path: Path, checkpoint: Checkpoint, key: str, whose: str) -> None:
+    """The labels of a table that are probably wrong, as a sentence, by label, and as pictures."""
+    table = cache.predictions(path)
+    try:
+        found = cache.label_issues(path)
+    except DataError as error:
+        st.info(verbatim(str(error)))
+        return
+    share = interval(wilson(len(found), len(table)))
+    st.markdown(
+        f"By {verbatim(whose)}, **{len(found):,} of {pictures(len(table))}** are probably labelled wrongly "
+        f"(**{percent(len(found) / len(table))}**, {share})."
+    )
+    st.caption(CONFIDENT)
+    shares = by_label(table, found)
+    rows: list[list[str | Html]] = [
+        [
+            markup.expression(row.label), markup.figure(row.share, Interval(row.low, row.high)), f"{row.suspected:,}",
+            f"{row.n:,}", row.instead,
+        ]
+        for row in shares.itertuples()
+    ]  # fmt: skip
+    st.html(markup.table(("Given label", "Suspected, %", "pictures", "n", "Read most often as"), rows))
+    with st.expander("The table behind it, and the suspected labels"):
+        st.dataframe(shares, hide_index=True)
+        st.download_button(
+            "Download the suspected labels as csv",
+            found.rename(columns={"label": "given", "predicted": "label"}).to_csv(index=False),
+            f"suspected-{checkpoint.name}-{key}.csv",
+            "text/csv",
+            help="In the format of `ferscope data clean --corrections`: id, split, and the network's answer as label.",
+        )
+    st.subheader("The least believable labels first")
+    names = [name for name in table.expressions.names if name in set(found["label"])]
+    label = choose("Given label", [ALL, *names], "label", default=ALL, place=st.columns([2, 5])[0])
+    shown = found if label == ALL else found[found["label"] == label]
+
+    def note(row: pd.Series) -> tuple[str | Html, ...]:
+        probs = dict(zip(table.expressions.names, table.probs[row["position"]], strict=True))
+        return (f"label {percent(row['quality'])}", markup.stack("network", probs))
+
+    gallery.show(table, shown, checkpoint.name, key, view=("suspected", str(path), label), note=note)
+
+
 st.title("Is it the network or the label?")
 checkpoint, key = evaluated("its errors")
 title = titles()[checkpoint.name]
 table = cache.predictions(checkpoint.tables[key])
+dataset, split = (str(table.table[column].iloc[0]) for column in ("dataset", "split"))
+folds = crossval.finished(dataset)
+with_votes = dataset in SHIPPED_FOR or bool(st.query_params.get("votes"))
+by = choose(
+    "Labels are judged by", [VOTES, NETWORK, *folds], "by",
+    lambda name: {VOTES: "people's votes", NETWORK: "the network's answers"}.get(name, f"cross-validation {name}"),
+    default=VOTES if with_votes else NETWORK, place=st.columns([2, 5])[0],
+)  # fmt: skip
+if by in folds:
+    suspected(folds[by], checkpoint, key, f"the cross-validation {by}, in which no network reads what it learned")
+    st.stop()
+if by == NETWORK:
+    try:
+        not_learned(checkpoint.card, split)
+        suspected(checkpoint.tables[key], checkpoint, key, f"the answers of {title}, which has not learned {split}")
+    except DataError as error:
+        st.info(verbatim(str(error)))
+    st.stop()
 summary = st.container()
 votes = read_votes(table)
 judged = judge(table, votes)

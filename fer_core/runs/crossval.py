@@ -16,15 +16,14 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from fer_core import workspace
 from fer_core.datasets import Dataset, splits
 from fer_core.errors import ConfigError, DataError, RunError
 from fer_core.evaluation.intervals import Interval, wilson
 from fer_core.evaluation.metrics import evaluate
 from fer_core.evaluation.predictions import Predictions
-from fer_core.runs.folder import NAME, OWN_SPLIT, RunFolder, RunStatus
+from fer_core.runs.folder import OWN_SPLIT, NamedFolder, RunFolder, RunStatus
 from fer_core.training.config import TrainConfig
-from fer_core.workspace import write_atomically
+from fer_core.workspace import home, write_atomically
 
 
 def divided(run: RunFolder, dataset: Dataset) -> Dataset:
@@ -91,22 +90,10 @@ class Fold:
         return wilson(round(self.accuracy * self.n), self.n) if self.accuracy is not None else None
 
 
-class CrossValidation:
+class CrossValidation(NamedFolder):
     """A cross-validation's files: `crossval.json`, and at its end the out-of-fold predictions as one table."""
 
-    def __init__(self, path: Path) -> None:
-        self.path = path
-
-    @property
-    def name(self) -> str:
-        return self.path.name
-
-    @classmethod
-    def named(cls, name: str) -> CrossValidation:
-        """Raises: RunError: the name would leave the folder of cross-validations."""
-        if not NAME.fullmatch(name) or len(name) > 70:
-            raise RunError(f"“{name}” cannot name a cross-validation; use up to 70 letters, digits, dots and hyphens.")
-        return cls(workspace.home() / "crossval" / name)
+    KIND, PLACE, LONGEST = "a cross-validation", "crossval", 70  # its runs have longer names
 
     @classmethod
     def create(
@@ -204,6 +191,12 @@ class CrossValidation:
         path = self.path / f"predictions-{table.table['dataset'].iloc[0]}-crossval.parquet"
         table.write(path)
         return path
+
+
+def finished(dataset: str) -> dict[str, Path]:
+    """The out-of-fold tables of a data set's finished cross-validations, by name."""
+    found = (home() / "crossval").glob(f"*/predictions-{dataset}-crossval.parquet")
+    return {path.parent.name: path for path in sorted(found)}
 
 
 def train_fold(run: RunFolder, dataset: Dataset, on_step: Callable[[RunStatus], None] | None = None) -> None:

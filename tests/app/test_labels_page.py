@@ -7,6 +7,7 @@ import numpy as np
 import pandas as pd
 from streamlit.testing.v1 import AppTest
 
+from fer_core.evaluation.label_issues import label_issues
 from fer_core.evaluation.predictions import Predictions
 from fer_core.labels import FER7
 from tests.app.conftest import texts
@@ -40,9 +41,33 @@ def test_ferplus_is_there_for_fer2013_without_a_path(open_page: OpenPage) -> Non
 
 def test_a_set_without_votes_says_how_to_get_some(open_page: OpenPage) -> None:
     make_network("one", predictions_elsewhere())
-    app = open_page("labels", network="one")
+    app = open_page("labels", network="one", by="votes")
     assert not app.exception
     assert "There are no votes for elsewhere" in app.info[0].value
+
+
+def test_a_set_without_votes_is_judged_by_the_networks_answers(open_page: OpenPage) -> None:
+    table = predictions_elsewhere()
+    make_network("one", table, title="Network One")
+    app = open_page("labels", network="one")
+    assert not app.exception
+    assert app.selectbox(key="by").value == "network"
+    count = len(label_issues(table))
+    assert count > 0
+    assert f"**{count} of 210 pictures** are probably labelled wrongly" in app.markdown[0].value
+
+
+def test_an_out_of_fold_table_judges_the_labels_of_training(open_page: OpenPage, workspace: Path) -> None:
+    make_network("one", predictions_elsewhere())
+    learned = predictions_elsewhere()
+    learned = Predictions(learned.table.assign(split="train"))
+    learned.write(workspace / "crossval" / "five" / "predictions-elsewhere-crossval.parquet")
+    app = open_page("labels", network="one", by="five")
+    assert not app.exception
+    assert "validation five, in which no network reads what it learned" in app.markdown[0].value
+    make_network("two", learned)
+    app = open_page("labels", network="two")
+    assert "two learned the labels of train, so it cannot judge them" in app.info[0].value
 
 
 def test_votes_of_ones_own_are_read_from_the_path_in_the_address(open_page: OpenPage, tmp_path: Path) -> None:

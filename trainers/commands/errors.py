@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.table import Table
 
+from fer_core.errors import ConfigError
 from trainers.console import AsJson, app, out
+
+if TYPE_CHECKING:
+    from fer_core.evaluation.predictions import Predictions
 
 Network = Annotated[str, typer.Argument(help="Name of a network or run, or the path of its folder.")]
 Key = Annotated[str, typer.Option("--table", help="Data set and split of a predictions table: fer2013-val.")]
@@ -17,19 +21,37 @@ Key = Annotated[str, typer.Option("--table", help="Data set and split of a predi
 
 @app.command()
 def labels(
-    network: Network,
-    table: Key,
+    network: Annotated[str, typer.Argument(help="Name of a network or run, or the path of its folder.")] = "",
+    table: Annotated[str, typer.Option("--table", help="Data set and split of a predictions table: fer2013-val.")] = "",
     votes: Annotated[Path | None, typer.Option(help="A csv of votes; FER+ is shipped for FER2013.")] = None,
+    without_votes: Annotated[bool, typer.Option(help="Judge the labels by the network's answers (cleanlab).")] = False,
+    crossval: Annotated[str, typer.Option(help="Judge them by this cross-validation's answers, without votes.")] = "",
+    csv: Annotated[Path | None, typer.Option("--csv", help="Write the suspected labels, as corrections, here.")] = None,
     as_json: AsJson = False,
 ) -> None:
-    """Divide a network's errors by what people voted: network wrong, label contested, label probably wrong."""
+    """Divide a network's errors by what people voted: network wrong, label contested, label probably wrong.
+
+    Where a set has no votes, name the labels that are probably wrong by confident learning.
+    """
     from dataclasses import asdict
 
+    from fer_core.evaluation import label_issues as issues
     from fer_core.evaluation import label_quality as quality
+    from fer_core.runs.crossval import CrossValidation
     from fer_core.runs.store import find
 
+    if bool(crossval) == bool(network) or bool(network) != bool(table):
+        raise ConfigError("Give a network and its --table, or --crossval NAME.")
+    if crossval:
+        _suspected(f"The cross-validation {crossval}", CrossValidation.named(crossval).table(), csv, as_json)
+        return
     found = find(network)
     predictions = found.predictions(table)
+    dataset, split = (str(predictions.table[name].iloc[0]) for name in ("dataset", "split"))
+    if without_votes or (votes is None and dataset not in quality.SHIPPED_FOR):
+        issues.not_learned(found.card, split)
+        _suspected(f"{found.name} on {table}", predictions, csv, as_json)
+        return
     counts = quality.votes_of(predictions, votes)
     judged = quality.judge(predictions, counts)
     divided, ceiling = quality.verdicts(judged), quality.ceiling(judged, counts)
@@ -54,6 +76,50 @@ def labels(
             f"{row['supported']:,}",
         )
     out.print(shown)
+
+
+def _suspected(whose: str, predictions: Predictions, csv: Path | None, as_json: bool) -> None:
+    """The labels that are probably wrong by the answers of networks that had not learned the pictures."""
+    from fer_core.evaluation import label_issues as issues
+    from fer_core.evaluation import label_quality as quality
+    from fer_core.workspace import write_atomically
+
+    found = issues.label_issues(predictions)
+    shares = issues.by_label(predictions, found)
+    checked = None
+    if str(predictions.table["dataset"].iloc[0]) in quality.SHIPPED_FOR:
+        checked = issues.confirmed(found, quality.judge(predictions, quality.votes_of(predictions)))
+    corrections = found.assign(given=found["label"], label=found["predicted"])[
+        ["dataset", "split", "id", "given", "label", "quality"]
+    ]
+    if csv:
+        write_atomically(csv, corrections.to_csv(index=False).encode())
+    if as_json:
+        figures = {"n": len(predictions), "suspected": len(found), "by_label": shares.to_dict("records")}
+        print(json.dumps(figures | {"issues": corrections.to_dict("records"), "voters": checked and vars(checked)}))
+        return
+    out.print(
+        f"{whose}: {len(found):,} of {len(predictions):,} labels are probably wrong (confident learning; no votes asked).",
+        soft_wrap=True,
+    )
+    shown = Table("given label", "n", "suspected", "share", "the network says most often")
+    for column in shown.columns[1:4]:
+        column.justify = "right"
+    for row in shares.to_dict("records"):
+        share = f"{100 * row['share']:.1f} % ({100 * row['low']:.1f} to {100 * row['high']:.1f})"
+        shown.add_row(row["label"], f"{row['n']:,}", f"{row['suspected']:,}", share, row["instead"])
+    out.print(shown)
+    if checked:
+        low, high = checked.interval
+        out.print(
+            f"FER+'s voters contradict the label of {checked.share:.1%} ({100 * low:.1f} to {100 * high:.1f}) of the "
+            f"{checked.suspected:,} suspected pictures with a majority, and of {checked.share_of_all:.1%} of all "
+            f"{checked.all:,}.",
+            soft_wrap=True,
+        )
+    out.print(
+        f"Written to {csv}" if csv else "--csv FILE writes them for `ferscope data clean --corrections`; look first."
+    )
 
 
 @app.command()

@@ -1,0 +1,101 @@
+"""Which labels are probably wrong, where nobody voted: confident learning on probabilities of pictures that a network had
+not learned.
+
+Northcutt, Jiang and Chuang 2021 (JAIR 70, arXiv 1911.00068), by their own library cleanlab: a picture is suspected if a
+network is surer of another expression than it is of that expression's own pictures on average, as often as the counts
+of such pictures say that labels are wrong. The probabilities must be of pictures that the network has not learned:
+another split, or the out-of-fold table of a cross-validation.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+
+from fer_core.checkpoint import Card
+from fer_core.errors import DataError
+from fer_core.evaluation.intervals import Interval, wilson, wilson_bounds
+from fer_core.evaluation.predictions import Predictions
+
+
+def label_issues(predictions: Predictions) -> pd.DataFrame:
+    """The pictures whose label is probably wrong, the least believable label first.
+
+    Returns:
+        `position` (in the predictions table), `dataset`, `split`, `id`, `label`, `predicted`, `confidence`, `correct` and
+        `quality`, the probability of the given label (0..1): cleanlab's “self-confidence”.
+
+    Raises:
+        DataError: fewer than two pictures, or expressions with labels, so that there is nothing to compare.
+    """
+    from cleanlab.filter import find_label_issues
+
+    if len(set(predictions.table["label"])) < 2:
+        raise DataError(
+            f"A table of {len(predictions):,} pictures of one expression says nothing of its labels; take all expressions."
+        )
+    given = predictions.label_index
+    rows = np.asarray(
+        find_label_issues(given, predictions.probs, return_indices_ranked_by="self_confidence", n_jobs=1),
+        dtype=np.int64,
+    )
+    found = predictions.table.iloc[rows][["dataset", "split", "id", "label"]].reset_index(drop=True)
+    return found.assign(
+        position=rows,
+        predicted=predictions.predicted[rows],
+        confidence=predictions.confidence[rows],
+        correct=predictions.correct[rows],
+        quality=predictions.probs[rows, given[rows]],
+    )
+
+
+def by_label(predictions: Predictions, found: pd.DataFrame) -> pd.DataFrame:
+    """One row a given label: `label`, `n`, `suspected`, `share` with `low` and `high` (Wilson 95 %), and `instead`, what the
+    network says most often of those suspected (“” for none)."""
+    n = predictions.table["label"].value_counts()
+    names = [name for name in predictions.expressions.names if name in n.index]
+    groups = {name: found[found["label"] == name]["predicted"] for name in names}
+    table = pd.DataFrame({"label": names, "n": [int(n[name]) for name in names]})
+    table["suspected"] = [len(groups[name]) for name in names]
+    table["share"] = table["suspected"] / table["n"]
+    table["low"], table["high"] = wilson_bounds(table["suspected"], table["n"])
+    return table.assign(instead=[groups[name].mode().iloc[0] if len(groups[name]) else "" for name in names])
+
+
+def not_learned(card: Card, split: str) -> None:
+    """Refuse answers about pictures that a network learned.
+
+    Raises:
+        DataError: the split belongs to the network's training part.
+    """
+    if split in str(card.recipe.get("train_split", "train")).split("+"):
+        raise DataError(
+            f"{card.name} learned the labels of {split}, so it cannot judge them. Take another split, or the answers of a "
+            "cross-validation, in which each picture is read by a network that has not seen it: ferscope crossval."
+        )
+
+
+@dataclass(frozen=True)
+class Confirmed:
+    """How often voters contradict the given label: of the suspected pictures with a majority, and of all with one."""
+
+    suspected: int
+    share: float
+    interval: Interval
+    all: int
+    share_of_all: float
+
+
+def confirmed(found: pd.DataFrame, judged: pd.DataFrame) -> Confirmed:
+    """The suspicions held against people's votes, where there are any.
+
+    Args:
+        judged: what `label_quality.judge` gives for the same predictions table.
+    """
+    decided = judged[judged["majority"] != ""]
+    against = decided["majority"] != decided["label"]
+    mine = decided["position"].isin(found["position"])
+    hits, n = int((against & mine).sum()), int(mine.sum())
+    return Confirmed(n, hits / max(n, 1), wilson(hits, n), len(decided), float(against.mean()) if len(decided) else 0.0)
