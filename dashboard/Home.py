@@ -9,7 +9,12 @@ from dashboard.text import verbatim
 from fer_core.errors import FerError
 
 SECTIONS = {
-    "How good": {"overview": "Overview", "compare": "Compare", "confidence": "Confidence"},
+    "How good": {
+        "overview": "Overview",
+        "compare": "Compare",
+        "confidence": "Confidence",
+        "reproduction": "Reproduction",
+    },
     "Where it fails": {
         "evaluate": "Evaluate",
         "gallery": "Gallery",

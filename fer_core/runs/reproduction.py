@@ -42,10 +42,15 @@ class Row:
         data: the set it needs; `split` the part that gave the figure here.
         epochs, asked: epochs that were trained, and those of the recipe.
         verdict: in words; empty where it has not been run.
+        cut: the budget was smaller than the recipe's epochs.
+        lacking: names of the data sets that are not at hand.
+        weights: what it starts from, where that is not chance.
+        folder: of the run.
     """
 
     recipe: str
     report: str
+    source: str
     title: str
     table: str
     network: str
@@ -64,6 +69,10 @@ class Row:
     share: float = 1.0
     cpu_minutes: float | None = None
     device: str = ""
+    cut: bool = False
+    lacking: tuple[str, ...] = ()
+    weights: str = ""
+    folder: Path | None = None
 
 
 def of_reports() -> dict[str, TrainConfig]:
@@ -104,7 +113,7 @@ def verdict(
         done, asked: epochs over the whole training part that the run was given, and those of the recipe.
         differs: why the two are different quantities; empty: they are not.
     """
-    cut = f", with {done:.2g} of {asked} epochs" if done < asked else ""
+    cut = f", with {round(done, 2):g} of {asked} epochs" if done < asked else ""
     if reported is None:
         return f"not comparable: none was reported{cut}"
     if differs:
@@ -130,10 +139,11 @@ def row(name: str, config: TrainConfig, places: dict[str, str]) -> Row:
         places: the data sets at hand, as `at_hand` finds them.
     """
     about = config.about
-    here = all(need in places for need in (about.data, *about.needs))
+    lacking = tuple(need for need in (about.needs or (about.data,)) if need not in places)
     asked = Row(
-        name, about.report, about.title, about.table, config.network, about.data, about.reported_accuracy,
-        about.reported_on, "not run" if here else "data missing", asked=0 if about.members else config.epochs,
+        name, about.report, about.source, about.title, about.table, config.network, about.data, about.reported_accuracy,
+        about.reported_on, "data missing" if lacking else "not run", asked=0 if about.members else config.epochs,
+        lacking=lacking, weights=config.transfer.weights,
     )  # fmt: skip
     folder = finished(name, config)
     if folder is None:
@@ -142,16 +152,16 @@ def row(name: str, config: TrainConfig, places: dict[str, str]) -> Row:
     key, figures = next(iter(card.results.items()))
     low, high = figures["accuracy_interval"]
     voted = bool(about.members)  # nothing is trained, so nothing is cut
+    done = config.epochs if voted else given.epochs * given.train_share
     said = verdict(
-        about.reported_accuracy, figures["accuracy"], low, high, asked=config.epochs,
-        done=config.epochs if voted else given.epochs * given.train_share, differs=about.differs,
-    )  # fmt: skip
+        about.reported_accuracy, figures["accuracy"], low, high, done=done, asked=config.epochs, differs=about.differs
+    )
     if voted and (short := _short_members(card)):
         said += f"; its members were cut: {short}"
     return replace(
         asked, state="run", verdict=said, accuracy=figures["accuracy"], low=low, high=high, n=figures["n"],
         split=key.rpartition("-")[2], epochs=0 if voted else card.epochs, share=given.train_share,
-        cpu_minutes=card.cost.cpu_minutes, device=card.cost.device,
+        cpu_minutes=card.cost.cpu_minutes, device=card.cost.device, cut=done < config.epochs, folder=folder,
     )  # fmt: skip
 
 
@@ -163,7 +173,7 @@ def _short_members(card: Card) -> str:
         asked = load_recipe(known_recipes[name]).epochs if name in known_recipes else 0
         done = given.get("epochs", TrainConfig().epochs) * given.get("train_share", 1.0)
         if done < asked:
-            cut.append(f"{name} {done:.2g} of {asked} epochs")
+            cut.append(f"{name} {round(done, 2):g} of {asked} epochs")
     return ", ".join(cut)
 
 
@@ -171,7 +181,8 @@ def finished(name: str, config: TrainConfig) -> Path | None:
     """The folder that holds a recipe's outcome: the workspace's finished run, else the shipped one; None: neither."""
     if done_here(name, config):
         return RunFolder.named(name).path
-    return SHIPPED / name if (SHIPPED / name / "card.json").is_file() else None
+    shipped = SHIPPED / name
+    return shipped if (shipped / "card.json").is_file() and _repeats(shipped, config) else None
 
 
 def done_here(name: str, config: TrainConfig) -> bool:
@@ -191,8 +202,9 @@ def _repeats(folder: Path, config: TrainConfig) -> bool:
 
 
 def table(found: Iterable[Row]) -> pd.DataFrame:
-    """Rows as a table, one column a field."""
-    return pd.DataFrame([asdict(one) for one in found])
+    """Rows as a table, one column a field; without where the run lies on this machine."""
+    table = pd.DataFrame([asdict(one) for one in found]).drop(columns="folder")
+    return table.assign(lacking=table["lacking"].map(", ".join))
 
 
 def at_hand(sets: Iterable[str] = ()) -> dict[str, str]:
@@ -216,15 +228,6 @@ def at_hand(sets: Iterable[str] = ()) -> dict[str, str]:
     for path in SHIPPED_SETS.glob("*.toml"):
         places.setdefault(path.stem, str(path))  # usable where its parts are, which the recipe's `needs` name
     return places
-
-
-def missing(config: TrainConfig, places: dict[str, str]) -> str:
-    """In a sentence, which data a recipe lacks; empty where all are at hand."""
-    about = config.about
-    lacking = [name for name in (about.needs or (about.data,)) if name not in places]
-    if not lacking:
-        return ""
-    return f"{', '.join(lacking)} missing; add it with `ferscope data add PATH --name {lacking[0]}`"
 
 
 def train(

@@ -21,7 +21,7 @@ def recipes(as_json: AsJson = False) -> None:
     loaded = {name: load_recipe(path) for name, path in shipped().items()}
     found = {row.recipe: row for row in rows()}
     if as_json:
-        status = {name: asdict(row) for name, row in found.items()}
+        status = {name: asdict(row) | {"folder": row.folder and str(row.folder)} for name, row in found.items()}
         print(json.dumps({n: r.model_dump(mode="json") | {"status": status.get(n)} for n, r in loaded.items()}))
         return
     table = Table(Column("recipe", no_wrap=True), "source", "network", "epochs", "data", "reported", "status")

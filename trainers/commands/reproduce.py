@@ -45,8 +45,9 @@ def reproduce(
     console = Console(quiet=as_json, soft_wrap=not sys.stdout.isatty())
     able = []
     for name in chosen:
-        if lacking := reproduction.missing(configs[name], places):
-            console.print(f"{name}: not run, {lacking}.")
+        if lacking := reproduction.row(name, configs[name], places).lacking:
+            add = f"ferscope data add PATH --name {lacking[0]}"
+            console.print(f"{name}: not run, {', '.join(lacking)} missing; add it with `{add}`.")
         else:
             able.append(name)
     now: list[RunFolder] = []
