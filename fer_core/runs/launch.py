@@ -67,14 +67,9 @@ def await_turn(run: RunFolder, look: Callable[[turns.Ticket], None] = lambda fir
         Stopped: a stop was asked for while it waited.
         RunError: another process has the run.
     """
-    me = Process.this()
     with _alone(run):  # whoever started this process has to write so first
-        status = run.status()
-        if status.process != me:
-            if status.active and status.pid:
-                raise RunError(f"The run “{run.name}” is {status.state} already, as process {status.pid}.")
-            (run.path / "stop").unlink(missing_ok=True)  # it was meant for the process before this one
-            run.write(replace(status, state="queued", message="").of(me))
+        if run.status().process != Process.this():
+            run.claim()
 
     last = time.monotonic()
 

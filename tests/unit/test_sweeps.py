@@ -67,7 +67,7 @@ def test_every_shipped_sweep_is_valid_and_the_grid_of_the_source_is_whole() -> N
     assert len({tuple(values.items()) for values in grid.grid}) == 96
     config = grid.config(grid.grid[1])
     assert (config.optimizer.lr, config.batch_size, config.epochs, config.early_stopping) == (0.1, 8, 10, 5)
-    assert config.arguments["dropout"] == 0.5
+    assert (config.network, config.arguments["dropout"]) == ("lmu-cnn", 0.5)
 
 
 @pytest.mark.parametrize(

@@ -14,6 +14,7 @@ from rich.console import Console
 from rich.table import Table
 
 from fer_core.errors import ConfigError
+from trainers.cluster import Cpus, Gpus, On, spread
 from trainers.console import AsJson, app, out
 
 
@@ -27,10 +28,16 @@ def crossval(
     group: Annotated[
         str | None, typer.Option(help="Column that stays together; “” nothing. Persons and films do by themselves.")
     ] = None,
+    twins_apart: Annotated[
+        bool, typer.Option("--twins-apart", help="Deal out pictures that occur twice one by one.")
+    ] = False,
     plain: Annotated[bool, typer.Option("--plain", help="Do not balance the expressions over the folds.")] = False,
     seed: Annotated[int, typer.Option(help="Another seed deals other folds.")] = 0,
     name: Annotated[str, typer.Option(help="Name; made from the recipe's when none is given.")] = "",
     resume: Annotated[str, typer.Option(help="Go on with this cross-validation.")] = "",
+    on: On = "",
+    cpus: Cpus = 1.0,
+    gpus: Gpus = None,
     as_json: AsJson = False,
 ) -> None:
     """Train a recipe once a fold; print each fold, mean and standard deviation; write the out-of-fold predictions."""
@@ -51,11 +58,15 @@ def crossval(
         absolute = str(Path(data).resolve()) if Path(data).exists() else data
         made = CrossValidation.create(
             name or f"{Path(recipe).stem}-cv", load_recipe(recipe, set_ or []), dataset, absolute, folds, seed=seed,
-            pool=tuple(pool.split(",")), group=group, stratified=not plain,
+            pool=tuple(pool.split(",")), group=group, stratified=not plain, twins_apart=twins_apart,
         )  # fmt: skip
     console = Console(quiet=as_json, soft_wrap=not sys.stdout.isatty())
     try:
-        _here(made, dataset, console)
+        if on:
+            left = [fold.run for fold in made.folds() if fold.accuracy is None]
+            spread(left, made.name, on, cpus, gpus, console)
+        else:
+            _here(made, dataset, console)
     except Stopped:
         console.print(f"Stopped and saved. Go on with: ferscope crossval --resume {made.name}")
         raise typer.Exit(130) from None

@@ -15,6 +15,7 @@ import typer
 from rich.table import Table
 
 from fer_core.errors import ConfigError
+from trainers.cluster import Cpus, Gpus, On, joined
 from trainers.console import AsJson, app, out
 
 sweeps_app = typer.Typer(no_args_is_help=True, help="Searches of this workspace.")
@@ -30,6 +31,9 @@ def sweep(
     name: Annotated[str, typer.Option(help="Name of the sweep; the file's when none is given.")] = "",
     resume: Annotated[str, typer.Option(help="Go on with this sweep.")] = "",
     workers: Annotated[int, typer.Option(min=1, max=256, help="Processes that train trials side by side.")] = 1,
+    on: On = "",
+    cpus: Cpus = 1.0,
+    gpus: Gpus = None,
     as_json: AsJson = False,
 ) -> None:
     """Search a recipe's settings; each trial is a run. Ctrl-C saves; the same command, or --resume NAME, goes on."""
@@ -38,6 +42,10 @@ def sweep(
 
     if bool(file) == bool(resume):
         raise ConfigError("Give a sweep file to start (ferscope sweep FILE --data PATH), or --resume NAME to go on.")
+    if on and workers > 1:
+        raise ConfigError(
+            "--workers is for this machine; with --on the cluster takes as many trials as it has room for."
+        )
     if resume:
         folder = SweepFolder.named(resume)
     else:
@@ -47,8 +55,27 @@ def sweep(
         absolute = str(Path(data).resolve()) if Path(data).exists() else data
         folder = SweepFolder.create(name or Path(file).stem, file, absolute)
     folder.begin()
-    _here(folder, workers, as_json)
+    if on:
+        _there(folder, on, cpus, gpus, as_json)
+    else:
+        _here(folder, workers, as_json)
     shown(folder, as_json)
+
+
+def _there(folder: Any, on: str, cpus: float, gpus: float | None, quiet: bool) -> None:
+    """Give the trials out as tasks of a Ray cluster."""
+    from fer_core.datasets import open_dataset
+    from fer_core.runs.sweeps import take
+
+    study, dataset = folder.study(), open_dataset(folder.data)
+
+    def next_run(busy: frozenset[str]) -> Any:
+        taken = take(folder, study, dataset, busy)
+        return taken and taken[1]
+
+    device = folder.sweep.config({}).device
+    with joined(on, cpus, gpus, name=folder.name, device=device, stop=folder.request_stop) as cluster:
+        cluster.train(next_run, stop=lambda: folder.stop_requested, look=lambda: _progress(folder, quiet))
 
 
 def _here(folder: Any, workers: int, quiet: bool) -> None:
