@@ -55,7 +55,7 @@ def draw(chosen: Chosen) -> None:
                 )
             )
         with gr.Column(scale=3):
-            view = gr.HTML()
+            view = gr.HTML(answers.light("The picture with its faces marked, and their probabilities, come here."))
     camera.stream(
         show,
         [camera, *chosen.predicting, chosen.look, stream],

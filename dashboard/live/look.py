@@ -31,9 +31,16 @@ THEME = gr.themes.Base(
 CSS = """
 .faces { display: grid; grid-template-columns: repeat(auto-fill, minmax(15rem, 1fr)); gap: 1.2rem 2rem; }
 .faces h3 { font-size: 1rem; font-weight: 600; margin: 0 0 .4rem; }
-.form { background: none !important; border: 0 !important; gap: 1rem !important; }
+.form { background: none !important; border: 0 !important; gap: 1rem !important; flex-wrap: wrap !important; }
 @media (max-width: 640px) { .form { display: grid !important; } }
 .form > * { padding: 0 !important; align-self: end; }
+.row > .form > * { min-width: 11rem !important; }
+.photos .grid-container { grid-template-rows: none; grid-auto-rows: auto;
+  grid-template-columns: repeat(auto-fill, minmax(11rem, 1fr)); }
+.photos .thumbnail-item { aspect-ratio: auto; height: auto; background: none; }
+.photos .thumbnail-item > img { height: 9rem; }
+.photos .caption-label { position: static; display: block; max-width: none; border: 0; white-space: normal;
+  background: none; overflow-wrap: anywhere; }
 .dark { --color-accent: #7fb2dd; --primary-600: #7fb2dd; }
 .faces table { width: 100%; border-collapse: collapse; font-size: .875rem; font-variant-numeric: tabular-nums; }
 .faces th { font-weight: 400; text-align: left; padding: .12rem .6rem .12rem 0; width: 5.5rem; }

@@ -23,7 +23,7 @@ from fer_core.labels import COLOURS
 
 AT_ONCE = 4
 MOST = 24  # photos that are looked at together; the Folder tab takes more
-SMALL = 320  # pixels of the longer side of a photo among several
+SMALL = 260  # pixels of the longer side of a photo among several
 _BLANK = np.full((SMALL * 3 // 4, SMALL, 3), 128, np.uint8)  # stands for a photo that cannot be read
 
 
@@ -43,7 +43,7 @@ def draw(chosen: Chosen) -> None:
         with gr.Column(scale=3):
             told = gr.HTML(visible="hidden")
             sheet = gr.Gallery(
-                label="Photos", visible="hidden", interactive=False, format="jpeg", columns=4, height="auto",
+                show_label=False, visible="hidden", interactive=False, format="jpeg", height="auto", elem_classes="photos",
                 object_fit="contain", allow_preview=False, buttons=[],
             )  # fmt: skip
             result = gr.Image(
@@ -70,6 +70,9 @@ def draw(chosen: Chosen) -> None:
         trigger_mode="always_last",
         concurrency_limit=jobs.AT_ONCE,
         concurrency_id="photos",
+    )
+    several.upload(  # and the first of them large
+        lambda paths: paths[0], several, picture, api_visibility="private", show_progress="hidden"
     )
     sheet.select(closer, several, picture, api_visibility="private", show_progress="hidden")
     gr.on(
@@ -142,28 +145,35 @@ def show_several(
             image, predictions, _ = looked_at(picture_bytes(path), networks, detector, averaging, look)
         except ImageError as error:
             bad += 1
-            shown.append((_BLANK, f"{path.name}: {error}"))
+            shown.append((_BLANK, str(error).replace("the upload", path.name, 1)))
         except FerError as error:  # of the choices: the same for each photo
             yield gr.HTML(answers.problem(error), visible=True), gr.Gallery(visible="hidden")
             return
         else:
             faces += len(predictions)
             without += not predictions
-            small = Image.fromarray(annotated(image, predictions, sure))
-            small.thumbnail((SMALL, SMALL))
-            shown.append((np.asarray(small), f"{path.name}: {answers.sentence(predictions, sure)}"))
+            image, factor = _small(image)
+            small = annotated(image, [prediction.scaled(factor) for prediction in predictions], sure)
+            shown.append((small, f"{path.name}: {answers.sentence(predictions, sure)}"))
         if progress.due():
             yield gr.HTML(progress.line(len(shown))), gr.skip()
     text = answers.counted(len(paths), "photo") + ", " + answers.counted(faces, "face")
     text += f"; {without} without a face" if without else ""
     text += f"; {bad} cannot be read" if bad else ""
-    said = f'<p class="say" role="status">{text}. Click a photo to look closer.</p>'
+    said = f'<p class="say" role="status">{text}. Click one to look closer.</p>'
     yield gr.HTML(said, visible=True), gr.Gallery(shown, visible=True)
 
 
 def closer(paths: list[str] | None, event: gr.SelectData) -> Any:
     """The photo that was clicked, as if it had been uploaded alone."""
     return paths[event.index] if paths else gr.skip()
+
+
+def _small(image: NDArray[np.uint8]) -> tuple[NDArray[np.uint8], float]:
+    """A picture as it is shown among others, and how much it was shrunk."""
+    factor = SMALL / max(image.shape[:2])
+    size = max(1, round(image.shape[1] * factor)), max(1, round(image.shape[0] * factor))
+    return np.asarray(Image.fromarray(image).resize(size, Image.Resampling.BILINEAR)), factor
 
 
 def _hidden() -> tuple[Any, Any]:

@@ -1,5 +1,8 @@
 """Do eyes, nose and mouth matter? What a network looks at on a whole split, and how far each method can be trusted."""
 
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
 import numpy as np
 import pandas as pd
 import streamlit as st
@@ -7,17 +10,20 @@ from numpy.typing import NDArray
 
 from dashboard import cache, markup
 from dashboard.charts import explanation as charts
-from dashboard.pickers import Picked, choose, picked
+from dashboard.pickers import Picked, choose, picked, titles
 from dashboard.text import percent, pictures, table_title, verbatim
 from fer_core.explanation import METHODS
 from fer_core.explanation import report as reports
+from fer_core.explanation.bootstrap import Band
 from fer_core.explanation.faithfulness import badge
 from fer_core.explanation.overlay import colour, common_limit
 from fer_core.explanation.report import Report
 from fer_core.models import NETWORKS
+from fer_core.runs import store
 
 SIDE = 132  # pixels of a mean map
 BOX = 200
+MOST = 400  # pictures whose maps two networks are compared on
 COVERS = {"blur": "blurred", "mean": "the picture's mean grey", "noise": "noise"}
 
 
@@ -29,9 +35,16 @@ def main() -> None:
         st.page_link("views/train.py", label="Train a network")
         return
     known = reports.find(choice.checkpoint.folder)
-    if not known:
+    if known:
+        measured(choice, known)
+    else:
         nothing(choice)
-        return
+    confusions(choice)
+    networks(choice)
+
+
+def measured(choice: Picked, known: Mapping[str, Path]) -> None:
+    """What the network's report says, the answer first."""
     keys = list(known)
     default = choice.table if choice.table in known else keys[0]
     key = keys[0]
@@ -54,7 +67,6 @@ def main() -> None:
     attribution(report)
     trust(report)
     averages(report)
-    confusions(choice)
 
 
 def nothing(choice: Picked) -> None:
@@ -203,29 +215,68 @@ def confusions(choice: Picked) -> None:
         st.caption("Switch on “Compute” to make the maps; it takes some seconds for a few hundred pictures.")
         return
     found = cache.cell_maps(choice.checkpoint, choice.table or "", given, taken, method, layer)
+    pair(found, f"taken for {taken}, n = {wrong.sum():,}", f"recognised, n = {right.sum():,}", "where it errs")
+
+
+def networks(choice: Picked) -> None:
+    """Mean maps of two networks on the same pictures, and their difference."""
+    st.subheader("What another network looks at")
+    table = None if choice.table is None else cache.predictions(choice.checkpoint.tables[choice.table])
+    others = {name: one for name, one in store.checkpoints().items() if name != choice.checkpoint.name}
+    if table is None or cache.dataset_of(table) is None or not others:
+        st.info(
+            "This needs a second network, and the pictures of the table on this machine; add them on the Data page."
+        )
+        return
+    row = st.container(horizontal=True, vertical_alignment="bottom")
+    title = titles().__getitem__
+    beside = choose("Beside", list(others), "beside", title, place=row.container(width=2 * BOX)) or next(iter(others))
+    known = set(others[beside].card.expressions)
+    both = [name for name in table.expressions.names if name in known]
+    if not both:
+        st.info(f"{verbatim(title(beside))} knows none of this network's expressions.")
+        return
+    given = choose("Expression", both, "shown", default="fear", place=row.container(width=BOX)) or both[0]
+    if not row.toggle("Compute", key="compute-networks", help="Kept on disk, so the second time is fast."):
+        st.caption(
+            f"Switch on “Compute” to make the maps of up to {MOST} pictures by both networks; it takes some seconds."
+        )
+        return
+    n, *found = cache.network_maps(choice.checkpoint, others[beside], choice.table or "", given, "grad-cam", MOST)
+    if n < 2:
+        st.info(f"{pictures(n)} of {given}: too few for a mean.")
+        return
+    own = title(choice.checkpoint.name)
+    st.markdown(
+        f"Maps of the given expression, **{given}**, by {title_of('grad-cam')}: the same {pictures(n)} by both networks."
+    )
+    pair(found, own, title(beside), f"by {own}")
+
+
+def pair(found: Sequence[Band], one: str, other: str, more: str) -> None:
+    """Two mean maps on one scale, and their difference where it is more than chance.
+
+    Args:
+        found: the band of the first, of the second, and of the first less the second.
+        more: where red says that there is more.
+    """
     limit = common_limit([found[0].mean, found[1].mean])
-    difference = np.where((found[2].low > 0) | (found[2].high < 0), found[2].mean, 0)
+    differs = (found[2].low > 0) | (found[2].high < 0)
+    difference = np.where(differs, found[2].mean, 0).astype(np.float32)
     with st.container(horizontal=True, gap="small"):
-        for words, one in (
-            (f"taken for {taken}, n = {wrong.sum():,}", found[0]),
-            (f"recognised, n = {right.sum():,}", found[1]),
-        ):
-            st.image(
-                enlarged(colour(one.mean.astype(np.float32), signed=False, limit=limit)),
-                words,
-                SIDE,
-                alt=f"Mean map, {words}",
-            )
+        for words, band in ((one, found[0]), (other, found[1])):
+            shown = colour(band.mean.astype(np.float32), signed=False, limit=limit)
+            st.image(enlarged(shown), words, SIDE, alt=f"Mean map, {words}")
         scale(False, limit)
         bound = common_limit([found[2].mean.astype(np.float32)])
         st.image(
-            enlarged(colour(difference.astype(np.float32), signed=True, limit=bound)), "difference", SIDE,
+            enlarged(colour(difference, signed=True, limit=bound)), "difference", SIDE,
             alt="Difference of the two mean maps; white where its interval holds 0",
         )  # fmt: skip
         scale(True, bound)
-    share = float(((found[2].low > 0) | (found[2].high < 0)).mean())
     st.caption(
-        f"Red: more where it errs. White where the 95 % interval of a pixel holds 0; {percent(share)} of the pixels differ."
+        f"Red: more {verbatim(more)}. White where the 95 % interval of a pixel holds 0; {percent(float(differs.mean()))} of "
+        "the pixels differ."
     )
 
 

@@ -147,3 +147,14 @@ def test_a_report_is_the_badge_of_each_map(open_page: Open, explained: str) -> N
     assert "Supported: on 50 pictures the pixels it marks beat random ones by 10.0 points" in texts(app).replace(
         "\\", ""
     )
+
+
+def test_the_mean_maps_of_two_networks_and_their_difference_are_shown(open_page: Open, explained: str) -> None:
+    app = open_page("explain_report", network="one", table="faces-val", beside="two", shown="sad")
+    app.toggle(key="compute-networks").set_value(True).run()
+    assert not app.exception
+    assert not app.error
+    assert "the same 2 pictures by both networks" in texts(app)
+    mine, other, _, difference, _ = captions(app)[-5:]
+    assert (mine, other, difference) == ("one", "two", "difference")
+    assert "0.0" in texts(app)  # both have the same weights, so no pixel differs

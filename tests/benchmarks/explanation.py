@@ -1,15 +1,19 @@
-"""What explaining costs beside predicting: `python -m tests.benchmarks.explanation [NETWORK] [PICTURES]`.
+"""What explaining costs beside predicting: `python -m tests.benchmarks.explanation [PICTURES] [NETWORK ...]`.
 
-One run, one thread: a forward pass over the pictures (inference mode), Grad-CAM, the maps of jacobgil's grad-cam package
-if it is installed (it goes back through the whole network), integrated gradients and occlusion on a part of them, and
-the time to one map as the page asks for it. All take turns, so that a slow moment of the machine meets each; medians.
+One run, one thread, all shipped networks unless some are named. A forward pass over the pictures (inference mode),
+Grad-CAM and the maps of jacobgil's grad-cam package, if it is installed (it goes back through the whole network), take
+turns batch by batch, so that a slow moment of the machine meets each. Then integrated gradients and occlusion on a few
+pictures, and the time to one map as the page asks for it. Times are the processor's, which a busy machine does not
+stretch; of the one map the time a person waits is given too.
+
+Goals: Grad-CAM costs at most 1.2 times the forward pass; one map is there in 300 ms.
 """
 
 import platform
 import sys
 from collections.abc import Callable
 from statistics import median
-from time import perf_counter
+from time import perf_counter, process_time
 
 import numpy as np
 import torch
@@ -21,27 +25,31 @@ from fer_core.images import fit, normalise, to_tensor
 from fer_core.inference import predict_logits
 from fer_core.models import NETWORKS
 from fer_core.runs.store import find
+from fer_core.workspace import CHECKPOINTS
 
-REPEATS, GOAL, INTERACTIVE = 3, 1.2, 300
+GOAL, INTERACTIVE = 1.2, 300
+FEW, MAPS = 16, 9  # pictures for the slow methods; single maps, of which the median counts
 
 
-def main() -> None:
-    name = sys.argv[1] if len(sys.argv) > 1 else "small-vgg"
-    count = int(sys.argv[2]) if len(sys.argv) > 2 else 3589
-    torch.set_num_threads(1)
+def seconds(work: Callable[[], object]) -> float:
+    start = process_time()
+    work()
+    return process_time() - start
+
+
+def measure(name: str, count: int) -> bool:
     model, card = load_network(find(name).folder)
     spec, layer = card.image, NETWORKS.get(card.network).attribution_layer
-    faces = draw_faces(256, size=spec.height, channels=spec.channels).images
-    images = np.stack([fit(face, spec) for face in faces])[np.arange(count) % 256]
+    faces = draw_faces(BATCH, size=spec.height, channels=spec.channels).images
+    images = np.stack([fit(face, spec) for face in faces])
     targets = predict_logits(model, images, spec).argmax(axis=1).tolist()
-    few = min(128, count)
 
-    jobs: dict[str, Callable[[], object]] = {
-        "forward": lambda: predict_logits(model, images, spec, batch=BATCH),
-        "grad-cam": lambda: explain(model, images, spec, targets, "grad-cam", layer),
-        "integrated-gradients": lambda: explain(model, images[:few], spec, targets[:few], "integrated-gradients"),
-        "occlusion": lambda: explain(model, images[:few], spec, targets[:few], "occlusion"),
-        "one map": lambda: explain(model, images[:1], spec, targets[:1], "grad-cam", layer),
+    def maps(method: str, some: int, layer: str | None = None) -> Callable[[], object]:
+        return lambda: explain(model, images[:some], spec, targets[:some], method, layer)
+
+    passes: dict[str, Callable[[int], Callable[[], object]]] = {
+        "forward pass": lambda some: lambda: predict_logits(model, images[:some], spec, batch=BATCH),
+        "Grad-CAM": lambda some: maps("grad-cam", some, layer),
     }
     try:
         from pytorch_grad_cam import GradCAM
@@ -50,35 +58,47 @@ def main() -> None:
         print("grad-cam is not installed (pip install grad-cam): left out")
     else:
 
-        def theirs() -> None:
-            with GradCAM(model=model, target_layers=[model.get_submodule(layer)]) as cam:
-                for start in range(0, count, BATCH):
-                    inputs = normalise(to_tensor(images[start : start + BATCH]), spec)
-                    cam(inputs, [ClassifierOutputTarget(t) for t in targets[start : start + BATCH]])
+        def theirs(some: int) -> Callable[[], object]:
+            def run() -> None:
+                with GradCAM(model=model, target_layers=[model.get_submodule(layer)]) as cam:
+                    inputs = normalise(to_tensor(images[:some]), spec)
+                    cam(inputs, [ClassifierOutputTarget(target) for target in targets[:some]])
 
-        jobs["grad-cam package"] = theirs
+            return run
 
-    for job in jobs.values() if count <= 256 else [jobs["one map"]]:
-        job()  # warm up
-    seconds: dict[str, list[float]] = {job: [] for job in jobs}
-    for _ in range(REPEATS):
-        for job, run in jobs.items():
-            start = perf_counter()
-            run()
-            seconds[job].append(perf_counter() - start)
-    took = {job: median(times) for job, times in seconds.items()}
-    print(
-        f"Python {platform.python_version()}, torch {torch.__version__}, one thread; {name}, {count:,} pictures, layer {layer}"
-    )
-    print(f"  forward pass        {took['forward']:8.2f} s   {count / took['forward']:.0f} pictures a second")
-    ratio = took["grad-cam"] / took["forward"]
-    print(f"  Grad-CAM            {took['grad-cam']:8.2f} s   {ratio:.2f} times the forward pass; goal: at most {GOAL}")
-    if theirs_took := took.get("grad-cam package"):
-        print(f"  grad-cam package    {theirs_took:8.2f} s   {theirs_took / took['grad-cam']:.1f} times ours")
-    for job in ("integrated-gradients", "occlusion"):
-        print(f"  {job:<20}{took[job]:7.2f} s   for {few} pictures, {1e3 * took[job] / few:.0f} ms each")
-    print(f"  one map             {1e3 * took['one map']:8.0f} ms  goal: under {INTERACTIVE}")
+        passes["grad-cam package"] = theirs
+
+    for work in passes.values():
+        work(8)()  # warm up: imports, and the first call of each kernel
+    took = dict.fromkeys(passes, 0.0)
+    for start in range(0, count, BATCH):
+        for title, work in passes.items():
+            took[title] += seconds(work(min(BATCH, count - start)))
+    slow = {method: seconds(maps(method, FEW)) / FEW for method in ("integrated-gradients", "occlusion")}
+    waited, worked = [], []
+    for _ in range(MAPS):
+        start = perf_counter()
+        worked.append(seconds(maps("grad-cam", 1, layer)))
+        waited.append(perf_counter() - start)
+
+    ratio = took["Grad-CAM"] / took["forward pass"]
+    print(f"{name}, {count:,} pictures of {spec.width} x {spec.height}, layer {layer}")
+    for title, time in took.items():
+        print(f"  {title:<20} {time:7.2f} s   {time / took['forward pass']:.2f} times the forward pass")
+    for method, time in slow.items():
+        print(f"  {method:<20} {1e3 * time:7.0f} ms a picture")
+    print(f"  {'one map':<20} {1e3 * median(worked):7.0f} ms, {1e3 * median(waited):.0f} ms waited", flush=True)
+    return ratio <= GOAL and 1e3 * median(worked) < INTERACTIVE
+
+
+def main(count: int = 3589, *names: str) -> int:
+    torch.set_num_threads(1)
+    print(f"Python {platform.python_version()}, torch {torch.__version__}, one thread, processor time")
+    shipped = sorted(path.parent.name for path in CHECKPOINTS.glob("*/card.json"))
+    good = [measure(name, count) for name in names or shipped]
+    print(f"goals: Grad-CAM at most {GOAL} times the forward pass, one map under {INTERACTIVE} ms")
+    return int(not all(good))
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main(*map(int, sys.argv[1:2]), *sys.argv[2:]))

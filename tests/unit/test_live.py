@@ -10,6 +10,7 @@ import sys
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
+import gradio as gr
 import httpx
 import numpy as np
 import pytest
@@ -79,7 +80,8 @@ def test_no_face_is_an_empty_list(client, tmp_path):
         (b"GIF89a but not really", "damaged|no picture"),
         (b"<svg xmlns='http://www.w3.org/2000/svg'/>", "no picture"),
         ("cut", "damaged"),
-        ("huge", "8000 x 5000 pixels"),
+        (b"\x00\x00\x00\x18ftypheic\x00\x00\x00\x00mif1heic" + bytes(40), "save it as PNG or JPEG"),
+        ("huge", "10000 x 10000 pixels"),
     ],
 )
 def test_a_bad_picture_is_named_and_the_other_users_picture_is_answered(
@@ -89,7 +91,7 @@ def test_a_bad_picture_is_named_and_the_other_users_picture_is_answered(
     if content == "cut":
         bad.write_bytes(portrait_file.read_bytes()[:20_000])
     elif content == "huge":
-        Image.new("1", (8000, 5000)).save(bad)
+        Image.new("1", (10_000, 10_000)).save(bad)
     else:
         bad.write_bytes(content)
     with ThreadPoolExecutor(2) as pool:
@@ -249,6 +251,34 @@ def test_without_any_network_the_page_says_how_to_get_one(workspace, monkeypatch
     picture, said = photo.show(b"", None, "mtcnn", "card", 0.0, False)
     assert picture is None
     assert "train one" in said
+
+
+def test_several_photos_each_get_a_picture_and_a_sentence_and_one_of_them_is_looked_at_closer(
+    workspace, portrait_file, tmp_path
+):
+    untrained()
+    Image.new("RGB", (300, 200), "grey").save(tmp_path / "grey.png")
+    (tmp_path / "bad.png").write_bytes(b"nothing")
+    paths = [str(portrait_file), str(tmp_path / "grey.png"), str(tmp_path / "bad.png")]
+    *_, (told, sheet) = photo.show_several(paths, ["untrained"], "mtcnn", "card", 0.0, True)
+    assert "3 photos, 1 face; 1 without a face; 1 cannot be read. Click" in told.value
+    captions = [shown["caption"] for shown in sheet.value]
+    assert captions[0].startswith("portrait.png: 1 face: ")
+    assert captions[1] == "grey.png: No face was found."
+    assert "no picture" in captions[2]
+    clicked = gr.SelectData(None, {"index": 1, "value": None})
+    assert photo.closer(paths, clicked) == paths[1]
+
+
+def test_several_photos_that_cannot_be_looked_at_get_one_sentence(workspace, portrait_file):
+    untrained()
+    for paths, networks, says in (
+        ([str(portrait_file)] * (photo.MOST + 1), ["untrained"], "use the Folder tab"),
+        ([str(portrait_file)], [], "No network is chosen"),
+    ):
+        *_, (told, sheet) = photo.show_several(paths, networks, "mtcnn", "card", 0.0, False)
+        assert says in told.value
+        assert sheet.visible == "hidden"
 
 
 @pytest.mark.parametrize("command", [["dashboard.live"], ["trainers.cli", "live", "--port", "0"]])

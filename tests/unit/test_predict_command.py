@@ -1,4 +1,4 @@
-"""`ferscope predict` and `ferscope export`, as people call them."""
+"""`ferscope predict`, `ferscope compare-private` and `ferscope export`, as people call them."""
 
 import csv
 import json
@@ -6,11 +6,15 @@ import sys
 import zipfile
 from pathlib import Path
 
+import numpy as np
 import pytest
 from PIL import Image
 from skimage.data import astronaut
 
+from fer_core.datasets.synthetic import draw_face
 from fer_core.inference import NOT_SURE, Predictor
+from fer_core.labels import FER7
+from tests.app.made import predictions_elsewhere
 from tests.untrained import untrained
 from trainers import cli
 
@@ -79,3 +83,49 @@ def test_nothing_to_predict_is_said(ferscope, tmp_path):
     code, _, problem = ferscope("predict", "untrained", tmp_path)
     assert code == 2
     assert "There is no picture in" in problem
+
+
+@pytest.fixture
+def private(tmp_path: Path) -> Path:
+    """Drawn faces, two an expression, in class folders; one has a German name."""
+    for label in FER7.names:
+        folder = tmp_path / "private" / {"angry": "wütend"}.get(label, label)
+        folder.mkdir(parents=True)
+        for number in range(2):
+            face = draw_face(label, index=number, size=48, channels=1, strength=1).image
+            Image.fromarray(face).save(folder / f"{number}.png")
+    return tmp_path / "private"
+
+
+def test_a_private_set_beside_the_benchmark_has_the_accuracy_of_its_pictures(ferscope, private, tmp_path):
+    folder = untrained(arguments={"widths": [4, 8, 8, 16]})
+    predictions_elsewhere().write(folder / "predictions-elsewhere-val.parquet")
+    given = ["compare-private", private, "untrained", "--detector", "none", "--folder", "wütend=angry"]
+    code, printed, _ = ferscope(*given, "--out", tmp_path / "report.html", "--json")
+    assert code == 0
+    report = json.loads(printed)["untrained"]
+    predictor = Predictor(folder)
+    right = [
+        predictor.predict(np.asarray(Image.open(file)), "none")[0].predicted
+        == {"wütend": "angry"}.get(file.parent.name, file.parent.name)
+        for file in private.rglob("*.png")
+    ]
+    everything = report["per_expression"][0]
+    assert (everything["n_a"], everything["n_b"]) == (210, 14)
+    assert everything["recall_b"] == pytest.approx(np.mean(right))
+    assert "Why is the private set different?" in (tmp_path / "report.html").read_text(encoding="utf-8")
+    code, printed, _ = ferscope(*given)
+    assert f"untrained recognises {100 * np.mean(right):.1f}" in printed
+    assert "The benchmark's pictures are not on this machine." in printed
+
+
+def test_a_private_set_whose_folders_are_not_clear_is_asked_about(ferscope, private):
+    predictions_elsewhere().write(untrained() / "predictions-elsewhere-val.parquet")
+    for more, says in (
+        ([], "wütend stand for"),
+        (["--folder", "wut=angry"], "no folder wut"),
+        (["--folder", "wütend=furious"], "furious is no expression"),
+    ):
+        code, _, said = ferscope("compare-private", private, "untrained", *more)
+        assert code == 2
+        assert says in said
