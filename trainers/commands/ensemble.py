@@ -3,38 +3,67 @@
 from __future__ import annotations
 
 import json
+from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
 
 import typer
+from rich.console import Console
 
 from trainers.console import AsJson, Data, app, out, sentence
 
 
+class Vote(StrEnum):
+    mean = "mean"
+    weighted = "weighted"
+    stacked = "stacked"
+
+
 @app.command()
 def ensemble(
-    networks: Annotated[list[str], typer.Argument(help="Two or more networks or runs of the same expressions.")],
+    networks: Annotated[list[str], typer.Argument(help="Two or more networks or runs.")],
     data: Data,
     name: Annotated[str, typer.Option(help="Name of the ensemble.")] = "ensemble",
+    vote: Annotated[
+        Vote, typer.Option(help="Mean of probabilities; or weights or a layer, fitted on the validation part alone.")
+    ] = Vote.mean,
     split: Annotated[
         str, typer.Option(help="What it is evaluated on; never what its members were trained on.")
     ] = "val",
     as_json: AsJson = False,
 ) -> None:
-    """Combine networks into one that answers with the mean of their probabilities, and evaluate it."""
-    from fer_core.checkpoint import write_card
+    """Combine networks into one that answers with a vote on their probabilities, and evaluate it.
+
+    Expressions are matched by name; what not all know is named and not answered. Images may be of different size. On
+    the part that a vote was fitted on, each picture is answered by a vote fitted on others.
+    """
+    from fer_core.checkpoint import read_card, write_card
     from fer_core.datasets import open_dataset
     from fer_core.evaluation.predict import predict_checkpoint
-    from fer_core.evaluation.results import results
+    from fer_core.evaluation.results import results, trained_on
     from fer_core.runs.ensemble import combine
 
     dataset = open_dataset(data)
-    run = combine(networks, name, str(Path(data).resolve()) if Path(data).exists() else data)
-    predictions, card = predict_checkpoint(run.path, dataset, split)
-    figures = results(predictions, dataset, split)
-    write_card(run.path, card.model_copy(update={"results": {f"{dataset.name}-{split}": figures}}))
+    absolute = str(Path(data).resolve()) if Path(data).exists() else data
+    run = combine(networks, name, absolute, voting=vote.value, dataset=dataset)
+    card, key = read_card(run.path), f"{dataset.name}-{split}"
+    if card.leave_out:
+        Console(stderr=True).print(
+            f"Not answered, because not every member knows it: {', '.join(card.leave_out)}.", soft_wrap=True
+        )
+    if key not in card.results:
+        predictions, _ = predict_checkpoint(run.path, dataset, split)
+        figures = results(predictions, dataset, split, trained_on(card))
+        card = card.model_copy(update={"results": card.results | {key: figures}})
+        write_card(run.path, card)
+    weights = card.arguments.get("weights")
     if as_json:
-        print(json.dumps({"run": run.name, **figures}))
+        print(json.dumps({"run": run.name, **card.results[key], **({"weights": weights} if weights else {})}))
         return
-    out.print(f"{run.name}: {sentence(f'{dataset.name}-{split}', figures)}", soft_wrap=True)
+    out.print(f"{run.name}: {sentence(key, card.results[key])}", soft_wrap=True)
+    if weights:
+        shares = ", ".join(f"{one} {share:.2f}" for one, share in zip(networks, weights, strict=True))
+        out.print(f"Weights: {shares}.", soft_wrap=True)
+    if vote is not Vote.mean:
+        out.print(f"Epochs chosen on {card.chosen_on}.", soft_wrap=True)
     out.print(f"Written to {run.path}", soft_wrap=True)
