@@ -23,7 +23,7 @@ from typing import Any
 from fer_core import workspace
 from fer_core.datasets import OnBad, open_dataset
 from fer_core.errors import ConfigError, FerError
-from fer_core.runs.folder import OWN_SPLIT, STARTED, RunFolder, Stopped
+from fer_core.runs.folder import OWN_SPLIT, STARTED, NoRoom, RunFolder, Stopped
 from fer_core.runs.sweeps import TRIAL
 
 AGAIN = 3  # times that a task whose node or process died is begun anew
@@ -194,6 +194,8 @@ def task(home: str, name: str, on_bad: OnBad) -> str:
             _train(run, on_bad)
         except Stopped:
             pass
+        except NoRoom as error:
+            print(error)
         except FerError as error:
             run.write(replace(run.status(), state="failed", message=f"{error} (On {host}.)"))
             print(error)

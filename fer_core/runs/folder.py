@@ -10,7 +10,7 @@ import shutil
 import tempfile
 import time
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass, fields, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, Self
@@ -32,6 +32,7 @@ NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,79}")
 OWN_SPLIT = "split.csv"  # where a run divides its data set in a way of its own (cross-validation)
 STARTED = "=== Started "  # begins a line of the log where a process was started for the run
 HEARTBEAT = 2.0  # seconds between two writes of the status
+FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)  # a disk, or a user's share of it, that is full
 SILENCE = 900.0  # seconds without a heartbeat after which a process of another machine, which cannot be asked, is lost
 
 
@@ -138,6 +139,10 @@ class Notes:
 
 class Stopped(Exception):
     """The run was asked to stop, has saved and ends. Not an error."""
+
+
+class NoRoom(RunError):
+    """There is no room for a file of the run, which has paused at its last save."""
 
 
 class NamedFolder:
@@ -300,6 +305,15 @@ class RunFolder(NamedFolder):
             return None
         return matrix if matrix.ndim == 2 and matrix.shape[0] == matrix.shape[1] else None
 
+    def write_warning(self, text: str) -> None:
+        """Keep what has to be said of the run's data, for whoever looks at the run."""
+        write_atomically(self.path / "warning.txt", text.encode())
+
+    def warning(self) -> str:
+        """What has to be said of the run's data; “” for nothing."""
+        path = self.path / "warning.txt"
+        return path.read_text(encoding="utf-8") if path.exists() else ""
+
     def write_confusion(self, matrix: NDArray[np.int64]) -> None:
         write_atomically(self.path / "confusion.json", json.dumps(matrix.tolist()).encode())
 
@@ -344,6 +358,7 @@ class RunFolder(NamedFolder):
 
         Raises:
             RunError: another live process runs it.
+            NoRoom: a file could not be written because the disk is full. The run pauses; its last save is whole.
         """
         if self.status().process != Process.this():
             self.claim()
@@ -357,6 +372,14 @@ class RunFolder(NamedFolder):
             self._fail(str(error))
             raise
         except Exception as error:
+            if isinstance(error, OSError) and error.errno in FULL:
+                message = (
+                    f"There is no room for a file of the run ({error.strerror}): {self.path}. It has paused, its last save "
+                    "is whole. Make room; resume goes on from there."
+                )
+                with suppress(OSError):  # then the process is found to be gone, which says to resume too
+                    self.write(replace(self.status(), state="stopped", message=message))
+                raise NoRoom(message) from error
             self._fail(f"{type(error).__name__}: {error}")
             raise
 

@@ -24,7 +24,7 @@ from fer_core import workspace
 from fer_core.datasets import Dataset
 from fer_core.errors import ConfigError, FerError, RunError, UnknownName
 from fer_core.evaluation.intervals import Interval, wilson
-from fer_core.runs.folder import EpochResult, NamedFolder, RunFolder, RunStatus, Stopped, best_epoch
+from fer_core.runs.folder import EpochResult, NamedFolder, NoRoom, RunFolder, RunStatus, Stopped, best_epoch
 from fer_core.runs.process import Process
 from fer_core.training.config import About, Section, TrainConfig, load_recipe, toml_value
 from fer_core.workspace import write_atomically
@@ -432,6 +432,8 @@ def _train(
             return False
         study.tell(trial, state=optuna.trial.TrialState.PRUNED)  # stopped by hand: this trial alone
         return True
+    except NoRoom:  # neither good nor bad: it goes on when there is room
+        raise
     except FerError as error:
         if run.status().state != "failed":
             run.write(replace(run.status(), state="failed", message=str(error)))

@@ -123,6 +123,18 @@ def test_a_run_that_waits_says_who_has_the_device(open_page: Open) -> None:
     assert button(app, "Kill now")
 
 
+def test_a_run_shows_what_it_uses_of_the_machine(open_page: Open) -> None:
+    run = RunFolder.create("busy", load_recipe("synthetic"), "synthetic")
+    uses = {"processors": 1.53, "memory": 2_340_000_000}
+    run.write(replace(run.status(), state="running", **uses).of(Process.this()))
+    shown = {metric.label: metric.value for metric in open_page("train", run="busy").metric}
+    assert (shown["Processors in use"], shown["Memory"]) == ("1.5", "2.3 GB")
+    assert "GPU memory" not in shown
+    run.write(replace(run.status(), gpu_memory=7_890_000_000))
+    shown = {metric.label: metric.value for metric in open_page("train", run="busy").metric}
+    assert shown["GPU memory"] == "7.9 GB"
+
+
 def test_curves_settings_and_words_of_a_finished_run_and_another_beside_it(open_page: Open) -> None:
     make_network("one", predictions_elsewhere(), epochs=8)
     make_network("two", predictions_elsewhere(), epochs=4)

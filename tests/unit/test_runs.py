@@ -20,12 +20,14 @@ from safetensors.numpy import load_file
 
 from fer_core import workspace
 from fer_core.checkpoint import read_card
+from fer_core.datasets import open_dataset
 from fer_core.errors import RunError
 from fer_core.runs import store
 from fer_core.runs.diagnosis import diagnose
 from fer_core.runs.folder import SILENCE, EpochResult, Notes, RunFolder
-from fer_core.runs.launch import launch
+from fer_core.runs.launch import command, launch
 from fer_core.runs.process import Process
+from fer_core.training.loop import Trainer
 from tests.app.made import make_network
 from tests.tiny import ended, tiny, wait_for
 
@@ -109,6 +111,43 @@ def test_a_stop_saves_and_ends_the_run_and_resume_finishes_it(learnable: Path) -
     wait_for(run, ended)
     assert run.status().state == "finished"
     assert [result.epoch for result in run.metrics()] == list(range(1, 13))
+
+
+def test_a_training_tells_what_it_uses_of_the_machine(learnable: Path) -> None:
+    trainer = Trainer(RunFolder.create("uses", tiny(), str(learnable)), open_dataset(learnable))
+    trainer.looked = time.process_time() - 6.0, time.monotonic() - 4.0
+    uses = trainer._use()
+    assert uses["processors"] == pytest.approx(1.5, abs=0.1)  # by hand: 6 s of processor time in 4 s
+    assert uses["memory"] == pytest.approx(psutil.Process().memory_info().rss, rel=0.1)
+    assert uses["gpu_memory"] == 0 or trainer.device.type == "cuda"
+    assert trainer._use() == {}  # a moment later there is nothing to tell yet
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="a limit of a file's size stands for the full disk")
+def test_a_full_disk_pauses_the_run_whose_last_save_stays_whole(learnable: Path) -> None:
+    import resource
+
+    run = RunFolder.create("full", tiny(epochs=8), str(learnable))
+    launch(run)
+    wait_for(run, in_the_middle)
+    run.request_stop()
+    wait_for(run, ended)
+    last = run.path / "last.safetensors"
+    saved, room = last.read_bytes(), last.stat().st_size // 2
+    paused = subprocess.run(
+        command(run), cwd=workspace.ROOT, capture_output=True, text=True, check=False,
+        preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (room, room)),
+    )  # fmt: skip
+    assert paused.returncode == 2
+    assert "There is no room for a file of the run" in paused.stderr
+    assert run.status().state == "stopped"
+    assert "Make room; resume goes on from there." in run.status().message
+    assert last.read_bytes() == saved
+    assert not list(run.path.glob(".last*"))  # the half that was written takes no room
+    launch(run)
+    wait_for(run, ended)
+    assert run.status().state == "finished"
+    assert [result.epoch for result in run.metrics()] == list(range(1, 9))
 
 
 def test_a_stop_asked_for_while_the_run_still_loads_is_not_forgotten(learnable: Path) -> None:
