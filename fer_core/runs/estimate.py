@@ -5,6 +5,7 @@ from __future__ import annotations
 import tempfile
 import time
 from dataclasses import dataclass
+from itertools import pairwise
 from pathlib import Path
 
 import psutil
@@ -40,7 +41,7 @@ class Estimate:
 
 
 def estimate(config: TrainConfig, dataset: Dataset) -> Estimate:
-    """Train a few steps of a recipe in a folder that is thrown away, at each of its picture sizes.
+    """Train a few steps of a recipe in a folder that is thrown away, at each of its picture sizes, frozen and not.
 
     Raises:
         ConfigError, DataError: recipe and data do not fit each other, as a start would say.
@@ -50,11 +51,15 @@ def estimate(config: TrainConfig, dataset: Dataset) -> Estimate:
     from fer_core.inference import predict_logits
     from fer_core.training.loop import Trainer, describe
 
-    stages = config.resolution or ((0.0, 0),)
-    ends = [share for share, _ in stages[1:]] + [1.0]
+    frozen = config.transfer.freeze
+    shares = sorted({0.0, *(share for share, _ in config.resolution), *([frozen] if frozen < 1 else [])})
     seconds, cpu_seconds, measured = 0.0, 0.0, 0
-    for (share, side), end in zip(stages, ends, strict=True):
-        one = config.model_copy(update={"resolution": ((0.0, side),) if side else ()})
+    for share, end in pairwise([*shares, 1.0]):
+        sides = [side for start, side in config.resolution if start <= share]
+        transfer = config.transfer.model_copy(update={"freeze": float(share < frozen)})
+        one = config.model_copy(
+            update={"resolution": ((0.0, sides[-1]),) if sides else (), "transfer": transfer},
+        )
         with tempfile.TemporaryDirectory(prefix="ferscope-estimate-") as folder:
             run = RunFolder(Path(folder) / "estimate")
             write_atomically(run.path / "config.toml", to_toml(one).encode())
@@ -82,11 +87,12 @@ def estimate(config: TrainConfig, dataset: Dataset) -> Estimate:
         cpu_seconds += steps * (cpu_times[-1] - cpu_times[0])
         measured += len(times) - 1
     held = trainer.val_images[:PICTURES]
-    start, cpu_start = time.perf_counter(), time.process_time()
-    predict_logits(trainer.served, held, trainer.spec)
-    batches = config.epochs / len(held) * len(trainer.val_images)
-    seconds += batches * (time.perf_counter() - start)
-    cpu_seconds += batches * (time.process_time() - cpu_start)
+    if len(held):
+        start, cpu_start = time.perf_counter(), time.process_time()
+        predict_logits(trainer.served, held, trainer.spec)
+        batches = config.epochs / len(held) * len(trainer.val_images)
+        seconds += batches * (time.perf_counter() - start)
+        cpu_seconds += batches * (time.process_time() - cpu_start)
     if trainer.device.type == "cuda":
         memory = torch.cuda.max_memory_allocated(trainer.device)
     else:

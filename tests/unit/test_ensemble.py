@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from scipy.optimize import minimize
 from typer.testing import CliRunner
 
-from fer_core.checkpoint import load_network, read_card, write_card
+from fer_core.checkpoint import load_network, load_tensors, read_card, save_tensors, write_card
 from fer_core.datasets import open_dataset
 from fer_core.errors import ConfigError, RunError
 from fer_core.evaluation.predict import predict_checkpoint
@@ -185,7 +185,10 @@ def noise(workspace: Path, tmp_path: Path, csv_of: Any) -> Path:
     rows = [(i % 7, random.integers(0, 256, (48, 48), dtype=np.uint8), "PublicTest") for i in range(140)]
     path = tmp_path / "fer2013.csv"
     path.write_text(csv_of(rows))
-    untrained("first"), untrained("second", arguments={"widths": [8, 8, 8, 8]})
+    for name, widths in (("first", [32, 64, 128, 256]), ("second", [8, 8, 8, 8])):
+        weights = untrained(name, arguments={"widths": widths}) / "best.safetensors"
+        tensors, _ = load_tensors(weights)
+        save_tensors(weights, tensors | {"head.3.weight": 300 * tensors["head.3.weight"]})  # answers that differ
     return path
 
 

@@ -10,20 +10,28 @@ import pytest
 import torch
 import torch.nn.functional as F
 from torch import nn
+from typer.testing import CliRunner
 
 from fer_core.checkpoint import load_network, load_tensors, read_card, save_tensors
 from fer_core.datasets import Dataset, open_dataset
 from fer_core.errors import CheckpointError, ConfigError, FerError, UnknownName
+from fer_core.evaluation.predict import predict_checkpoint
+from fer_core.evaluation.results import results, trained_on
 from fer_core.export import export_onnx
 from fer_core.images import ImageSpec
 from fer_core.labels import FER7, FERPLUS8
 from fer_core.models import NETWORKS, build
+from fer_core.runs.crossval import CrossValidation
+from fer_core.runs.diagnosis import diagnose
+from fer_core.runs.estimate import estimate
 from fer_core.runs.folder import RunFolder, Stopped
+from fer_core.runs.sweeps import load_sweep
 from fer_core.training.config import Optimizer, TrainConfig, parse
 from fer_core.training.loop import Trainer, image_spec
 from fer_core.training.optim import make_optimizer
 from fer_core.training.transfer import start_from
 from tests.untrained import untrained
+from trainers.cli import app
 
 WIDTHS = [4, 8, 8, 8]  # of untrained()'s sister that the runs here train
 
@@ -392,9 +400,9 @@ def test_a_final_fit_learns_from_both_parts_and_keeps_the_last_epoch(learnable: 
     run, dataset = run_of("final", learnable, train_split="train+val", val_split="")
     trainer = Trainer(run, dataset)
     assert len(trainer.rows) == 64 + 32
-    results = list(trainer.epochs())
-    assert [result.val_accuracy for result in results] == [None, None]
-    assert run.metrics() == results
+    epochs = list(trainer.epochs())
+    assert [result.val_accuracy for result in epochs] == [None, None]
+    assert run.metrics() == epochs
     card = read_card(run.path)
     assert (card.best_epoch, card.results, card.train_images) == (2, {}, 96)
     assert card.chosen_on.startswith("nothing: the last epoch is kept, and there is no validation figure")
@@ -404,6 +412,30 @@ def test_a_final_fit_learns_from_both_parts_and_keeps_the_last_epoch(learnable: 
     assert all(torch.equal(value, last[f"model.{key}"]) for key, value in best.items())
     assert run.status().state == "finished"
     assert export_onnx(run.path, tmp_path / "final.onnx") < 1e-4
+
+
+def test_what_needs_a_validation_part_says_that_there_is_none(learnable: Path, tmp_path: Path) -> None:
+    run, dataset = run_of("final", learnable, train_split="train+val", val_split="", epochs=1)
+    list(Trainer(run, dataset).epochs())
+    result = CliRunner().invoke(app, ["calibrate", "final", "--data", str(learnable)])
+    assert "was trained without a validation part" in str(result.exception)
+    (tmp_path / "sweep.toml").write_text('recipe = "small-vgg"\n[settings]\nval_split = ""\n[space]\nepochs = [1, 2]\n')
+    with pytest.raises(ConfigError, match="a sweep compares validation figures, and val_split is empty"):
+        load_sweep(tmp_path / "sweep.toml")
+    with pytest.raises(ConfigError, match="leave train_split and val_split"):
+        CrossValidation.create("cv", run.config(), dataset, str(learnable), 2)
+    assert trained_on(read_card(run.path)) == "train+val"
+    assert "without_leaks" not in results(predict_checkpoint(run.path, dataset, "val")[0], dataset, "val", "train+val")
+    assert diagnose([*run.metrics()] * 3) is None
+
+
+def test_an_estimate_measures_frozen_and_free_steps_without_a_validation_part(
+    first: RunFolder, learnable: Path
+) -> None:
+    settings = {"train_split": "train+val", "val_split": "", "transfer": {"weights": "first", "freeze": 0.5}}
+    found = estimate(TrainConfig.model_validate(SMALL | settings), open_dataset(learnable))
+    assert found.measured >= 2 * 4  # both parts of the run, of five steps an epoch
+    assert found.seconds > 0
 
 
 @pytest.mark.parametrize(
