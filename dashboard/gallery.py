@@ -56,7 +56,7 @@ def show(
     """
     if not len(frame):
         return
-    shown = frame.iloc[_page(len(frame), each, (view, network, key))]
+    shown = frame.iloc[page_of(len(frame), each, (view, network, key))]
     source = cache.dataset_of(table)
     if source is None:
         name = str(table.table["dataset"].iloc[0])
@@ -84,31 +84,34 @@ def show(
         st.info(f"{source.title} here no longer holds {verbatim(', '.join(missing))}.")
 
 
-def _page(count: int, each: int, view: Hashable) -> slice:
-    """The rows of the page in the address, which another view sets back to the first."""
+def page_of(count: int, each: int, view: Hashable) -> slice:
+    """The rows of the page in the address, and the buttons to turn it.
+
+    Args:
+        view: whatever makes this another list; it then begins at its first page.
+    """
     pages = ceil(count / each)
-    if st.session_state.setdefault("view", view) != view:
-        st.session_state["view"], st.session_state["page"] = view, 1
-    if pages == 1:
+    if st.session_state.setdefault("paged", view) != view:
+        st.session_state["paged"] = view
+        st.query_params.pop("page", None)
+    if pages <= 1:
         return slice(0, count)
+    asked = st.query_params.get("page", "1")
+    page = max(1, min(int(asked), pages)) if asked.isdecimal() else 1
+    # The page is in the address alone: a key of its own for each page, because Streamlit warns of a pagination whose
+    # value is set by the program.
+    key = f"page-{page}"
     with st.container(horizontal=True, vertical_alignment="center"):
-        page = st.pagination(pages, key="page", bind="query-params")
+        st.pagination(pages, default=page, key=key, on_change=lambda: _turn(st.session_state[key]))
         for name, arrow, to in (("Previous", "Left", page - 1), ("Next", "Right", page + 1)):
-            inside = 1 <= to <= pages
-            st.button(
-                name,
-                key=f"turn-{name}",
-                disabled=not inside,
-                shortcut=arrow,
-                on_click=_turn,
-                args=(to if inside else page,),
-            )
+            outside = not 1 <= to <= pages
+            st.button(name, key=f"turn-{name}", disabled=outside, shortcut=arrow, on_click=_turn, args=(to,))
         st.caption(f"{(page - 1) * each + 1:,} to {min(page * each, count):,} of {count:,}")
     return slice((page - 1) * each, page * each)
 
 
 def _turn(page: int) -> None:
-    st.session_state["page"] = page
+    st.query_params["page"] = str(page)
 
 
 def _picture(

@@ -1,18 +1,17 @@
-"""Views of the Data page: pictures that occur twice, and labels that people contest."""
-
-from math import ceil
+"""Views of the Data page: pictures that occur twice, pictures without a face, and labels that people contest."""
 
 import numpy as np
 import pandas as pd
 import streamlit as st
 
-from dashboard import cache, markup
+from dashboard import cache, gallery, markup
 from dashboard.charts import data as charts
 from dashboard.markup import Picture
 from dashboard.pickers import choose
 from dashboard.text import interval, percent, pictures, verbatim
 from fer_core.datasets import Dataset
 from fer_core.datasets.duplicates import KINDS, Duplicates, across, contradicting, leaks
+from fer_core.datasets.faceless import faceless_at, faceless_of
 from fer_core.datasets.summary import disagreements
 from fer_core.evaluation.intervals import wilson
 
@@ -84,11 +83,7 @@ def _pairs(dataset: Dataset, found: Duplicates, which: str, leaked: dict[str, pd
 
 
 def _page(table: pd.DataFrame, view: str) -> pd.DataFrame:
-    pages = max(1, ceil(len(table) / EACH))
-    if st.session_state.setdefault("data-view", view) != view:  # another list begins at its first page
-        st.session_state["data-view"], st.session_state["page"] = view, 1
-    page = min(pages, st.pagination(pages, key="page", bind="query-params")) if pages > 1 else 1
-    return table.iloc[(page - 1) * EACH : page * EACH]
+    return table.iloc[gallery.page_of(len(table), EACH, view)]
 
 
 def _side_by_side(dataset: Dataset, pair: tuple) -> Picture:
@@ -116,6 +111,48 @@ def _named(dataset: Dataset, pairs: pd.DataFrame) -> pd.DataFrame:
         for name in ("split", "id", "label")
     }
     return pairs[["kind", "similarity"]].assign(**columns)
+
+
+def faceless(dataset: Dataset) -> None:
+    """Pictures that show no face: at once where there are votes for all of them, else a detector has to look."""
+    voted = cache.votes(dataset) is not None
+    key = f"faceless-{dataset.folder.name}"
+    if not voted and not faceless_at(dataset).exists() and not st.session_state.get(key):
+        st.info(
+            f"There are no votes for these pictures, so a detector (MTCNN) has to look at all {pictures(len(dataset))}: about "
+            f"{max(1, round(len(dataset) / 20 / 60))} min on one processor, once. `ferscope data faceless {dataset.name}` does "
+            "the same."
+        )
+        if not st.button("Look for faces", type="primary"):
+            return
+        st.session_state[key] = True
+    bar = st.empty()
+
+    def show(done: int, total: int) -> None:
+        if total and (done % 20 == 0 or done == total):
+            bar.progress(done / total, f"{done:,} of {pictures(total)} looked at")
+
+    table = faceless_of(dataset, on_done=show)
+    bar.empty()
+    n, share = len(table), len(table) / len(dataset)
+    who = "FER+'s voters say so" if voted else "MTCNN finds none; it misses dark, turned and covered faces too"
+    st.markdown(f"**{n:,} of {pictures(len(dataset))}** ({percent(share)}) show no face: {who}.")
+    if not n:
+        return
+    items = [
+        Picture(
+            dataset.picture(int(row.row)),
+            f"Labelled {row.label}, id {row.id} of {row.split}, {row.why}",
+            (markup.expression(row.label), f"{row.split} {row.id}", row.why.removeprefix("no face: ")),
+        )
+        for row in _page(table, "faceless").itertuples(index=False)
+    ]
+    st.html(markup.gallery(items))
+    st.download_button("Download the list as csv", table.to_csv(index=False), f"faceless-{dataset.name}.csv")
+    st.caption(
+        f"`ferscope data clean {dataset.name} --steps faceless` makes a set without them, with a line in its audit for each; "
+        "the source stays as it is."
+    )
 
 
 def votes(dataset: Dataset) -> None:

@@ -19,7 +19,7 @@ from fer_core.labels import canonical, suggestion
 
 BLANK = 2.0  # standard deviation of the grey levels; 12 of FER2013's pictures have 0, one 0.7, and its faces begin at 9
 UNCLEAR = "unclear"  # in a csv of corrections: the picture has no right label and is dropped
-STEPS = ("blank", "contradicting", "duplicates", "leaks")
+STEPS = ("blank", "faceless", "contradicting", "duplicates", "leaks")  # “faceless” is in `faceless.py`
 
 
 def blank(images: NDArray[np.uint8]) -> NDArray[np.bool_]:

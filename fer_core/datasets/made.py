@@ -28,6 +28,7 @@ and licence: those of the sets it is made of. Example, the merge of the `lmu` re
 from __future__ import annotations
 
 import tomllib
+from functools import partial
 from pathlib import Path
 from typing import Any, Literal
 
@@ -36,11 +37,12 @@ import pandas as pd
 from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from fer_core.datasets import Dataset, OnBad, Reading, Skipped, cleaning, open_dataset, reader, splits
-from fer_core.datasets.duplicates import find_duplicates
+from fer_core.datasets import Dataset, OnBad, Reading, Skipped, cleaning, face_in, open_dataset, reader, splits
+from fer_core.datasets.duplicates import Duplicates, find_duplicates
+from fer_core.datasets.faceless import by_votes, faceless
 from fer_core.datasets.known import resolve
 from fer_core.errors import DataError, UnknownName
-from fer_core.images import ImageSpec, Preparation
+from fer_core.images import ImageSpec, Preparation, decode, fit
 from fer_core.labels import VOCABULARIES, project, vocabulary
 
 SHIPPED = Path(__file__).with_name("shipped")
@@ -64,7 +66,8 @@ class Part(Section):
 
 
 class Clean(Section):
-    steps: tuple[Literal["blank", "contradicting", "duplicates", "leaks"], ...] = ()
+    steps: tuple[Literal["blank", "faceless", "contradicting", "duplicates", "leaks"], ...] = ()
+    detector: str = Field("mtcnn", description="Asked by “faceless” where a picture has no votes.")
 
 
 class Splitting(Section):
@@ -76,6 +79,7 @@ class Splitting(Section):
     fold: int = Field(0, ge=0)
     seed: int = Field(0, ge=0)
     group: str | None = None
+    twins_apart: bool = Field(False, description="Deal out pictures that occur twice one by one, not as one.")
     file: str = ""
 
 
@@ -172,8 +176,16 @@ def read(path: Path, on_bad: OnBad = "refuse") -> Reading:
     index = pd.concat(indices, ignore_index=True)
     in_file = (index["file"].fillna("") != "").to_numpy() if "file" in index.columns else np.zeros(len(index), bool)
     arrays = _stack([part for part in pixels if part is not None], path)
-    index = _split(index, made.split, path)  # before cleaning: what leaks depends on it
-    reasons = _reasons(index, made, in_file, arrays)
+    dealt = made.split.how != "official" and not made.split.file and not made.split.twins_apart
+    images = _small(index, in_file, arrays) if dealt or made.clean.steps else None
+    found = find_duplicates(images) if images is not None else None
+    if dealt and found is not None:
+        group = pd.Series(found.group).astype("Int64")
+        index[splits.TWINS] = group.mask(group < 0)
+    index = _split(index, made.split, path).drop(
+        columns=splits.TWINS, errors="ignore"
+    )  # before cleaning, for the leaks
+    reasons = {} if images is None or found is None else _reasons(index, made, in_file, arrays, images, found)
     dropped = [Skipped(str(index["id"].iloc[row]), text) for row, text in sorted(reasons.items())]
     keep = index["split"].notna().to_numpy(copy=True)
     keep[list(reasons)] = False
@@ -262,34 +274,43 @@ def _stack(arrays: list[NDArray[np.uint8]], path: Path) -> NDArray[np.uint8] | N
 
 def _small(index: pd.DataFrame, in_file: NDArray[np.bool_], arrays: NDArray[np.uint8] | None) -> NDArray[np.uint8]:
     """(n, 48, 48) of all pictures, for the steps of cleaning that look at them."""
-    from fer_core.datasets import face_in
-    from fer_core.images import decode, fit
-
     spec = ImageSpec()
     number = np.cumsum(~in_file) - 1
-    small = np.empty((len(index), 48, 48), np.uint8)
-    for row in range(len(index)):
-        if in_file[row]:
-            picture = decode(Path(str(index["file"].iloc[row])))
-            picture = face_in(picture, index.iloc[row]) if "left" in index.columns else picture
-        else:
-            assert arrays is not None
-            picture = arrays[number[row]]
-        small[row] = fit(picture, spec)
-    return small
+    return np.stack([fit(_picture(index, in_file, number, arrays, row), spec) for row in range(len(index))])
+
+
+def _picture(
+    index: pd.DataFrame,
+    in_file: NDArray[np.bool_],
+    number: NDArray[np.int64],
+    arrays: NDArray[np.uint8] | None,
+    row: int,
+) -> NDArray[np.uint8]:
+    """A row's picture; `number` is its position among those without a file."""
+    if in_file[row]:
+        picture = decode(Path(str(index["file"].iloc[row])))
+        return face_in(picture, index.iloc[row]) if "left" in index.columns else picture
+    assert arrays is not None
+    return np.asarray(arrays[number[row]], dtype=np.uint8)
 
 
 def _reasons(
-    index: pd.DataFrame, made: MadeSet, in_file: NDArray[np.bool_], arrays: NDArray[np.uint8] | None
+    index: pd.DataFrame,
+    made: MadeSet,
+    in_file: NDArray[np.bool_],
+    arrays: NDArray[np.uint8] | None,
+    images: NDArray[np.uint8],
+    found: Duplicates,
 ) -> dict[int, str]:
     """The rows that cleaning drops, each with the first step's reason."""
-    if not made.clean.steps:
-        return {}
-    images = _small(index, in_file, arrays)
-    found = find_duplicates(images)
     reasons: dict[int, str] = {}
     for step in made.clean.steps:
-        reasons = cleaning.drop(index, images, found, step) | reasons
+        if step == "faceless":
+            number = np.cumsum(~in_file) - 1
+            pictures = partial(_picture, index, in_file, number, arrays)
+            reasons = faceless(index, by_votes(index), pictures, made.clean.detector) | reasons
+        else:
+            reasons = cleaning.drop(index, images, found, step) | reasons
     return reasons
 
 

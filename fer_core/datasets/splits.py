@@ -14,12 +14,13 @@ import numpy as np
 import pandas as pd
 from numpy.typing import ArrayLike, NDArray
 
-from fer_core.datasets import SPLITS
+from fer_core.datasets import SPLITS, Dataset
 from fer_core.errors import DataError
 from fer_core.workspace import write_atomically
 
 # What pictures may share so that a network which has seen one has seen the other; the first that a set knows is taken.
 GROUPS = ("person", "film", "photo", "sequence")
+TWINS = "twins"  # the column that `with_twins` adds
 COLUMNS = ["id", "was", "split", "fold"]
 HOW = ("official", "parts", "kfold", "carve", "female-to-male")
 
@@ -82,6 +83,8 @@ def in_parts(
 def groups_of(index: pd.DataFrame, column: str | None = None) -> NDArray[np.object_] | None:
     """(n,) what each picture has to stay together with; None where the set knows nothing of the kind.
 
+    Pictures that `with_twins` says are the same stay together in any case.
+
     Args:
         column: one column; None takes the first of `GROUPS` that is known of a picture, “” none. A picture of which
             nothing is known stands for itself; people of two sets (`source`) are different people.
@@ -92,18 +95,46 @@ def groups_of(index: pd.DataFrame, column: str | None = None) -> NDArray[np.obje
     if column and column not in index.columns:
         raise DataError(f"The set has no column “{column}”; it has {', '.join(index.columns)}.")
     columns = [column] if column else [name for name in GROUPS if name in index.columns]
-    if column == "" or not columns:
+    twins = index[TWINS].notna().any() if TWINS in index.columns else False
+    if (column == "" or not columns) and not twins:
         return None
     source = index["source"] if "source" in index.columns else pd.Series("", index=index.index)
     alone = pd.Series([f"picture {number}" for number in range(len(index))], index=index.index, dtype="object")
-    for name in reversed(columns):
+    for name in reversed(columns if column != "" else []):
         alone = (name + " " + source + " " + index[name].astype("str")).where(index[name].notna(), alone)
-    return alone.to_numpy(dtype=object)
+    return _united(alone, index[TWINS]) if twins else alone.to_numpy(dtype=object)
+
+
+def _united(groups: pd.Series, twins: pd.Series) -> NDArray[np.object_]:
+    """(n,) groups that hold whoever shares a group or a twin, directly or through others."""
+    from scipy.sparse import coo_array
+    from scipy.sparse.csgraph import connected_components
+
+    n = len(groups)
+    group, names = pd.factorize(groups)
+    paired = np.flatnonzero(twins.notna())
+    again, kinds = pd.factorize(twins.iloc[paired])
+    first, second = np.r_[np.arange(n), paired], np.r_[n + group, n + len(names) + again]
+    size = n + len(names) + len(kinds)
+    _, together = connected_components(coo_array((np.ones(len(first), bool), (first, second)), (size, size)), False)
+    return np.asarray(together[:n], dtype=object)
+
+
+def with_twins(dataset: Dataset) -> pd.DataFrame:
+    """The set's index with `twins`, the number of the group of equal, near or mirrored pictures that each belongs to.
+
+    A split of it keeps each group on one side, so that nothing is learned that is evaluated. Missing for a picture that
+    occurs once.
+    """
+    from fer_core.datasets.duplicates import duplicates_of
+
+    group = pd.Series(duplicates_of(dataset).group, index=dataset.index.index).astype("Int64")
+    return dataset.index.assign(**{TWINS: group.mask(group < 0)})
 
 
 def kept_together(index: pd.DataFrame, column: str | None = None) -> str:
-    """In words what a split of the set keeps together: “person”, “person, film”, or “” for nothing."""
-    columns = [column] if column is not None else GROUPS
+    """In words what a split of the set keeps together: “person”, “person, film, twins”, or “” for nothing."""
+    columns = [*([column] if column is not None else GROUPS), TWINS]
     return ", ".join(name for name in columns if name in index.columns and index[name].notna().any())
 
 

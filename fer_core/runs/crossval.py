@@ -98,9 +98,12 @@ class CrossValidation(NamedFolder):
     @classmethod
     def create(
         cls, name: str, config: TrainConfig, dataset: Dataset, data: str, k: int, *, seed: int = 0,
-        pool: tuple[str, ...] = ("train",), group: str | None = None, stratified: bool = True,
+        pool: tuple[str, ...] = ("train",), group: str | None = None, stratified: bool = True, twins_apart: bool = False,
     ) -> CrossValidation:  # fmt: skip
         """Make the runs of all folds, none started.
+
+        Args:
+            twins_apart: deal out pictures that occur twice one by one; else they are in one fold.
 
         Raises:
             RunError: the name is taken.
@@ -110,13 +113,14 @@ class CrossValidation(NamedFolder):
         if (config.train_split, config.val_split) != ("train", "val"):
             raise ConfigError("A cross-validation divides the set itself: leave train_split and val_split as they are.")
         made = cls.named(name)
-        tables = fold_tables(dataset.index, k, seed=seed, pool=pool, group=group, stratified=stratified)
+        index = dataset.index if twins_apart else splits.with_twins(dataset)
+        tables = fold_tables(index, k, seed=seed, pool=pool, group=group, stratified=stratified)
         if made.path.exists():
             raise RunError(f"There is already a cross-validation called “{name}”; choose another name.")
         for number, table in enumerate(tables, 1):
             run = RunFolder.create(f"{name}-fold-{number}", config, data)
             splits.save(table, run.path / OWN_SPLIT)
-        together = splits.kept_together(dataset.index, group)
+        together = splits.kept_together(index, group)
         told = {"data": data, "folds": k, "pool": pool, "kept_together": together, "stratified": stratified}
         write_atomically(made.path / "crossval.json", json.dumps(told).encode())
         return made

@@ -11,6 +11,7 @@ from PIL import Image
 from streamlit.testing.v1 import AppTest
 
 from fer_core.datasets import open_dataset
+from fer_core.datasets.faceless import faceless_of
 from fer_core.datasets.known import add
 from fer_core.datasets.summary import differences, disagreements, mean_faces, most_alike
 from fer_core.training.config import Augment
@@ -36,7 +37,7 @@ def pictures_of(app: AppTest) -> list[str]:
     return [alt for element in app.get("html") for alt in re.findall(r'alt="([^"]*)"', element.proto.body)]
 
 
-@pytest.mark.parametrize("view", ["samples", "means", "light", "twins", "votes", "augment", "prepare"])
+@pytest.mark.parametrize("view", ["samples", "means", "light", "twins", "faceless", "votes", "augment", "prepare"])
 def test_every_view_opens_from_its_address(open_page: OpenPage, faces: Path, view: str) -> None:
     app = open_page("data", data="faces", view=view)
     assert not app.exception
@@ -65,6 +66,16 @@ def test_leaks_stand_side_by_side_with_their_twins(open_page: OpenPage, faces: P
 
 def test_without_votes_the_page_says_where_they_come_from(open_page: OpenPage, faces: Path) -> None:
     assert "There are no votes for these pictures" in open_page("data", data="faces", view="votes").info[0].value
+
+
+def test_pictures_without_a_face_are_looked_for_on_demand(open_page: OpenPage, faces: Path) -> None:
+    app = open_page("data", data="faces", view="faceless")
+    assert "a detector (MTCNN) has to look at all 44 pictures" in app.info[0].value
+    next(button for button in app.button if button.label == "Look for faces").click().run()
+    assert not app.exception
+    found = faceless_of(open_dataset("faces"))
+    assert f"**{len(found)} of 44 pictures**" in texts(app)
+    assert len(pictures_of(app)) == min(24, len(found))
 
 
 def test_the_preview_shows_the_recipes_own_settings(open_page: OpenPage, faces: Path) -> None:

@@ -5,6 +5,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from streamlit.elements.lib import policies
 from streamlit.testing.v1 import AppTest
 
 from fer_core.datasets import open_dataset, relabelling
@@ -41,6 +42,23 @@ def test_the_worst_answers_come_first_and_paging_shows_each_once(open_page: Open
     assert 24 < len(wrong) <= 72
     pages = [shown(open_page("gallery", network="one", page=str(number))) for number in (1, 2, 3)]
     assert [*pages[0], *pages[1], *pages[2]][: len(wrong)] == wrong["id"].tolist()
+
+
+def test_the_page_is_turned_without_streamlits_warning_of_two_values(
+    open_page: OpenPage, table: Predictions, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(policies, "_shown_default_value_warning", False)  # it is said once a process
+    app = open_page("gallery", network="one", page="2")
+    second = shown(app)
+    press(app, "Next")
+    third = shown(app)
+    press(app, "Previous")
+    assert shown(app) == second
+    assert third
+    assert not set(second) & set(third)
+    app.multiselect(key="labels").set_value(["happy", "sad", "fear", "angry", "neutral", "surprise"]).run()
+    assert "page" not in app.query_params  # another list begins at its first page
+    assert "default value" not in caplog.text
 
 
 def test_filters_in_the_address_keep_exactly_their_pictures(open_page: OpenPage, table: Predictions) -> None:

@@ -140,3 +140,23 @@ def test_a_saved_split_comes_back_by_id_in_any_order(index: pd.DataFrame, tmp_pa
     (tmp_path / "split.csv").write_text("id,split\n1,train\n")
     with pytest.raises(DataError, match="the column was is missing"):
         splits.load(tmp_path / "split.csv")
+
+
+def test_twins_stay_together_and_tie_their_people_together() -> None:
+    index = pd.DataFrame(
+        {
+            "id": [str(i) for i in range(8)],
+            "split": "train",
+            "label": "happy",
+            "person": ["A", "A", "B", "B", "C", "C", None, None],
+            "twins": pd.array([pd.NA, 7, 7, pd.NA, pd.NA, pd.NA, 8, 8], dtype="Int64"),
+        }
+    )
+    groups = splits.groups_of(index)
+    assert groups is not None
+    # A and B share a picture, so all four of theirs are one group; 6 and 7 are one picture; C is alone
+    assert pd.factorize(groups)[0].tolist() == [0, 0, 0, 0, 1, 1, 2, 2]
+    assert kept_together(index) == "person, twins"
+    alone = splits.groups_of(index, "")
+    assert pd.factorize(alone)[0].tolist() == [0, 1, 1, 2, 3, 4, 5, 5]
+    assert splits.groups_of(index.assign(twins=pd.NA), "") is None

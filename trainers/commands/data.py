@@ -166,6 +166,35 @@ def data_check(data: str, on_bad: Bad = OnBad.refuse, as_json: AsJson = False) -
         out.print(_table("groups that touch", across(dataset, found)))
 
 
+@data_app.command("faceless")
+def data_faceless(
+    data: str,
+    detector: Annotated[Detector, typer.Option(help="Asked where a picture has no votes.")] = Detector.mtcnn,
+    on_bad: Bad = OnBad.refuse,
+    csv: Csv = None,
+    as_json: AsJson = False,
+) -> None:
+    """Name the pictures that show no face: by FER+'s voters where there are votes, else by a detector."""
+    from fer_core.datasets import open_dataset
+    from fer_core.datasets.faceless import faceless_of
+
+    dataset = open_dataset(data, on_bad=on_bad.value)
+    with Progress(console=out, transient=True, disable=as_json) as bar:
+        task = bar.add_task("Looking for faces", total=None)
+        table = faceless_of(dataset, detector.value, lambda done, total: bar.update(task, completed=done, total=total))
+    _write(table, csv)
+    if as_json:
+        print(table.to_json(orient="records"))
+        return
+    if csv is None and len(table):
+        out.print(_table("", table.head(40), tuple(table.columns)))
+    out.print(
+        f"{len(table):,} of {len(dataset):,} pictures show no face. A detector misses dark, turned and covered faces too: "
+        f"look at them, then leave them out with: ferscope data clean {data} --steps faceless",
+        soft_wrap=True,
+    )
+
+
 @data_app.command("leaks")
 def data_leaks(
     data: str,
@@ -203,6 +232,9 @@ def data_split(
     group: Annotated[
         str | None, typer.Option(help="Column to keep together; “” for none. Person or film by itself.")
     ] = None,
+    twins_apart: Annotated[
+        bool, typer.Option("--twins-apart", help="Deal out pictures that occur twice one by one, not as one.")
+    ] = False,
     keep_leaks: Annotated[bool, typer.Option(help="Keep pictures of train that are also in val or test.")] = False,
     on_bad: Bad = OnBad.refuse,
 ) -> None:
@@ -211,12 +243,13 @@ def data_split(
     from fer_core.workspace import home
 
     dataset = open_dataset(data, on_bad=on_bad.value)
-    table = splits.split_table(dataset.index, how.value, k=k, fold=fold, seed=seed, group=group)
+    index = dataset.index if twins_apart else splits.with_twins(dataset)
+    table = splits.split_table(index, how.value, k=k, fold=fold, seed=seed, group=group)
     name = name or f"{dataset.name}-{how.value}" + (f"-{fold}" if how is How.kfold else "")
     splits.save(table, home() / "sets" / f"{name}-split.csv")
     clean = "" if keep_leaks else '[clean]\nsteps = ["leaks"]\n\n'
     _make(name, f'{_part(data)}\n{clean}[split]\nfile = "{name}-split.csv"')
-    kept = splits.kept_together(dataset.index, group)
+    kept = splits.kept_together(index, group)
     out.print(
         f"Kept together: {kept}." if kept else "Picture by picture: the set knows no persons or films.", soft_wrap=True
     )
@@ -226,7 +259,7 @@ def data_split(
 def data_clean(
     data: str,
     steps: Annotated[
-        str, typer.Option(help="Any of blank, contradicting, duplicates, leaks, with commas.")
+        str, typer.Option(help="Any of blank, faceless, contradicting, duplicates, leaks, with commas.")
     ] = "blank,contradicting,leaks",
     corrections: Annotated[
         Path | None, typer.Option(help="A csv with id and label; “unclear” drops a picture.")

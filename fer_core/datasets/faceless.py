@@ -1,0 +1,104 @@
+"""Pictures that show no face: by FER+'s voters where a set's pictures have votes, else by a detector.
+
+A detector is no judge: mtcnn finds 87 % of FER2013's faces. Whatever it names is to be looked at before it is left out.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from fer_core.datasets import Dataset
+from fer_core.datasets.ferplus import majority
+from fer_core.faces import find_faces
+
+SMALL = 128  # pixels; a smaller picture is a tight crop, in which detectors find little
+COLUMNS = ["row", "split", "id", "label", "why"]
+
+
+def by_votes(index: pd.DataFrame) -> pd.Series:
+    """What FER+'s voters say of each picture: their majority (“no face”, an expression, “” for none), missing without votes.
+
+    Args:
+        index: of a set; `source`, where it has one, names the set that a picture came from.
+    """
+    from fer_core.evaluation.label_quality import SHIPPED, SHIPPED_FOR
+
+    votes = pd.read_parquet(SHIPPED)
+    said = pd.Series(majority(votes).to_numpy(), index=votes["id"])
+    number = index["id"].str.rsplit("/", n=1).str[-1]  # a merged set has the source before it
+    found = pd.Series(said.reindex(number).to_numpy(), index=index.index)
+    return found.where(index["source"].isin(SHIPPED_FOR)) if "source" in index.columns else found
+
+
+def shows_face(picture: NDArray[np.uint8], detector: str = "mtcnn") -> bool:
+    """Whether a detector finds a face, (H, W) or (H, W, 3); a tight crop is padded by half and enlarged four times first."""
+    import cv2
+
+    height, width = picture.shape[:2]
+    if max(height, width) < SMALL:
+        down, across = height // 2, width // 2
+        padded = cv2.copyMakeBorder(
+            np.ascontiguousarray(picture), down, down, across, across, cv2.BORDER_CONSTANT, value=(128, 128, 128)
+        )
+        picture = np.asarray(cv2.resize(padded, None, fx=4, fy=4, interpolation=cv2.INTER_LINEAR), dtype=np.uint8)
+    return bool(find_faces(picture, detector))
+
+
+def faceless(
+    index: pd.DataFrame,
+    voted: pd.Series | None,
+    picture: Callable[[int], NDArray[np.uint8]],
+    detector: str = "mtcnn",
+    on_done: Callable[[int, int], None] = lambda done, total: None,
+) -> dict[int, str]:
+    """The rows that show no face, each with who says so.
+
+    Args:
+        voted: what `by_votes` gives; None where the set has no votes.
+        picture: gives a row's picture.
+        on_done: called with how many pictures a detector has looked at, of how many.
+    """
+    reasons = {}
+    asked: Sequence[int] = range(len(index))
+    if voted is not None:
+        reasons = dict.fromkeys(np.flatnonzero((voted == "no face").to_numpy()).tolist(), "no face: FER+'s voters")
+        asked = np.flatnonzero(voted.isna().to_numpy()).tolist()
+    with ThreadPoolExecutor(os.cpu_count()) as pool:  # detectors leave Python's lock
+        for done, (row, found) in enumerate(
+            zip(asked, pool.map(lambda row: shows_face(picture(row), detector), asked), strict=True), 1
+        ):
+            if not found:
+                reasons[row] = f"no face: {detector} finds none"
+            on_done(done, len(asked))
+    return reasons
+
+
+def faceless_at(dataset: Dataset, detector: str = "mtcnn") -> Path:
+    """Where `faceless_of` keeps what it found; there once it has."""
+    return dataset.folder / f"faceless-{detector}.csv"
+
+
+def faceless_of(
+    dataset: Dataset,
+    detector: str = "mtcnn",
+    on_done: Callable[[int, int], None] = lambda done, total: None,
+) -> pd.DataFrame:
+    """The pictures of a set that show no face: `row`, `split`, `id`, `label`, `why`; kept beside its pictures in the cache."""
+    from fer_core.evaluation.label_quality import SHIPPED_FOR
+    from fer_core.workspace import write_atomically
+
+    path = faceless_at(dataset, detector)
+    if not path.exists():
+        votes = by_votes(dataset.index) if dataset.name in SHIPPED_FOR or "source" in dataset.index.columns else None
+        reasons = faceless(dataset.index, votes, dataset.picture, detector, on_done)
+        rows = sorted(reasons)
+        table = dataset.index.iloc[rows][["split", "id", "label"]].assign(row=rows, why=[reasons[row] for row in rows])
+        write_atomically(path, table[COLUMNS].to_csv(index=False).encode())
+    return pd.read_csv(path, dtype={"split": "str", "id": "str", "label": "str", "why": "str"})
