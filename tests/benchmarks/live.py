@@ -1,7 +1,8 @@
 """What the live path costs beside its two necessary parts, and what a crowd waits: `python -m tests.benchmarks.live`.
 
 1. A 640 x 480 frame with one face through detection, crop, network and warnings, against the detector and the network
-   alone on the same frame, in turns. Goal: the median of the ratios is at most 1.15; under 60 ms on two idle cores.
+   alone on the same frame, in turns. Goal: the median of the ratios is at most 1.15; under 60 ms on two idle cores. The
+   processor's time is given too, which a busy machine does not stretch.
 2. Photos asked for at once by 20 scripts, against one alone. Goal: all answered, the slowest within 20 times one.
 3. Three camera streams at once for a few seconds. Goal: the slowest gets at least half of the frames of the fastest.
 """
@@ -41,10 +42,11 @@ def path_against_parts(repeats: int) -> bool:
         predictor = Predictor(folder)
         (member,) = predictor.members
         given = predictor.predict(picture)[0].picture[None]
-        ratios, times = [], []
+        ratios, times, worked = [], [], []
         for _ in range(repeats):  # in turns, so that a busy moment of the machine meets both
-            start = time.perf_counter()
+            busy, start = time.process_time(), time.perf_counter()
             predictor.predict(picture)
+            worked.append(time.process_time() - busy)
             middle = time.perf_counter()
             find_faces(picture)
             member.probs(given)
@@ -52,7 +54,10 @@ def path_against_parts(repeats: int) -> bool:
             ratios.append((middle - start) / (end - middle))
             times.append(middle - start)
         ratio = median(ratios)
-        print(f"{folder.name}: {1000 * median(times):.1f} ms a frame, {ratio:.3f} x detector and network alone")
+        print(
+            f"{folder.name}: {1000 * median(times):.1f} ms a frame ({1000 * median(worked):.1f} ms of processor), "
+            f"{ratio:.3f} x detector and network alone"
+        )
         good &= ratio <= RATIO
     print(f"goal: at most {RATIO} x, median of {repeats}")
     return good
