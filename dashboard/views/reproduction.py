@@ -58,7 +58,7 @@ def section(report: str, rows: Sequence[Row]) -> None:
     st.plotly_chart(reported_and_reproduced(rows), config=PLOTLY, key=f"chart-{report}")
     st.html(markup.table(HEADER, [cells(row) for row in rows], words=(0, 6, 7)))
     for said in missing(report, rows):
-        st.caption(verbatim(said))
+        st.caption(said)
     runs = [(row.title, RunFolder(row.folder)) for row in rows if row.folder is not None]
     histories = {title: history for title, run in runs if (history := run.metrics())}
     if histories:
@@ -67,7 +67,7 @@ def section(report: str, rows: Sequence[Row]) -> None:
 
 
 def cells(row: Row) -> list[str | Html]:
-    share = f" ({100 * row.share:.0f} % of train)" if row.share < 1 else ""
+    outcome = markup.escape(row.verdict or row.state)
     return [
         row.title,
         "–" if row.reported is None else f"{100 * row.reported:.1f}",
@@ -75,38 +75,43 @@ def cells(row: Row) -> list[str | Html]:
         if row.accuracy is None or row.low is None or row.high is None
         else markup.figure(row.accuracy, Interval(row.low, row.high)),
         f"{row.n:,}" if row.n else "–",
-        f"{row.epochs} of {row.asked}{share}" if row.epochs else "–" if not row.asked else f"0 of {row.asked}",
+        f"{round(row.epochs * row.share, 2):g} of {row.asked}" if row.asked else "–",
         "–" if row.cpu_minutes is None else f"{row.cpu_minutes:.1f}",
         f"{row.data}, {row.split}" if row.split else row.data,
-        row.verdict or row.state,
+        Html(f'<span style="display: inline-block; min-width: 9rem">{outcome}</span>'),
     ]
 
 
 def missing(report: str, rows: Sequence[Row]) -> list[str]:
-    """What could not be run, what was cut, and how to go on."""
+    """What could not be run, what was cut, and how to go on, as Markdown."""
     said = [BESIDE[report]] if report in BESIDE else []
     lacking = [row for row in rows if row.state == "data missing"]
     if lacking:
-        sets = ", ".join(dict.fromkeys(name for row in lacking for name in row.lacking))
+        sets = dict.fromkeys(name for row in lacking for name in row.lacking)
         said.append(
-            f"Not run for want of data: {', '.join(row.title for row in lacking)}. This workspace does not know {sets}; "
+            f"Not run for want of data: {named(lacking)}. This workspace does not know {verbatim(', '.join(sets))}; "
             "`ferscope data add PATH --name NAME` makes a set known."
         )
     waiting = [row for row in rows if row.state == "not run" and not row.weights]
     if waiting:
-        said.append(f"Not run yet, though the data are here: {', '.join(row.title for row in waiting)}.")
-    heavy = [f"{row.title} ({row.weights})" for row in rows if row.state != "run" and row.weights]
-    if heavy:
-        said.append(f"These also need weights to start from: {', '.join(heavy)}.")
+        said.append(f"Not run yet, though the data are here: {named(waiting)}.")
+    loaded = [row for row in rows if row.state != "run" and row.weights]
+    if loaded:
+        words = ", ".join(f"{row.title} ({row.weights})" for row in loaded)
+        said.append(f"These also need weights to start from: {verbatim(words)}.")
     cut = [row for row in rows if row.cut]
     if cut:
         said.append(
-            f"Cut by the budget: {', '.join(row.title for row in cut)}. What a network gives in so few epochs says little "
-            "about what the report's gave in all of them."
+            f"Cut by the budget: {named(cut)}. What a network gives in so few epochs says little about what the report's gave "
+            "in all of them."
         )
     if waiting or cut:
-        said.append(f"To go on: `ferscope reproduce --only '{report}-*' --minutes 120 --data PATH`.")
+        said.append(f"To go on: `ferscope reproduce --only '{report}-*' --minutes 120 --data PATH`")
     return said
+
+
+def named(rows: Sequence[Row]) -> str:
+    return verbatim(", ".join(row.title for row in rows))
 
 
 main()

@@ -302,7 +302,7 @@ def vote(name: str, config: TrainConfig, dataset: Dataset, data: str) -> RunFold
         run = RunFolder.named(member)
         if not run.path.is_dir() or run.look().state != "finished":
             raise ConfigError(f"{member} has not been trained here; `ferscope reproduce --only {member}` does it.")
-    run = combine(config.about.members, name, data, config.about.title)
+    run = combine(config.about.members, name, data, config.about.title, dataset=dataset)
     _report(run, dataset, config)
     return run
 

@@ -8,17 +8,19 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
+from statsmodels.stats.proportion import proportion_confint
 from typer.testing import CliRunner
 
 from fer_core.checkpoint import read_card
 from fer_core.datasets import open_dataset
 from fer_core.errors import ConfigError, DataError, UnknownName
 from fer_core.evaluation.predict import predict_checkpoint
+from fer_core.evaluation.predictions import Predictions
 from fer_core.evaluation.results import results
 from fer_core.models import NETWORKS
 from fer_core.runs import reproduction
 from fer_core.runs.folder import RunFolder
-from fer_core.training.config import recipes, to_toml
+from fer_core.training.config import load_recipe, recipes, to_toml
 from fer_core.training.loop import Trainer
 from tests.tiny import tiny
 from trainers.cli import app
@@ -251,3 +253,24 @@ def test_a_pattern_that_names_no_recipe_is_refused() -> None:
     answer = CliRunner().invoke(app, ["reproduce", "--only", "buffallo-*"])
     assert isinstance(answer.exception, UnknownName)
     assert "There is no recipe of a report “buffallo-*”" in str(answer.exception)
+
+
+def test_the_shipped_outcomes_are_what_their_predictions_say() -> None:
+    """Accuracy and interval on each card, in the shipped table and from the predictions by statsmodels."""
+    shipped = sorted(path.parent for path in reproduction.SHIPPED.glob("*/card.json"))
+    table = pd.read_csv(reproduction.SHIPPED / "table.csv").set_index("recipe")
+    assert set(table.index[table["state"] == "run"]) == {folder.name for folder in shipped}
+    assert set(table.index) == set(reproduction.of_reports())
+    for folder in shipped:
+        (path,) = folder.glob("predictions-*.parquet")
+        predictions = Predictions.read(path)
+        right, n = int(predictions.correct.sum()), len(predictions)
+        low, high = proportion_confint(right, n, method="wilson")
+        row = reproduction.row(folder.name, load_recipe(folder.name), {"fer2013": ""})
+        assert row.folder == folder
+        assert (row.accuracy, row.low, row.high, row.n) == pytest.approx((right / n, low, high, n))
+        told = table.loc[folder.name]
+        assert (told["accuracy"], told["low"], told["high"]) == pytest.approx((right / n, low, high), abs=1e-4)
+        assert (told["n"], told["verdict"], told["epochs"]) == (n, row.verdict, row.epochs)
+        assert not list(folder.glob("*.safetensors"))
+        assert "neutral" not in set(predictions.table["label"]) or not read_card(folder).leave_out
