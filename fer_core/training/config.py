@@ -132,7 +132,7 @@ class Transfer(Section):
         0.0,
         ge=0,
         le=1,
-        description="Share of the run in which only the head learns; 1 leaves the loaded part as it came.",
+        description="Share of the run in which only the head learns; 1 is all of it. For batch norms see freeze_norms.",
     )
     backbone_lr: float = Field(1.0, gt=0, le=1e3, description="Factor on the learning rate of all but the head.")
     freeze_norms: bool = Field(
@@ -307,7 +307,10 @@ def _explain(values: dict[str, Any], error: Any) -> str:
         ).rstrip(".")
     if not key:
         return str(error["msg"].removeprefix("Value error, "))
-    return f"{key} = {error['input']!r}: {error['msg'].removeprefix('Value error, ')}"
+    message = error["msg"].removeprefix("Value error, ")
+    if error["type"] == "value_error" and isinstance(error["input"], dict):  # of several keys of a section
+        return f"[{key}] {message}"
+    return f"{key} = {error['input']!r}: {message}"
 
 
 def _apply(values: dict[str, Any], setting: str) -> None:

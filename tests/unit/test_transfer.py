@@ -446,7 +446,7 @@ def test_an_estimate_measures_frozen_and_free_steps_without_a_validation_part(
         ({"val_split": "", "schedule": {"name": "plateau"}}, "schedule.name = “plateau” looks at the validation part"),
         ({"train_split": "train+"}, "expected a split, or different ones joined by"),
         ({"train_split": "train+train"}, "expected a split, or different ones joined by"),
-        ({"transfer": {"freeze": 0.5}}, "freeze without weights"),
+        ({"transfer": {"freeze": 0.5}}, r"the recipe: \[transfer\] freeze without weights"),
         ({"transfer": {"weights": "x", "freeze": 1.5}}, r"transfer\.freeze = 1\.5"),
         ({"transfer": {"weights": "x", "backbone_lr": 0}}, r"transfer\.backbone_lr = 0"),
     ],
