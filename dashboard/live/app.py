@@ -103,6 +103,7 @@ def start(
                 enable_monitoring=False,
                 ssr_mode=False,
                 mcp_server=False,
+                _frontend=False,  # else a look at itself that takes three seconds, on a busy machine, is its end
                 prevent_thread_lock=True,
                 quiet=True,
             )
