@@ -489,11 +489,7 @@ class Trainer:
             self.run.write(self.status)
 
     def _save(self) -> None:
-        """Weights, moving average, optimizer and position as one file: they cannot get out of step with each other.
-
-        Raises:
-            RunError: it could not be written; the save before it is whole.
-        """
+        """Weights, moving average, optimizer and position as one file: they cannot get out of step with each other."""
         if not self.world.leads:
             return
         tensors = {f"model.{key}": value for key, value in self.model.state_dict().items()}
@@ -506,14 +502,7 @@ class Trainer:
         metadata |= {"precision": self.precision, "scale": repr(self.scaler.get_scale())}
         metadata |= {"layout": self.layout_name, "optimizer": type(self.optimizer).__name__}
         metadata |= {"start": self.start.model_dump_json()} if self.start else {}
-        path = self.run.path / "last.safetensors"
-        try:
-            save_tensors(path, tensors, metadata)
-        except OSError as error:
-            raise RunError(
-                f"{path} could not be written ({error.strerror or error}); the save before it is whole. Make room, then "
-                f"go on with: ferscope train --resume {self.run.name}"
-            ) from error
+        save_tensors(self.run.path / "last.safetensors", tensors, metadata)
 
     def _restore(self) -> None:
         path = self.run.path / "last.safetensors"
