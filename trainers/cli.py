@@ -9,6 +9,7 @@ import sys
 from importlib import import_module
 
 from rich.console import Console
+from rich.markup import escape
 
 from fer_core.errors import FerError
 from trainers import commands
@@ -23,7 +24,7 @@ def main() -> None:
     try:
         app()
     except FerError as error:
-        Console(stderr=True, soft_wrap=True).print(f"[bold]Error:[/bold] {error}", highlight=False)
+        Console(stderr=True, soft_wrap=True).print(f"[bold]Error:[/bold] {escape(str(error))}", highlight=False)
         sys.exit(2)
     except BrokenPipeError:  # `ferscope … | head`
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

@@ -135,8 +135,11 @@ def faceless(dataset: Dataset) -> None:
     table = faceless_of(dataset, on_done=show)
     bar.empty()
     n, share = len(table), len(table) / len(dataset)
-    who = "FER+'s voters say so" if voted else "MTCNN finds none; it misses dark, turned and covered faces too"
-    st.markdown(f"**{n:,} of {pictures(len(dataset))}** ({percent(share)}) show no face: {who}.")
+    who = "FER+'s voters say so" if voted else "MTCNN finds none"
+    st.markdown(
+        f"**{n:,} of {pictures(len(dataset))}** ({percent(share)}) show no face: {who}. Look before you leave them out: some "
+        "show a dark, turned or covered one."
+    )
     if not n:
         return
     items = [

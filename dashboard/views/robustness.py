@@ -15,7 +15,7 @@ from fer_core.datasets import Dataset
 from fer_core.datasets.known import SYNTHETIC
 from fer_core.errors import FerError
 from fer_core.evaluation.intervals import Interval
-from fer_core.evaluation.robustness import CORRUPTIONS, Measured, corrupt, measure, measured, overall, sample, summary
+from fer_core.evaluation.robustness import CORRUPTIONS, Measured, corrupt, measure, measured, overall, sample
 from fer_core.runs import store
 from fer_core.runs.store import Checkpoint
 
@@ -113,14 +113,14 @@ chosen = (
     if len(mine) > 1
     else next(iter(mine))
 )
-tables = {titles()[network.name]: summary(mine[chosen][network.name].place)}
+tables = {titles()[network.name]: mine[chosen][network.name].table()}
 st.markdown(answer(titles()[network.name], next(iter(tables.values()))))
 others = [other for other in mine[chosen] if other != network.name]
 if others:
     beside = st.multiselect(
         "Over other networks", others, default=others[:3], key="over", bind="query-params", format_func=titles().get
     )
-    tables |= {titles()[other]: summary(mine[chosen][other].place) for other in beside}
+    tables |= {titles()[other]: mine[chosen][other].table() for other in beside}
 st.plotly_chart(charts.curves(tables), config=PLOTLY, key="curves")
 st.caption(
     "Error bars: 95 % intervals (Wilson). After Hendrycks and Dietterich 2019, arXiv 1903.12261; lengths are in pixels of a "

@@ -189,6 +189,8 @@ def show(run: RunFolder, goes_on: bool) -> None:
     with actions.container(horizontal=True, horizontal_alignment="right"):
         buttons(run, status)
     st.progress(1.0 if status.state == "finished" else status.progress, text=progress(status))
+    if text := run.warning():
+        st.warning(verbatim(text))
     best = best_epoch(results)
     with st.container(horizontal=True, gap="large"):
         st.metric("Best validation accuracy", percent(best.val_accuracy) if best else "–", width="content")

@@ -47,6 +47,26 @@ def leaks_of(dataset: Dataset, split: str, into: str = "train") -> pd.DataFrame:
     return leaks(dataset, duplicates_of(dataset), split, into) if shipped is None else shipped
 
 
+def leak_warning(dataset: Dataset, split: str, into: str = "train") -> str:
+    """What is to be said before a training or an evaluation; “” where no picture of `split` is also in `into`.
+
+    Args:
+        into: what is learned, a split or several joined by +; “” is the answer too where the set has not all of them.
+    """
+    parts = into.split("+")
+    if split in parts or not {split, *parts} <= set(dataset.splits):
+        return ""
+    table = leaks_of(dataset, split, into)
+    if table.empty:
+        return ""
+    n, same = len(dataset.rows(split)), int((table["kind"] == "identical").sum())
+    return (
+        f"{len(table):,} of {n:,} pictures of {split} ({len(table) / n:.1%}) also occur in {into}, {same:,} of them identical: "
+        "figures on them are too good. The figures are given with and without them; `ferscope data split` and `ferscope "
+        "data clean` make a set without."
+    )
+
+
 def without_leaks(predictions: Predictions, leaked: pd.DataFrame, *, identical_only: bool = False) -> Predictions:
     """The rows of a predictions table whose pictures do not also occur in training.
 

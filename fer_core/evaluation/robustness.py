@@ -7,7 +7,8 @@ drawn by lot depends on the seed, the kind, the severity and the picture's id al
 batch.
 
 Each condition's answers are kept in the workspace's cache, under a key made from the weights, the pictures, their labels
-and the seed; an interrupted measurement goes on where it was.
+and the seed; an interrupted measurement goes on where it was. `keep` writes the figures beside the weights, as the shipped
+networks have them.
 """
 
 from __future__ import annotations
@@ -35,6 +36,8 @@ from fer_core.workspace import cache, write_atomically
 VERSION = 1  # raise when a corruption changes
 SIDE = 48  # the face whose pixels are the unit of lengths
 CLEAN = "clean"
+WHOSE = ("dataset", "split", "sample")
+FIGURES = ("corruption", "severity", "value", "n", "accuracy", "low", "high", "drop", "drop_low", "drop_high")
 CHUNK = 256  # pictures held in memory at once
 Picture = NDArray[np.uint8]
 Change = Callable[[Picture, float, np.random.Generator, str], Picture]
@@ -344,13 +347,23 @@ def summary(place: Path) -> pd.DataFrame:
     )
     table["accuracy"] = table["right"] / table["n"]
     table["low"], table["high"] = wilson_bounds(table["right"], table["n"])
-    columns = ["corruption", "severity", "value", "n", "accuracy", "low", "high", "drop", "drop_low", "drop_high"]
-    return table[columns]
+    return table[list(FIGURES)]
+
+
+def keep(folder: Path, dataset: Dataset, split: str, chosen: Sample, table: pd.DataFrame) -> Path:
+    """Write what `measure` gave beside the weights, where it goes with them, and return its place.
+
+    The csv has the columns of `summary` after `dataset`, `split` and `sample`.
+    """
+    path = folder / f"robustness-{dataset.name}-{split}.csv"
+    whose = pd.DataFrame(dict(zip(WHOSE, (dataset.name, split, chosen.key), strict=True)), index=table.index)
+    write_atomically(path, pd.concat([whose, table], axis=1).to_csv(index=False).encode())
+    return path
 
 
 @dataclass(frozen=True)
 class Measured:
-    """A measurement that lies in the cache: whose, of which pictures, and where."""
+    """A measurement: whose, of which pictures, and the folder in the cache or the csv beside the weights that holds it."""
 
     network: str
     dataset: str
@@ -359,11 +372,35 @@ class Measured:
     sample: str
     place: Path
 
+    def table(self) -> pd.DataFrame:
+        """As `summary`.
+
+        Raises:
+            DataError: it is damaged.
+        """
+        if self.place.is_dir():
+            return summary(self.place)
+        return _kept(self.place)[list(FIGURES)]
+
+
+def _kept(path: Path) -> pd.DataFrame:
+    try:
+        table = pd.read_csv(path, dtype={"sample": "str"})
+        if table.empty or not {*WHOSE, *FIGURES} <= set(table.columns):
+            raise ValueError(f"expected rows with the columns {', '.join((*WHOSE, *FIGURES))}")
+    except (OSError, ValueError, pd.errors.ParserError) as error:
+        raise DataError(f"{path} is damaged ({error}); measure again with `ferscope robustness --keep`.") from error
+    return table
+
 
 def measured(folder: Path) -> list[Measured]:
     """What was measured of the weights that a checkpoint has now, the largest sample first."""
     weights = _weights(folder)
     found = []
+    for path in sorted(folder.glob("robustness-*.csv")):
+        first = _kept(path).iloc[0]
+        whose = (str(first[name]) for name in ("dataset", "split"))
+        found.append(Measured(folder.name, *whose, n=int(first["n"]), sample=str(first["sample"]), place=path))
     for path in (cache() / "robustness").glob("*/meta.json"):
         try:
             meta = json.loads(path.read_text(encoding="utf-8"))
@@ -371,7 +408,7 @@ def measured(folder: Path) -> list[Measured]:
         except (OSError, ValueError, KeyError, TypeError):
             continue  # damaged by hand: it is measured again when asked for
         if meta.get("weights") == weights and (path.parent / f"{CLEAN}-0.npy").exists():
-            found.append(one)
+            found = [other for other in found if other.sample != one.sample] + [one]
     return sorted(found, key=lambda one: (-one.n, one.sample))
 
 

@@ -23,6 +23,7 @@ from numpy.typing import NDArray
 from fer_core import __version__
 from fer_core.checkpoint import Card, Cost, Start, load_tensors, save_tensors, write_card
 from fer_core.datasets import Dataset
+from fer_core.datasets.leaks import leak_warning
 from fer_core.errors import CheckpointError, ConfigError, RunError
 from fer_core.evaluation.metrics import count_pairs
 from fer_core.evaluation.predict import predict_split
@@ -176,6 +177,8 @@ class Trainer:
         self.looked = time.process_time(), time.monotonic()
         self.results: list[EpochResult] = []
         self._restore()
+        if world.leads and config.val_split and (text := leak_warning(asked, config.val_split, config.train_split)):
+            run.write_warning(text)
 
     def _start(self, model: nn.Module) -> Start | None:
         """Fill a fresh network with the weights that the recipe names; of a run that goes on, only say which."""

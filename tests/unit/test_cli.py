@@ -9,12 +9,14 @@ from pathlib import Path
 
 import pytest
 import torch
+from typer.testing import CliRunner
 
 from fer_core.checkpoint import load_tensors, read_card, write_card
 from fer_core.datasets import open_dataset
 from fer_core.runs.folder import RunFolder
 from fer_core.training.config import TrainConfig
 from fer_core.training.loop import Trainer
+from trainers.cli import app
 
 TINY = """
 network = "small-vgg"
@@ -67,6 +69,21 @@ def test_evaluate_prints_the_figures_with_intervals(trained: Path, learnable: Pa
     assert shown.returncode == 0, shown.stderr
     assert "n = 16; 95 % intervals" in shown.stdout.replace("\n", " ")
     assert (trained / "predictions-learnable-test.parquet").exists()
+
+
+def test_a_picture_on_both_sides_is_said_before_the_first_epoch_and_before_evaluating(learnable: Path) -> None:
+    import tomllib
+
+    (learnable / "val" / "happy" / "00.png").write_bytes((learnable / "train" / "happy" / "07.png").read_bytes())
+    said = "1 of 32 pictures of val (3.1%) also occur in train, 1 of them identical"
+    run = RunFolder.create("leaky", TrainConfig.model_validate(tomllib.loads(TINY)), str(learnable))
+    trainer = Trainer(run, open_dataset(learnable))
+    assert not run.metrics()
+    assert said in run.warning()
+    list(trainer.epochs())
+    done = CliRunner().invoke(app, ["evaluate", "leaky", "--data", str(learnable)])
+    assert done.exit_code == 0, done.output
+    assert said in " ".join(done.stderr.split())
 
 
 @pytest.mark.parametrize("half", [[], ["--half"]])

@@ -1,5 +1,6 @@
 """Pictures that occur twice: what is found, what is not, and what follows for a figure."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -10,9 +11,9 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 from PIL import Image
 
-from fer_core.datasets import Dataset, open_dataset
+from fer_core.datasets import Dataset, open_dataset, splits
 from fer_core.datasets.duplicates import KINDS, across, contradicting, duplicates_of, find_duplicates, leaks
-from fer_core.datasets.leaks import leaks_of, shipped_leaks, without_leaks
+from fer_core.datasets.leaks import leak_warning, leaks_of, shipped_leaks, without_leaks
 from fer_core.datasets.synthetic import draw_faces
 from fer_core.errors import DataError
 from fer_core.evaluation.predictions import Predictions
@@ -125,6 +126,30 @@ def test_a_figure_without_the_leaks_has_only_the_others(leaky: Dataset) -> None:
     assert without_leaks(table, leaked).table["id"].tolist() == ["val/sad/2.png", "val/sad/3.png"]
     assert without_leaks(table, leaked).correct.tolist() == [True, False]
     assert len(without_leaks(table, leaked, identical_only=True)) == 3
+
+
+def test_the_warning_counts_leaks_and_is_silent_where_there_are_none(leaky: Dataset) -> None:
+    assert leak_warning(leaky, "val").startswith(
+        "2 of 4 pictures of val (50.0%) also occur in train, 1 of them identical: figures on them are too good."
+    )
+    assert leak_warning(leaky, "val", "train+val") == ""  # it was learned itself, which is said elsewhere
+    assert leak_warning(leaky, "val", "test") == ""  # there is no such part
+    clean = replace(leaky, index=leaky.index.assign(split="train"))
+    assert leak_warning(clean, "train", "val") == ""
+
+
+def test_folds_keep_twins_on_one_side_unless_asked(leaky: Dataset) -> None:
+    index = splits.with_twins(leaky)
+    assert index["twins"].notna().sum() == 6  # two pictures that leak with their twins, and a pair of val
+    labels, twins = index["label"].to_numpy(), index["twins"].to_numpy()
+
+    def most(groups: NDArray[np.object_] | None) -> int:
+        """In how many folds a group of twins is, at most, over twenty seeds."""
+        dealt = [pd.Series(splits.folds(labels, 3, seed, groups)) for seed in range(20)]
+        return max(int(fold.groupby(twins).nunique().max()) for fold in dealt)
+
+    assert most(splits.groups_of(index)) == 1
+    assert most(splits.groups_of(leaky.index)) > 1
 
 
 def test_the_shipped_table_holds_ids_of_fer2013s_own_rows() -> None:

@@ -1,10 +1,12 @@
 """Damaged pictures and what they cost: properties of each kind, determinism, the cache and the command."""
 
 import json
+import shutil
 from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pytest
 from numpy.typing import NDArray
 from typer.testing import CliRunner
@@ -13,7 +15,17 @@ from fer_core.datasets import Dataset, open_dataset
 from fer_core.errors import DataError, UnknownName
 from fer_core.evaluation.intervals import wilson
 from fer_core.evaluation.predict import predict_split
-from fer_core.evaluation.robustness import CORRUPTIONS, conditions, corrupt, measure, measured, overall, sample, summary
+from fer_core.evaluation.robustness import (
+    CORRUPTIONS,
+    conditions,
+    corrupt,
+    keep,
+    measure,
+    measured,
+    overall,
+    sample,
+    summary,
+)
 from fer_core.images import fit
 from fer_core.inference import Predictor, predict_logits
 from fer_core.labels import FER7
@@ -159,6 +171,22 @@ def test_the_sample_depends_on_content_alone(faces: Dataset, tmp_path: Path) -> 
     assert set(sample(faces, "val", 4).rows) < set(faces.rows("val").tolist())
     with pytest.raises(DataError, match="1 or more"):
         sample(faces, "val", 0)
+
+
+def test_a_table_beside_the_weights_is_read_without_the_cache(faces: Dataset, workspace: Path) -> None:
+    folder = untrained("kept")
+    chosen = sample(faces, "val", 6)
+    table = measure("kept", folder, faces, "val", chosen, ("blur",))
+    path = keep(folder, faces, "val", chosen, table)
+    assert path == folder / f"robustness-{faces.name}-val.csv"
+    assert [(one.n, one.place.is_dir()) for one in measured(folder)] == [(6, True)]  # the cache's own comes first
+    shutil.rmtree(workspace / "cache" / "robustness")
+    (one,) = measured(folder)
+    assert (one.network, one.dataset, one.split, one.sample) == ("kept", faces.name, "val", chosen.key)
+    pd.testing.assert_frame_equal(one.table(), table)
+    path.write_text("corruption\nblur\n")
+    with pytest.raises(DataError, match="measure again with `ferscope robustness --keep`"):
+        measured(folder)
 
 
 def test_a_damaged_measurement_says_what_to_do(faces: Dataset) -> None:

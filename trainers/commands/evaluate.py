@@ -23,6 +23,7 @@ def evaluate(
 ) -> None:
     """Predict a split, print the figures with 95 % intervals, and write the predictions table beside the weights."""
     from fer_core.datasets import open_dataset
+    from fer_core.datasets.leaks import leak_warning
     from fer_core.evaluation.metrics import CLASS_FIGURES
     from fer_core.evaluation.predict import predict_checkpoint
     from fer_core.evaluation.results import results, trained_on
@@ -36,6 +37,8 @@ def evaluate(
         Console(stderr=True).print(
             f"Left out {left:,} pictures labelled {', '.join(found.card.leave_out)}, as in the training of {found.name}."
         )
+    if warning := leak_warning(dataset, split, trained_on(found.card)):
+        Console(stderr=True).print(f"[bold]Leak:[/bold] {warning}", soft_wrap=True)
     with Progress(console=out, transient=True, disable=as_json) as bar:
         task = bar.add_task(f"Predicting {total:,} pictures", total=total)
         predictions, _ = predict_checkpoint(

@@ -19,6 +19,7 @@ def robustness(
     split: Annotated[str, typer.Option(help="train, val or test.")] = "val",
     limit: Annotated[int | None, typer.Option(help="So many pictures, drawn by lot; all when not given.")] = None,
     only: Annotated[list[str] | None, typer.Option(help="A kind of damage; may be given several times.")] = None,
+    keep: Annotated[bool, typer.Option("--keep", help="Write the table beside the weights too.")] = False,
     seed: Annotated[int, typer.Option(help="Equal seeds damage equal pictures equally.")] = 0,
     on_bad: Bad = OnBad.refuse,
     as_json: AsJson = False,
@@ -43,6 +44,8 @@ def robustness(
                 network.name, network.folder, dataset, split, chosen, only or (),
                 lambda done, total: bar.update(task, completed=done, total=total),  # noqa: B023
             )  # fmt: skip
+        if keep:
+            measurement.keep(network.folder, dataset, split, chosen, tables[network.name])
     if as_json:
         print(json.dumps({name: table.to_dict("records") for name, table in tables.items()}))
         return

@@ -147,6 +147,8 @@ def _train(run: Any, dataset: Any, console: Console, world: Any) -> dict[str, An
             if trainer.start:
                 console.print(f"Start: {trainer.start.sentence}.")
             console.print(f"Speed: {trainer.speed_note}.")
+            if warning := run.warning():
+                console.print(f"[bold]Leak:[/bold] {warning}")
             for result in trainer.epochs():
                 validated = (
                     f"validation loss {result.val_loss:.3f} nats, accuracy {result.val_accuracy:6.2%}; "
