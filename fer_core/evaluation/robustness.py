@@ -399,8 +399,8 @@ def measured(folder: Path) -> list[Measured]:
     found = []
     for path in sorted(folder.glob("robustness-*.csv")):
         first = _kept(path).iloc[0]
-        whose = (str(first[name]) for name in ("dataset", "split"))
-        found.append(Measured(folder.name, *whose, n=int(first["n"]), sample=str(first["sample"]), place=path))
+        dataset, split, sample = (str(first[name]) for name in WHOSE)
+        found.append(Measured(folder.name, dataset, split, int(first["n"]), sample, path))
     for path in (cache() / "robustness").glob("*/meta.json"):
         try:
             meta = json.loads(path.read_text(encoding="utf-8"))
