@@ -38,14 +38,17 @@ class Workbench:
         return f"{self.url}/{view}" + (f"?{urlencode(address)}" if address else "")
 
 
-def serve(home: Path, script: Path = ROOT / "dashboard" / "Home.py") -> Iterator[Workbench]:
-    """Run a Streamlit server on a free port until the iterator is closed."""
+def start_server(
+    home: Path, port: int = 0, script: Path = ROOT / "dashboard" / "Home.py"
+) -> tuple[Workbench, subprocess.Popen[bytes]]:
+    """Start a Streamlit server on a port, or on a free one, and wait until it answers."""
     home.mkdir(parents=True, exist_ok=True)
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
+    if not port:
+        with socket.socket() as free:
+            free.bind(("127.0.0.1", 0))
+            port = free.getsockname()[1]
     command = [sys.executable, "-m", "streamlit", "run", str(script), "--server.port", str(port)]
-    output = home / "server.txt"
+    output = home / f"server-{port}.txt"
     with output.open("wb") as log:  # a file: nobody reads a pipe while tests run
         server = subprocess.Popen(
             [*command, "--server.headless", "true"],
@@ -55,8 +58,14 @@ def serve(home: Path, script: Path = ROOT / "dashboard" / "Home.py") -> Iterator
             stderr=log,
         )
     bench = Workbench(f"http://localhost:{port}", home, output)
+    _wait_until_healthy(bench, server)
+    return bench, server
+
+
+def serve(home: Path, script: Path = ROOT / "dashboard" / "Home.py") -> Iterator[Workbench]:
+    """Run a Streamlit server on a free port until the iterator is closed."""
+    bench, server = start_server(home, script=script)
     try:
-        _wait_until_healthy(bench, server)
         yield bench
     finally:
         server.terminate()
