@@ -72,7 +72,12 @@ def draw(chosen: Chosen) -> None:
         concurrency_id="photos",
     )
     several.upload(  # and the first of them large
-        lambda paths: paths[0], several, picture, api_visibility="private", show_progress="hidden"
+        lambda paths: paths[0],
+        several,
+        picture,
+        api_visibility="private",
+        show_progress="hidden",
+        trigger_mode="always_last",  # else photos that are sent while others come up are not shown
     )
     sheet.select(closer, several, picture, api_visibility="private", show_progress="hidden")
     gr.on(

@@ -48,7 +48,7 @@ def test_dark_pictures_are_found_to_be_harder(open_page: OpenPage, tmp_path: Pat
     assert "Hardest: **brightness" in app.markdown[0].value.replace("\\", "")
     assert " 0.0\N{NO-BREAK SPACE}% (0.0 to" in app.markdown[0].value
     errors = [image for element in app.get("html") for image in re.findall(r"id (\S+) of ", element.proto.body)]
-    assert len(errors) == 12
+    assert len(errors) == 16
     assert set(errors) <= set(index["id"][dark])
 
 

@@ -113,9 +113,9 @@ def test_a_cell_in_the_address_shows_exactly_its_images(open_page: OpenPage, tmp
     table = predictions_on(open_dataset(place), "val")
     make_network("one", table)
     cell = table.table[(table.table["label"] == "happy") & (table.predicted == "happy")]
-    assert 24 < len(cell) <= 36  # three pages
-    pages = [_shown(open_page("evaluate", true="happy", predicted="happy", page=page)) for page in "123"]
-    assert [len(page) for page in pages] == [12, 12, len(cell) - 24]
+    assert 16 < len(cell) <= 32  # two pages
+    pages = [_shown(open_page("evaluate", true="happy", predicted="happy", page=page)) for page in "12"]
+    assert [len(page) for page in pages] == [16, len(cell) - 16]
     assert sorted(chain.from_iterable(pages)) == sorted(cell["id"])
 
 

@@ -98,4 +98,4 @@ def test_a_fold_goes_on_with_its_own_split_and_what_has_finished_is_kept(learnab
     with pytest.raises(RunError, match="cannot name a cross-validation"):
         CrossValidation.named("../cv")
     with pytest.raises(ConfigError, match="leave train_split and val_split"):
-        CrossValidation.create("other", tiny(train_split="val"), dataset, str(learnable), 2)
+        CrossValidation.create("other", tiny(train_split="val", val_split="train"), dataset, str(learnable), 2)
