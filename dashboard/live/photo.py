@@ -77,7 +77,7 @@ def draw(chosen: Chosen) -> None:
         picture,
         api_visibility="private",
         show_progress="hidden",
-        trigger_mode="always_last",  # else photos that are sent while others come up are not shown
+        trigger_mode="always_last",
     )
     sheet.select(closer, several, picture, api_visibility="private", show_progress="hidden")
     gr.on(
