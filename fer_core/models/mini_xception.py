@@ -8,6 +8,7 @@ from torch import nn
 
 from fer_core.images import ImageSpec
 from fer_core.models import network
+from fer_core.models.layers import ACTIVATIONS, Activation
 
 
 def _separable(before: int, after: int) -> list[nn.Module]:
@@ -21,10 +22,13 @@ def _separable(before: int, after: int) -> list[nn.Module]:
 class SeparableModule(nn.Module):
     """Two separable convolutions and a 3 x 3 max pool of stride 2, beside a 1 x 1 shortcut of stride 2."""
 
-    def __init__(self, before: int, after: int) -> None:
+    def __init__(self, before: int, after: int, activation: Activation) -> None:
         super().__init__()
         self.body = nn.Sequential(
-            *_separable(before, after), nn.ReLU(), *_separable(after, after), nn.MaxPool2d(3, 2, padding=1)
+            *_separable(before, after),
+            ACTIVATIONS[activation](),
+            *_separable(after, after),
+            nn.MaxPool2d(3, 2, padding=1),
         )
         self.shortcut = nn.Sequential(nn.Conv2d(before, after, 1, stride=2, bias=False), nn.BatchNorm2d(after))
 
@@ -33,14 +37,16 @@ class SeparableModule(nn.Module):
 
 
 class MiniXception(nn.Module):
-    def __init__(self, classes: int, channels: int) -> None:
+    def __init__(self, classes: int, channels: int, width: int, dropout: float, activation: Activation) -> None:
         super().__init__()
         self.stem = nn.Sequential(
-            nn.Conv2d(channels, 8, 3, bias=False), nn.BatchNorm2d(8), nn.ReLU(),
-            nn.Conv2d(8, 8, 3, bias=False), nn.BatchNorm2d(8), nn.ReLU(),
+            nn.Conv2d(channels, width, 3, bias=False), nn.BatchNorm2d(width), ACTIVATIONS[activation](),
+            nn.Conv2d(width, width, 3, bias=False), nn.BatchNorm2d(width), ACTIVATIONS[activation](),
         )  # fmt: skip
-        self.body = nn.Sequential(*(SeparableModule(2 ** (3 + i), 2 ** (4 + i)) for i in range(4)))
-        self.head = nn.Sequential(nn.Conv2d(128, classes, 3, padding=1), nn.AdaptiveAvgPool2d(1), nn.Flatten())
+        self.body = nn.Sequential(
+            *(SeparableModule(width * 2**i, width * 2 ** (i + 1), activation) for i in range(4)), nn.Dropout2d(dropout)
+        )
+        self.head = nn.Sequential(nn.Conv2d(16 * width, classes, 3, padding=1), nn.AdaptiveAvgPool2d(1), nn.Flatten())
 
     def forward(self, images: torch.Tensor) -> torch.Tensor:
         return self.head(self.body(self.stem(images)))  # type: ignore[no-any-return]
@@ -53,6 +59,11 @@ class MiniXception(nn.Module):
     attribution_layer="body.2",
     paper="Arriaga et al. 2017, arXiv 1710.07557",
 )
-def mini_xception(*, classes: int, spec: ImageSpec) -> nn.Module:
-    """58,423 parameters for seven expressions; the third module's map is 8 x 8 for 64 x 64 pictures, 6 x 6 for 48."""
-    return MiniXception(classes, spec.channels)
+def mini_xception(
+    *, classes: int, spec: ImageSpec, width: int = 8, dropout: float = 0.0, activation: Activation = "relu"
+) -> nn.Module:
+    """58,423 parameters for seven expressions; the third module's map is 8 x 8 for 64 x 64 pictures, 6 x 6 for 48.
+
+    `width` counts the stem's channels, the paper's 8; `dropout` takes whole maps in front of the last convolution.
+    """
+    return MiniXception(classes, spec.channels, width, dropout, activation)
