@@ -1,8 +1,9 @@
 """The look that all charts share: two colours, one colour a network, and an empty Plotly figure.
 
 The charts beside this file are pure functions from a table to a figure, in the expressions' fixed colours, for light and
-dark alike. Plotly draws all but the matrix, which is clicked on and therefore Altair. Both cost seconds to import where
-they are not needed, so each function imports its own.
+dark alike. What a table page shows on opening is Altair, whose script a browser has read in a third of Plotly's time
+(docs/design/0013); Plotly draws the rest. Both cost time to import where they are not needed, so each function imports
+its own.
 """
 
 from __future__ import annotations
@@ -10,12 +11,23 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    import altair as alt
     import plotly.graph_objects as go
 
 ACCENT = "#3b7fb8"  # between the accents of the light and the dark theme: a figure does not know which is on
 QUIET = "#8a9099"
 # One colour a network where several are drawn: Okabe and Ito's, without the grey.
 SERIES = (ACCENT, "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9")
+SVG = {"embedOptions": {"renderer": "svg"}}  # `usermeta` of an Altair chart: its marks can then be read aloud
+
+
+def expressions_colour(field: str) -> alt.Color:
+    """Each expression in its own colour, without a legend: its name always stands beside it."""
+    import altair as alt
+
+    from fer_core.labels import COLOURS
+
+    return alt.Color(field, scale=alt.Scale(domain=list(COLOURS), range=list(COLOURS.values())), legend=None)
 
 
 def figure(height: int, **layout: object) -> go.Figure:

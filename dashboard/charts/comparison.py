@@ -6,48 +6,44 @@ from typing import TYPE_CHECKING
 
 import pandas as pd
 
-from dashboard.charts.base import QUIET, figure
+from dashboard.charts.base import QUIET, SVG, expressions_colour
 from fer_core.evaluation.comparison import ALPHA
-from fer_core.labels import COLOURS
 
 if TYPE_CHECKING:
-    import plotly.graph_objects as go
+    import altair as alt
 
 
-def recall_differences(table: pd.DataFrame, a: str, b: str) -> go.Figure:
+def recall_differences(table: pd.DataFrame, a: str, b: str) -> alt.LayerChart:
     """The difference of two networks' recall for each expression; what is not significant is grey.
 
     Args:
         table: the `recall` of a `Difference`.
         a, b: the networks' titles.
     """
-    chart = figure(
-        130 + 34 * len(table),
-        xaxis={"title": f"percentage points<br>← {a} better  |  {b} better →", "zeroline": False},
-        yaxis={
-            "autorange": "reversed",
-            "tickvals": list(range(len(table))),
-            "ticktext": [f"{name}, n = {n:,}" for name, n in zip(table["expression"], table["support"], strict=True)],
-            "zeroline": False,
-        },
-        margin={"l": 8, "r": 8, "t": 8, "b": 8},
-        showlegend=False,
+    import altair as alt
+
+    rows = pd.DataFrame(
+        {
+            "expression": [f"{name}, n = {n:,}" for name, n in zip(table["expression"], table["support"], strict=True)],
+            "colour": table["expression"].where(table["p_adjusted"] <= ALPHA, ""),
+            **{end: 100 * table[end] for end in ("difference", "low", "high")},
+            "words": [
+                f"{row.expression}: {100 * row.difference:+.1f} points ({100 * row.low:.1f} to {100 * row.high:.1f}); "
+                f"{a} {100 * row.a:.1f} %, {b} {100 * row.b:.1f} %, p = {row.p_adjusted:.3f}"
+                for row in table.itertuples()
+            ],
+        }
     )
-    chart.add_vline(x=0, line={"color": QUIET, "width": 1})
-    for place, row in enumerate(table.to_dict("records")):
-        told = row["p_adjusted"] <= ALPHA
-        colour = COLOURS.get(row["expression"], QUIET) if told else QUIET
-        centre, low, high = (100 * row[end] for end in ("difference", "low", "high"))
-        chart.add_scatter(
-            x=[centre],
-            y=[place],
-            mode="markers",
-            marker={"size": 10, "color": colour, "symbol": "circle" if told else "circle-open", "line": {"width": 2}},
-            error_x={
-                "symmetric": False, "array": [high - centre], "arrayminus": [centre - low],
-                "color": colour, "thickness": 2, "width": 4,
-            },
-            hovertemplate=f"{row['expression']}: {centre:+.1f} points ({low:.1f} to {high:.1f})<br>"
-            f"{a} {100 * row['a']:.1f} %, {b} {100 * row['b']:.1f} %, p = {row['p_adjusted']:.3f}<extra></extra>",
-        )  # fmt: skip
-    return chart
+    base = alt.Chart(rows).encode(
+        y=alt.Y("expression:N", sort=None, title=None, axis=alt.Axis(labelLimit=240, ticks=False, domain=False)),
+        color=alt.condition("datum.colour", expressions_colour("colour:N"), alt.value(QUIET)),
+        tooltip=alt.Tooltip("words:N", title=" "),
+        description="words:N",
+    )
+    title = ["percentage points", f"← {a} better   |   {b} better →"]
+    ends = base.mark_errorbar(ticks=True, thickness=2).encode(x=alt.X("low:Q", title=title), x2="high:Q")
+    dots = base.mark_point(size=110, strokeWidth=2, opacity=1).encode(
+        x="difference:Q", fill=alt.condition("datum.colour", expressions_colour("colour:N"), alt.value("transparent"))
+    )
+    zero = alt.Chart(pd.DataFrame({"x": [0]})).mark_rule(color=QUIET).encode(x="x:Q")
+    return alt.layer(zero, ends, dots).properties(height=90 + 34 * len(table), usermeta=SVG)

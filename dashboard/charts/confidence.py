@@ -7,95 +7,101 @@ from typing import TYPE_CHECKING
 
 import pandas as pd
 
-from dashboard.charts.base import ACCENT, QUIET, figure
+from dashboard.charts.base import ACCENT, QUIET, SVG
 
 if TYPE_CHECKING:
-    import plotly.graph_objects as go
+    import altair as alt
+
+MARGIN = 44  # pixels for the words of the y axis, the same where charts stand below each other
+WHOLE = [0, 100]
 
 
-def reliability(tables: Mapping[str, pd.DataFrame], shown: str) -> go.Figure:
-    """Accuracy against confidence with 95 % intervals, and below it how many pictures have which confidence.
+def reliability(tables: Mapping[str, pd.DataFrame], shown: str) -> alt.LayerChart:
+    """Accuracy against confidence with 95 % intervals, beside the line where both are equal.
 
     Args:
         tables: a name to the table of `calibration.reliability`.
-        shown: the name to emphasise; its pictures are the ones counted below.
+        shown: the name to emphasise.
     """
-    from plotly.subplots import make_subplots
+    import altair as alt
 
-    chart = make_subplots(2, 1, shared_xaxes=True, row_heights=[0.74, 0.26], vertical_spacing=0.05)
-    chart.add_scatter(
-        x=[0, 100], y=[0, 100], mode="lines", line={"color": QUIET, "width": 1, "dash": "dot"}, name="as sure as right",
-        hoverinfo="skip",
-    )  # fmt: skip
-    for name, table in tables.items():
-        colour = ACCENT if name == shown else QUIET
-        accuracy, low, high = (100 * table[column] for column in ("accuracy", "accuracy_low", "accuracy_high"))
-        chart.add_scatter(
-            x=100 * table["confidence"],
-            y=accuracy,
-            mode="lines+markers",
-            name=name,
-            line={"color": colour, "width": 2, "dash": "solid" if name == shown else "dash"},
-            marker={"size": 7, "symbol": "circle" if name == shown else "circle-open"},
-            error_y={
-                "symmetric": False, "array": high - accuracy, "arrayminus": accuracy - low, "color": colour,
-                "thickness": 1, "width": 3,
-            },
-            customdata=table[["n"]],
-            hovertemplate="confidence %{x:.1f} %, accuracy %{y:.1f} %, n = %{customdata[0]:,}",
-        )  # fmt: skip
-    counted = tables[shown]
-    chart.add_bar(
-        x=50 * (counted["low"] + counted["high"]),
-        y=counted["n"],
-        width=100 * (counted["high"] - counted["low"]).clip(lower=0.002),
-        marker={"color": ACCENT, "line": {"width": 1, "color": "rgba(128,128,128,0.5)"}},
-        showlegend=False,
-        name="pictures",
-        hovertemplate="%{y:,} pictures",
-        row=2,
-        col=1,
+    percent = ["confidence", "accuracy", "accuracy_low", "accuracy_high"]
+    rows = pd.concat([table.assign(name=name) for name, table in tables.items()], ignore_index=True)
+    rows = rows[rows["n"] > 0].assign(**{column: 100 * rows[column] for column in percent})
+    names = list(tables)
+    own = [name == shown for name in names]
+    colours = alt.Scale(domain=names, range=[ACCENT if one else QUIET for one in own])
+    dashes = alt.Scale(domain=names, range=[[1, 0] if one else [5, 4] for one in own])
+    legend = alt.Legend(orient="top", title=None, columns=1, symbolType="stroke", symbolStrokeWidth=2)
+    base = alt.Chart(rows).encode(
+        x=alt.X("confidence:Q", title=None, scale=alt.Scale(domain=WHOLE)),
+        color=alt.Color("name:N", scale=colours, legend=legend),
     )
-    chart.update_xaxes(range=[0, 101], zeroline=False)
-    chart.update_xaxes(title="confidence (%)", row=2, col=1)
-    chart.update_yaxes(title="accuracy (%)", range=[0, 101], zeroline=False, row=1, col=1)
-    chart.update_yaxes(title="pictures", zeroline=False, row=2, col=1)
-    return chart.update_layout(
-        height=460,
-        margin={"l": 8, "r": 8, "t": 28, "b": 8},
-        legend={"orientation": "h", "y": 1.02, "yanchor": "bottom", "x": 0},
-        dragmode=False,
+    y = alt.Y("accuracy:Q", title="accuracy (%)", scale=alt.Scale(domain=WHOLE), axis=alt.Axis(minExtent=MARGIN))
+    tooltip = [
+        alt.Tooltip("name:N", title="confidence"),
+        *(alt.Tooltip(f"{column}:Q", title=f"{column.replace('_', ', ')} (%)", format=".1f") for column in percent),
+        alt.Tooltip("n:Q", format=","),
+    ]
+    equal = alt.Chart(pd.DataFrame({"x": WHOLE})).mark_line(color=QUIET, strokeWidth=1, strokeDash=[2, 3])
+    bars = base.mark_rule().encode(y=alt.Y("accuracy_low:Q"), y2="accuracy_high:Q")
+    lines = base.mark_line(strokeWidth=2).encode(y=y, strokeDash=alt.StrokeDash("name:N", scale=dashes, legend=legend))
+    dots = base.mark_point(size=45, filled=True, opacity=1).encode(y=y, tooltip=tooltip)
+    return alt.layer(equal.encode(x="x:Q", y="x:Q"), bars, lines, dots).properties(height=370, usermeta=SVG)
+
+
+def pictures(table: pd.DataFrame) -> alt.Chart:
+    """How many pictures have which confidence.
+
+    Args:
+        table: of `calibration.reliability`.
+    """
+    import altair as alt
+
+    rows = table.assign(low=100 * table["low"], high=100 * table["high"])
+    return (
+        alt.Chart(rows)
+        .mark_rect(color=ACCENT, stroke=QUIET, strokeWidth=0.5)
+        .encode(
+            x=alt.X("low:Q", title="confidence (%)", scale=alt.Scale(domain=WHOLE)),
+            x2="high:Q",
+            y2=alt.datum(0),
+            y=alt.Y("n:Q", title="pictures", axis=alt.Axis(minExtent=MARGIN, tickCount=3)),
+            tooltip=[
+                alt.Tooltip("low:Q", title="from (%)", format=".1f"),
+                alt.Tooltip("high:Q", title="to (%)", format=".1f"),
+                alt.Tooltip("n:Q", title="pictures", format=","),
+            ],
+        )
+        .properties(height=130, usermeta=SVG)
     )
 
 
-def risk_coverage(table: pd.DataFrame, coverage: float) -> go.Figure:
+def risk_coverage(table: pd.DataFrame, coverage: float) -> alt.LayerChart:
     """Accuracy of the answers against the share of pictures that is answered, with a mark where the threshold is.
 
     Args:
         table: of `calibration.risk_coverage`.
         coverage: the share answered at the chosen threshold, 0..1.
     """
-    chart = figure(
-        460,
-        xaxis={"title": "coverage: pictures answered (%)", "range": [0, 101], "zeroline": False},
-        yaxis={
-            "title": "accuracy of the answers (%)",
-            "range": [max(0.0, 100 * float(table["accuracy"].min()) - 5), 100.5],
-            "zeroline": False,
-        },
-        showlegend=False,
+    import altair as alt
+
+    percent = ["coverage", "accuracy", "accuracy_low", "accuracy_high", "threshold"]
+    rows = table.assign(**{column: 100 * table[column] for column in percent})
+    bottom = max(0.0, float(rows["accuracy"].min()) - 5)
+    base = alt.Chart(rows).encode(x=alt.X("coverage:Q", title="pictures answered (%)", scale=alt.Scale(domain=WHOLE)))
+    y = alt.Scale(domain=[bottom, 100], clamp=True)
+    band = base.mark_area(color=ACCENT, opacity=0.18).encode(
+        y=alt.Y("accuracy_low:Q", title="accuracy of the answers (%)", scale=y), y2="accuracy_high:Q"
     )
-    x = 100 * table["coverage"]
-    band = {"mode": "lines", "line": {"width": 0}, "hoverinfo": "skip"}
-    chart.add_scatter(x=x, y=100 * table["accuracy_high"], **band)
-    chart.add_scatter(x=x, y=100 * table["accuracy_low"], fill="tonexty", fillcolor="rgba(59,127,184,0.18)", **band)
-    chart.add_scatter(
-        x=x,
-        y=100 * table["accuracy"],
-        mode="lines",
-        line={"color": ACCENT, "width": 2},
-        customdata=100 * table[["threshold"]],
-        hovertemplate="%{x:.1f} % answered, accuracy %{y:.1f} %<br>confidence of %{customdata[0]:.1f} % or more"
-        "<extra></extra>",
+    line = base.mark_line(color=ACCENT, strokeWidth=2).encode(y=alt.Y("accuracy:Q", scale=y))
+    near = base.mark_circle(size=200, opacity=0).encode(
+        y=alt.Y("accuracy:Q", scale=y),
+        tooltip=[
+            alt.Tooltip("coverage:Q", title="answered (%)", format=".1f"),
+            alt.Tooltip("accuracy:Q", title="accuracy (%)", format=".1f"),
+            alt.Tooltip("threshold:Q", title="confidence from (%)", format=".1f"),
+        ],
     )
-    return chart.add_vline(x=100 * coverage, line={"color": "#D55E00", "width": 2})
+    mark = alt.Chart(pd.DataFrame({"x": [100 * coverage]})).mark_rule(color="#D55E00", strokeWidth=2).encode(x="x:Q")
+    return alt.layer(band, line, mark, near).properties(height=420, usermeta=SVG)

@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from dashboard.charts.base import SVG
 from fer_core.evaluation.comparison import ALPHA
 
 if TYPE_CHECKING:
@@ -115,9 +116,7 @@ def confusion(
     outline = base.transform_filter((alt.datum.label == cell[0]) & (alt.datum.predicted == cell[1])).mark_rect(
         fill=None, stroke="#D55E00", strokeWidth=3
     )
-    return alt.layer(squares, text, outline).properties(
-        height=58 * len(expressions) + 40, usermeta={"embedOptions": {"renderer": "svg"}}
-    )
+    return alt.layer(squares, text, outline).properties(height=58 * len(expressions) + 40, usermeta=SVG)
 
 
 def difference(table: pd.DataFrame, a: str, b: str) -> alt.LayerChart:
@@ -179,6 +178,4 @@ def difference(table: pd.DataFrame, a: str, b: str) -> alt.LayerChart:
         .encode(text="text:N", color=alt.condition("datum.dark", alt.value("white"), alt.value("black")))
     )
     layers = [layer.encode(tooltip=tooltip, description="alt:N") for layer in (grey, coloured)]
-    return alt.layer(*layers, quiet, loud).properties(
-        height=46 * len(order) + 70, usermeta={"embedOptions": {"renderer": "svg"}}
-    )
+    return alt.layer(*layers, quiet, loud).properties(height=46 * len(order) + 70, usermeta=SVG)

@@ -7,42 +7,38 @@ from typing import TYPE_CHECKING
 
 import pandas as pd
 
-from dashboard.charts.base import QUIET, figure
+from dashboard.charts.base import QUIET, SVG, expressions_colour, figure
 from fer_core.labels import COLOURS
 
 if TYPE_CHECKING:
+    import altair as alt
     import plotly.graph_objects as go
 
 
-def counts(table: pd.DataFrame) -> go.Figure:
-    """Pictures of each expression in each split.
+def counts(split: pd.Series[int], *, named: bool) -> alt.LayerChart:
+    """Pictures of each expression in one split.
 
     Args:
-        table: one row an expression (its name as index), one column a split, counts.
+        split: counts, the expressions' names as index, the split's as name.
+        named: whether the expressions stand on the axis; splits beside each other need it once.
     """
-    from plotly.subplots import make_subplots
+    import altair as alt
 
-    titles = [f"{split}, n = {table[split].sum():,}" for split in table.columns]
-    figure = make_subplots(1, len(table.columns), shared_yaxes=True, subplot_titles=titles, horizontal_spacing=0.04)
-    for column, split in enumerate(table.columns, 1):
-        figure.add_bar(
-            x=table[split],
-            y=table.index,
-            orientation="h",
-            marker={"color": [COLOURS.get(name, QUIET) for name in table.index]},
-            text=[f"{count:,}" for count in table[split]],
-            textposition="outside",
-            cliponaxis=False,
-            showlegend=False,
-            hovertemplate="%{y}: %{x:,} pictures<extra>" + split + "</extra>",
-            row=1,
-            col=column,
-        )
-        figure.update_xaxes(
-            title="pictures", tickformat=",", range=[0, 1.2 * max(1, int(table[split].max()))], row=1, col=column
-        )
-    figure.update_yaxes(autorange="reversed")
-    return figure.update_layout(height=90 + 30 * len(table), margin={"l": 8, "r": 24, "t": 28, "b": 8}, dragmode=False)
+    rows = pd.DataFrame({"expression": split.index, "pictures": split.to_numpy()})
+    axis = alt.Axis(ticks=False, domain=False) if named else None
+    base = alt.Chart(rows).encode(
+        x=alt.X(
+            "pictures:Q",
+            scale=alt.Scale(domain=[0, 1.25 * max(1, int(split.max()))], nice=False),
+            axis=alt.Axis(format=",d", tickCount=3),
+        ),
+        y=alt.Y("expression:N", sort=list(split.index), title=None, axis=axis),
+        tooltip=["expression:N", alt.Tooltip("pictures:Q", format=",")],
+    )
+    bars = base.mark_bar().encode(color=expressions_colour("expression:N"))
+    figures = base.mark_text(align="left", dx=4, color=QUIET).encode(text=alt.Text("pictures:Q", format=","))
+    title = alt.Title(f"{split.name}, n = {split.sum():,}", anchor="start", fontSize=14)
+    return alt.layer(bars, figures).properties(height=70 + 30 * len(rows), title=title, usermeta=SVG)
 
 
 def spread(table: pd.DataFrame, column: str, unit: str, expressions: Sequence[str]) -> go.Figure:

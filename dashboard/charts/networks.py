@@ -5,103 +5,107 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
-import numpy as np
 import pandas as pd
 
-from dashboard.charts.base import ACCENT, QUIET, cycle, figure
+from dashboard.charts.base import ACCENT, QUIET, SVG, cycle, figure
 from fer_core.labels import COLOURS
 from fer_core.runs.folder import EpochResult
 
 if TYPE_CHECKING:
+    import altair as alt
     import plotly.graph_objects as go
 
+METRICS = {"accuracy": "Accuracy", "macro_f1": "Macro-F1"}
 
-def networks(table: pd.DataFrame, picked: str) -> go.Figure:
+
+def networks(table: pd.DataFrame, picked: str) -> alt.LayerChart:
     """Accuracy (dot) and macro-F1 (diamond) of networks with their 95 % intervals.
 
     Args:
         table: `name`, `title`, `n`, and `accuracy`, `macro_f1`, each with `_low` and `_high`, as shares.
         picked: the name of the network to emphasise.
     """
-    chart = figure(
-        90 + 46 * len(table),
-        xaxis={"title": "per cent, with 95 % intervals", "zeroline": False},
-        yaxis={
-            "autorange": "reversed",
-            "tickvals": list(range(len(table))),
-            "ticktext": _with_n(table),
-            "zeroline": False,
-        },
+    import altair as alt
+
+    long = pd.concat(
+        pd.DataFrame(
+            {
+                "network": [f"{title}, n = {n:,}" for title, n in zip(table["title"], table["n"], strict=True)],
+                "figure": title,
+                "picked": table["name"] == picked,
+                **{end: 100 * table[f"{metric}{end}"] for end in ("", "_low", "_high")},
+            }
+        )
+        for metric, title in METRICS.items()
+    ).rename(columns={"": "value", "_low": "low", "_high": "high"})
+    long["words"] = [
+        f"{row.network}: {row.figure} {row.value:.1f} % ({row.low:.1f} to {row.high:.1f})" for row in long.itertuples()
+    ]
+    base = alt.Chart(long).encode(
+        y=alt.Y("network:N", sort=None, title=None, axis=alt.Axis(labelLimit=320, ticks=False, domain=False)),
+        yOffset=alt.YOffset("figure:N", sort=list(METRICS.values())),
+        color=alt.condition("datum.picked", alt.value(ACCENT), alt.value(QUIET)),
+        tooltip=alt.Tooltip("words:N", title=" "),
+        description="words:N",
     )
-    for metric, title, symbol, shift in (
-        ("accuracy", "Accuracy", "circle", -0.12),
-        ("macro_f1", "Macro-F1", "diamond-open", 0.12),
-    ):
-        # an error bar takes its colour from its trace: one for the picked network, one for all others
-        for own, colour in ((False, QUIET), (True, ACCENT)):
-            rows = np.flatnonzero((table["name"] == picked) == own)
-            if not len(rows):
-                continue
-            centre, low, high = (100 * table[metric + end].iloc[rows] for end in ("", "_low", "_high"))
-            chart.add_scatter(
-                x=centre,
-                y=rows + shift,
-                mode="markers",
-                name=title,
-                showlegend=own or picked not in set(table["name"]),
-                legendgroup=metric,
-                marker={"symbol": symbol, "size": 10, "color": colour, "line": {"width": 2, "color": colour}},
-                error_x={
-                    "symmetric": False, "array": high - centre, "arrayminus": centre - low,
-                    "color": colour, "thickness": 2, "width": 4,
-                },
-                customdata=np.column_stack([table["title"].iloc[rows], low, high, table["n"].iloc[rows]]),
-                hovertemplate="%{customdata[0]}<br>" + title + " %{x:.1f} % (%{customdata[1]:.1f} to "
-                "%{customdata[2]:.1f}), n = %{customdata[3]:,}<extra></extra>",
-            )  # fmt: skip
-    return chart
+    ends = base.mark_errorbar(ticks=True, thickness=2).encode(
+        x=alt.X("low:Q", title="per cent, with 95 % intervals", scale=alt.Scale(zero=False)), x2="high:Q"
+    )
+    shapes = alt.Scale(domain=list(METRICS.values()), range=["circle", "diamond"])
+    dots = base.mark_point(size=90, filled=True, opacity=1).encode(
+        x="value:Q", shape=alt.Shape("figure:N", scale=shapes, legend=alt.Legend(orient="top", title=None))
+    )
+    return alt.layer(ends, dots).properties(height=110 + 46 * len(table), usermeta=SVG)
 
 
-def _with_n(table: pd.DataFrame) -> list[str]:
-    return [f"{title}, n = {n:,}" for title, n in zip(table["title"], table["n"], strict=True)]
-
-
-def curves(histories: Mapping[str, Sequence[EpochResult]]) -> go.Figure:
-    """Loss and accuracy of each epoch: validation solid, training dashed, one colour a network.
+def curves(histories: Mapping[str, Sequence[EpochResult]], epochs: int = 0) -> tuple[alt.LayerChart, alt.LayerChart]:
+    """Accuracy and loss of each epoch: validation solid, training dotted, one colour a network.
 
     Args:
         histories: a network's title to its epochs.
+        epochs: of a run that goes on; the axes then reach so far, and over all accuracies and losses, from the start,
+            so that the curves grow and nothing else moves.
     """
-    from plotly.subplots import make_subplots
+    import altair as alt
 
-    figure = make_subplots(1, 2, subplot_titles=("Accuracy (%)", "Loss (nats)"), horizontal_spacing=0.08)
-    for colour, (title, results) in zip(cycle(len(histories)), histories.items(), strict=True):
-        epochs = [result.epoch for result in results]
-        for part, dash in (("val", "solid"), ("train", "dot")):
-            if part == "val" and all(result.val_loss is None for result in results):
-                continue  # trained without a validation part
-            for column, metric, scale in ((1, "accuracy", 100), (2, "loss", 1)):
-                figure.add_scatter(
-                    x=epochs,
-                    y=[scale * getattr(result, f"{part}_{metric}") for result in results],
-                    mode="lines+markers" if len(epochs) < 3 else "lines",
-                    line={"color": colour, "dash": dash, "width": 2},
-                    name=f"{title}, {'validation' if part == 'val' else 'training'}",
-                    legendgroup=f"{title}{part}",
-                    showlegend=column == 1,
-                    hovertemplate=f"epoch %{{x}}: %{{y:.{1 if column == 1 else 3}f}}",
-                    row=1,
-                    col=column,
-                )
-    figure.update_xaxes(title="epoch", rangemode="tozero", zeroline=False)
-    figure.update_yaxes(zeroline=False)
-    return figure.update_layout(
-        height=340,
-        margin={"l": 8, "r": 8, "t": 28, "b": 8},
-        legend={"orientation": "h", "y": -0.22, "yanchor": "top", "x": 0},
-        dragmode=False,
-        hovermode="x unified",
-    )
+    rows = pd.DataFrame(
+        {
+            "network": title,
+            "part": part,
+            "epoch": result.epoch,
+            "accuracy": None if accuracy is None else 100 * accuracy,
+            "loss": loss,
+        }
+        for title, results in histories.items()
+        for result in results
+        for part, accuracy, loss in (
+            ("validation", result.val_accuracy, result.val_loss),
+            ("training", result.train_accuracy, result.train_loss),
+        )
+    ).dropna(subset=["loss"])  # trained without a validation part
+    last = max([epochs, *(len(results) for results in histories.values())])
+    colours = alt.Scale(domain=list(histories), range=cycle(len(histories)))
+    dashes = alt.Scale(domain=["validation", "training"], range=[[1, 0], [2, 3]])
+    under = {"orient": "bottom", "title": None, "columns": 2, "labelLimit": 320, "symbolType": "stroke"}
+    legend = alt.Legend(**under, symbolStrokeWidth=3) if len(histories) > 1 else None
+    parts = alt.Legend(**under, symbolStrokeColor=QUIET, symbolStrokeWidth=2)
+
+    def chart(figure: str, title: str, digits: int, domain: list[int] | None = None) -> alt.LayerChart:
+        base = alt.Chart(rows).encode(
+            x=alt.X("epoch:Q", scale=alt.Scale(domain=[0, last], nice=False), axis=alt.Axis(tickMinStep=1, grid=False)),
+            y=alt.Y(
+                f"{figure}:Q", title=title, scale=alt.Scale(domain=domain) if domain else alt.Scale(zero=bool(epochs))
+            ),
+            color=alt.Color("network:N", scale=colours, legend=legend),
+        )
+        lines = base.mark_line(strokeWidth=2).encode(strokeDash=alt.StrokeDash("part:N", scale=dashes, legend=parts))
+        points = base.mark_circle(size=200 if last > 3 else 60, opacity=0 if last > 3 else 1).encode(
+            tooltip=["network:N", "part:N", "epoch:Q", alt.Tooltip(f"{figure}:Q", title=title, format=f".{digits}f")]
+        )
+        described = f"{title} of each epoch: {', '.join(histories)}"
+        return alt.layer(lines, points).properties(height=320, description=described, usermeta=SVG)
+
+    return chart("accuracy", "accuracy (%)", 1, [0, 100] if epochs else None), chart("loss", "loss (nats)", 3)
 
 
 def probabilities(probs: Mapping[str, float], given: str | None = None) -> go.Figure:

@@ -14,7 +14,6 @@ from fer_core.evaluation.intervals import Interval
 from fer_core.runs import store
 from fer_core.runs.store import Checkpoint
 
-PLOTLY = {"displayModeBar": False}
 CHANGES = {"fixed": "Fixed", "broken": "Broken"}
 
 
@@ -92,7 +91,7 @@ def each_expression(found: Comparison, a: str, b: str, name: str) -> None:
         if words
         else "For no expression alone can their recall be told apart."
     )
-    st.plotly_chart(charts.recall_differences(table, a, b), config=PLOTLY, key="recall")
+    st.altair_chart(charts.recall_differences(table, a, b))
     st.caption(f"Grey: not significant, McNemar's exact test with Holm's correction over {len(table)} expressions.")
     with st.expander("The table behind the chart"):
         st.dataframe(table, hide_index=True)

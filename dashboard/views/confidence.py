@@ -15,7 +15,6 @@ from fer_core.evaluation.metrics import ece, ece_interval
 from fer_core.evaluation.predictions import KEY, Predictions
 from fer_core.runs.store import Checkpoint
 
-PLOTLY = {"displayModeBar": False}
 BINS = {"width": "Equally wide bins", "mass": "Equally full bins"}
 RAW, SCALED = "as trained", "with its temperature"
 HEADER = ("Expression", "Answered, %", "Accuracy of the answers, %", "n", "n answered")
@@ -42,10 +41,11 @@ def main() -> None:
     st.markdown(answer(title, key, tables, equal))
     offer_temperature(network, key, raw)
     left, right = st.columns(2, gap="large")
-    with left:
+    with left.container(key="reliability"):
         st.subheader("Is it as sure as it is right?")
         bins = {name: calibration.reliability(table, equal=equal) for name, table in tables.items()}
-        st.plotly_chart(charts.reliability(bins, shown), config=PLOTLY, key="reliability")
+        st.altair_chart(charts.reliability(bins, shown))
+        st.altair_chart(charts.pictures(bins[shown]))
         st.caption(
             "Below the dotted line it is surer than right. Bars: Wilson's 95 % intervals of the accuracy of a bin."
         )
@@ -53,7 +53,7 @@ def main() -> None:
             every = pd.concat(bins, names=["confidence of"]).reset_index("confidence of")
             st.dataframe(every, hide_index=True)
             save(every, f"reliability-{network.name}-{key}.csv")
-    with right:
+    with right.container(key="risk"):
         threshold_part(tables[shown], network, key)
     abstained(tables[shown], network, key)
 
@@ -105,7 +105,7 @@ def threshold_part(table: Predictions, network: Checkpoint, key: str) -> None:
         + f"It abstains from {found.abstained:,}, of which {found.abstained_errors:,} would have been wrong."
     )
     curve = calibration.risk_coverage(table)
-    st.plotly_chart(charts.risk_coverage(curve, found.coverage), config=PLOTLY, key="risk")
+    st.altair_chart(charts.risk_coverage(curve, found.coverage))
     st.caption("Band: Wilson's 95 % intervals. The line is where the slider stands.")
     with st.expander("The table behind the curve"):
         st.dataframe(curve, hide_index=True)

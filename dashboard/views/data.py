@@ -130,7 +130,9 @@ st.markdown(
     f"{verbatim(dataset.title)} holds **{pictures(len(dataset))}** of {len(dataset.expressions)} expressions "
     f"({verbatim(kind)}). {balance(counts)} {verbatim(dataset.protocol)}"
 )
-st.plotly_chart(charts.counts(counts), config={"displayModeBar": False}, key="counts")
+places = st.columns([1.4] + [1.0] * (len(counts.columns) - 1))  # the first holds the expressions' names
+for place, split in zip(places, counts.columns, strict=True):
+    place.altair_chart(charts.counts(counts[split], named=place is places[0]))
 with st.expander("The table behind the chart"):
     st.dataframe(counts)
     st.download_button("Download as csv", counts.to_csv(), f"counts-{name}.csv", "text/csv")

@@ -5,7 +5,7 @@ from pathlib import Path
 import pandas as pd
 import streamlit as st
 
-from dashboard import cache, markup
+from dashboard import cache, curves, markup
 from dashboard.charts import networks as charts
 from dashboard.markup import Html
 from dashboard.pickers import picked, titles
@@ -17,7 +17,6 @@ from fer_core.evaluation.seeds import FIGURES, over_seeds
 from fer_core.runs import store
 from fer_core.runs.store import Checkpoint
 
-PLOTLY = {"displayModeBar": False}
 ORDER = {"train": 0, "val": 1, "test": 2}
 
 
@@ -214,7 +213,7 @@ if len(reports) > 1:
 if reports:
     table = summary(networks, {name: reports[name] for name in order if name in reports})
     st.subheader(f"Accuracy and macro-F1 on {table_title(key)}")
-    st.plotly_chart(charts.networks(table, network.name), config=PLOTLY, key="networks")
+    st.altair_chart(charts.networks(table, network.name))
     with st.expander("The table behind the chart"):
         st.dataframe(table, hide_index=True)
         st.download_button("Download as csv", table.to_csv(index=False), f"networks-{key}.csv", "text/csv")
@@ -227,7 +226,7 @@ beside = st.multiselect("Show beside it", others, key="beside", format_func=titl
 histories = {titles()[name]: networks[name].run.metrics() for name in (network.name, *beside)}
 histories = {title: epochs for title, epochs in histories.items() if epochs}
 if histories:
-    st.plotly_chart(charts.curves(histories), config=PLOTLY, key="curves")
+    curves.show(histories)
     st.caption("Training figures are taken on augmented pictures and can therefore be worse than validation figures.")
     with st.expander("The table behind the curves"):
         epochs = pd.concat({title: pd.DataFrame(results) for title, results in histories.items()}, names=["network"])

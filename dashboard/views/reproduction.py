@@ -5,8 +5,7 @@ from collections.abc import Sequence
 
 import streamlit as st
 
-from dashboard import markup
-from dashboard.charts.networks import curves
+from dashboard import curves, markup
 from dashboard.charts.reproduction import reported_and_reproduced
 from dashboard.markup import Html
 from dashboard.text import verbatim
@@ -63,7 +62,7 @@ def section(report: str, rows: Sequence[Row]) -> None:
     histories = {title: history for title, run in runs if (history := run.metrics())}
     if histories:
         with st.expander("How they learned"):
-            st.plotly_chart(curves(histories), config=PLOTLY, key=f"curves-{report}")
+            curves.show(histories, f"curves-{report}")
 
 
 def cells(row: Row) -> list[str | Html]:

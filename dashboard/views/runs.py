@@ -5,8 +5,7 @@ from dataclasses import dataclass
 import pandas as pd
 import streamlit as st
 
-from dashboard import markup
-from dashboard.charts import networks as network_charts
+from dashboard import curves, markup
 from dashboard.charts import runs as charts
 from dashboard.markup import Html
 from dashboard.text import interval, percent, pictures, verbatim
@@ -163,9 +162,7 @@ st.caption(
 )
 histories = {run.run.name: run.results for run in compared}
 st.subheader("Curves")
-st.plotly_chart(
-    network_charts.curves(histories), config=PLOTLY, key="curves", alt="Accuracy and loss by epoch, a colour a run"
-)
+curves.show(histories)
 for run in compared:
     if run.said:
         st.caption(f"**{verbatim(run.run.name)}**: {verbatim(run.said.sentence)}")

@@ -12,9 +12,8 @@ from pathlib import Path
 import pandas as pd
 import streamlit as st
 
-from dashboard import forms
-from dashboard.charts import networks as charts
-from dashboard.charts import runs as run_charts
+from dashboard import curves, forms
+from dashboard.charts import runs as charts
 from dashboard.charts.confusion import confusion
 from dashboard.text import interval, percent, pictures, table_title, verbatim
 from fer_core.datasets.known import SYNTHETIC, known
@@ -204,19 +203,12 @@ def show(run: RunFolder, goes_on: bool) -> None:
             if status.gpu_memory:
                 st.metric("GPU memory", f"{status.gpu_memory / 1e9:.1f} GB", width="content")
     if results:
-        # the axis reaches to the last epoch from the start, so that the curves grow and nothing else moves
         histories = {run.name: results} | beside(run)
-        curves = charts.curves(histories).update_xaxes(
-            range=[0.5, max(status.epochs, *(len(h) for h in histories.values())) + 0.5]
-        )
-        curves.update_yaxes(range=[0, 100], col=1).update_yaxes(rangemode="tozero", col=2)
-        st.plotly_chart(
-            curves, key="curves", config=PLOTLY, alt="Accuracy and loss of training and validation by epoch"
-        )
+        curves.show(histories, epochs=status.epochs)
         if said := diagnose(results):
             st.caption(verbatim(said.sentence))
         st.plotly_chart(
-            run_charts.pace(histories), key="pace", config=PLOTLY, alt="Learning rate and images a second by epoch"
+            charts.pace(histories), key="pace", config=PLOTLY, alt="Learning rate and images a second by epoch"
         )
         last_validation(run)
         with st.expander("Table behind the curves"):

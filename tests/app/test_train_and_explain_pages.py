@@ -145,8 +145,9 @@ def test_curves_settings_and_words_of_a_finished_run_and_another_beside_it(open_
     assert [expander.label for expander in app.expander][:1] == ["Last validation: what was read as what"]
     app.multiselect(key="beside-one").set_value(["two"]).run()
     assert not app.exception
-    names = {trace["name"] for trace in json.loads(app.get("plotly_chart")[0].proto.spec)["data"]}
-    assert {"one, validation", "two, validation"} <= names
+    accuracy = json.loads(app.get("vega_lite_chart")[0].proto.spec)
+    assert accuracy["layer"][0]["encoding"]["color"]["scale"]["domain"] == ["one", "two"]
+    assert accuracy["layer"][0]["encoding"]["x"]["scale"]["domain"] == [0, 8]  # to the last epoch from the start
 
 
 def test_a_run_gets_tags_another_name_and_goes_to_the_trash(open_page: Open) -> None:

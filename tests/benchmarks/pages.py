@@ -17,13 +17,14 @@ from tests.app.made import make_network, make_pictures, predictions_elsewhere
 from tests.browser.conftest import Workbench, launch_chromium, serve, settle
 
 GOAL = 3.0
+CHART = "[data-testid=stVegaLiteChart] svg"
 DRAWN = {
     "empty": "h1",
-    "overview": ".js-plotly-plot .main-svg",
+    "overview": CHART,
     "evaluate": "[aria-label*=' read as ']",
     "compare": "[aria-label*=' read as ']",
-    "confidence": ".js-plotly-plot .main-svg",
-    "data": ".js-plotly-plot .main-svg",
+    "confidence": CHART,
+    "data": CHART,
 }
 
 

@@ -61,7 +61,9 @@ def test_two_networks_are_compared_and_the_link_shows_the_same_in_a_new_window(
     broken = found.changed[found.changed["change"] == "broken"]
     expect(page.locator(".fer-gallery img")).to_have_count(min(12, len(broken)))
     assert shown_ids(page) == set(broken["id"])
-    expect(page.locator(".js-plotly-plot").first).to_be_visible()
+    happy = found.difference.recall.set_index("expression").loc["happy"]
+    points = f"happy: {100 * happy['difference']:+.1f} points ("
+    expect(page.locator(f'[aria-label^="{points}"]').first).to_be_attached()
     told = found.cells[found.cells["p_adjusted"] <= 0.05].iloc[0]
     words = f"{told['label']} read as {told['predicted']}: {told['a']} by Weak network, {told['b']} by Strong network"
     expect(page.locator(f'[aria-label="{words}"]')).to_be_attached()

@@ -52,7 +52,7 @@ def test_a_newcomer_clicks_through_every_table_page(page: Page, workbench: Workb
     page.goto(workbench.link(network="first", table=KEY))
     expect(page.get_by_role("heading", name="How good are they?")).to_be_visible()
     expect(page.get_by_role("table").first).to_contain_text("Second network")
-    expect(page.locator(".js-plotly-plot").first).to_be_visible()
+    expect(page.locator('[aria-label^="First network, n = "][aria-label*=": Accuracy "]').first).to_be_attached()
     expect_no_error(page)
     for name, title in (
         ("Evaluate", "Where does it fail?"),
