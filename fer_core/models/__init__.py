@@ -68,12 +68,22 @@ def network(
 def build(name: str, *, classes: int, spec: ImageSpec, arguments: dict[str, Any] | None = None) -> nn.Module:
     """Build a network with fresh weights from torch's global random state.
 
+    Args:
+        arguments: of the network's function; every network takes `activation` too: relu, leaky-relu, prelu or silu
+            (Swish) in the place of its ReLUs.
+
     Raises:
-        UnknownName: no such network.
+        UnknownName: no such network or activation.
         ConfigError: an argument that the network does not take; the message lists the ones it does.
     """
-    entry = NETWORKS.get(name)
+    from fer_core.models.layers import activate  # brings torch, which listing networks does without
+
+    entry, given = NETWORKS.get(name), dict(arguments or {})
+    activation = given.pop("activation", "relu")
     takes = [key for key in inspect.signature(entry.build).parameters if key not in ("classes", "spec")]
-    if unknown := sorted(set(arguments or {}) - set(takes)):
-        raise ConfigError(f"{name} takes no argument {', '.join(unknown)}; it takes {', '.join(takes) or 'none'}.")
-    return entry.build(classes=classes, spec=spec, **(arguments or {}))
+    if unknown := sorted(set(given) - set(takes)):
+        raise ConfigError(
+            f"{name} takes no argument {', '.join(unknown)}; it takes {', '.join([*takes, 'activation'])}."
+        )
+    model = entry.build(classes=classes, spec=spec, **given)
+    return model if activation == "relu" else activate(model, activation)

@@ -65,9 +65,10 @@ class Inception(nn.Module):
 
 
 @network("buffalo-googlenet", title="GoogLeNet variation (buffalo)", spec=SPEC, attribution_layer="body.4", paper=PAPER)
-def buffalo_googlenet(*, classes: int, spec: ImageSpec, dropout: float = 0.1) -> nn.Module:
+def buffalo_googlenet(*, classes: int, spec: ImageSpec, width: int = 64, dropout: float = 0.1) -> nn.Module:
     """A convolution of 64, two inception modules of 4 x 16 channels, global average."""
-    body = [*conv_bn(spec.channels, 64), Inception(64), Inception(64), nn.Dropout(dropout), nn.AdaptiveAvgPool2d(1)]
+    inception = [Inception(before, width // 4) for before in (width, width // 4 * 4)]
+    body = [*conv_bn(spec.channels, width), *inception, nn.Dropout(dropout), nn.AdaptiveAvgPool2d(1)]
     return Classifier(nn.Sequential(*body), spec, hidden=0, classes=classes)
 
 

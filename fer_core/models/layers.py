@@ -4,15 +4,38 @@ attribution methods are valid."""
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Literal
 
 import torch
 from torch import nn
 
-Activation = Literal["relu", "leaky-relu", "prelu", "silu"]
+from fer_core.errors import ConfigError, UnknownName
+
 ACTIVATIONS: dict[str, type[nn.Module]] = {
     "relu": nn.ReLU, "leaky-relu": nn.LeakyReLU, "prelu": nn.PReLU, "silu": nn.SiLU,
 }  # fmt: skip
+
+
+def activate(model: nn.Module, activation: str) -> nn.Module:
+    """The network with another activation in the place of each of its ReLUs.
+
+    Raises:
+        ConfigError: an unknown activation, or a network without a ReLU.
+    """
+    if activation not in ACTIVATIONS:
+        raise UnknownName("activation", activation, ACTIVATIONS)
+    places = [
+        (parent, name)
+        for parent in model.modules()
+        for name, child in parent.named_children()
+        if type(child) is nn.ReLU
+    ]
+    if not places:
+        raise ConfigError(
+            f"{type(model).__name__} has no ReLU whose place {activation} could take; leave activation out."
+        )
+    for parent, name in places:
+        setattr(parent, name, ACTIVATIONS[activation]())
+    return model
 
 
 class SqueezeExcitation(nn.Module):
@@ -30,12 +53,10 @@ class SqueezeExcitation(nn.Module):
         return images * self.gate(images)  # type: ignore[no-any-return]
 
 
-def conv_bn(
-    before: int, after: int, kernel: int = 3, *, stride: int = 1, bias: bool = False, activation: Activation = "relu"
-) -> list[nn.Module]:
-    """[convolution that keeps the size at stride 1, BN, activation]."""
+def conv_bn(before: int, after: int, kernel: int = 3, *, stride: int = 1, bias: bool = False) -> list[nn.Module]:
+    """[convolution that keeps the size at stride 1, BN, ReLU]."""
     convolution = nn.Conv2d(before, after, kernel, stride, padding=kernel // 2, bias=bias)
-    return [convolution, nn.BatchNorm2d(after), ACTIVATIONS[activation]()]
+    return [convolution, nn.BatchNorm2d(after), nn.ReLU()]
 
 
 def dense(before: int, hidden: Sequence[int], classes: int, dropout: float) -> nn.Sequential:

@@ -7,7 +7,7 @@ from torch import nn
 
 from fer_core.images import ImageSpec
 from fer_core.models import network
-from fer_core.models.layers import Activation, SqueezeExcitation, conv_bn
+from fer_core.models.layers import SqueezeExcitation, conv_bn
 
 SPEC = ImageSpec(channels=3, height=64, width=64)
 PAPER = "source `lmu`, “Emotion Recognition From Facial Expressions: A Preliminary Report”"
@@ -24,13 +24,12 @@ class PlainCNN(nn.Module):
         hidden: int,
         dropout: float,
         block_dropout: float,
-        activation: Activation,
         attention: bool,
     ) -> None:
         super().__init__()
         blocks = []
         for before, after in zip([channels, *widths], widths, strict=False):
-            block = conv_bn(before, after, bias=True, activation=activation)
+            block = conv_bn(before, after, bias=True)
             block += [SqueezeExcitation(after)] if attention else []
             blocks.append(nn.Sequential(*block, nn.MaxPool2d(2), nn.Dropout(block_dropout)))
         self.blocks = nn.Sequential(*blocks)
@@ -52,11 +51,10 @@ def lmu_cnn(
     width: int = 64,
     dropout: float = 0.5,
     block_dropout: float = 0.2,
-    activation: Activation = "relu",
 ) -> nn.Module:
     """Four blocks of 64 to 512 channels and dense layers of 1024 and 512: 2,606,086 parameters for six expressions."""
     widths = [width, 2 * width, 4 * width, 8 * width]
-    return PlainCNN(classes, spec.channels, widths, 16 * width, dropout, block_dropout, activation, attention=False)
+    return PlainCNN(classes, spec.channels, widths, 16 * width, dropout, block_dropout, attention=False)
 
 
 @network("lmu-cnn-se", title="CNN with SE (lmu)", spec=SPEC, attribution_layer="blocks.3.2", paper=PAPER)
@@ -67,11 +65,10 @@ def lmu_cnn_se(
     width: int = 64,
     dropout: float = 0.5,
     block_dropout: float = 0.0,
-    activation: Activation = "relu",
 ) -> nn.Module:
     """The baseline with squeeze and excitation in each block."""
     widths = [width, 2 * width, 4 * width, 8 * width]
-    return PlainCNN(classes, spec.channels, widths, 16 * width, dropout, block_dropout, activation, attention=True)
+    return PlainCNN(classes, spec.channels, widths, 16 * width, dropout, block_dropout, attention=True)
 
 
 @network("gimefive", title="GiMeFive (lmu)", spec=SPEC, attribution_layer="blocks.3.2", paper=PAPER)
@@ -82,20 +79,19 @@ def gimefive(
     width: int = 64,
     dropout: float = 0.5,
     block_dropout: float = 0.2,
-    activation: Activation = "relu",
 ) -> nn.Module:
     """The baseline with a fifth block of 1024 and dense layers of 2048 and 1024: 10,478,086 for six expressions."""
     widths = [width * factor for factor in (1, 2, 4, 8, 16)]
-    return PlainCNN(classes, spec.channels, widths, 32 * width, dropout, block_dropout, activation, attention=False)
+    return PlainCNN(classes, spec.channels, widths, 32 * width, dropout, block_dropout, attention=False)
 
 
 class AttentionBlock(nn.Module):
     """Two 3x3 convolutions of stride 2 and 1, SE, and a 1x1 shortcut of stride 2."""
 
-    def __init__(self, before: int, after: int, activation: Activation) -> None:
+    def __init__(self, before: int, after: int) -> None:
         super().__init__()
         self.body = nn.Sequential(
-            *conv_bn(before, after, stride=2, activation=activation),
+            *conv_bn(before, after, stride=2),
             nn.Conv2d(after, after, 3, padding=1, bias=False), nn.BatchNorm2d(after), SqueezeExcitation(after),
         )  # fmt: skip
         self.shortcut = nn.Sequential(nn.Conv2d(before, after, 1, stride=2, bias=False), nn.BatchNorm2d(after))
@@ -106,10 +102,10 @@ class AttentionBlock(nn.Module):
 
 
 class ResidualAttentionCNN(nn.Module):
-    def __init__(self, classes: int, channels: int, width: int, dropout: float, activation: Activation) -> None:
+    def __init__(self, classes: int, channels: int, width: int, dropout: float) -> None:
         super().__init__()
-        self.stem = nn.Sequential(*conv_bn(channels, width, activation=activation), SqueezeExcitation(width))
-        blocks = [AttentionBlock(width * 2**i, width * 2 ** (i + 1), activation) for i in range(5)]
+        self.stem = nn.Sequential(*conv_bn(channels, width), SqueezeExcitation(width))
+        blocks = [AttentionBlock(width * 2**i, width * 2 ** (i + 1)) for i in range(5)]
         self.blocks = nn.Sequential(*blocks)
         self.head = nn.Sequential(
             nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(32 * width, 64 * width), nn.ReLU(), nn.Dropout(dropout),
@@ -123,8 +119,6 @@ class ResidualAttentionCNN(nn.Module):
 @network(
     "lmu-cnn-se-residual", title="CNN with SE and residuals (lmu)", spec=SPEC, attribution_layer="blocks.2", paper=PAPER
 )
-def lmu_cnn_se_residual(
-    *, classes: int, spec: ImageSpec, width: int = 64, dropout: float = 0.5, activation: Activation = "relu"
-) -> nn.Module:
+def lmu_cnn_se_residual(*, classes: int, spec: ImageSpec, width: int = 64, dropout: float = 0.5) -> nn.Module:
     """A stem of 64 and five residual SE blocks of 128 to 2048 channels; dense layers of 4096 and 2048."""
-    return ResidualAttentionCNN(classes, spec.channels, width, dropout, activation)
+    return ResidualAttentionCNN(classes, spec.channels, width, dropout)

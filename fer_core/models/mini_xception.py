@@ -8,7 +8,6 @@ from torch import nn
 
 from fer_core.images import ImageSpec
 from fer_core.models import network
-from fer_core.models.layers import ACTIVATIONS, Activation
 
 
 def _separable(before: int, after: int) -> list[nn.Module]:
@@ -22,11 +21,11 @@ def _separable(before: int, after: int) -> list[nn.Module]:
 class SeparableModule(nn.Module):
     """Two separable convolutions and a 3 x 3 max pool of stride 2, beside a 1 x 1 shortcut of stride 2."""
 
-    def __init__(self, before: int, after: int, activation: Activation) -> None:
+    def __init__(self, before: int, after: int) -> None:
         super().__init__()
         self.body = nn.Sequential(
             *_separable(before, after),
-            ACTIVATIONS[activation](),
+            nn.ReLU(),
             *_separable(after, after),
             nn.MaxPool2d(3, 2, padding=1),
         )
@@ -37,14 +36,14 @@ class SeparableModule(nn.Module):
 
 
 class MiniXception(nn.Module):
-    def __init__(self, classes: int, channels: int, width: int, dropout: float, activation: Activation) -> None:
+    def __init__(self, classes: int, channels: int, width: int, dropout: float) -> None:
         super().__init__()
         self.stem = nn.Sequential(
-            nn.Conv2d(channels, width, 3, bias=False), nn.BatchNorm2d(width), ACTIVATIONS[activation](),
-            nn.Conv2d(width, width, 3, bias=False), nn.BatchNorm2d(width), ACTIVATIONS[activation](),
+            nn.Conv2d(channels, width, 3, bias=False), nn.BatchNorm2d(width), nn.ReLU(),
+            nn.Conv2d(width, width, 3, bias=False), nn.BatchNorm2d(width), nn.ReLU(),
         )  # fmt: skip
         self.body = nn.Sequential(
-            *(SeparableModule(width * 2**i, width * 2 ** (i + 1), activation) for i in range(4)), nn.Dropout2d(dropout)
+            *(SeparableModule(width * 2**i, width * 2 ** (i + 1)) for i in range(4)), nn.Dropout2d(dropout)
         )
         self.head = nn.Sequential(nn.Conv2d(16 * width, classes, 3, padding=1), nn.AdaptiveAvgPool2d(1), nn.Flatten())
 
@@ -59,11 +58,9 @@ class MiniXception(nn.Module):
     attribution_layer="body.2",
     paper="Arriaga et al. 2017, arXiv 1710.07557",
 )
-def mini_xception(
-    *, classes: int, spec: ImageSpec, width: int = 8, dropout: float = 0.0, activation: Activation = "relu"
-) -> nn.Module:
+def mini_xception(*, classes: int, spec: ImageSpec, width: int = 8, dropout: float = 0.0) -> nn.Module:
     """58,423 parameters for seven expressions; the third module's map is 8 x 8 for 64 x 64 pictures, 6 x 6 for 48.
 
     `width` counts the stem's channels, the paper's 8; `dropout` takes whole maps in front of the last convolution.
     """
-    return MiniXception(classes, spec.channels, width, dropout, activation)
+    return MiniXception(classes, spec.channels, width, dropout)

@@ -11,11 +11,11 @@ from fer_core.models import network
 
 
 class ShallowCNN(nn.Module):
-    def __init__(self, classes: int, spec: ImageSpec, dropout: float) -> None:
+    def __init__(self, classes: int, spec: ImageSpec, width: int, dropout: float) -> None:
         super().__init__()
         blocks: list[nn.Module] = []
         before: int = spec.channels
-        for after, kernel in ((64, 3), (128, 5), (512, 3), (512, 3)):
+        for after, kernel in ((width, 3), (2 * width, 5), (8 * width, 3), (8 * width, 3)):
             convolution = nn.Conv2d(before, after, kernel, padding=kernel // 2)
             blocks.append(
                 nn.Sequential(convolution, nn.BatchNorm2d(after), nn.ReLU(), nn.MaxPool2d(2), nn.Dropout(dropout))
@@ -23,8 +23,8 @@ class ShallowCNN(nn.Module):
             before = after
         self.blocks = nn.Sequential(*blocks)
         dense: list[nn.Module] = [nn.Flatten()]
-        before = 512 * (spec.height // 16) * (spec.width // 16)
-        for after in (256, 512):
+        before = 8 * width * (spec.height // 16) * (spec.width // 16)
+        for after in (4 * width, 8 * width):
             dense += [nn.Linear(before, after), nn.BatchNorm1d(after), nn.ReLU(), nn.Dropout(dropout)]
             before = after
         self.head = nn.Sequential(*dense, nn.Linear(before, classes))
@@ -40,8 +40,8 @@ class ShallowCNN(nn.Module):
     attribution_layer="blocks.3.2",
     paper="source `emotions`, “Emotions Classification”",
 )
-def shallow_cnn(*, classes: int, spec: ImageSpec, dropout: float = 0.25) -> nn.Module:
+def shallow_cnn(*, classes: int, spec: ImageSpec, width: int = 64, dropout: float = 0.25) -> nn.Module:
     """Four [conv, BN, ReLU, pool, dropout] blocks of 64, 128, 512, 512 channels and dense layers of 256 and 512."""
     if min(spec.height, spec.width) < 16:
         raise ConfigError(f"shallow-cnn needs pictures of at least 16 x 16, found {spec.height} x {spec.width}.")
-    return ShallowCNN(classes, spec, dropout)
+    return ShallowCNN(classes, spec, width, dropout)

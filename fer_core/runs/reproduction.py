@@ -118,8 +118,12 @@ def verdict(
         return f"not comparable: none was reported{cut}"
     if differs:
         return f"not comparable: {differs}{cut}"
-    word = "agrees" if low <= reported <= high else "better" if accuracy > reported else "worse"
-    return word + cut
+    if low <= reported <= high:
+        return "agrees" + cut
+    if accuracy > reported:
+        return "better" + cut
+    # a training that was cut short is no evidence against a report
+    return f"not comparable: lower{cut}" if cut else "worse"
 
 
 def rows(sets: Iterable[str] = ()) -> list[Row]:

@@ -46,14 +46,14 @@ def test_a_report_is_shown_beside_what_came_out_and_what_could_not_be_run(report
     app = open_page("reproduction")
     assert not app.exception
     said = texts(app).replace("\\", "")
-    assert "**1 of the 3 rows have been run**: 1 worse; 1 of them with fewer epochs than the report's." in said
+    assert "**1 of the 3 rows have been run**: 1 not comparable; 1 of them with fewer epochs than the report's." in said
     assert "2 lack their data here" in said
     right = int(predictions.correct.sum())
     low, high = proportion_confint(right, 210, method="wilson")
     table = next(element.proto.body for element in app.main.get("html") if "fer-table" in element.proto.body)
     assert f"{100 * right / 210:.1f}" in table
     assert f"{100 * low:.1f} to {100 * high:.1f}" in table
-    assert "worse, with 6 of 40 epochs" in table
+    assert "not comparable: lower, with 6 of 40 epochs" in table
     assert "elsewhere, val" in table
     assert "Not run for want of data: Second, Third. This workspace does not know kdef, elsewhere" in said
     assert "also need weights to start from: Third (imagenet)" in said

@@ -10,10 +10,12 @@ from fer_core.checkpoint import load_tensors, save_tensors
 from fer_core.errors import ConfigError, UnknownName
 from fer_core.images import ImageSpec
 from fer_core.models import NETWORKS, build
+from fer_core.models.layers import ACTIVATIONS
 
 ALL = NETWORKS.names()
 # The large ones are tested slim: their structure is the same, and a test takes a second instead of a minute.
 SLIM: dict[str, dict[str, Any]] = {
+    "buffalo-googlenet": {"width": 16},
     "buffalo-newnet": {"width": 8},
     "buffalo-resnet": {"width": 16},
     "buffalo-unet": {"width": 8},
@@ -25,6 +27,7 @@ SLIM: dict[str, dict[str, Any]] = {
     "resnet34": {"width": 8},
     "resnet50": {"width": 8, "head": [64, 32]},
     "roglenet": {"width": 4},
+    "shallow-cnn": {"width": 16},
     "vgg16": {"width": 8, "head": [64, 32]},
     "vgg19": {"width": 8, "head": [64, 32]},
 }
@@ -161,5 +164,29 @@ def test_an_unknown_network_is_refused_with_a_suggestion() -> None:
 
 
 def test_an_unknown_argument_is_refused_with_the_known_ones() -> None:
-    with pytest.raises(ConfigError, match="takes no argument width; it takes widths, dropout"):
+    with pytest.raises(ConfigError, match="takes no argument width; it takes widths, dropout, activation"):
         build("small-vgg", classes=7, spec=NETWORKS.get("small-vgg").spec, arguments={"width": 3})
+
+
+def kinds(model: torch.nn.Module) -> list[type[torch.nn.Module]]:
+    return [type(module) for module in model.modules() if type(module) in ACTIVATIONS.values()]
+
+
+@pytest.mark.parametrize("name", [name for name in ALL if torch.nn.ReLU in kinds(fresh(name))])
+def test_every_relu_makes_way_for_another_activation(name: str) -> None:
+    given = {**SLIM.get(name, {}), "activation": "prelu"}
+    torch.manual_seed(0)
+    model, plain = build(name, classes=7, spec=NETWORKS.get(name).spec, arguments=given), fresh(name)
+    changed = [module for module in model.modules() if isinstance(module, torch.nn.PReLU)]
+    assert torch.nn.ReLU not in kinds(model)
+    assert len(changed) == kinds(plain).count(torch.nn.ReLU)
+    for module in changed:
+        module.weight.data.zero_()  # a PReLU without a slope is a ReLU
+    assert torch.equal(model.eval()(images_for(name)), plain.eval()(images_for(name)))
+
+
+def test_an_activation_that_is_unknown_or_has_no_place_is_refused() -> None:
+    with pytest.raises(UnknownName, match="no activation “gelu”.*relu, leaky-relu, prelu, silu"):
+        build("small-vgg", classes=7, spec=NETWORKS.get("small-vgg").spec, arguments={"activation": "gelu"})
+    with pytest.raises(ConfigError, match="no ReLU whose place silu could take"):
+        build("efficientnet-b0", classes=7, spec=NETWORKS.get("efficientnet-b0").spec, arguments={"activation": "silu"})

@@ -4,11 +4,15 @@ from __future__ import annotations
 
 import json
 from dataclasses import asdict
-from typing import Any
+from typing import TYPE_CHECKING
 
 from rich.table import Column, Table
 
 from trainers.console import AsJson, app, out
+
+if TYPE_CHECKING:
+    from fer_core.runs.reproduction import Row
+    from fer_core.training.config import TrainConfig
 
 
 @app.command()
@@ -24,22 +28,24 @@ def recipes(as_json: AsJson = False) -> None:
         status = {name: asdict(row) | {"folder": row.folder and str(row.folder)} for name, row in found.items()}
         print(json.dumps({n: r.model_dump(mode="json") | {"status": status.get(n)} for n, r in loaded.items()}))
         return
-    table = Table(Column("recipe", no_wrap=True), "source", "network", "epochs", "data", "reported", "status")
-    for name, recipe in loaded.items():
-        about, row = recipe.about, found.get(name)
-        reported = about.reported
-        if row is not None:
-            reported = "–" if row.reported is None else f"{100 * row.reported:.1f} %"
-        table.add_row(
-            name, about.report or about.source, recipe.network, "–" if about.members else str(recipe.epochs),
-            ", ".join(about.needs) or about.data, reported, _status(row),
-        )  # fmt: skip
+    table = Table(Column("recipe", no_wrap=True), Column("reported, %", justify="right"), "status")
+    for name in loaded:
+        row = found.get(name)
+        reported = "" if row is None else "–" if row.reported is None else f"{100 * row.reported:.1f}"
+        table.add_row(name, reported, _status(loaded[name], row))
     out.print(table)
 
 
-def _status(row: Any) -> str:
+def _status(recipe: TrainConfig, row: Row | None) -> str:
+    """What came out, what is missing, or what a recipe that repeats no report promises."""
     if row is None:
-        return ""
+        return recipe.about.title
     if row.accuracy is None:
-        return str(row.state)
-    return f"{100 * row.accuracy:.1f} % ({100 * row.low:.1f} to {100 * row.high:.1f}): {row.verdict}"
+        return f"{', '.join(row.lacking)} missing" if row.lacking else str(row.state)
+    return f"{percent(row)}: {row.verdict}"
+
+
+def percent(row: Row) -> str:
+    return (
+        f"{100 * row.accuracy:.1f} ({100 * row.low:.1f} to {100 * row.high:.1f})" if row.accuracy is not None else "–"
+    )
