@@ -1,7 +1,8 @@
 """Fields of a pydantic model as typed widgets: the model that checks a file also draws its form."""
 
 import tomllib
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
+from types import MappingProxyType
 from typing import Any, Literal, get_args, get_origin
 
 import streamlit as st
@@ -22,6 +23,7 @@ def fields(
     *,
     prefix: str = "",
     check: Callable[[str, Any], object] = lambda name, value: None,
+    choices: Mapping[str, Mapping[str, str]] = MappingProxyType({}),
 ) -> dict[str, Any]:
     """Draw fields of a model, starting at its values, and return the ones that were changed.
 
@@ -29,6 +31,7 @@ def fields(
         prefix: stands before the names on the page: “optimizer.”, as in a setting on the command line.
         key: makes the widgets' keys unique; another key starts at the model's values again.
         check: called with name and value of each changed field; what it refuses is said below the field.
+        choices: by a text field's name on the page the values it takes and their titles; it becomes a select box.
     """
     changed = {}
     columns = st.columns(COLUMNS)
@@ -37,7 +40,8 @@ def fields(
             columns = st.columns(COLUMNS)  # a row of their own, so that fields of one row stay beside each other
         with columns[i % COLUMNS]:
             before = getattr(model, name)
-            value = _field(prefix + name, type(model).model_fields[name], before, f"{key}.{prefix}{name}")
+            info, offered = type(model).model_fields[name], choices.get(prefix + name)
+            value = _field(prefix + name, info, before, f"{key}.{prefix}{name}", offered)
             if value != before:
                 changed[name] = value
                 try:
@@ -47,7 +51,7 @@ def fields(
     return changed
 
 
-def _field(name: str, info: FieldInfo, before: Any, key: str) -> Any:
+def _field(name: str, info: FieldInfo, before: Any, key: str, offered: Mapping[str, str] | None) -> Any:
     """One widget. A value that its text does not give, such as an emptied number, stays as it was."""
     kind = _without_none(info.annotation)
     text = before
@@ -56,6 +60,9 @@ def _field(name: str, info: FieldInfo, before: Any, key: str) -> Any:
     changed = st.session_state.get(key, text) != text
     label = f"{name} :primary[changed, was {verbatim(str(text))}]" if changed else name
     help_ = info.description
+    if offered:
+        options = list(dict.fromkeys([before, *offered]))
+        return st.selectbox(label, options, 0, lambda o: f"{o}: {offered[o]}" if o in offered else o, key, help_)
     if get_origin(kind) is Literal:
         options = [*([None] if kind is not info.annotation else []), *get_args(kind)]
         return st.selectbox(

@@ -20,6 +20,7 @@ from fer_core.datasets.known import SYNTHETIC, known
 from fer_core.errors import ConfigError, FerError, RunError
 from fer_core.evaluation.intervals import Interval
 from fer_core.labels import VOCABULARIES
+from fer_core.models import titles
 from fer_core.runs import store, turns
 from fer_core.runs.diagnosis import diagnose
 from fer_core.runs.folder import EpochResult, Notes, RunFolder, RunStatus, best_epoch
@@ -135,10 +136,14 @@ def changed_settings(base: TrainConfig, recipe: str) -> list[str]:
                 if said.startswith(f"{prefix}{name}"):  # what speaks of several settings is said of the whole recipe
                     raise ConfigError(said) from error
 
-        values = forms.fields(model, names, recipe, prefix=prefix, check=check)
+        values = forms.fields(model, names, recipe, prefix=prefix, check=check, choices=choices)
         found.extend(f"{prefix}{name}={plain(value)}" for name, value in values.items())
 
     found: list[str] = []
+    choices = {
+        "network": {name: title for name, title in titles().items() if name != "ensemble"},  # is made, not trained
+        "expressions": {name: ", ".join(one.names) for name, one in VOCABULARIES.items()},
+    }
     sections = {name: value for name in TrainConfig.model_fields if isinstance(value := getattr(base, name), Section)}
     del sections["about"]
     groups = {"": base, **sections}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import inspect
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -65,6 +66,18 @@ def network(
     return add
 
 
+def titles() -> dict[str, str]:
+    """Title of each registered network by name, read from the decorators in this folder: importing them brings torch,
+    which a form that lists them does not need."""
+    found = {}
+    for path in sorted(Path(__file__).parent.glob("*.py")):
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id == "network":
+                name, words = node.args[0], {given.arg: given.value for given in node.keywords}
+                found[ast.literal_eval(name)] = ast.literal_eval(words["title"])
+    return dict(sorted(found.items()))
+
+
 def build(name: str, *, classes: int, spec: ImageSpec, arguments: dict[str, Any] | None = None) -> nn.Module:
     """Build a network with fresh weights from torch's global random state.
 
@@ -76,7 +89,7 @@ def build(name: str, *, classes: int, spec: ImageSpec, arguments: dict[str, Any]
         UnknownName: no such network or activation.
         ConfigError: an argument that the network does not take; the message lists the ones it does.
     """
-    from fer_core.models.layers import activate  # brings torch, which listing networks does without
+    from fer_core.models.layers import activate  # brings torch, which the titles do without
 
     entry, given = NETWORKS.get(name), dict(arguments or {})
     activation = given.pop("activation", "relu")

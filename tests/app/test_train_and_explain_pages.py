@@ -53,6 +53,16 @@ def test_the_form_starts_at_the_recipe_and_marks_what_is_changed(open_page: Open
     assert any("epochs = 3" in block.value and "lr = 0.02" in block.value for block in app.code)
 
 
+def test_the_network_is_chosen_from_the_registry(open_page: Open) -> None:
+    app = open_page("train")
+    networks = field(app, "network")
+    assert networks.value == "small-vgg"
+    assert "mini-xception: mini-Xception" in networks.options
+    assert not any(option.startswith("ensemble") for option in networks.options)  # it is made, not trained
+    networks.set_value("mini-xception").run()
+    assert command_line(app).endswith("--set network=mini-xception")
+
+
 def test_every_setting_of_a_recipe_has_its_field(open_page: Open) -> None:
     app = open_page("train")
     shown = {widget.label for widget in [*app.number_input, *app.text_input, *app.selectbox, *app.checkbox]}

@@ -1,5 +1,8 @@
 """What every registered network must do. A new network is tested by being registered."""
 
+import json
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -190,3 +193,9 @@ def test_an_activation_that_is_unknown_or_has_no_place_is_refused() -> None:
         build("small-vgg", classes=7, spec=NETWORKS.get("small-vgg").spec, arguments={"activation": "gelu"})
     with pytest.raises(ConfigError, match="no ReLU whose place silu could take"):
         build("efficientnet-b0", classes=7, spec=NETWORKS.get("efficientnet-b0").spec, arguments={"activation": "silu"})
+
+
+def test_the_titles_are_those_of_the_registry_and_cost_no_torch() -> None:
+    code = "import json, sys; from fer_core.models import titles; print(json.dumps([titles(), 'torch' in sys.modules]))"
+    ended = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert json.loads(ended.stdout) == [{name: entry.title for name, entry in NETWORKS.items()}, False]
