@@ -9,6 +9,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from pydantic import ValidationError, validate_call
+
 from fer_core.errors import ConfigError
 from fer_core.images import ImageSpec
 from fer_core.registry import Registry
@@ -87,7 +89,7 @@ def build(name: str, *, classes: int, spec: ImageSpec, arguments: dict[str, Any]
 
     Raises:
         UnknownName: no such network or activation.
-        ConfigError: an argument that the network does not take; the message lists the ones it does.
+        ConfigError: an argument that the network does not take, or of another kind; the message says what it takes.
     """
     from fer_core.models.layers import activate  # brings torch, which the titles do without
 
@@ -98,5 +100,12 @@ def build(name: str, *, classes: int, spec: ImageSpec, arguments: dict[str, Any]
         raise ConfigError(
             f"{name} takes no argument {', '.join(unknown)}; it takes {', '.join([*takes, 'activation'])}."
         )
-    model = entry.build(classes=classes, spec=spec, **given)
+    try:
+        model: nn.Module = validate_call(entry.build)(classes=classes, spec=spec, **given)
+    except ValidationError as error:
+        first = error.errors()[0]
+        key = ".".join(map(str, first["loc"]))
+        raise ConfigError(f"arguments of {name}: {key} = {first['input']!r}: {first['msg']}.") from error
+    except ValueError as error:  # torch's word on a value of the right kind, such as a dropout of 2
+        raise ConfigError(f"arguments of {name}: {error}.") from error
     return model if activation == "relu" else activate(model, activation)

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 import torch
 from torch import nn
 
+from fer_core.errors import ConfigError
 from fer_core.images import ImageSpec
 from fer_core.models import network
 
@@ -45,4 +46,6 @@ def small_vgg(
     *, classes: int, spec: ImageSpec, widths: Sequence[int] = (32, 64, 128, 256), dropout: float = 0.2
 ) -> nn.Module:
     """1.2 million parameters at the default widths; the last of its maps is 6 x 6 for 48 x 48 pictures."""
+    if not widths:
+        raise ConfigError("arguments of small-vgg: widths is empty; give the channels of at least one stage.")
     return SmallVGG(classes, spec.channels, widths, dropout)

@@ -198,6 +198,13 @@ class TrainConfig(Section):
     compile: bool = Field(False, description="Compile the network with torch.compile; pays on GPUs, in long runs.")
     threads: int = Field(0, ge=0, le=1024, description="Threads of the processor; 0 takes torch's own choice.")
 
+    @field_validator("expressions")
+    @classmethod
+    def _known(cls, value: str) -> str:
+        if value not in VOCABULARIES:
+            raise ValueError(str(UnknownName("vocabulary", value, VOCABULARIES)).rstrip("."))
+        return value
+
     @field_validator("val_split")
     @classmethod
     def _no_choice_on_test(cls, value: str) -> str:
@@ -207,7 +214,7 @@ class TrainConfig(Section):
 
     @model_validator(mode="after")
     def _left_out_is_not_answered(self) -> TrainConfig:
-        known = VOCABULARIES[self.expressions].names if self.expressions in VOCABULARIES else ()
+        known = VOCABULARIES[self.expressions].names
         if both := [name for name in self.leave_out if name in known]:
             raise ValueError(
                 f"leave_out names {', '.join(both)}, which expressions = “{self.expressions}” answers; take a vocabulary "

@@ -19,6 +19,7 @@ import psutil
 import torch
 import torch.nn.functional as F
 from numpy.typing import NDArray
+from pydantic import ValidationError
 
 from fer_core import __version__
 from fer_core.checkpoint import Card, Cost, Start, load_tensors, save_tensors, write_card
@@ -33,6 +34,7 @@ from fer_core.images import ImageSpec, Preparation, normalise, to_tensor
 from fer_core.inference import predict_logits
 from fer_core.labels import VOCABULARIES
 from fer_core.models import NETWORKS, build
+from fer_core.models.layers import size_after
 from fer_core.runs.folder import HEARTBEAT, EpochResult, RunFolder, RunStatus, Stopped, best_epoch
 from fer_core.training.augment import Draws, augment, mix
 from fer_core.training.config import TrainConfig
@@ -93,8 +95,9 @@ def image_spec(config: TrainConfig, done: Preparation | None = None) -> ImageSpe
     changes = {key: value for key, value in config.image.model_dump(exclude={"light"}).items() if value is not None}
     try:
         spec = ImageSpec.model_validate(base.model_dump() | changes)
-    except ValueError as error:
-        raise ConfigError(f"[image] does not fit {config.network}: {error}") from error
+    except ValidationError as error:
+        first = error.errors()[0]["msg"].removeprefix("Value error, ")
+        raise ConfigError(f"[image] does not fit {config.network}: {first}.") from error
     if light := config.image.light:
         if done and done.light:
             raise ConfigError(
@@ -153,6 +156,15 @@ class Trainer:
         self.steps = len(self.rows) // config.batch_size  # the rest of each epoch is left out, another one each time
         torch.manual_seed(seed_of(config.seed))
         model = build(config.network, classes=len(self.expressions), spec=self.spec, arguments=config.arguments)
+        channels, *sides = self.spec.shape
+        for height, width in (sides, *((side, side) for _, side in config.resolution)):
+            try:
+                size_after(model, (channels, height, width))
+            except RuntimeError as error:
+                raise ConfigError(
+                    f"{config.network} with these arguments cannot take pictures of {height} x {width}: {error}; take larger "
+                    "pictures ([image], resolution) or fewer stages."
+                ) from error
         self.start = self._start(model)
         images = dataset.images(self.spec)
         in_memory = images.nbytes < IN_MEMORY

@@ -199,3 +199,18 @@ def test_the_titles_are_those_of_the_registry_and_cost_no_torch() -> None:
     code = "import json, sys; from fer_core.models import titles; print(json.dumps([titles(), 'torch' in sys.modules]))"
     ended = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert json.loads(ended.stdout) == [{name: entry.title for name, entry in NETWORKS.items()}, False]
+
+
+@pytest.mark.parametrize(
+    ("name", "arguments", "says"),
+    [
+        ("small-vgg", {"widths": "wide"}, "arguments of small-vgg: widths = 'wide'"),
+        ("small-vgg", {"widths": []}, "widths is empty"),
+        ("small-vgg", {"dropout": 2}, "dropout probability has to be between 0 and 1"),
+        ("small-vgg", {"dropout": "much"}, "dropout = 'much': Input should be a valid number"),
+        ("resnet18", {"stem": "huge"}, "stem = 'huge'"),
+    ],
+)
+def test_an_argument_of_another_kind_is_refused(name: str, arguments: dict[str, Any], says: str) -> None:
+    with pytest.raises(ConfigError, match=says):
+        build(name, classes=7, spec=NETWORKS.get(name).spec, arguments=arguments)

@@ -32,6 +32,7 @@ def test_every_shipped_recipe_is_valid_and_says_where_it_comes_from() -> None:
         ("epochs", "has no value; write key=value"),
         ("resolution=[[0.5, 32], [0.2, 48]]", "shares must rise"),
         ("device=tpu", "device"),
+        ("expressions=fer9", "There is no vocabulary “fer9”; did you mean “fer7”?"),
     ],
 )
 def test_a_wrong_setting_is_refused_with_the_remedy(setting: str, says: str) -> None:

@@ -446,6 +446,19 @@ def test_a_batch_larger_than_the_data_is_refused_before_training(learnable: Path
         Trainer(run, dataset)
 
 
+@pytest.mark.parametrize(
+    "too_small",
+    [
+        {"image": {"height": 16, "width": 16}},
+        {"image": {"height": 48, "width": 48}, "resolution": ((0.0, 16), (0.5, 48))},
+    ],
+)
+def test_pictures_too_small_for_the_network_are_refused_before_training(learnable: Path, too_small: dict) -> None:
+    run, dataset = run_of("deep", learnable, arguments={"widths": [4] * 6}, **too_small)  # five times halved: 16 -> 0
+    with pytest.raises(ConfigError, match="small-vgg with these arguments cannot take pictures of 16 x 16"):
+        Trainer(run, dataset)
+
+
 def test_resuming_with_another_recipe_is_refused(learnable: Path) -> None:
     run, dataset = run_of("edited", learnable)
     list(Trainer(run, dataset).epochs())
