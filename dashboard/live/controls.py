@@ -18,7 +18,7 @@ from fer_core.runs import store
 
 DETECTORS = [("MTCNN", "mtcnn"), ("Haar cascade", "haar"), ("none: the picture is a face", "none")]
 AVERAGING = [
-    ("as each network's card says", "card"),
+    ("as the card says", "card"),
     ("with the mirror image", "flip"),
     ("ten crops", "ten-crop"),
     ("the picture alone", "none"),

@@ -25,7 +25,11 @@ THEME = gr.themes.Base(
     border_color_primary="#dcdfe3",
     border_color_primary_dark="#363b41",
     color_accent="#2b5f8a",
+    checkbox_background_color_dark="#1e2125",
+    table_odd_background_fill="#f4f5f6",
+    table_odd_background_fill_dark="#1e2125",
     button_primary_background_fill_dark="#2b5f8a",
+    link_text_color="#2b5f8a",
     link_text_color_dark="#7fb2dd",
 )
 CSS = """
@@ -33,8 +37,10 @@ CSS = """
 .faces h3 { font-size: 1rem; font-weight: 600; margin: 0 0 .4rem; }
 .form { background: none !important; border: 0 !important; gap: 1rem !important; flex-wrap: wrap !important; }
 @media (max-width: 640px) { .form { display: grid !important; } }
-.form > * { padding: 0 !important; align-self: end; }
+.form > * { padding: 0 !important; align-self: start; }
 .row > .form > * { min-width: 11rem !important; }
+.row > .form > .auto-margin { min-width: 13rem !important; margin: 1.5rem 0 0 !important; }
+.photos .grid-wrap { min-height: 0; }
 .photos .grid-container { grid-template-rows: none; grid-auto-rows: auto;
   grid-template-columns: repeat(auto-fill, minmax(11rem, 1fr)); }
 .photos .thumbnail-item { aspect-ratio: auto; height: auto; background: none; }
