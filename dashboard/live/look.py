@@ -2,6 +2,8 @@
 
 import gradio as gr
 
+WIDE = 520  # pixels that a column with tables and charts needs; on a narrower page it goes below the other
+
 THEME = gr.themes.Base(
     primary_hue=gr.themes.Color(*["#2b5f8a"] * 5, "#2b5f8a", *["#234e72"] * 5, name="accent"),
     neutral_hue="gray",
@@ -26,6 +28,8 @@ THEME = gr.themes.Base(
     border_color_primary_dark="#363b41",
     color_accent="#2b5f8a",
     checkbox_background_color_dark="#1e2125",
+    table_even_background_fill="#ffffff",
+    table_even_background_fill_dark="#15171a",
     table_odd_background_fill="#f4f5f6",
     table_odd_background_fill_dark="#1e2125",
     button_primary_background_fill_dark="#2b5f8a",
@@ -65,16 +69,21 @@ CSS = """
 .warn { border-left: 3px solid #E69F00; padding: .1rem .6rem; margin: .4rem 0 0; font-size: .875rem; }
 .done { height: .5rem; border-radius: 3px; background: color-mix(in srgb, currentColor 15%, transparent); }
 .done > div { height: 100%; border-radius: 3px; background: var(--color-accent); }
-.figures { border-collapse: collapse; font-size: .875rem; font-variant-numeric: tabular-nums; margin: .4rem 0 1.2rem; }
+.figures { border-collapse: collapse; font-size: .875rem; font-variant-numeric: tabular-nums; margin: .4rem 0 1.2rem;
+  display: block; overflow-x: auto; max-width: 100%; }
+.figures td { white-space: nowrap; }
 .figures, .figures tr { border: 0 !important; }
 .figures :is(th, td) { padding: .2rem .9rem .2rem 0 !important; border: 0 !important; text-align: right; font-weight: 400; }
 .figures :is(th, td):first-child { text-align: left; }
 .figures thead th { border-bottom: 1px solid color-mix(in srgb, currentColor 25%, transparent) !important; }
 .figures .grey { color: color-mix(in srgb, currentColor 55%, transparent); }
 .matrix td { text-align: center !important; min-width: 3.6rem; padding: .35rem !important; }
+.matrix small { color: inherit; }
 .pairs { display: grid; grid-template-columns: repeat(auto-fill, minmax(13rem, 1fr)); gap: 1rem; }
 .pairs img { width: 72px; height: 72px; border-radius: 3px; margin-right: 4px; image-rendering: auto; display: inline-block; }
 .shot { max-width: 100%; max-height: 480px; display: block; border-radius: 4px; }
+.keep > button { align-self: end; }
+.icon-button-wrapper { background: var(--background-fill-primary) !important; }
 .button-wrap { background: var(--background-fill-primary); border-radius: 4px; }
 footer :is(img, .divider) { display: none !important; }
 """

@@ -141,7 +141,7 @@ def show_several(
         return
     shown: list[tuple[NDArray[np.uint8], str]] = []
     faces = without = bad = 0
-    progress = answers.Progress("photos", len(paths))
+    progress = answers.Progress("photo", len(paths))
     yield gr.HTML(progress.line(0), visible=True), gr.skip()
     for path in map(Path, paths):
         try:
