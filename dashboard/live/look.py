@@ -36,6 +36,7 @@ THEME = gr.themes.Base(
     link_text_color="#2b5f8a",
     link_text_color_dark="#7fb2dd",
 )
+# Gradio takes a selector apart at every comma, so there is no :is() here.
 CSS = """
 .faces { display: grid; grid-template-columns: repeat(auto-fill, minmax(15rem, 1fr)); gap: 1.2rem 2rem; }
 .faces h3 { font-size: 1rem; font-weight: 600; margin: 0 0 .4rem; }
@@ -43,7 +44,9 @@ CSS = """
 @media (max-width: 640px) { .form { display: grid !important; } }
 .form > * { padding: 0 !important; align-self: start; }
 .row > .form > * { min-width: 11rem !important; }
-.row > .form > .auto-margin { min-width: 13rem !important; margin: 1.5rem 0 0 !important; }
+.row > .form > .sure { min-width: 14rem !important; }
+.row > .form > .auto-margin { min-width: 13rem !important; margin: 0 !important; }
+@media (min-width: 1100px) { .row > .form > .auto-margin { margin-top: 1.5rem !important; } }
 .photos .grid-wrap { min-height: 0; }
 .photos .grid-container { grid-template-rows: none; grid-auto-rows: auto;
   grid-template-columns: repeat(auto-fill, minmax(11rem, 1fr)); }
@@ -55,7 +58,7 @@ CSS = """
 .faces table { width: 100%; border-collapse: collapse; font-size: .875rem; font-variant-numeric: tabular-nums; }
 .faces th { font-weight: 400; text-align: left; padding: .12rem .6rem .12rem 0; width: 5.5rem; }
 .faces td { padding: .12rem 0; }
-.faces :is(table, tr, th, td) { border: 0 !important; }
+.faces table, .faces tr, .faces th, .faces td { border: 0 !important; }
 .faces td:last-child { text-align: right; width: 4rem; }
 .faces tr.predicted > * { font-weight: 600; }
 .faces .bar { height: .7rem; border-radius: 2px; min-width: 1px; }
@@ -73,10 +76,10 @@ CSS = """
   display: block; overflow-x: auto; max-width: 100%; }
 .figures td { white-space: nowrap; }
 .figures, .figures tr { border: 0 !important; }
-.figures :is(th, td) { padding: .2rem .9rem .2rem 0 !important; border: 0 !important; text-align: right; font-weight: 400; }
-.figures :is(th, td):first-child { text-align: left; }
+.figures th, .figures td { padding: .2rem .9rem .2rem 0 !important; border: 0 !important; text-align: right; font-weight: 400; }
+.figures th:first-child, .figures td:first-child { text-align: left; }
 .figures thead th { border-bottom: 1px solid color-mix(in srgb, currentColor 25%, transparent) !important; }
-.figures .grey { color: color-mix(in srgb, currentColor 55%, transparent); }
+.figures .grey > td { color: color-mix(in srgb, currentColor 55%, transparent); }
 .matrix td { text-align: center !important; min-width: 3.6rem; padding: .35rem !important; }
 .matrix small { color: inherit; }
 .pairs { display: grid; grid-template-columns: repeat(auto-fill, minmax(13rem, 1fr)); gap: 1rem; }
@@ -85,5 +88,5 @@ CSS = """
 .keep > button { align-self: end; }
 .icon-button-wrapper { background: var(--background-fill-primary) !important; }
 .button-wrap { background: var(--background-fill-primary); border-radius: 4px; }
-footer :is(img, .divider) { display: none !important; }
+footer img, footer .divider { display: none !important; }
 """
