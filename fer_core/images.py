@@ -26,6 +26,7 @@ if TYPE_CHECKING:  # torch takes two seconds to import; decoding must not
 
 # A 32-megapixel photo takes 100 MB when decoded; whoever shares a machine with twenty others needs a bound.
 MAX_PIXELS = 32_000_000
+HEIC = (b"ftypheic", b"ftypheix", b"ftypheim", b"ftypmif1", b"ftypmsf1")  # bytes 4 to 12 of what iPhones save
 PICTURE_SUFFIXES = frozenset({".png", ".jpg", ".jpeg", ".bmp", ".tif", ".tiff", ".webp", ".gif", ".pgm", ".ppm"})
 
 
@@ -167,7 +168,8 @@ def decode(source: bytes | str | Path) -> NDArray[np.uint8]:
         picture.load()
         picture = ImageOps.exif_transpose(picture)
     except UnidentifiedImageError as error:
-        raise ImageError(f"{name}: this is no picture in a known format; save it as PNG or JPEG.") from error
+        what = "a HEIC picture, which is not read here" if data[4:12] in HEIC else "no picture in a known format"
+        raise ImageError(f"{name}: this is {what}; save it as PNG or JPEG.") from error
     except (OSError, ValueError, SyntaxError, EOFError, Image.DecompressionBombError) as error:
         raise ImageError(f"{name}: the picture is damaged ({error}); save or copy it again.") from error
     if picture.mode.startswith(("I", "F")):

@@ -4,6 +4,7 @@ from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from difflib import get_close_matches
+from unicodedata import normalize
 
 from fer_core.errors import DataError, UnknownName
 
@@ -28,6 +29,20 @@ SYNONYMS = {
     "neutrality": "neutral",
     "ne": "neutral",
     "contemptuous": "contempt",
+}
+
+# What class folders are called in German, French, Spanish, Italian, Portuguese, Turkish, Chinese and Japanese. A word is
+# only proposed for these, never taken as said.
+TRANSLATIONS = {
+    "angry": "wütend wut ärger zorn colère fâché enojado enojo enfado ira arrabbiato rabbia raiva kızgın 愤怒 生气 怒り",
+    "disgust": "ekel angeekelt dégoût dégoûté asco disgusto disgustato nojo iğrenme 厌恶 嫌悪",
+    "fear": "angst furcht ängstlich peur miedo temor paura medo korku 恐惧 害怕 恐怖",
+    "happy": "glücklich fröhlich freude joie heureux feliz felicidad alegría felice gioia felicidade alegria mutlu 高兴 快乐 "
+    "开心 喜び",
+    "sad": "traurig trauer traurigkeit triste tristesse tristeza tristezza üzgün 悲伤 伤心 悲しみ",
+    "surprise": "überraschung überrascht surpris sorpresa sorprendido sorpreso surpresa surpreso şaşkın 惊讶 驚き",
+    "neutral": "neutre neutro neutrale nötr 中性 平静 無表情",
+    "contempt": "verachtung mépris desprecio disprezzo desprezo 轻蔑 軽蔑",
 }
 
 # Okabe and Ito's colours, told apart by colour-blind people too; fixed for every chart of the product.
@@ -80,6 +95,12 @@ def canonical(word: str) -> str | None:
     key = word.strip().lower()
     key = SYNONYMS.get(key, key)
     return key if key in COLOURS else None
+
+
+def translated(word: str) -> str | None:
+    """The expression that a word of another language (“Überraschung”) names, or None."""
+    key = normalize("NFC", word).strip().lower()  # archives made on a Mac hold letters and their dots apart
+    return next((name for name, words in TRANSLATIONS.items() if key in words.split()), None)
 
 
 def suggestion(word: str) -> str | None:

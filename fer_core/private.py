@@ -32,7 +32,7 @@ from fer_core.faces import Face, find_faces, quality
 from fer_core.images import ImageSpec, decode, fit
 from fer_core.inference import Member as Network
 from fer_core.inference import framed_for, penultimate, predict_logits
-from fer_core.labels import COLOURS, canonical, suggestion
+from fer_core.labels import COLOURS, canonical, suggestion, translated
 from fer_core.sheet import picture_files
 from fer_core.workspace import home
 
@@ -69,7 +69,7 @@ def members(place: Path) -> Iterator[Member]:
 def word(name: str) -> str:
     """The class word of a picture's name: the deepest folder that names an expression, else the folder it lies in."""
     folders = PurePosixPath(name).parts[:-1]
-    known = [folder for folder in folders if canonical(folder)]
+    known = [folder for folder in folders if canonical(folder) or translated(folder)]
     return known[-1] if known else (folders[-1] if folders else "")
 
 
@@ -84,7 +84,7 @@ def words(place: Path) -> dict[str, int]:
 
 def proposed(found: Iterable[str]) -> dict[str, str | None]:
     """The expression that each class folder most likely means; None where a person has to say."""
-    return {name: canonical(name) or suggestion(name) for name in found}
+    return {name: canonical(name) or translated(name) or suggestion(name) for name in found}
 
 
 def decided(mapping: Mapping[str, str | None]) -> dict[str, str | None]:

@@ -24,6 +24,7 @@ _LAYOUT = {
     "legend": {"orientation": "h", "y": 1.02, "yanchor": "bottom", "x": 0, "title": None},
     "hoverlabel": {"namelength": -1},
 }
+_BARE = {"showgrid": False, "zeroline": False}  # Gradio's dark template would draw them white
 
 
 def timeline(table: pd.DataFrame, gap: float) -> go.Figure:
@@ -56,10 +57,9 @@ def timeline(table: pd.DataFrame, gap: float) -> go.Figure:
                     row=row,
                     col=1,
                 )
-        figure.update_yaxes(
-            title=f"face {face}", range=[0, 1], tickformat=".0%", showgrid=False, nticks=3, row=row, col=1
-        )
-    figure.update_xaxes(title="seconds", showgrid=False, row=len(faces), col=1)
+        figure.update_yaxes(title=f"face {face}", range=[0, 1], tickformat=".0%", nticks=3, row=row, col=1, **_BARE)
+    figure.update_xaxes(**_BARE)
+    figure.update_xaxes(title="seconds", row=len(faces), col=1)
     return figure.update_layout(height=110 + 150 * len(faces), **_LAYOUT)
 
 
@@ -94,6 +94,8 @@ def accuracy_beside(table: pd.DataFrame, names: Sequence[str] = ("benchmark", "p
             f"<extra>{name}</extra>",
             offsetgroup=key,
         )
-    figure.update_yaxes(title="share recognised", range=[0, 1.02], tickformat=".0%", gridcolor="rgba(128,128,128,.25)")
-    figure.update_xaxes(categoryorder="array", categoryarray=list(table["expression"]), showgrid=False)
+    figure.update_yaxes(
+        title="share recognised", range=[0, 1.02], tickformat=".0%", zeroline=False, gridcolor="rgba(128,128,128,.25)"
+    )
+    figure.update_xaxes(categoryorder="array", categoryarray=list(table["expression"]), **_BARE)
     return figure.update_layout(height=380, scattermode="group", **_LAYOUT)

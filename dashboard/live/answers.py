@@ -84,7 +84,7 @@ class Progress:
     def __init__(self, what: str, total: int) -> None:
         """
         Args:
-            what: “pictures” or “frames”.
+            what: “picture” or “frame”.
             total: 0 if it is not known.
         """
         self.what, self.total = what, total
@@ -99,11 +99,10 @@ class Progress:
         rate = done / max(1e-3, self.shown - self.start)
         share = min(1.0, done / self.total) if self.total else 0.0
         left = f", {max(0, self.total - done) / rate:.0f} s left" if self.total and rate else ""
-        of = f" of {self.total:,}" if self.total else ""
-        return (
-            f'<div role="status">{done:,}{of} {self.what}, {rate:.1f} a second{left}</div>'
-            f'<div class="done"><div style="width:{100 * share:.0f}%"></div></div>'
-        )
+        what = f"{done:,} of {self.total:,} {self.what}s" if self.total else counted(done, self.what)
+        speed = f", {rate:.1f} a second" if done else ""
+        bar = f'<div class="done"><div style="width:{100 * share:.0f}%"></div></div>' if self.total else ""
+        return f'<div role="status">{what}{speed}{left}</div>{bar}'
 
 
 def table(header: Sequence[str], rows: Sequence[Sequence[str]], grey: Sequence[bool] = ()) -> str:

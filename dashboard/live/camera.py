@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import time
 from collections import deque
 from dataclasses import dataclass, field
@@ -23,6 +24,27 @@ SECONDS = 300  # that a stream holds its place
 EVERY = 0.1  # seconds; the browser sends the next frame only when the last one is answered, so viewers take turns
 PAUSE = 3.0  # seconds after which the count of frames a second begins anew
 FADE = 0.95  # of the overlay's scale, a frame: a weak map after a strong one does not look strong
+NO_CAMERA = {  # what the browser calls it, and what is said
+    "NotAllowedError": "The browser may not use the camera. Allow it, in the address bar or the system's settings for "
+    "privacy, and click again.",
+    "NotFoundError": "No camera was found. Connect one and click again; the Photo and Video tabs need none.",
+    "NotReadableError": "Another program holds the camera. Close that one and click again.",
+}
+NOT_SECURE = (
+    "On a page that comes from another machine without HTTPS browsers give no camera. Start the app with --certificate "
+    "and --key, and open its https address."
+)
+# Gradio lets the browser's refusal pass without a word.
+SAY_WHY = f"""
+    const said = {json.dumps(NO_CAMERA)};
+    addEventListener("unhandledrejection", (event) => {{
+        if (event.reason?.name in said) {{ props.value = said[event.reason.name]; event.preventDefault(); }}
+    }});
+    document.addEventListener("click", (event) => {{
+        if (event.target.closest("[title='grant webcam access']"))
+            props.value = navigator.mediaDevices ? "" : {json.dumps(NOT_SECURE)};
+    }}, true);
+"""
 
 
 @dataclass
@@ -47,11 +69,11 @@ def draw(chosen: Chosen) -> None:
     with gr.Row():
         with gr.Column(scale=2):
             camera = Picture(label="Camera", sources=["webcam"], streaming=True, height=300)
+            gr.HTML("", html_template="${value && `<p class='problem' role='alert'>${value}</p>`}", js_on_load=SAY_WHY)
             gr.HTML(
                 answers.light(
-                    "Choose the camera, then Record. If the browser shows no camera, allow it in the address bar; on "
-                    "other machines than this one browsers give it to HTTPS pages only. Frames are looked at and "
-                    f"forgotten; a stream ends after {SECONDS // 60} minutes. Probabilities are smoothed over time."
+                    "Choose the camera, then Record. Frames are looked at and forgotten; a stream ends after "
+                    f"{SECONDS // 60} minutes. Probabilities are smoothed over time."
                 )
             )
         with gr.Column(scale=3):

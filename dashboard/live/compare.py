@@ -12,6 +12,7 @@ import gradio as gr
 from dashboard.charts.live import accuracy_beside
 from dashboard.live import answers, findings, jobs
 from dashboard.live.controls import NO_NETWORK, NONE_CHOSEN, Chosen, choices, predictor
+from dashboard.live.look import WIDE
 from dashboard.live.uploads import GONE, KEPT, MAX_UPLOAD, said, scratch
 from dashboard.text import table_title
 from fer_core.errors import ConfigError, DataError, FerError
@@ -48,7 +49,7 @@ def draw(chosen: Chosen, *, local: bool) -> None:
                 )
             )
             problem = gr.HTML()
-        with gr.Column(scale=3):
+        with gr.Column(scale=3, min_width=WIDE):
             state = gr.HTML(answers.light("Is your camera's set as easy as the benchmark, and if not, why?"))
 
             @gr.render([found], triggers=[found.change])
@@ -78,7 +79,7 @@ def draw(chosen: Chosen, *, local: bool) -> None:
                 asked = [upload, chosen.networks, benchmark, chosen.detector, *folders.values()]
                 jobs.on_click(both, go, asked, [state, reports, which, download], "compare")
                 if local:
-                    with gr.Row():
+                    with gr.Row(elem_classes="keep"):
                         name = gr.Textbox(label="Keep as a data set of the workbench, called", placeholder="my-set")
                         save = gr.Button("Keep")
                     save.click(
@@ -185,7 +186,7 @@ def compared(
     """What is being done, as HTML, and at last the reports, one a network."""
     tables, place, meant = _tables_of(networks, key), _place(path), decided(mapping)
     total = sum(words(place).values())
-    progress = answers.Progress("pictures", total)
+    progress = answers.Progress("picture", total)
     for step in compare_networks(place, meant, tables, key or "", detector, total, with_pictures=local):
         if isinstance(step, list):
             yield step

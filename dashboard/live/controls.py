@@ -16,9 +16,9 @@ from fer_core.errors import ConfigError, UnknownName
 from fer_core.inference import Predictor
 from fer_core.runs import store
 
-DETECTORS = [("MTCNN", "mtcnn"), ("Haar cascade", "haar"), ("none: the picture is a face", "none")]
+DETECTORS = [("MTCNN", "mtcnn"), ("Haar cascade", "haar"), ("none: whole picture", "none")]
 AVERAGING = [
-    ("as each network's card says", "card"),
+    ("as the card says", "card"),
     ("with the mirror image", "flip"),
     ("ten crops", "ten-crop"),
     ("the picture alone", "none"),
@@ -51,7 +51,7 @@ def draw() -> Chosen:
         )
         detector = gr.Dropdown(DETECTORS, value="mtcnn", label="Faces found by", scale=2)
         averaging = gr.Dropdown(AVERAGING, value="card", label="Averaged", scale=2)
-        sure = gr.Slider(0, 0.95, SURE, step=0.05, label="Not sure below", scale=2)
+        sure = gr.Slider(0, 0.95, SURE, step=0.05, label="Not sure below", scale=2, elem_classes="sure")
         look = gr.Checkbox(label="Show what the network looks at (Grad-CAM)", scale=3, min_width=220)
     return Chosen(networks, detector, averaging, sure, look)
 

@@ -84,9 +84,9 @@ def why(report: Report) -> str:
     else:
         parts.append(
             light(
-                f"The pictures of {escape(report.benchmark_name)} are not shown to this app, so light, sharpness and "
-                "what the network sees cannot be compared; on the machine that has them, run “ferscope "
-                "data add” and “ferscope live”."
+                f"The pictures of {escape(report.benchmark_name)} are not at hand, so light, sharpness and what the "
+                "network sees are not compared. For that, add the set with “ferscope data add” and open this app on "
+                "the machine that has it."
             )
         )
     turned, tilted = ((report.faces[key] > most).mean() for key, most in (("turn", TURNED), ("tilt", TILTED)))

@@ -11,6 +11,7 @@ import pandas as pd
 
 from dashboard.live import answers, jobs
 from dashboard.live.controls import Chosen, predictor, tta
+from dashboard.live.look import WIDE
 from dashboard.live.uploads import GONE, MAX_FILES, MAX_UPLOAD, picture_bytes, said, scratch
 from fer_core.archive import MAX_PICTURES, Member, pictures_in
 from fer_core.errors import DataError, FerError, ImageError
@@ -35,12 +36,12 @@ def draw(chosen: Chosen) -> None:
                     f"Up to {MAX_FILES} files, or a zip of up to {MAX_UPLOAD // 2**20} MB and {MAX_PICTURES:,} pictures."
                 )
             )
-        with gr.Column(scale=3):
+        with gr.Column(scale=3, min_width=WIDE):
             state = gr.HTML(
                 answers.light("The csv has a row for each face: box, verdict, a probability an expression.")
             )
             sheet = gr.File(label="probabilities.csv", interactive=False, visible="hidden")
-            shown = gr.Dataframe(interactive=False, visible="hidden", max_height=420, wrap=True)
+            shown = gr.Dataframe(interactive=False, visible="hidden", max_height=420)
     jobs.on_click(both, show, [files, *chosen.predicting], [state, sheet, shown], "folder")
     sent = gr.File(visible=False, label="probabilities.csv")
     jobs.endpoint("predict_files", predict_files, [files, *chosen.predicting], sent, "folder")
@@ -94,7 +95,7 @@ def show(
 ) -> Iterator[tuple[Any, Any, Any]]:
     """Progress, then the sheet and its first rows."""
     rows: list[dict[str, Any]] = []
-    progress, done = answers.Progress("pictures", 0), 0
+    progress, done = answers.Progress("picture", 0), 0
     hidden = gr.File(visible="hidden"), gr.Dataframe(visible="hidden")
     try:
         yield progress.line(0), *hidden
@@ -108,7 +109,7 @@ def show(
             yield (
                 _sentence(table, done),
                 gr.File(str(path), visible=True),
-                gr.Dataframe(table.dropna(axis=1, how="all").head(SHOWN_ROWS), visible=True),
+                gr.Dataframe(_shown(table), visible=True),
             )
     except FerError as error:
         yield answers.problem(error), *hidden
@@ -125,6 +126,13 @@ def predict_files(
             yield str(_written(rows, networks, folder)[0])
     except FerError as error:
         raise said(error) from error
+
+
+def _shown(table: pd.DataFrame) -> pd.DataFrame:
+    """The first rows, without boxes: what a person reads comes first."""
+    first = ["file", "face", "verdict", "confidence", "problem", "warnings"]
+    probs = [column for column in table.columns if column.startswith("prob_")]
+    return table[first + probs].replace("", pd.NA).dropna(axis=1, how="all").head(SHOWN_ROWS)
 
 
 def _sentence(table: pd.DataFrame, pictures: int) -> str:

@@ -2,6 +2,8 @@
 
 import gradio as gr
 
+WIDE = 520  # pixels that a column with tables and charts needs; on a narrower page it goes below the other
+
 THEME = gr.themes.Base(
     primary_hue=gr.themes.Color(*["#2b5f8a"] * 5, "#2b5f8a", *["#234e72"] * 5, name="accent"),
     neutral_hue="gray",
@@ -25,16 +27,27 @@ THEME = gr.themes.Base(
     border_color_primary="#dcdfe3",
     border_color_primary_dark="#363b41",
     color_accent="#2b5f8a",
+    checkbox_background_color_dark="#1e2125",
+    table_even_background_fill="#ffffff",
+    table_even_background_fill_dark="#15171a",
+    table_odd_background_fill="#f4f5f6",
+    table_odd_background_fill_dark="#1e2125",
     button_primary_background_fill_dark="#2b5f8a",
+    link_text_color="#2b5f8a",
     link_text_color_dark="#7fb2dd",
 )
+# Gradio takes a selector apart at every comma, so there is no :is() here.
 CSS = """
 .faces { display: grid; grid-template-columns: repeat(auto-fill, minmax(15rem, 1fr)); gap: 1.2rem 2rem; }
 .faces h3 { font-size: 1rem; font-weight: 600; margin: 0 0 .4rem; }
 .form { background: none !important; border: 0 !important; gap: 1rem !important; flex-wrap: wrap !important; }
 @media (max-width: 640px) { .form { display: grid !important; } }
-.form > * { padding: 0 !important; align-self: end; }
+.form > * { padding: 0 !important; align-self: start; }
 .row > .form > * { min-width: 11rem !important; }
+.row > .form > .sure { min-width: 14rem !important; }
+.row > .form > .auto-margin { min-width: 13rem !important; margin: 0 !important; }
+@media (min-width: 1100px) { .row > .form > .auto-margin { margin-top: 1.5rem !important; } }
+.photos .grid-wrap { min-height: 0; }
 .photos .grid-container { grid-template-rows: none; grid-auto-rows: auto;
   grid-template-columns: repeat(auto-fill, minmax(11rem, 1fr)); }
 .photos .thumbnail-item { aspect-ratio: auto; height: auto; background: none; }
@@ -45,7 +58,7 @@ CSS = """
 .faces table { width: 100%; border-collapse: collapse; font-size: .875rem; font-variant-numeric: tabular-nums; }
 .faces th { font-weight: 400; text-align: left; padding: .12rem .6rem .12rem 0; width: 5.5rem; }
 .faces td { padding: .12rem 0; }
-.faces :is(table, tr, th, td) { border: 0 !important; }
+.faces table, .faces tr, .faces th, .faces td { border: 0 !important; }
 .faces td:last-child { text-align: right; width: 4rem; }
 .faces tr.predicted > * { font-weight: 600; }
 .faces .bar { height: .7rem; border-radius: 2px; min-width: 1px; }
@@ -59,16 +72,21 @@ CSS = """
 .warn { border-left: 3px solid #E69F00; padding: .1rem .6rem; margin: .4rem 0 0; font-size: .875rem; }
 .done { height: .5rem; border-radius: 3px; background: color-mix(in srgb, currentColor 15%, transparent); }
 .done > div { height: 100%; border-radius: 3px; background: var(--color-accent); }
-.figures { border-collapse: collapse; font-size: .875rem; font-variant-numeric: tabular-nums; margin: .4rem 0 1.2rem; }
+.figures { border-collapse: collapse; font-size: .875rem; font-variant-numeric: tabular-nums; margin: .4rem 0 1.2rem;
+  display: block; overflow-x: auto; max-width: 100%; }
+.figures td { white-space: nowrap; }
 .figures, .figures tr { border: 0 !important; }
-.figures :is(th, td) { padding: .2rem .9rem .2rem 0 !important; border: 0 !important; text-align: right; font-weight: 400; }
-.figures :is(th, td):first-child { text-align: left; }
+.figures th, .figures td { padding: .2rem .9rem .2rem 0 !important; border: 0 !important; text-align: right; font-weight: 400; }
+.figures th:first-child, .figures td:first-child { text-align: left; }
 .figures thead th { border-bottom: 1px solid color-mix(in srgb, currentColor 25%, transparent) !important; }
-.figures .grey { color: color-mix(in srgb, currentColor 55%, transparent); }
+.figures .grey > td { color: color-mix(in srgb, currentColor 55%, transparent); }
 .matrix td { text-align: center !important; min-width: 3.6rem; padding: .35rem !important; }
+.matrix small { color: inherit; }
 .pairs { display: grid; grid-template-columns: repeat(auto-fill, minmax(13rem, 1fr)); gap: 1rem; }
 .pairs img { width: 72px; height: 72px; border-radius: 3px; margin-right: 4px; image-rendering: auto; display: inline-block; }
 .shot { max-width: 100%; max-height: 480px; display: block; border-radius: 4px; }
+.keep > button { align-self: end; }
+.icon-button-wrapper { background: var(--background-fill-primary) !important; }
 .button-wrap { background: var(--background-fill-primary); border-radius: 4px; }
-footer :is(img, .divider) { display: none !important; }
+footer img, footer .divider { display: none !important; }
 """

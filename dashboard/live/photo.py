@@ -31,8 +31,11 @@ def draw(chosen: Chosen) -> None:
     with gr.Row():
         with gr.Column(scale=2):
             picture = Picture(label="Photo", sources=["upload", "clipboard"], image_mode=None, height=300)
-            several = gr.UploadButton(
-                f"Several photos, up to {MOST}", file_count="multiple", file_types=sorted(PICTURE_SUFFIXES), size="sm"
+            several = gr.File(  # no UploadButton: there a small second upload overtakes a large first, which then stays
+                label=f"Or several, up to {MOST}",
+                file_count="multiple",
+                file_types=sorted(PICTURE_SUFFIXES),
+                height=140,
             )
             gr.Examples(
                 [[face] for face in _synthetic()],
@@ -60,8 +63,16 @@ def draw(chosen: Chosen) -> None:
         concurrency_limit=AT_ONCE,
         concurrency_id="photo",
     )
+    several.change(  # the first of them large; before the sheet, which takes longer
+        lambda paths: paths[0] if paths else gr.skip(),
+        several,
+        picture,
+        api_visibility="private",
+        show_progress="hidden",
+        trigger_mode="always_last",
+    )
     gr.on(
-        [several.upload, *(choice.change for choice in (*chosen.predicting, chosen.look))],
+        [several.change, *(choice.change for choice in (*chosen.predicting, chosen.look))],
         show_several,
         [several, *chosen.predicting, chosen.look],
         [told, sheet],
@@ -71,22 +82,9 @@ def draw(chosen: Chosen) -> None:
         concurrency_limit=jobs.AT_ONCE,
         concurrency_id="photos",
     )
-    several.upload(  # and the first of them large
-        lambda paths: paths[0],
-        several,
-        picture,
-        api_visibility="private",
-        show_progress="hidden",
-        trigger_mode="always_last",
-    )
     sheet.select(closer, several, picture, api_visibility="private", show_progress="hidden")
-    gr.on(
-        [picture.upload, picture.clear],  # a photo of its own: what was shown of the others goes
-        lambda: (None, *_hidden()),
-        None,
-        [several, told, sheet],
-        api_visibility="private",
-        show_progress="hidden",
+    gr.on(  # a photo of its own: what was shown of the others goes
+        [picture.upload, picture.clear], lambda: None, None, several, api_visibility="private", show_progress="hidden"
     )
     jobs.endpoint("predict", predict, [picture, *chosen.predicting], gr.JSON(visible=False, label="faces"), "photo")
 
@@ -143,7 +141,7 @@ def show_several(
         return
     shown: list[tuple[NDArray[np.uint8], str]] = []
     faces = without = bad = 0
-    progress = answers.Progress("photos", len(paths))
+    progress = answers.Progress("photo", len(paths))
     yield gr.HTML(progress.line(0), visible=True), gr.skip()
     for path in map(Path, paths):
         try:

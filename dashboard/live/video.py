@@ -13,6 +13,7 @@ from dashboard.charts.live import timeline
 from dashboard.live import answers, jobs
 from dashboard.live.controls import Chosen, predictor, tta
 from dashboard.live.drawing import annotated, at_shown_size
+from dashboard.live.look import WIDE
 from dashboard.live.uploads import GONE, MAX_UPLOAD, said, scratch
 from dashboard.text import interval, percent
 from fer_core import video
@@ -21,7 +22,7 @@ from fer_core.evaluation.intervals import wilson
 from fer_core.sheet import face_row
 from fer_core.tracking import FORGET, Tracker
 
-HEADER = ["face", "seconds seen", "frames", "most often", "share of frames, 95 %"]
+HEADER = ["face", "seconds", "frames", "most often", "share of frames, 95 %"]
 
 
 def draw(chosen: Chosen) -> None:
@@ -36,7 +37,7 @@ def draw(chosen: Chosen) -> None:
                     "minutes. Nothing of it is kept."
                 )
             )
-        with gr.Column(scale=3):
+        with gr.Column(scale=3, min_width=WIDE):
             state = gr.HTML(answers.light("A timeline of each face, the annotated video and a csv come here."))
             chart = gr.Plot(show_label=False, visible="hidden")
             copy = gr.Video(label="Annotated, faces numbered", interactive=False, visible="hidden", height=380)
@@ -97,7 +98,7 @@ def show(
     rows: list[dict[str, Any]] = []
     try:
         seconds = video.probe(Path(path)).seconds if path and Path(path).exists() else 0.0
-        progress, done = answers.Progress("frames", int(seconds * rate)), 0
+        progress, done = answers.Progress("frame", int(seconds * rate)), 0
         yield progress.line(0), *hidden
         with scratch() as folder:
             copy = folder / "annotated.mp4"

@@ -63,9 +63,8 @@ def camera_picture(tmp_path_factory) -> Path:
 
 @pytest.fixture(scope="module")
 def with_camera(browser, camera_picture):
-    """A Chromium whose camera shows that picture; it asks no one for permission."""
-    fake = ("--use-fake-ui-for-media-stream", "--use-fake-device-for-media-stream",
-            f"--use-file-for-fake-video-capture={camera_picture}")  # fmt: skip
+    """A Chromium whose camera shows that picture; it asks no one for permission, and gives it to those who have it."""
+    fake = ("--use-fake-device-for-media-stream", f"--use-file-for-fake-video-capture={camera_picture}")
     path = next(filter(None, map(shutil.which, BROWSERS)))
     chromium = browser.browser_type.launch(executable_path=path, args=[*QUIET, *fake], timeout=PATIENCE)
     yield chromium
@@ -75,7 +74,7 @@ def with_camera(browser, camera_picture):
 @pytest.fixture
 def tab(with_camera, address):
     """The live tab, opened; at the end nothing of it may have asked another host, or failed in the console."""
-    page = with_camera.new_page(viewport={"width": 1200, "height": 1000})
+    page = with_camera.new_page(viewport={"width": 1200, "height": 1000}, permissions=["camera"])
     page.set_default_timeout(PATIENCE)
     expect.set_options(timeout=PATIENCE)
     elsewhere, errors = [], []
@@ -133,13 +132,21 @@ def test_a_damaged_picture_and_one_without_a_face_get_a_sentence(tab, tmp_path):
     expect(tab.get_by_text("No face was found. Try another detector")).to_be_visible()
 
 
-def test_photos_that_are_sent_while_others_are_looked_at_are_the_ones_on_the_sheet(tab, tmp_path):
+def test_photos_that_are_sent_while_others_are_looked_at_are_shown_and_in_their_place_once_those_are_removed(
+    tab, tmp_path
+):
     Image.fromarray(np.full((200, 300), 120, np.uint8)).save(tmp_path / "grey.png")
     several = tab.locator("input[type=file]").nth(1)
     several.set_input_files([portrait(tmp_path), portrait(tmp_path)])
+    several.set_input_files([tmp_path / "grey.png"])  # there is no second input until the first upload has come up
+    expect(tab.get_by_text("3 photos, 2 faces; 1 without a face.")).to_be_visible()
+    expect(tab.locator(".faces section")).to_have_count(1)  # the first is the large one
+    tab.get_by_label("Show what the network looks at").check()  # all are looked at again, and meanwhile
+    tab.get_by_label("Clear").click()
     several.set_input_files([tmp_path / "grey.png"])
     expect(tab.get_by_text("1 photo, 0 faces; 1 without a face.")).to_be_visible()
     expect(tab.locator(".photos .caption-label")).to_have_text(["grey.png: No face was found."])
+    expect(tab.get_by_text("No face was found. Try another detector")).to_be_visible()  # it is the large one too
 
 
 def test_the_camera_shows_a_label_and_the_overlay_can_be_switched_while_it_runs(tab):
@@ -155,6 +162,18 @@ def test_the_camera_shows_a_label_and_the_overlay_can_be_switched_while_it_runs(
     tab.get_by_label("Show what the network looks at").uncheck()
     expect(tab.get_by_text("Grad-CAM of the predicted expression")).not_to_be_visible()
     tab.get_by_text("Stop", exact=True).click()
+
+
+def test_without_permission_the_page_says_how_to_give_it_and_goes_on_once_it_is_given(tab):
+    tab.context.clear_permissions()
+    tab.get_by_role("tab", name="Camera").click()
+    tab.get_by_text("Click to Access Webcam").click()
+    problem = tab.get_by_role("alert").filter(has_text="may not use the camera. Allow it, in the address bar")
+    expect(problem).to_be_visible()
+    tab.context.grant_permissions(["camera"])
+    tab.get_by_text("Click to Access Webcam").click()
+    expect(tab.get_by_role("button", name="capture photo")).to_be_visible()
+    expect(problem).to_have_count(0)
 
 
 def test_the_process_ends_when_the_one_that_started_it_is_killed(home):

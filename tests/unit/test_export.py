@@ -1,7 +1,9 @@
 """Networks as ONNX: the file and its script answer as the library does, without it."""
 
 import json
+import os
 import shutil
+import stat
 import subprocess
 import sys
 from pathlib import Path
@@ -112,3 +114,16 @@ def test_a_network_that_failed_writes_no_file(tmp_path, monkeypatch):
     with pytest.raises(CheckpointError, match="was not written"):
         export_onnx(folder, tmp_path / "n.onnx")
     assert not (tmp_path / "n.onnx").exists()
+
+
+def test_the_script_alone_says_how_it_is_called() -> None:
+    answer = subprocess.run([sys.executable, str(SCRIPT)], capture_output=True, text=True, check=False)
+    assert answer.returncode == 1
+    assert "python predict_onnx.py FILE.onnx PICTURE" in answer.stderr
+    assert "Traceback" not in answer.stderr
+
+
+def test_the_file_may_be_read_by_those_whom_the_users_mask_lets_read(exported) -> None:
+    mask = os.umask(0)
+    os.umask(mask)
+    assert stat.S_IMODE(exported[1].stat().st_mode) == 0o666 & ~mask

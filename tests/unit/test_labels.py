@@ -3,7 +3,18 @@
 import pytest
 
 from fer_core.errors import DataError, UnknownName
-from fer_core.labels import COLOURS, FER7, SYNONYMS, VOCABULARIES, Expressions, canonical, suggestion, vocabulary
+from fer_core.labels import (
+    COLOURS,
+    FER7,
+    SYNONYMS,
+    TRANSLATIONS,
+    VOCABULARIES,
+    Expressions,
+    canonical,
+    suggestion,
+    translated,
+    vocabulary,
+)
 
 
 def test_fer2013s_numbers_stand_for_its_published_names() -> None:
@@ -21,6 +32,28 @@ def test_words_of_other_data_sets_find_their_expression(word: str, meant: str | 
 @pytest.mark.parametrize(("word", "meant"), [("suprise", "surprise"), ("hapy", "happy"), ("xyz", None)])
 def test_a_misspelt_word_gets_a_suggestion(word: str, meant: str | None) -> None:
     assert suggestion(word) == meant
+
+
+@pytest.mark.parametrize(
+    ("word", "meant"),
+    [
+        ("Überraschung", "surprise"),
+        ("U\u0308berraschung", "surprise"),
+        (" Colère", "angry"),
+        ("快乐", "happy"),
+        ("xyz", None),
+    ],
+)
+def test_a_word_of_another_language_is_translated(word: str, meant: str | None) -> None:
+    assert translated(word) == meant
+    assert canonical(word) is None
+
+
+def test_no_word_stands_for_two_expressions() -> None:
+    words = [word for expression in TRANSLATIONS.values() for word in expression.split()]
+    assert len(set(words)) == len(words)
+    assert set(TRANSLATIONS) == set(COLOURS)
+    assert not any(canonical(word) for word in words)
 
 
 def test_every_expression_has_a_colour_and_no_two_share_one() -> None:

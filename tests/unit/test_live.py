@@ -80,7 +80,7 @@ def test_no_face_is_an_empty_list(client, tmp_path):
         (b"GIF89a but not really", "damaged|no picture"),
         (b"<svg xmlns='http://www.w3.org/2000/svg'/>", "no picture"),
         ("cut", "damaged"),
-        (b"\x00\x00\x00\x18ftypheic\x00\x00\x00\x00mif1heic" + bytes(40), "save it as PNG or JPEG"),
+        (b"\x00\x00\x00\x18ftypheic\x00\x00\x00\x00mif1heic" + bytes(40), "HEIC.*save it as PNG or JPEG"),
         ("huge", "10000 x 10000 pixels"),
     ],
 )

@@ -84,9 +84,9 @@ def clip(tmp_path_factory) -> Path:
 
 @pytest.fixture(scope="module")
 def private(tmp_path_factory) -> Path:
-    """Drawn faces, two an expression, in folders of which one has a German name and one a typing mistake."""
+    """Drawn faces, two an expression, in folders of which one has a name that nobody translates and one a typing mistake."""
     path = tmp_path_factory.mktemp("private") / "private.zip"
-    named = dict(zip(FER7.names, FER7.names, strict=True)) | {"angry": "wütend", "surprise": "suprise"}
+    named = dict(zip(FER7.names, FER7.names, strict=True)) | {"angry": "grimmig", "surprise": "suprise"}
     with zipfile.ZipFile(path, "w") as archive:
         for label in FER7.names:
             for number in range(2):
@@ -203,16 +203,16 @@ def test_bad_uploads_to_the_folder_tab_get_a_sentence_and_leave_nothing(tmp_path
 
 
 def test_folders_with_other_names_have_to_be_decided_before_anything_is_compared(private, temporary):
-    undecided = {"wütend": None, "happy": "happy"}
+    undecided = {"grimmig": None, "happy": "happy"}
     *_, last = compare.show(compare.compared(str(private), ["untrained"], KEY, "none", undecided, True))
-    assert "What do the folders wütend stand for?" in last[0]
+    assert "What do the folders grimmig stand for?" in last[0]
     *_, last = compare.show(compare.compared(str(private), ["untrained"], KEY, "none", {"happy": "joyful"}, True))
     assert "joyful is no expression" in last[0]
 
 
 def test_a_private_set_is_compared_for_two_networks_and_reported(client, private, tmp_path):
     summary, report = client.predict(
-        handle_file(str(private)), ["untrained", "second"], KEY, "none", {"wütend": "angry"}, api_name="/compare"
+        handle_file(str(private)), ["untrained", "second"], KEY, "none", {"grimmig": "angry"}, api_name="/compare"
     )
     assert set(summary) == {"untrained", "second"}
     one = summary["untrained"]
@@ -226,11 +226,11 @@ def test_a_private_set_is_compared_for_two_networks_and_reported(client, private
 
 
 def test_without_a_mapping_unclear_folders_are_asked_for_by_the_endpoint(client, private):
-    with pytest.raises(AppError, match="wütend stand for"):
+    with pytest.raises(AppError, match="grimmig stand for"):
         client.predict(handle_file(str(private)), ["untrained"], KEY, "none", {}, api_name="/compare")
     with pytest.raises(AppError, match="predictions table in common"):
         client.predict(
-            handle_file(str(private)), ["untrained"], "none", "none", {"wütend": "angry"}, api_name="/compare"
+            handle_file(str(private)), ["untrained"], "none", "none", {"grimmig": "angry"}, api_name="/compare"
         )
 
 

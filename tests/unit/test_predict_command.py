@@ -89,7 +89,7 @@ def test_nothing_to_predict_is_said(ferscope, tmp_path):
 def private(tmp_path: Path) -> Path:
     """Drawn faces, two an expression, in class folders; one has a German name."""
     for label in FER7.names:
-        folder = tmp_path / "private" / {"angry": "wütend"}.get(label, label)
+        folder = tmp_path / "private" / {"angry": "grimmig"}.get(label, label)
         folder.mkdir(parents=True)
         for number in range(2):
             face = draw_face(label, index=number, size=48, channels=1, strength=1).image
@@ -100,14 +100,14 @@ def private(tmp_path: Path) -> Path:
 def test_a_private_set_beside_the_benchmark_has_the_accuracy_of_its_pictures(ferscope, private, tmp_path):
     folder = untrained(arguments={"widths": [4, 8, 8, 16]})
     predictions_elsewhere().write(folder / "predictions-elsewhere-val.parquet")
-    given = ["compare-private", private, "untrained", "--detector", "none", "--folder", "wütend=angry"]
+    given = ["compare-private", private, "untrained", "--detector", "none", "--folder", "grimmig=angry"]
     code, printed, _ = ferscope(*given, "--out", tmp_path / "report.html", "--json")
     assert code == 0
     report = json.loads(printed)["untrained"]
     predictor = Predictor(folder)
     right = [
         predictor.predict(np.asarray(Image.open(file)), "none")[0].predicted
-        == {"wütend": "angry"}.get(file.parent.name, file.parent.name)
+        == {"grimmig": "angry"}.get(file.parent.name, file.parent.name)
         for file in private.rglob("*.png")
     ]
     everything = report["per_expression"][0]
@@ -122,9 +122,9 @@ def test_a_private_set_beside_the_benchmark_has_the_accuracy_of_its_pictures(fer
 def test_a_private_set_whose_folders_are_not_clear_is_asked_about(ferscope, private):
     predictions_elsewhere().write(untrained() / "predictions-elsewhere-val.parquet")
     for more, says in (
-        ([], "wütend stand for"),
+        ([], "grimmig stand for"),
         (["--folder", "wut=angry"], "no folder wut"),
-        (["--folder", "wütend=furious"], "furious is no expression"),
+        (["--folder", "grimmig=furious"], "furious is no expression"),
     ):
         code, _, said = ferscope("compare-private", private, "untrained", *more)
         assert code == 2

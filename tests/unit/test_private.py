@@ -143,9 +143,15 @@ def test_features_are_what_the_last_layer_is_given(benchmark):
 
 
 def test_class_folders_are_proposed_and_unclear_ones_are_asked_for():
-    assert proposed(["Happiness", "suprise", "wütend"]) == {"Happiness": "happy", "suprise": "surprise", "wütend": None}
+    assert proposed(["Happiness", "suprise", "wu\u0308tend", "grimmig"]) == {
+        "Happiness": "happy",
+        "suprise": "surprise",
+        "wu\u0308tend": "angry",
+        "grimmig": None,
+    }
     assert word("set/angry/person-1/a.png") == "angry"
-    assert word("set/wütend/a.png") == "wütend"
+    assert word("set/wütend/person 7/a.png") == "wütend"
+    assert word("set/grimmig/a.png") == "grimmig"
     assert word("a.png") == ""
 
 
