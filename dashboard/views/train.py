@@ -188,7 +188,7 @@ def show(run: RunFolder, goes_on: bool) -> None:
         sentence(run, status)
     with actions.container(horizontal=True, horizontal_alignment="right"):
         buttons(run, status)
-    st.progress(1.0 if status.state == "finished" else status.progress, text=progress(status))
+    st.progress(status.progress, text=progress(status))
     if text := run.warning():
         st.warning(verbatim(text))
     best = best_epoch(results)
