@@ -105,19 +105,15 @@ def data_show(data: str, on_bad: Bad = OnBad.refuse, as_json: AsJson = False) ->
     from fer_core.datasets import open_dataset
 
     dataset = open_dataset(data, on_bad=on_bad.value)
-    counts = pd.crosstab(dataset.index["split"], dataset.index["label"])
+    counts = pd.crosstab(dataset.index["label"], dataset.index["split"])
     if as_json:
-        nested = {split: {label: int(n) for label, n in row.items()} for split, row in counts.iterrows()}
+        nested = {split: counts[split].to_dict() for split in sorted(counts)}
         print(json.dumps({"title": dataset.title, "counts": nested, "skipped": len(dataset.skipped)}))
         return
     report_skipped(dataset)
-    table = Table(dataset.title, *(str(label) for label in counts.columns), "all")
-    for column in table.columns[1:]:
-        column.justify = "right"
-    for split in dataset.splits:
-        row = counts.loc[split]
-        table.add_row(split, *(f"{n:,}" for n in row), f"{row.sum():,}")
-    out.print(table)
+    counts = counts[list(dataset.splits)].rename_axis(dataset.title).reset_index()
+    counts.loc[len(counts)] = ["all", *counts.iloc[:, 1:].sum()]
+    out.print(_table("", counts))
     if dataset.protocol:
         out.print(dataset.protocol, soft_wrap=True)
 
