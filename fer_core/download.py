@@ -77,7 +77,7 @@ def how_to_get(name: str) -> str:
         if known:
             found[layout.dataset] = layout, way.rstrip(".")
     if name not in found:
-        raise UnknownName("data set to get", name, sorted({*KAGGLE, *found}))
+        raise UnknownName("data set", name, sorted({*KAGGLE, *found}))
     layout, way = found[name]
     return (
         f"{layout.title} cannot be downloaded by a program. To get it: {way}. Then: ferscope data add PATH "
