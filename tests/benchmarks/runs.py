@@ -47,13 +47,13 @@ def pictures(root: Path) -> Path:
 
 def cycles(count: int, data: Path) -> int:
     """Kill a run at random moments, look, resume; at the end compare its weights with an undisturbed run's."""
-    config = tiny(epochs=max(40, 25 * count))
+    config = tiny(epochs=max(40, 12 * count))
     broken, through = (RunFolder.create(name, config, str(data)) for name in ("broken", "through"))
     lost, chance, done = 0, random.Random(0), 0
     for _ in range(count):
         launch(broken)
         begun = time.monotonic()
-        pause = chance.uniform(0.0, 1.5)
+        pause = chance.uniform(0.0, 0.8)
         while broken.status().state == "queued" and time.monotonic() - begun < 120:
             time.sleep(0.01)
         time.sleep(pause)
