@@ -200,7 +200,7 @@ def now(run: RunFolder, known: tuple[bool, bool]) -> None:
     if text := run.warning():
         st.warning(verbatim(text))
     best = best_epoch(results)
-    with st.container(horizontal=True, gap="large"):
+    with st.container(horizontal=True, gap="medium"):
         st.metric("Best validation accuracy", percent(best.val_accuracy) if best else "–", width="content")
         st.metric("Learning rate", f"{results[-1].lr:.2g}" if results else "–", width="content")
         speed = f"{status.images_per_second:,.0f} images/s" if status.images_per_second else "–"
@@ -215,9 +215,8 @@ def so_far(run: RunFolder) -> None:
     if results:
         # the axis reaches to the last epoch from the start, so that the curves grow and nothing else moves
         histories = {run.name: results} | beside(run)
-        curves = charts.curves(histories).update_xaxes(
-            range=[0.5, max(status.epochs, *(len(h) for h in histories.values())) + 0.5]
-        )
+        whole = [0.5, max(status.epochs, *(len(h) for h in histories.values())) + 0.5]
+        curves = charts.curves(histories).update_xaxes(range=whole)
         curves.update_yaxes(range=[0, 100], col=1).update_yaxes(rangemode="tozero", col=2)
         st.plotly_chart(
             curves, key="curves", config=PLOTLY, alt="Accuracy and loss of training and validation by epoch"
@@ -225,7 +224,10 @@ def so_far(run: RunFolder) -> None:
         if said := diagnose(results):
             st.caption(verbatim(said.sentence))
         st.plotly_chart(
-            run_charts.pace(histories), key="pace", config=PLOTLY, alt="Learning rate and images a second by epoch"
+            run_charts.pace(histories).update_xaxes(range=whole),
+            key="pace",
+            config=PLOTLY,
+            alt="Learning rate and images a second by epoch",
         )
         last_validation(run)
         with st.expander("Table behind the curves", on_change="rerun") as table:
