@@ -70,13 +70,16 @@ def how_to_get(name: str) -> str:
     Raises:
         UnknownName: no such set.
     """
-    layouts = {layout.name: layout for _, layout in READERS.items()}
-    if name not in layouts:
-        raise UnknownName("data set", name, sorted({*KAGGLE, *layouts}))
-    layout = layouts[name]
-    text = " ".join(str(importlib.import_module(layout.read.__module__).__doc__).split())
-    _, found, way = text.partition("To get it: ")
-    way = way if found else "ask its owner"
+    found = {}
+    for _, layout in READERS.items():
+        text = " ".join(str(importlib.import_module(layout.read.__module__).__doc__).split())
+        _, known, way = text.partition("To get it: ")
+        if known:
+            found[layout.dataset] = layout, way.rstrip(".")
+    if name not in found:
+        raise UnknownName("data set", name, sorted({*KAGGLE, *found}))
+    layout, way = found[name]
     return (
-        f"{layout.title} cannot be downloaded by a program. To get it: {way.rstrip('.')}. Then: ferscope data add PATH."
+        f"{layout.title} cannot be downloaded by a program. To get it: {way}. Then: ferscope data add PATH "
+        f"--name {name}."
     )

@@ -53,6 +53,7 @@ def cost(table: pd.DataFrame) -> go.Figure:
         yaxis={"title": "best validation accuracy (%)", "zeroline": False},
         showlegend=False,
     )
+    centre = (table["minutes"].min() * table["minutes"].max()) ** 0.5
     for colour, values in zip(cycle(len(table)), table.to_dict("records"), strict=True):
         middle, low, high = (100 * values[name] for name in ("accuracy", "low", "high"))
         chart.add_scatter(
@@ -60,7 +61,7 @@ def cost(table: pd.DataFrame) -> go.Figure:
             y=[middle],
             mode="markers+text",
             text=[values["run"]],
-            textposition="top center",
+            textposition="middle left" if values["minutes"] > centre else "middle right",  # never over an interval
             marker={"color": colour, "size": 10},
             error_y={"symmetric": False, "array": [high - middle], "arrayminus": [middle - low], "color": colour},
             hovertemplate=f"{values['run']}: {middle:.1f} % ({low:.1f} to {high:.1f}) in %{{x:.2f}} min<extra></extra>",
@@ -94,7 +95,8 @@ def parallel(table: pd.DataFrame, metric: str, title: str) -> go.Figure:
         )
     axes.append({"label": title, "values": 100 * table[metric]})
     line = {"color": 100 * table[metric], "colorscale": "Viridis", "showscale": False}
-    chart = go.Figure(go.Parcoords(line=line, dimensions=axes, labelfont={"color": QUIET}, tickfont={"color": QUIET}))
+    quiet, none = {"color": QUIET}, {"color": "rgba(0, 0, 0, 0)"}  # the ends of an axis have ticks of their own
+    chart = go.Figure(go.Parcoords(line=line, dimensions=axes, labelfont=quiet, tickfont=quiet, rangefont=none))
     return chart.update_layout(height=380, margin={"l": 64, "r": 48, "t": 48, "b": 16})
 
 

@@ -15,7 +15,7 @@ from fer_core.datasets.faceless import faceless_at, faceless_of
 from fer_core.datasets.summary import disagreements
 from fer_core.evaluation.intervals import wilson
 
-EACH = 24  # a page
+EACH = 20  # a page: full rows of two, four and five
 # two pictures a tile
 WIDE = """<style>.fer-pairs .fer-gallery { grid-template-columns: repeat(auto-fill, minmax(11rem, 1fr)); }
 .fer-pairs .fer-gallery img { aspect-ratio: 2; object-position: left; }</style>"""

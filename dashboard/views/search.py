@@ -60,8 +60,13 @@ def new_sweep() -> None:
         st.rerun()
 
 
+def ended_of(trials: list[Trial]) -> int:
+    """How many need no more training; one that was stopped goes on."""
+    return sum(trial.pruned or trial.status.state in ("finished", "failed") for trial in trials)
+
+
 def answer(folder: SweepFolder, trials: list[Trial]) -> str:
-    ended = sum(trial.pruned or trial.status.state in ("finished", "failed") for trial in trials)
+    ended = ended_of(trials)
     done = f"{ended:,} of {folder.sweep.total:,} trials have ended."
     scored = [trial for trial in trials if trial.accuracy is not None]
     if not scored:
@@ -70,9 +75,8 @@ def answer(folder: SweepFolder, trials: list[Trial]) -> str:
     bounds = f" ({interval(best.bounds)})" if best.bounds else ""
     values = ", ".join(f"{name} = {shown(value)}" for name, value in best.values.items())
     rivals = [t for t in scored if t is not best and best.bounds and t.bounds and t.bounds.high >= best.bounds.low]
-    said = (
-        f"Best so far: **{percent(best.accuracy or 0)}**{bounds} of {pictures(best.n)}, with {verbatim(values)}. {done}"
-    )
+    first = "Best" if ended == folder.sweep.total else "Best so far"
+    said = f"{first}: **{percent(best.accuracy or 0)}**{bounds} of {pictures(best.n)}, with {verbatim(values)}. {done}"
     if rivals:
         said += f" The intervals of {len(rivals)} other trial{'s' if len(rivals) > 1 else ''} reach into its own."
     return said
@@ -97,7 +101,7 @@ def watch(folder: SweepFolder, goes_on: bool) -> None:
         st.rerun()  # the whole page, once: it has ended
     st.markdown(answer(folder, trials))
     total = folder.sweep.total
-    ended = sum(not trial.status.active and (trial.pruned or trial.status.state != "stopped") for trial in trials)
+    ended = ended_of(trials)
     st.progress(min(1.0, ended / total), text=f"{ended:,} of {total:,} trials")
     scored = [trial for trial in trials if trial.accuracy is not None]
     if not scored:
@@ -150,19 +154,22 @@ def watch(folder: SweepFolder, goes_on: bool) -> None:
 
 def shown_sweep(folder: SweepFolder) -> None:
     goes_on = works(folder)
-    with st.container(horizontal=True):
+    trials = folder.trials()
+    with st.container(horizontal=True, vertical_alignment="center"):
         if goes_on:
             st.button(
                 "Stop", on_click=folder.request_stop, disabled=folder.stop_requested,
                 help="The trials in work are saved; Continue goes on with them.",
             )  # fmt: skip
-        elif st.button("Continue", help="Goes on with the trials that were begun, then with new ones."):
+        elif ended_of(trials) < folder.sweep.total and st.button(
+            "Continue", help="Goes on with the trials that were begun, then with new ones."
+        ):
             start(["--resume", folder.name], folder)
             st.session_state["started"] = folder.name
             st.rerun()
         st.page_link(
             "views/runs.py", label="Compare the best as runs",
-            query_params=[("run", t.run.name) for t in sorted(folder.trials(), key=lambda t: -(t.accuracy or 0))[:6]],
+            query_params=[("run", t.run.name) for t in sorted(trials, key=lambda t: -(t.accuracy or 0))[:6]],
         )  # fmt: skip
     st.fragment(watch, run_every=WATCH if goes_on else None)(folder, goes_on)
     log = folder.path / "log.txt"

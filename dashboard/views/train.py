@@ -4,7 +4,7 @@ import json
 import shlex
 import subprocess
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import asdict
 from pathlib import Path
@@ -28,7 +28,7 @@ from fer_core.runs.launch import kill, launch, stop
 from fer_core.training.config import Section, TrainConfig, load_recipe, recipes, to_toml, toml_value
 from fer_core.workspace import ROOT
 
-WATCH = 2.0  # seconds between two looks at a run that goes on; as often as it writes its status
+WATCH = 2.0  # least seconds between two looks at a run that goes on; as often as it writes its status
 NEWEST = 15  # runs listed as links; older ones are found by name
 # The settings that most trials change, by section; they stand in front of all others.
 FIRST = {"": ("network", "epochs", "batch_size"), "optimizer": ("name", "lr", "weight_decay")}
@@ -168,57 +168,71 @@ def without_path(error: FerError, recipe: str) -> str:
 
 
 def watch(run: RunFolder) -> None:
-    """A run, looked at again every few seconds while it goes on; the rest of the page stays as it is."""
-    goes_on = run.status().active
-    st.fragment(look, run_every=WATCH if goes_on else None)(run, goes_on)
+    """A run, looked at again while it goes on; the rest of the page stays as it is. Figures are asked for whenever a
+    fiftieth of the time left has passed, curves once an epoch: a page that watches takes next to nothing from the run."""
+    status, results = run.status(), run.metrics()
+    known = status.active, bool(results)
+    often = rarely = None
+    if status.active:
+        often = rarely = WATCH
+        if results:
+            often = min(max(WATCH, status.seconds_left / 50), 10.0)
+            rarely = min(max(WATCH, results[-1].wall_seconds), 30.0)
+    st.fragment(look, run_every=often)(now, run, known)
+    st.fragment(look, run_every=rarely)(so_far, run)
 
 
-def look(run: RunFolder, goes_on: bool) -> None:
+def look(show: Callable[..., None], run: RunFolder, *known: object) -> None:
     """One look; what goes wrong is said here, because Home does not see what a fragment does later."""
     try:
-        show(run, goes_on)
+        show(run, *known)
     except FerError as error:
         st.error(verbatim(str(error)))
 
 
-def show(run: RunFolder, goes_on: bool) -> None:
-    """State, figures, curves and log of a run."""
-    status = run.status()
-    if goes_on and not status.active:
-        st.rerun()  # the whole page, once: it has ended, and nobody needs to look again
-    results = run.metrics()
+def now(run: RunFolder, known: tuple[bool, bool]) -> None:
+    """State and figures of a run."""
+    status, results = run.status(), run.metrics()
+    if known != (status.active, bool(results)):
+        st.rerun()  # the whole page, once: it has ended, or the curves begin
     words, actions = st.columns([3, 2], vertical_alignment="center")
     with words:
         sentence(run, status)
     with actions.container(horizontal=True, horizontal_alignment="right"):
         buttons(run, status)
-    st.progress(1.0 if status.state == "finished" else status.progress, text=progress(status))
+    st.progress(status.progress, text=progress(status))
     if text := run.warning():
         st.warning(verbatim(text))
     best = best_epoch(results)
-    with st.container(horizontal=True, gap="large"):
+    with st.container(horizontal=True, gap="medium"):
         st.metric("Best validation accuracy", percent(best.val_accuracy) if best else "–", width="content")
         st.metric("Learning rate", f"{results[-1].lr:.2g}" if results else "–", width="content")
         speed = f"{status.images_per_second:,.0f} images/s" if status.images_per_second else "–"
         st.metric("Speed", speed, width="content")
-        st.metric("Time left", status.time_left or "–", width="content")
-        if status.state in ("running", "stopping") and status.memory:
-            st.metric("Processors in use", f"{status.processors:.1f}", width="content")
-            st.metric("Memory", f"{status.memory / 1e9:.1f} GB", width="content")
-            if status.gpu_memory:
-                st.metric("GPU memory", f"{status.gpu_memory / 1e9:.1f} GB", width="content")
+        if status.active:
+            st.metric("Time left", status.time_left or "–", width="content")
+
+
+def so_far(run: RunFolder) -> None:
+    """Curves and log of a run."""
+    status, results = run.status(), run.metrics()
     if results:
         histories = {run.name: results} | beside(run)
         curves.show(histories, epochs=status.epochs)
         if said := diagnose(results):
             st.caption(verbatim(said.sentence))
+        last = max(status.epochs, *(len(history) for history in histories.values()))
         st.plotly_chart(
-            charts.pace(histories), key="pace", config=PLOTLY, alt="Learning rate and images a second by epoch"
+            charts.pace(histories).update_xaxes(range=[0, last]),
+            key="pace",
+            config=PLOTLY,
+            alt="Learning rate and images a second by epoch",
         )
         last_validation(run)
-        with st.expander("Table behind the curves"):
-            st.dataframe(pd.DataFrame(map(asdict, results)), hide_index=True)
-    else:
+        with st.expander("Table behind the curves", on_change="rerun") as table:
+            if table.open:
+                st.dataframe(pd.DataFrame(map(asdict, results)), hide_index=True)
+    elif status.active:
         st.caption("The curves begin when the first epoch ends.")
     with st.expander("Log", expanded=status.state in ("failed", "lost")):
         st.code(log_tail(run), None, height=260, wrap_lines=True)
@@ -234,8 +248,9 @@ def last_validation(run: RunFolder) -> None:
     matrix, names = run.confusion(), VOCABULARIES[run.config().expressions].names
     if matrix is None or len(matrix) != len(names):
         return
-    with st.expander("Last validation: what was read as what"):
-        st.altair_chart(confusion(matrix, names, "row", ("", "")), key="last-validation")
+    with st.expander("Last validation: what was read as what", on_change="rerun") as opened:
+        if opened.open:
+            st.altair_chart(confusion(matrix, names, "row", ("", "")), key="last-validation")
 
 
 def sentence(run: RunFolder, status: RunStatus) -> None:
@@ -263,8 +278,18 @@ def state_in_words(run: RunFolder, status: RunStatus) -> str:
     if status.state == "stopping":
         return "Stopping: it ends its step and saves. If it has not ended after a minute, it is killed."
     if status.state == "running":
-        return f"Training on {verbatim(Path(status.data).name)}, on the {verbatim(status.device)}."
+        return (
+            f"Training on {verbatim(Path(status.data).name)}, on the {verbatim(status.device)}. {use(status)}".rstrip()
+        )
     return status.message or status.state.capitalize()
+
+
+def use(status: RunStatus) -> str:
+    """What it takes of the machine."""
+    if not status.memory:
+        return ""
+    gpu = f" and {status.gpu_memory / 1e9:.1f} GB of the GPU's" if status.gpu_memory else ""
+    return f":gray[It uses {status.processors:.1f} processors, {status.memory / 1e9:.1f} GB of memory{gpu}.]"
 
 
 def waiting(run: RunFolder) -> str:
@@ -353,7 +378,7 @@ def all_runs(shown: str | None) -> None:
         st.caption("None yet. The synthetic faces and their recipe take about a minute.")
         return
     goes_on = any(run.look().active for run in runs[:NEWEST])
-    st.fragment(rows, run_every=5 * WATCH if goes_on else None)(runs[:NEWEST], shown)
+    st.fragment(rows, run_every=15 * WATCH if goes_on else None)(runs[:NEWEST], shown)
     if older := [run.name for run in runs[NEWEST:]]:
         name = st.selectbox("Older runs", older, None, placeholder=f"{len(older):,} more")
         if name:

@@ -93,31 +93,37 @@ def read_csv(path: Path, on_bad: OnBad, labels: Mapping[int, str], expressions: 
             f"{path}: the column {', '.join(missing)} is missing; expected {', '.join(COLUMNS)}, "
             f"found {', '.join(filter(None, header)) or 'no header'}. Check that this is the challenge's fer2013.csv."
         )
+    torn: dict[int, Skipped] = {}
     skipped: list[Skipped] = []
     indices: list[pd.DataFrame] = []
     pixels: list[NDArray[np.uint8]] = []
     total = 0
     try:
-        for rows, batch, torn in _batches(path):
+        for rows, batch in _batches(path, torn):
             index, values, bad = _parse(batch, rows, labels)
             indices.append(index)
             pixels.append(values)
-            skipped += sorted([*torn, *bad], key=lambda entry: int(entry.id.removeprefix("row ")))
-            total += len(rows) + len(torn)
+            skipped += bad
+            total += len(rows)
     except (ArrowInvalid, EOFError, OSError, zipfile.BadZipFile, zlib.error) as error:
         raise DataError(
             f"{path}: the csv is damaged after row {total:,} ({error}); unpack or download it again."
         ) from error
+    skipped = sorted([*torn.values(), *skipped], key=lambda entry: int(entry.id.removeprefix("row ")))
+    total += len(torn)
     if not total:
         raise DataError(f"{path}: the csv has a header and no rows; expected pictures of 48 x 48 numbers.")
     refuse_or_skip(skipped, total, on_bad, str(path))
     return Reading(pd.concat(indices, ignore_index=True), expressions, np.concatenate(pixels), skipped=tuple(skipped))
 
 
-def _batches(path: Path) -> Iterator[tuple[NDArray[np.int64], pa.RecordBatch, list[Skipped]]]:
-    """The csv in blocks: the rows' numbers in the file, their columns as text, and the rows of too few or many fields.
+def _batches(path: Path, torn: dict[int, Skipped]) -> Iterator[tuple[NDArray[np.int64], pa.RecordBatch]]:
+    """The csv in blocks: the rows' numbers in the file and their columns as text.
 
     Arrow reads, unpacks and splits the text in half the time of pandas' reader and a split of each row.
+
+    Args:
+        torn: filled with the rows of too few or many fields, by number. Arrow reads ahead: some belong to later blocks.
 
     Raises:
         DataError: a quotation mark is never closed.
@@ -125,14 +131,13 @@ def _batches(path: Path) -> Iterator[tuple[NDArray[np.int64], pa.RecordBatch, li
     import pyarrow as pa
     from pyarrow import csv
 
-    torn: list[Skipped] = []
     unclosed: list[int] = []
 
     def tear(row: csv.InvalidRow) -> str:
         number = row.number - 2  # Arrow counts from 1, and the header too
         if "\n" in row.text:
             unclosed.append(number)
-        torn.append(Skipped(f"row {number}", f"{row.actual_columns} fields, expected {row.expected_columns}"))
+        torn[number] = _skipped(number, f"{row.actual_columns} fields, expected {row.expected_columns}")
         return "skip"
 
     with ExitStack() as opened:
@@ -147,18 +152,18 @@ def _batches(path: Path) -> Iterator[tuple[NDArray[np.int64], pa.RecordBatch, li
             csv.ParseOptions(invalid_row_handler=tear, ignore_empty_lines=False),
             csv.ConvertOptions(column_types=dict.fromkeys(names, pa.string()), strings_can_be_null=False),
         )
-        start, known = 0, 0
+        start = 0
         for batch in reader:
             if unclosed:
                 raise DataError(
                     f"{path}: a quotation mark in row {unclosed[0]} never closes and swallows the lines after it; mend the "
                     "line, or download the file again."
                 )
-            gone = {int(bad.id.removeprefix("row ")) for bad in torn[known:]}
-            numbers = np.arange(start, start + len(batch) + len(gone))
-            rows = np.setdiff1d(numbers, np.array(sorted(gone), dtype=np.int64))
-            yield rows, batch.rename_columns([name.strip() for name in names]), torn[known:]
-            start, known = start + len(numbers), len(torn)
+            gone = [number for number in torn if number >= start]
+            numbers = np.setdiff1d(np.arange(start, start + len(batch) + len(gone)), gone)
+            rows = numbers[: len(batch)]
+            yield rows, batch.rename_columns([name.strip() for name in names])
+            start = int(rows[-1]) + 1 if len(rows) else start
 
 
 def _parse(
@@ -189,7 +194,12 @@ def _parse(
         rest = [array for i in good if (array := parsed[i]) is not None]
         values = np.concatenate(rest) if rest else np.empty((0, SIZE, SIZE), np.uint8)
     index = pd.DataFrame({"id": [f"{row:05d}" for row in rows[good]], "split": splits[good], "label": labels[good]})
-    return index, values, [Skipped(f"row {rows[i]}", reason) for i, reason in sorted(reasons.items())]
+    return index, values, [_skipped(rows[i], reason) for i, reason in sorted(reasons.items())]
+
+
+def _skipped(row: int, reason: str) -> Skipped:
+    """A row left out; an editor counts its line from 1, and the header too."""
+    return Skipped(f"row {row}", f"line {row + 2}: {reason}")
 
 
 def _numbers(texts: pa.ListArray) -> NDArray[np.uint8] | None:

@@ -14,6 +14,8 @@ as in the authors' program; what the voters call “unknown” or “NF” (no f
 * multi-target: every choice with 30 % or more, together more than half; the target is 1 for each of them, the
   label the largest. It keeps 27,671 / 3,472 / 3,472.
 * given: every picture under FER2013's own label, the votes beside it, to learn from both (`loss.votes` of a recipe).
+
+To get it: take fer2013new.csv from github.com/microsoft/FERPlus and put it beside fer2013.csv.
 """
 
 from __future__ import annotations

@@ -71,6 +71,11 @@ def _resolve(name: str) -> tuple[Path, Reader]:
         place = Path(name).expanduser()
     except RuntimeError as error:
         raise DataError(f"{name}: {error}; write the path out.") from error
+    if not _exists(place) and name in {layout.dataset for _, layout in READERS.items()}:
+        raise DataError(
+            f"There is no data set “{name}” here yet. `ferscope data get {name}` gets it or says how to; then: ferscope data "
+            f"add PATH --name {name}."
+        )
     if not _exists(place) and re.fullmatch(r"[a-z0-9-]+", name):
         raise UnknownName("data set or path", name, [SYNTHETIC, *places])
     if not _exists(place):

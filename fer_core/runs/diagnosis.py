@@ -64,7 +64,7 @@ def diagnose(results: Sequence[EpochResult]) -> Diagnosis | None:
             "It underfits: it does not even read its training pictures, and no longer gets better",
         )
     elif val < -0.002 and rise > FLAT:
-        verdict, words = "still learns", "It still learned at its end: more epochs may help"
+        verdict, words = "still learns", "It still learns: more epochs may help"
     else:
         verdict, words = "settled", "It has settled: neither overfitting nor underfitting shows"
     return Diagnosis(verdict, best.epoch, gap, train, val, f"{words} ({evidence}).")

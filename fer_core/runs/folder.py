@@ -113,7 +113,9 @@ class RunStatus:
 
     @property
     def progress(self) -> float:
-        """Share of the run's steps that is done, 0..1."""
+        """Share of the run's steps that is done, 0..1; a finished run has none left, also where it stopped early."""
+        if self.state == "finished":
+            return 1.0
         total = self.epochs * self.steps
         return min(1.0, (self.epoch * self.steps + self.step) / total) if total else 0.0
 

@@ -7,13 +7,15 @@ import os
 import re
 import shutil
 import tempfile
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 
 from fer_core import workspace
 from fer_core.checkpoint import WEIGHTS, Card, load_tensors, read_card, save_tensors, weights_path, write_card
-from fer_core.errors import CheckpointError, RunError, UnknownName
+from fer_core.errors import CheckpointError, FerError, RunError, UnknownName
 from fer_core.evaluation.metrics import evaluate
 from fer_core.evaluation.predictions import Predictions
 from fer_core.runs.folder import NAME, OWN_SPLIT, RunFolder
@@ -79,6 +81,22 @@ def free_name(stem: str) -> str:
     while RunFolder.named(name := stem if number == 1 else f"{stem}-{number}").path.exists():
         number += 1
     return name
+
+
+@contextmanager
+def taken_back(made: Sequence[RunFolder], *with_them: Path) -> Iterator[None]:
+    """A start that is refused leaves nothing: new runs, none of which has begun here or on a node, are removed again.
+
+    Args:
+        with_them: folders that were made for these runs.
+    """
+    try:
+        yield
+    except FerError:
+        if not any((run.path / "last.safetensors").exists() or run.log.exists() for run in made):
+            for folder in (*(run.path for run in made), *with_them):
+                shutil.rmtree(folder)
+        raise
 
 
 def clone(name: str, new: str) -> RunFolder:

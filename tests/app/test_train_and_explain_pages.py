@@ -137,12 +137,9 @@ def test_a_run_shows_what_it_uses_of_the_machine(open_page: Open) -> None:
     run = RunFolder.create("busy", load_recipe("synthetic"), "synthetic")
     uses = {"processors": 1.53, "memory": 2_340_000_000}
     run.write(replace(run.status(), state="running", **uses).of(Process.this()))
-    shown = {metric.label: metric.value for metric in open_page("train", run="busy").metric}
-    assert (shown["Processors in use"], shown["Memory"]) == ("1.5", "2.3 GB")
-    assert "GPU memory" not in shown
+    assert "It uses 1.5 processors, 2.3 GB of memory." in texts(open_page("train", run="busy"))
     run.write(replace(run.status(), gpu_memory=7_890_000_000))
-    shown = {metric.label: metric.value for metric in open_page("train", run="busy").metric}
-    assert shown["GPU memory"] == "7.9 GB"
+    assert "2.3 GB of memory and 7.9 GB of the GPU's." in texts(open_page("train", run="busy"))
 
 
 def test_curves_settings_and_words_of_a_finished_run_and_another_beside_it(open_page: Open) -> None:

@@ -26,8 +26,10 @@ from fer_core.runs import store
 from fer_core.runs.folder import HEARTBEAT, RunFolder
 from fer_core.runs.launch import launch
 from fer_core.training.config import load_recipe
-from tests.browser.conftest import launch_chromium, serve
+from tests.browser.conftest import launch_chromium, serve, settle
 from tests.tiny import ended, tiny
+
+BLOCK = 4  # epochs, some ten seconds, between opening and closing the page
 
 
 def pictures(root: Path) -> Path:
@@ -45,13 +47,13 @@ def pictures(root: Path) -> Path:
 
 def cycles(count: int, data: Path) -> int:
     """Kill a run at random moments, look, resume; at the end compare its weights with an undisturbed run's."""
-    config = tiny(epochs=max(40, 25 * count))
+    config = tiny(epochs=max(40, 12 * count))
     broken, through = (RunFolder.create(name, config, str(data)) for name in ("broken", "through"))
     lost, chance, done = 0, random.Random(0), 0
     for _ in range(count):
         launch(broken)
         begun = time.monotonic()
-        pause = chance.uniform(0.0, 1.5)
+        pause = chance.uniform(0.0, 0.8)
         while broken.status().state == "queued" and time.monotonic() - begun < 120:
             time.sleep(0.01)
         time.sleep(pause)
@@ -117,34 +119,40 @@ def watched() -> int:
 
 
 def page_open(pairs: int) -> int:
-    """What a live page costs the run that it shows: runs in turn without and with the Train page open in Chromium.
+    """What a live page costs the run that it shows: one run, with the Train page open in Chromium for every other block
+    of epochs. Each block is compared with its neighbour, not with another time of a machine that has more to do.
 
     Processor seconds of the training process, because those of the clock tell more about what else the machine does.
     """
-    config = load_recipe("synthetic", ["epochs=2", "threads=1", "precision=fp32", "memory_format=contiguous"])
-    seconds: dict[bool, list[float]] = {False: [], True: []}
+    settings = ["train_share=0.4", "threads=1", "precision=fp32", "memory_format=contiguous"]
+    run = RunFolder.create(
+        "watched-at-times", load_recipe("synthetic", [f"epochs={2 * BLOCK * pairs + 1}", *settings]), "synthetic"
+    )
     with (
         contextmanager(serve)(workspace.home()) as bench,
         contextmanager(launch_chromium)() as browser,
     ):
         page = browser.new_page()
         page.set_default_timeout(600_000)
-        for number in range(pairs):
-            for watched in (False, True) if number % 2 else (True, False):
-                run = RunFolder.create(f"page-{number}-{'with' if watched else 'without'}", config, "synthetic")
-                launch(run)
-                page.goto(bench.link("train", run=run.name) if watched else "about:blank")
-                while not ended(run):
-                    page.wait_for_timeout(500)
-                seconds[watched].append(sum(result.cpu_seconds for result in run.metrics()))
-                print(f"{run.name}: {seconds[watched][-1]:.2f} s of processor time", flush=True)
-    without, along = (float(np.median(seconds[watched])) for watched in (False, True))
+        page.goto(bench.link("train", run=run.name))
+        settle(page)  # the server has loaded what it needs
+        launch(run)
+        shown = True
+        while not ended(run):
+            block = (len(run.metrics()) - 1) // BLOCK  # the first epoch warms up and is in none
+            if shown != (block % 4 in (1, 2)):  # without, with, with, without: what drifts falls on both
+                shown = not shown
+                page.goto(bench.link("train", run=run.name) if shown else "about:blank")
+            page.wait_for_timeout(200)
+    blocks = np.array([result.cpu_seconds for result in run.metrics()][1:]).reshape(pairs, 2, BLOCK).sum(axis=2)
+    blocks[1::2] = blocks[1::2, ::-1]
+    without, along = blocks.T
+    low, middle, high = 100 * (np.quantile(along / without, (0.25, 0.5, 0.75)) - 1)
     print(
-        f"Processor time of a run, median of {pairs}: {without:.2f} s without a page, {along:.2f} s with one open "
-        f"({along / without - 1:+.2%}); lowest {min(seconds[False]):.2f} and {min(seconds[True]):.2f} s, highest "
-        f"{max(seconds[False]):.2f} and {max(seconds[True]):.2f} s"
+        f"An open page costs the run {middle:+.1f} % of its processor time (median of {pairs} pairs, quartiles {low:+.1f} and "
+        f"{high:+.1f} %); in all {without.sum():.1f} s without and {along.sum():.1f} s with one"
     )
-    return int(along > 1.02 * without)
+    return int(middle > 2)
 
 
 def queue(count: int, data: Path) -> int:
@@ -160,7 +168,7 @@ def queue(count: int, data: Path) -> int:
     return int(finished < count or order != runs)
 
 
-def main(count: int = 50, folders: int = 1000, pairs: int = 5, queued: int = 20) -> int:
+def main(count: int = 50, folders: int = 1000, pairs: int = 10, queued: int = 20) -> int:
     with tempfile.TemporaryDirectory() as home:
         os.environ["FERSCOPE_HOME"] = home
         data = pictures(Path(home) / "stripes")

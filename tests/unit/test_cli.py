@@ -158,6 +158,26 @@ def test_bad_input_gets_one_sentence_and_exit_code_2(arguments: list[str], says:
     assert "Traceback" not in answer.stderr
 
 
+@pytest.mark.parametrize(
+    ("arguments", "says"),
+    [
+        (["train", "--set", "batch_size=65"], "batch_size = 65 is larger than the training part (64 pictures)"),
+        (["train", "--set", "device=cuda:9", "--seeds", "2"], "device"),
+        (["train", "--set", "val_split=nothing"], "nothing"),
+        (["train", "--set", "transfer.weights=nowhere.pt"], "nowhere.pt"),
+        (["train", "--on", "localhost:1"], "No Ray cluster answers at localhost:1"),
+        (["crossval", "--folds", "2", "--set", "batch_size=64"], "batch_size = 64 is larger than the training part"),
+    ],
+)
+def test_a_start_that_is_refused_leaves_nothing(
+    recipe: Path, learnable: Path, workspace: Path, arguments: list[str], says: str
+) -> None:
+    answer = ferscope(arguments[0], recipe, "--data", learnable, *arguments[1:])
+    assert answer.returncode == 2
+    assert says in answer.stderr
+    assert not [path for place in ("runs", "crossval") for path in (workspace / place).glob("*")]
+
+
 def spoil_pickle(folder: Path) -> None:
     (folder / "best.safetensors").unlink()
     torch.save({"w": torch.zeros(1)}, folder / "weights.pt")

@@ -88,7 +88,9 @@ def test_check_and_leaks_count_what_is_there(tmp_path: Path) -> None:
 
 
 def test_a_merge_asks_for_the_sets_it_needs() -> None:
-    with pytest.raises(FerError, match="no data set or path “rafdb”"):
+    with pytest.raises(
+        FerError, match="no data set “rafdb” here yet.* data get rafdb.*; then: ferscope data add PATH --name rafdb"
+    ):
         ferscope("merge", "lmu")
     with pytest.raises(FerError, match="no merge “lmo”; did you mean “lmu”"):
         ferscope("merge", "lmo")

@@ -103,7 +103,7 @@ def test_a_bad_row_is_named_and_refused_or_skipped(
     path.write_text(csv_of([*rows[:5], (emotion, pixels or pictures[5], usage), *rows[6:]]))
     with pytest.raises(DataError, match="1 of 20 entries cannot be read") as caught:
         open_dataset(path)
-    assert f"row 5: {reason}" in str(caught.value)
+    assert f"row 5: line 7: {reason}" in str(caught.value)
     assert "--on-bad skip" in str(caught.value)
     dataset = open_dataset(path, on_bad="skip")
     assert [bad.id for bad in dataset.skipped] == ["row 5"]
@@ -126,6 +126,29 @@ def test_a_torn_line_in_the_middle_keeps_the_numbers_of_the_rows_after_it(
     assert [bad.id for bad in dataset.skipped] == ["row 5"]
     assert dataset.index["id"].tolist()[4:6] == ["00004", "00006"]
     np.testing.assert_array_equal(dataset.images(ImageSpec())[5], pictures[6])
+
+
+@pytest.mark.parametrize("torn", [[5], [0, 1, 2, 3], [7, 8, 19], [2, 11, 13, 18]])
+def test_torn_lines_are_counted_in_whatever_block_of_a_large_file_they_lie(
+    tmp_path: Path,
+    rows: list[tuple[object, object, str]],
+    csv_of: Csv,
+    monkeypatch: pytest.MonkeyPatch,
+    torn: list[int],
+) -> None:
+    monkeypatch.setattr("fer_core.datasets.fer2013.BLOCK", 20_000)  # two or three rows; Arrow reads one block ahead
+    path = tmp_path / "fer2013.csv"
+    lines = csv_of(rows).splitlines()
+    for number in torn:
+        lines[1 + number] = "3,1 2 3"
+    path.write_text("\n".join(lines) + "\n")
+    with pytest.raises(
+        DataError, match=rf"{len(torn)} of 20 entries cannot be read \(row {torn[0]}: line {torn[0] + 2}: "
+    ):
+        open_dataset(path)
+    dataset = open_dataset(path, on_bad="skip")
+    assert [bad.id for bad in dataset.skipped] == [f"row {number}" for number in torn]
+    assert dataset.index["id"].tolist() == [f"{number:05d}" for number in range(20) if number not in torn]
 
 
 def test_a_missing_column_is_named(tmp_path: Path) -> None:

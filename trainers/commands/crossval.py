@@ -6,6 +6,7 @@ import json
 import os
 import signal
 import sys
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -44,6 +45,7 @@ def crossval(
     from fer_core.datasets import open_dataset
     from fer_core.runs.crossval import CrossValidation
     from fer_core.runs.folder import Stopped
+    from fer_core.runs.store import taken_back
     from fer_core.training.config import load_recipe
 
     if bool(recipe) == bool(resume):
@@ -62,11 +64,12 @@ def crossval(
         )  # fmt: skip
     console = Console(quiet=as_json, soft_wrap=not sys.stdout.isatty())
     try:
-        if on:
-            left = [fold.run for fold in made.folds() if fold.accuracy is None]
-            spread(left, made.name, on, cpus, gpus, console)
-        else:
-            _here(made, dataset, console)
+        with nullcontext() if resume else taken_back(made.runs, made.path):
+            if on:
+                left = [fold.run for fold in made.folds() if fold.accuracy is None]
+                spread(left, made.name, on, cpus, gpus, console)
+            else:
+                _here(made, dataset, console)
     except Stopped:
         console.print(f"Stopped and saved. Go on with: ferscope crossval --resume {made.name}")
         raise typer.Exit(130) from None

@@ -20,6 +20,7 @@ data_app = typer.Typer(no_args_is_help=True, help="Data sets that this workspace
 app.add_typer(data_app, name="data")
 
 Name = Annotated[str, typer.Option(help="Name of the new set; made from the path when not given.")]
+ROWS = 40  # of a long table, on the screen
 Csv = Annotated[Path | None, typer.Option("--csv", help="Write the table to this file.")]
 
 
@@ -105,19 +106,15 @@ def data_show(data: str, on_bad: Bad = OnBad.refuse, as_json: AsJson = False) ->
     from fer_core.datasets import open_dataset
 
     dataset = open_dataset(data, on_bad=on_bad.value)
-    counts = pd.crosstab(dataset.index["split"], dataset.index["label"])
+    counts = pd.crosstab(dataset.index["label"], dataset.index["split"])
     if as_json:
-        nested = {split: {label: int(n) for label, n in row.items()} for split, row in counts.iterrows()}
+        nested = {split: counts[split].to_dict() for split in sorted(counts)}
         print(json.dumps({"title": dataset.title, "counts": nested, "skipped": len(dataset.skipped)}))
         return
     report_skipped(dataset)
-    table = Table(dataset.title, *(str(label) for label in counts.columns), "all")
-    for column in table.columns[1:]:
-        column.justify = "right"
-    for split in dataset.splits:
-        row = counts.loc[split]
-        table.add_row(split, *(f"{n:,}" for n in row), f"{row.sum():,}")
-    out.print(table)
+    counts = counts[list(dataset.splits)].rename_axis(dataset.title).reset_index()
+    counts.loc[len(counts)] = ["all", *counts.iloc[:, 1:].sum()]
+    out.print(_table("", counts))
     if dataset.protocol:
         out.print(dataset.protocol, soft_wrap=True)
 
@@ -187,9 +184,10 @@ def data_faceless(
         print(table.to_json(orient="records"))
         return
     if csv is None and len(table):
-        out.print(_table("", table.head(40), tuple(table.columns)))
+        out.print(_table("", table.head(ROWS), tuple(table.columns)))
+    more = f" The first {ROWS} are listed; --csv FILE writes all." if csv is None and len(table) > ROWS else ""
     out.print(
-        f"{len(table):,} of {len(dataset):,} pictures show no face. A detector misses dark, turned and covered faces too: "
+        f"{len(table):,} of {len(dataset):,} pictures show no face.{more} A detector misses dark, turned and covered faces too: "
         f"look at them, then leave them out with: ferscope data clean {data} --steps faceless",
         soft_wrap=True,
     )
@@ -322,9 +320,11 @@ def data_audit(data: str, csv: Csv = None, as_json: AsJson = False) -> None:
     if as_json:
         print(table.to_json(orient="records"))
         return
-    if csv is None:
-        out.print(_table("", table.head(40), tuple(table.columns)))
-    out.print(f"{len(table):,} changes.")
+    if csv is None and len(table):
+        out.print(_table("", table.head(ROWS), tuple(table.columns)))
+    counts = ", ".join(f"{change} {n:,}" for change, n in table["change"].value_counts().items()) or "none"
+    more = f" The first {ROWS} are shown; --csv FILE writes all." if csv is None and len(table) > ROWS else ""
+    out.print(f"Changes of {data}: {counts}.{more}", soft_wrap=True)
 
 
 @data_app.command("prepare")

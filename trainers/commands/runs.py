@@ -34,6 +34,10 @@ def runs_list(
     if as_json:
         print(json.dumps({run.name: asdict(status) | asdict(notes[run]) for run, status in found.items()}))
         return
+    if not found:
+        chosen = " of this tag and state" if tag or state else ""
+        out.print(f"No run{chosen}. Start one: ferscope train synthetic --data synthetic", soft_wrap=True)
+        return
     table = Table("run", "state", "progress", "left", "data", "tags", "message")
     for run, status in found.items():
         table.add_row(

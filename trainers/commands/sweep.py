@@ -152,13 +152,15 @@ def shown(folder: Any, as_json: bool) -> None:
         return
     ended = sum(not trial.status.active and (trial.pruned or trial.status.state != "stopped") for trial in trials)
     out.print(f"{folder.name}: {ended} of {folder.sweep.total} trials have ended.")
-    table = Table("run", "state", "accuracy, %", "95 %", "epochs", *folder.sweep.space)
+    table = Table("trial", "state", "accuracy, % (95 %)", "epochs", "settings")
     for trial in trials[:10]:
-        bounds = f"{100 * trial.bounds.low:.1f} to {100 * trial.bounds.high:.1f}" if trial.bounds else ""
-        figure = f"{100 * trial.accuracy:.1f}" if trial.accuracy is not None else ""
+        bounds = f" ({100 * trial.bounds.low:.1f} to {100 * trial.bounds.high:.1f})" if trial.bounds else ""
+        figure = f"{100 * trial.accuracy:.1f}{bounds}" if trial.accuracy is not None else ""
         state = "pruned" if trial.pruned else trial.status.state
-        values = (f"{value:.4g}" if isinstance(value, float) else str(value) for value in trial.values.values())
-        table.add_row(trial.run.name, state, figure, bounds, str(trial.epochs), *values)
+        values = (f"{key} = {f'{v:.4g}' if isinstance(v, float) else v}" for key, v in trial.values.items())
+        table.add_row(str(trial.number), state, figure, str(trial.epochs), ", ".join(values))
+    for column in table.columns[:-1]:
+        column.no_wrap = True
     out.print(table)
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import signal
 import sys
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -37,7 +38,7 @@ def train(
     """
     from fer_core.datasets import open_dataset
     from fer_core.runs.folder import RunFolder
-    from fer_core.runs.store import free_name
+    from fer_core.runs.store import free_name, taken_back
     from fer_core.training.config import load_recipe
     from fer_core.training.distributed import joined
 
@@ -72,10 +73,11 @@ def train(
         else:
             report_skipped(dataset)
         console = Console(quiet=as_json or not world.leads, soft_wrap=not sys.stdout.isatty())
-        if on:
-            results = _on_cluster(opened, on, cpus, gpus, console, on_bad.value)
-        else:
-            results = [_train(RunFolder.named(name), dataset, console, world) for name in names]
+        with nullcontext() if resume else taken_back(opened):
+            if on:
+                results = _on_cluster(opened, on, cpus, gpus, console, on_bad.value)
+            else:
+                results = [_train(RunFolder.named(name), dataset, console, world) for name in names]
         if not world.leads:
             return
     if seeds > 1 and not resume:
