@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import pandas as pd
 
 from dashboard.charts.base import QUIET, figure
-from fer_core.evaluation.comparison import ALPHA
+from fer_core.evaluation.comparison import ALPHA, p_in_words
 from fer_core.labels import COLOURS
 
 if TYPE_CHECKING:
@@ -48,6 +48,6 @@ def recall_differences(table: pd.DataFrame, a: str, b: str) -> go.Figure:
                 "color": colour, "thickness": 2, "width": 4,
             },
             hovertemplate=f"{row['expression']}: {centre:+.1f} points ({low:.1f} to {high:.1f})<br>"
-            f"{a} {100 * row['a']:.1f} %, {b} {100 * row['b']:.1f} %, p = {row['p_adjusted']:.3f}<extra></extra>",
+            f"{a} {100 * row['a']:.1f} %, {b} {100 * row['b']:.1f} %, {p_in_words(row['p_adjusted'])}<extra></extra>",
         )  # fmt: skip
     return chart

@@ -14,6 +14,7 @@ from fer_core.evaluation.predictions import Predictions
 from fer_core.evaluation.slices import LEAST_SUPPORT, MIN_SUPPORT, columns_of, find
 
 DRAWN = 15  # slices in the chart
+BOX = 360  # pixels of the box, wide enough for a pair of conditions
 PLOTLY = {"displayModeBar": False}
 
 
@@ -92,7 +93,7 @@ with st.expander("The table behind the chart"):
     )
 
 st.subheader("The errors in a slice")
-words = choose("Slice", found.table["slice"].tolist(), "slice")
+words = choose("Slice", found.table["slice"].tolist(), "slice", place=st.container(width=BOX))
 member = found.members[found.table["slice"].tolist().index(words)]
 frame = select(examples(table.where(member)), Filter(outcome="wrong"))
 st.markdown(f"**{pictures(len(frame))}** of {int(member.sum()):,} are wrong, the largest loss first.")
