@@ -168,8 +168,8 @@ def answer(choice: Picked, shown: Shown) -> None:
         against = ", and so says the given label"
     st.markdown(f"The network says **{predicted}** with a probability of {percent(prediction.confidence)}{against}.")
 
-    halves = st.container(horizontal=True, gap="medium")
-    with halves.container(width=SIDE + 40):
+    halves = st.container(horizontal=True, gap="medium")  # in a narrow window the maps go below the picture
+    with halves.container(width=SIDE + 40, horizontal=True, key="asked-picture"):
         label = f"label {given}" if given else "no label given"
         st.image(
             enlarged(prediction.picture),
@@ -180,7 +180,7 @@ def answer(choice: Picked, shown: Shown) -> None:
         st.plotly_chart(
             charts.probabilities(probs, given), key="probabilities", alt=f"Probabilities: {in_words(probs)}"
         )
-    with halves.container(width="stretch"):
+    with halves.container(width="stretch", key="asked-maps"):
         asked = question(choice, predicted, given, probs)
         methods, layer, strength, parameters = controls(choice)
         seen = [
