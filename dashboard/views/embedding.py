@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 import streamlit as st
 
-from dashboard import cache, gallery, markup
+from dashboard import cache, gallery, markup, peek
 from dashboard.charts import embedding as charts
 from dashboard.markup import Picture
 from dashboard.pickers import choose, evaluated, titles
@@ -134,8 +134,9 @@ chosen = st.plotly_chart(
     charts.embedding(points, colour, axes), key=f"map-{network.name}-{key}-{method}", on_select="rerun",
     selection_mode=("points", "box", "lasso"), config={"displaylogo": False},
 )  # fmt: skip
+peek.over_charts(cache.sheet(source, network.card.image, tuple(frame["place"].tolist())))
 st.caption(
-    "Draw a lasso or a box around points to see their pictures, click one to see its neighbours. "
+    "Point at one to see its picture, click it to see its neighbours; draw a lasso or a box to see the pictures inside. "
     + (
         ""
         if plane.explained

@@ -158,6 +158,10 @@ def trust(report: Report) -> None:
     left = report.methods[report.methods["n"] == 0]
     for row in left.to_dict("records"):
         st.caption(verbatim(f"{row['title']} was left out: {row['suits']}."))
+    if rest := [title_of(name) for name in METHODS.names() if name not in set(report.methods["method"])]:
+        st.caption(
+            f"Not compared, for they are slow or near kin of these: {', '.join(rest)}. The command measures them too."
+        )
     with st.expander("The tables: figures with intervals, and agreement between methods"):
         st.dataframe(report.methods, hide_index=True)
         st.dataframe(report.agreement, hide_index=True)

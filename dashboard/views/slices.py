@@ -84,7 +84,8 @@ st.caption(
         else ""
     )
     + "Dotted: the accuracy on all pictures. Expected: each picture counted with the accuracy on its label. Tested within "
-    "labels (Cochran, Mantel and Haenszel); grey: not significant at 5 %."
+    "labels (Cochran, Mantel and Haenszel); grey: not significant at 5 %. Brightness and contrast: mean and "
+    "deviation of the grey levels (0 to 255); sharpness: variance of the Laplacian by that of the picture."
 )
 with st.expander("The table behind the chart"):
     st.dataframe(found.table, hide_index=True)
