@@ -11,6 +11,7 @@ import pandas as pd
 import streamlit as st
 from numpy.typing import NDArray
 
+from dashboard import peek
 from fer_core.checkpoint import weights_path
 from fer_core.datasets import Dataset, open_dataset, short_name, summary
 from fer_core.datasets.duplicates import Duplicates, duplicates_of
@@ -197,6 +198,16 @@ def plane(path: Path, rows: tuple[int, ...], method: str) -> embedding.Plane:
     if method == "tsne":
         return embedding.tsne_of(path, np.array(rows, dtype=np.int64))
     return embedding.pca(features(path)[list(rows)])
+
+
+def sheet(dataset: Dataset, spec: ImageSpec, rows: tuple[int, ...]) -> str:
+    """Pictures of a data set, as a network is given them, as one image for `peek`."""
+    return _sheet(str(dataset.folder), repr(spec), rows, dataset, spec)
+
+
+@st.cache_data(max_entries=4, show_spinner="Reading the pictures")
+def _sheet(folder: str, name: str, rows: tuple[int, ...], _dataset: Dataset, _spec: ImageSpec) -> str:
+    return peek.sheet(_dataset.images(_spec)[list(rows)])
 
 
 def predictor(folder: Path) -> Predictor:

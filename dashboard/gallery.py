@@ -103,10 +103,12 @@ def page_of(count: int, each: int, view: Hashable) -> slice:
     key = f"page-{page}"
     with st.container(horizontal=True, vertical_alignment="center"):
         st.pagination(pages, default=page, key=key, on_change=lambda: _turn(st.session_state[key]))
-        for name, arrow, to in (("Previous", "Left", page - 1), ("Next", "Right", page + 1)):
-            outside = not 1 <= to <= pages
-            st.button(name, key=f"turn-{name}", disabled=outside, shortcut=arrow, on_click=_turn, args=(to,))
-        st.caption(f"{(page - 1) * each + 1:,} to {min(page * each, count):,} of {count:,}")
+        # in a narrow window these three go below the numbers together
+        with st.container(horizontal=True, vertical_alignment="center", width="content", wrap=False):
+            for name, arrow, to in (("Previous", "Left", page - 1), ("Next", "Right", page + 1)):
+                outside = not 1 <= to <= pages
+                st.button(name, key=f"turn-{name}", disabled=outside, shortcut=arrow, on_click=_turn, args=(to,))
+            st.caption(f"{(page - 1) * each + 1:,} to {min(page * each, count):,} of {count:,}", width="content")
     return slice((page - 1) * each, page * each)
 
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import pandas as pd
 
 from dashboard.charts.base import QUIET, SVG, expressions_colour
-from fer_core.evaluation.comparison import ALPHA
+from fer_core.evaluation.comparison import ALPHA, p_in_words
 
 if TYPE_CHECKING:
     import altair as alt
@@ -29,7 +29,7 @@ def recall_differences(table: pd.DataFrame, a: str, b: str) -> alt.LayerChart:
             **{end: 100 * table[end] for end in ("difference", "low", "high")},
             "words": [
                 f"{row.expression}: {100 * row.difference:+.1f} points ({100 * row.low:.1f} to {100 * row.high:.1f}); "
-                f"{a} {100 * row.a:.1f} %, {b} {100 * row.b:.1f} %, p = {row.p_adjusted:.3f}"
+                f"{a} {100 * row.a:.1f} %, {b} {100 * row.b:.1f} %, {p_in_words(row.p_adjusted)}"
                 for row in table.itertuples()
             ],
         }

@@ -34,6 +34,7 @@ def embedding(table: pd.DataFrame, colour: str, axes: tuple[str, str]) -> go.Fig
         xaxis={"title": axes[0], "zeroline": False, "showticklabels": axes[0] != ""},
         yaxis={"title": axes[1], "zeroline": False, "showticklabels": axes[1] != ""},
         hovermode="closest",
+        legend={"orientation": "h", "y": -0.14, "yanchor": "top", "x": 0},  # above it would lie under Plotly's tools
     )
     names = [name for name in (*COLOURS, RIGHT, WRONG) if (groups == name).any()]
     for number, name in enumerate([*names, *sorted(set(groups) - set(names))]):

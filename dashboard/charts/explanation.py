@@ -49,7 +49,8 @@ def density(table: pd.DataFrame) -> go.Figure:
         for expression in wide.index
     ]
     top = max(2.0, float(wide.max().max()))
-    return _matrix(wide, shown, hover, SIGNED, 2 - top, top, "density<br>(1 = even)")
+    even = [[0.0, SIGNED[0][1]], [1 / top, SIGNED[1][1]], [1.0, SIGNED[2][1]]]  # white at 1; a density is not below 0
+    return _matrix(wide, shown, hover, even, 0.0, top, "density<br>(1 = even)")
 
 
 def methods(table: pd.DataFrame) -> go.Figure:
@@ -61,7 +62,7 @@ def methods(table: pd.DataFrame) -> go.Figure:
     names = [f"{row['title']}{' (control)' if row['control'] else ''}" for row in table.to_dict("records")]
     chart = figure(
         90 + 30 * len(table),
-        xaxis={"title": "gain over a random map, points of probability, 95 % intervals", "zeroline": True},
+        xaxis={"title": "gain over a random map (points of probability)", "zeroline": True},
         yaxis={"autorange": "reversed", "tickvals": list(range(len(table))), "ticktext": names, "zeroline": False},
     )
     for kind, title, symbol, colour, shift in (
@@ -143,7 +144,7 @@ def _matrix(
 ) -> go.Figure:
     chart = figure(
         120 + 34 * len(wide),
-        xaxis={"side": "top", "tickangle": 0, "automargin": True},
+        xaxis={"side": "top", "automargin": True},  # in a narrow window Plotly turns the names
         yaxis={"autorange": "reversed", "automargin": True},
     )
     return chart.add_heatmap(

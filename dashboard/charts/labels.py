@@ -57,7 +57,7 @@ def agreement(table: pd.DataFrame) -> go.Figure:
     chart = figure(
         340,
         xaxis={
-            "title": "votes for the most frequent choice (%; the first: up to), n pictures below",
+            "title": "share of the most frequent vote (%), n below",
             "tickvals": 100 * table["agreement"],
             "ticktext": [f"{100 * a:.0f}<br>{n:,}" for a, n in zip(table["agreement"], table["n"], strict=True)],
             "zeroline": False,

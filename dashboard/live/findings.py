@@ -14,15 +14,12 @@ from dashboard.live.answers import light, table
 from dashboard.live.drawing import data_url
 from dashboard.live.look import CSS
 from dashboard.text import interval, percent
+from fer_core.evaluation.comparison import p_value
 from fer_core.evaluation.intervals import Interval
 from fer_core.faces.quality import TILTED, TURNED
 from fer_core.private import AS_CHOSEN, Report
 
 ALPHA = 0.05
-
-
-def p_value(p: float) -> str:
-    return "" if np.isnan(p) else "< 0.001" if p < 0.001 else f"{p:.3f}"
 
 
 def signed(points: float) -> str:

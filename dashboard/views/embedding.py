@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 import streamlit as st
 
-from dashboard import cache, gallery, markup
+from dashboard import cache, gallery, markup, peek
 from dashboard.charts import embedding as charts
 from dashboard.markup import Picture
 from dashboard.pickers import choose, evaluated, titles
@@ -22,7 +22,7 @@ from fer_core.evaluation.gallery import examples, positions
 from fer_core.evaluation.intervals import SEED
 from fer_core.runs.store import Checkpoint
 
-NEAREST = 16  # neighbours shown of a picture
+NEAREST = 15  # neighbours shown of a picture: with itself two full rows on a wide window
 BOX = 220
 MAPS = {"pca": "principal components", "tsne": "t-SNE (a minute, once)"}
 COLOURS = {"label": "label", "predicted": "prediction", "correct": "right or wrong"}
@@ -34,10 +34,11 @@ def read_features(network: Checkpoint, source: Dataset, split: str, purpose: str
     if path.exists():
         return cache.features(path)
     count = source.splits[split]
-    if not st.button(
-        f"Read {pictures(count)} of {split} with the network", type="primary", help="Once; then they are kept."
-    ):
-        st.caption(f"{purpose} needs the network's features of {split}; the workspace does not hold them yet.")
+    st.markdown(
+        f"{purpose} needs what the network makes of each picture of {split}, its features; the workspace does not hold them "
+        f"yet. Reading {pictures(count)} takes a minute or two for a few thousand, once."
+    )
+    if not st.button(f"Read {pictures(count)} of {split} with the network", type="primary"):
         return None
     bar, start = st.progress(0.0, "Loading the network"), time.monotonic()
 
@@ -55,7 +56,7 @@ def read_features(network: Checkpoint, source: Dataset, split: str, purpose: str
 
 def neighbourhood(network: Checkpoint, source: Dataset, own: np.ndarray, split: str, row: pd.Series) -> None:
     """The pictures most alike to one."""
-    st.subheader("Its nearest neighbours")
+    st.subheader("What is near a picture?")
     parts = [name for name in ("train", split, *source.splits) if name in source.splits]
     kept = [part for part in parts if features_path(network.folder, source, part).exists()]
     among = choose("Among", list(dict.fromkeys(parts)), "among", default=kept[0], place=st.container(width=BOX))
@@ -133,8 +134,9 @@ chosen = st.plotly_chart(
     charts.embedding(points, colour, axes), key=f"map-{network.name}-{key}-{method}", on_select="rerun",
     selection_mode=("points", "box", "lasso"), config={"displaylogo": False},
 )  # fmt: skip
+peek.over_charts(cache.sheet(source, network.card.image, tuple(frame["place"].tolist())))
 st.caption(
-    "Draw a lasso or a box around points to see their pictures, click one to see its neighbours. "
+    "Point at one to see its picture, click it to see its neighbours; draw a lasso or a box to see the pictures inside. "
     + (
         ""
         if plane.explained

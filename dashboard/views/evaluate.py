@@ -76,7 +76,7 @@ report, table = cache.report(network.tables[key]), cache.predictions(network.tab
 names = report.expressions
 st.markdown(answer(titles()[network.name], key, report))
 
-left, right = st.columns([6, 5], gap="large")
+left, right = st.columns(2, gap="medium")
 with right:
     worst = most_confused(report.confusion, names, top=1)
     default = (worst[0].label, worst[0].predicted) if worst else (names[0], names[0])
@@ -105,8 +105,8 @@ with left:
         selection_mode="cell",
     )
     st.caption(
-        f"Rows are labels, columns predictions, n = {report.n:,}. A click on a cell shows its pictures; "
-        "the two boxes beside it do the same."
+        f"Rows are labels, columns predictions, n = {report.n:,}. A click on a cell shows its pictures, and so do the boxes "
+        "“Label” and “Predicted”."
     )
     with st.expander("The table behind the matrix"):
         cells = charts.cells(report.confusion, names)

@@ -128,15 +128,15 @@ def go_to(image: str) -> None:
 
 def own(card: Card, camera: bool) -> Shown | None:
     """A picture of the user's own, whole or the face in it."""
-    left, middle, right = st.columns([2, 1, 1], vertical_alignment="top")
+    row = st.container(horizontal=True, gap="medium", vertical_alignment="bottom")
     file = (
-        left.camera_input("A picture of yourself")
+        row.camera_input("A picture of yourself", width=2 * SIDE)
         if camera
-        else left.file_uploader("PNG or JPEG", ["png", "jpg", "jpeg"])
+        else row.file_uploader("PNG or JPEG", ["png", "jpg", "jpeg"], width=2 * SIDE)
     )
-    label = middle.selectbox("Expression you would give", ["none", *card.expressions])
+    label = row.selectbox("Expression you would give", ["none", *card.expressions], width=BOX)
     given = None if label == "none" else label
-    find = right.toggle("Find the face", card.face.detector != "none", help=f"Detector: {card.face.detector}.")
+    find = row.toggle("Find the face", card.face.detector != "none", help=f"Detector: {card.face.detector}.")
     if file is None:
         st.caption("Nothing you upload or take is kept.")
         return None
@@ -152,7 +152,7 @@ def own(card: Card, camera: bool) -> Shown | None:
         return Shown(lambda network: network.predict(photo, "none")[0], f"{file.name}, whole", given)
     number = 1
     if len(faces) > 1:
-        number = right.number_input(f"Face of {len(faces)}, the largest first", 1, len(faces))
+        number = row.number_input(f"Face of {len(faces)}, the largest first", 1, len(faces), width=BOX)
     face = card.face.cut(photo, faces[number - 1])
     return Shown(lambda network: network.predict(face, "none")[0], f"face {number} of {file.name}", given)
 
@@ -168,8 +168,8 @@ def answer(choice: Picked, shown: Shown) -> None:
         against = ", and so says the given label"
     st.markdown(f"The network says **{predicted}** with a probability of {percent(prediction.confidence)}{against}.")
 
-    halves = st.container(horizontal=True, gap="medium")
-    with halves.container(width=SIDE + 40):
+    halves = st.container(horizontal=True, gap="medium")  # in a narrow window the maps go below the picture
+    with halves.container(width=SIDE + 40, horizontal=True, key="asked-picture"):
         label = f"label {given}" if given else "no label given"
         st.image(
             enlarged(prediction.picture),
@@ -180,7 +180,7 @@ def answer(choice: Picked, shown: Shown) -> None:
         st.plotly_chart(
             charts.probabilities(probs, given), key="probabilities", alt=f"Probabilities: {in_words(probs)}"
         )
-    with halves.container(width="stretch"):
+    with halves.container(width="stretch", key="asked-maps"):
         asked = question(choice, predicted, given, probs)
         methods, layer, strength, parameters = controls(choice)
         seen = [
@@ -271,6 +271,11 @@ def question(choice: Picked, predicted: str, given: str | None, probs: dict[str,
     if len(kept) < len(roles):
         st.info(f"Not every network knows {', '.join(set(roles) - known)}; it is left out.")
     rather = None if against in (None, "nothing") or against not in known else against
+    if rather in kept and len(kept) > 1:
+        del kept[rather]  # of the two, only the other one can be explained rather than this one
+    elif rather in kept:
+        st.info(f"Nothing speaks for {rather} rather than {rather}, so this is {rather} alone.")
+        rather = None
     return Question(chosen, kept, rather)
 
 

@@ -132,6 +132,10 @@ def trust(report: Report) -> None:
             "**No method is supported on this network**: none beats a random map both ways and depends on the weights."
         )
     st.plotly_chart(charts.methods(measured), key="leaderboard", alt="Gain of each method over a random map")
+    st.caption(
+        "The probability of the explained expression falls while the pixels that a map marks are taken away first, and rises "
+        "while they are put back first; the gain is how much more than in a random order. Bars: 95 % intervals."
+    )
     header = ["method", "verdict", "shuffled weights", "infidelity", "max-sensitivity"]
     truth = "pointing" in measured
     header += ["points into the mask", "mass in the mask"] if truth else []
@@ -139,7 +143,7 @@ def trust(report: Report) -> None:
     for row in measured.to_dict("records"):
         cells = [row["title"], "control" if row["control"] else verdicts[row["title"]].level]
         cells += [
-            "–" if pd.isna(row[name]) else f"{row[name]:.2f}"
+            "–" if pd.isna(row[name]) else f"{row[name]:z.2f}"
             for name in ("randomisation", "infidelity", "max_sensitivity")
         ]
         cells += [f"{100 * row[name]:.0f} %" for name in ("pointing", "mass")] if truth else []
@@ -154,6 +158,10 @@ def trust(report: Report) -> None:
     left = report.methods[report.methods["n"] == 0]
     for row in left.to_dict("records"):
         st.caption(verbatim(f"{row['title']} was left out: {row['suits']}."))
+    if rest := [title_of(name) for name in METHODS.names() if name not in set(report.methods["method"])]:
+        st.caption(
+            f"Not compared, for they are slow or near kin of these: {', '.join(rest)}. The command measures them too."
+        )
     with st.expander("The tables: figures with intervals, and agreement between methods"):
         st.dataframe(report.methods, hide_index=True)
         st.dataframe(report.agreement, hide_index=True)

@@ -86,7 +86,6 @@ def filters(table: Predictions, beside: dict[str, Path]) -> tuple[Filter, str, d
     )
     sort = choose("Sort by", list(SORTS), "sort", SORT_WORDS.__getitem__, place=row.container(width=BOX))
     text = row.text_input("Id contains", key="text", bind="query-params", placeholder="any", width=BOX)
-    row = st.container(horizontal=True, vertical_alignment="bottom")
     confidence = row.slider("Confidence, %", 0, 100, (0, 100), key="confidence", bind="query-params", width=BOX)
     loss = row.slider(
         "Loss, nats", 0.0, MOST_LOSS, (0.0, MOST_LOSS), 0.1, key="loss", bind="query-params", width=BOX,
@@ -95,7 +94,7 @@ def filters(table: Predictions, beside: dict[str, Path]) -> tuple[Filter, str, d
     chosen = (
         row.multiselect(
             "Beside other networks", list(beside), key="beside", bind="query-params", format_func=titles().get,
-            placeholder="none", width=2 * BOX,
+            placeholder="none", width=BOX,
         )
         if beside
         else []

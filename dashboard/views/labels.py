@@ -30,6 +30,7 @@ from fer_core.runs import crossval
 from fer_core.runs.store import Checkpoint
 
 PLOTLY = {"displayModeBar": False}
+BOX = 220  # pixels of a select box
 EVERY, ALL = "every error", "every label"
 VOTES, NETWORK = "votes", "network"  # in the address
 RULE = (
@@ -138,7 +139,7 @@ def suspected(path: Path, checkpoint: Checkpoint, key: str, whose: str) -> None:
         )
     st.subheader("The least believable labels first")
     names = [name for name in table.expressions.names if name in set(found["label"])]
-    label = choose("Given label", [ALL, *names], "label", default=ALL, place=st.columns([2, 5])[0])
+    label = choose("Given label", [ALL, *names], "label", default=ALL, place=st.container(width=BOX))
     shown = found if label == ALL else found[found["label"] == label]
 
     def note(row: pd.Series) -> tuple[str | Html, ...]:
@@ -158,7 +159,7 @@ with_votes = dataset in SHIPPED_FOR or bool(st.query_params.get("votes"))
 by = choose(
     "Labels are judged by", [VOTES, NETWORK, *folds], "by",
     lambda name: {VOTES: "people's votes", NETWORK: "the network's answers"}.get(name, f"cross-validation {name}"),
-    default=VOTES if with_votes else NETWORK, place=st.columns([2, 5])[0],
+    default=VOTES if with_votes else NETWORK, place=st.container(width=BOX),
 )  # fmt: skip
 if by in folds:
     suspected(folds[by], checkpoint, key, f"the cross-validation {by}, in which no network reads what it learned")
@@ -181,7 +182,7 @@ with summary:
         st.markdown(f"{verbatim(title)} makes no error on the {pictures(len(judged))} with votes.")
     if len(judged) < len(table):
         st.caption(f"{pictures(len(table) - len(judged))} of the table have no votes and are left out.")
-st.caption(RULE)
+    st.caption(RULE)
 
 left, right = st.columns(2, gap="large")
 with left:
@@ -199,6 +200,7 @@ with right:
     st.subheader("The more the voters agree")
     agreeing = by_agreement(judged)
     st.plotly_chart(charts.agreement(agreeing), config=PLOTLY, key="agreement")
+    st.caption("The first point holds all pictures up to its share. Error bars: 95 % intervals (Wilson).")
     with st.expander("The table behind the chart"):
         st.dataframe(agreeing, hide_index=True)
         st.download_button(
@@ -214,7 +216,7 @@ st.caption(
 )
 
 st.subheader("The errors, with the ten votes beside the network's probabilities")
-verdict = choose("Show", [EVERY, *VERDICTS], "verdict", lambda name: name, default=VERDICTS[2])
+verdict = choose("Show", [EVERY, *VERDICTS], "verdict", default=VERDICTS[2], place=st.container(width=BOX))
 errors = judged[~judged["correct"]]
 if verdict != EVERY:
     errors = errors[errors["verdict"] == verdict]

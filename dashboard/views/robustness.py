@@ -123,7 +123,8 @@ if others:
     tables |= {titles()[other]: mine[chosen][other].table() for other in beside}
 st.plotly_chart(charts.curves(tables), config=PLOTLY, key="curves")
 st.caption(
-    "Error bars: 95 % intervals (Wilson). After Hendrycks and Dietterich 2019, arXiv 1903.12261; lengths are in pixels of a "
+    "Error bars: 95 % intervals (Wilson). A network that averages several views of a picture is given it and its mirror image "
+    "here. After Hendrycks and Dietterich 2019, arXiv 1903.12261; lengths are in pixels of a "
     f"face of 48 x 48, whatever the picture's size. More pictures: `{command}`, also with several networks at once."
 )
 with st.expander("The table behind the charts"):

@@ -14,6 +14,7 @@ from fer_core.evaluation.predictions import Predictions
 from fer_core.evaluation.slices import LEAST_SUPPORT, MIN_SUPPORT, columns_of, find
 
 DRAWN = 15  # slices in the chart
+BOX = 360  # pixels of the box, wide enough for a pair of conditions
 PLOTLY = {"displayModeBar": False}
 
 
@@ -83,7 +84,8 @@ st.caption(
         else ""
     )
     + "Dotted: the accuracy on all pictures. Expected: each picture counted with the accuracy on its label. Tested within "
-    "labels (Cochran, Mantel and Haenszel); grey: not significant at 5 %."
+    "labels (Cochran, Mantel and Haenszel); grey: not significant at 5 %. Brightness and contrast: mean and "
+    "deviation of the grey levels (0 to 255); sharpness: variance of the Laplacian by that of the picture."
 )
 with st.expander("The table behind the chart"):
     st.dataframe(found.table, hide_index=True)
@@ -92,7 +94,7 @@ with st.expander("The table behind the chart"):
     )
 
 st.subheader("The errors in a slice")
-words = choose("Slice", found.table["slice"].tolist(), "slice")
+words = choose("Slice", found.table["slice"].tolist(), "slice", place=st.container(width=BOX))
 member = found.members[found.table["slice"].tolist().index(words)]
 frame = select(examples(table.where(member)), Filter(outcome="wrong"))
 st.markdown(f"**{pictures(len(frame))}** of {int(member.sum()):,} are wrong, the largest loss first.")

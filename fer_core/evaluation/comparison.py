@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import reduce
-from itertools import combinations
+from itertools import combinations, pairwise
 from typing import Any
 
 import numpy as np
@@ -284,9 +284,14 @@ class Comparison:
         }
 
 
+def p_value(p: float) -> str:
+    """“0.032”, or “< 0.001”; nothing where there was nothing to test (NaN)."""
+    return "" if np.isnan(p) else "< 0.001" if p < 0.001 else f"{p:.3f}"
+
+
 def p_in_words(p: float) -> str:
     """“p = 0.032”, or “p < 0.001”."""
-    return "p < 0.001" if p < 0.001 else f"p = {p:.3f}"
+    return f"p {p_value(p)}" if p < 0.001 else f"p = {p_value(p)}"
 
 
 def compare(a: Predictions, b: Predictions) -> Comparison:
@@ -340,8 +345,8 @@ def leaderboard(networks: Mapping[str, Predictions]) -> pd.DataFrame:
 
     Returns:
         One row a network: `name`, `n` (images shared by all), `accuracy`, `macro_f1`, `balanced_accuracy`, each with
-        `_low` and `_high` (95 %), `group` (1 is the best), `p_best` (of the difference from the best, Holm over all
-        pairs).
+        `_low` and `_high` (95 %), `group` (1 is the best), `p_best` and `p_above` (of the difference from the best and
+        from the row above, Holm over all pairs; 1 for the first).
 
     Raises:
         DataError: no shared image.
@@ -366,4 +371,5 @@ def leaderboard(networks: Mapping[str, Predictions]) -> pd.DataFrame:
         groups.append(leader)
     table["group"] = pd.factorize(np.array(groups, dtype=object))[0] + 1
     table["p_best"] = [p.get(frozenset((best, name)), 1.0) for name in table["name"]]
+    table["p_above"] = [p.get(frozenset(pair), 1.0) for pair in pairwise([best, *table["name"]])]
     return table

@@ -21,7 +21,7 @@ from fer_core.datasets import Dataset
 from fer_core.errors import DataError
 from fer_core.evaluation import svg
 from fer_core.evaluation.calibration import Bins, reliability, risk_coverage, with_temperature
-from fer_core.evaluation.comparison import all_pairs, compare, leaderboard
+from fer_core.evaluation.comparison import all_pairs, compare, leaderboard, p_value
 from fer_core.evaluation.gallery import Filter, examples, positions, select, why_not_shared
 from fer_core.evaluation.intervals import Interval
 from fer_core.evaluation.metrics import CLASS_FIGURES, Report, evaluate, figures_table, headline, most_confused
@@ -185,9 +185,9 @@ def _together(
                 for figure in ("accuracy", "macro_f1", "balanced_accuracy")
             ),
             f"{row['n']:,}",
-            f"{row['p_best']:.3f}",
+            escape(p_value(row["p_best"])) if place else "–",
         ]
-        for row in board.to_dict("records")
+        for place, row in enumerate(board.to_dict("records"))
     ]
     header = ("Network", "Group", "Accuracy, %", "Macro-F1, %", "Balanced accuracy, %", "n", "p against the best")
     return (

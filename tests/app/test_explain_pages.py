@@ -137,6 +137,19 @@ def test_a_contrast_of_two_networks_is_said_at_every_map_and_the_maps_can_be_sav
     assert app.main.get("download_button")
 
 
+def test_nothing_is_explained_rather_than_itself(open_page: Open, explained: str) -> None:
+    address = {"network": "one", "table": "faces-val", "image": explained, "methods": "saliency"}
+    app = open_page("explain", **address)
+    first, second = (caption.split()[2] for caption in captions(app) if caption.startswith("Saliency"))
+    app = open_page("explain", **address, against=second)
+    shown = [caption for caption in captions(app) if caption.startswith("Saliency")]
+    assert [caption.split(" (")[0] for caption in shown] == [f"Saliency for {first} rather than {second}"]
+    app = open_page("explain", **address, explain=first, against=first)
+    shown = [caption for caption in captions(app) if caption.startswith("Saliency")]
+    assert [caption.split(" (")[0] for caption in shown] == [f"Saliency for {first}"]
+    assert app.info[0].value.startswith(f"Nothing speaks for {first} rather than {first}")
+
+
 def test_a_report_is_the_badge_of_each_map(open_page: Open, explained: str) -> None:
     from fer_core.runs.store import find
 

@@ -52,3 +52,35 @@ def test_a_lasso_around_all_points_shows_all_pictures(
     expect_no_error(page)
     kept = [name for name in selections.names() if name.startswith("map-")]
     assert [len(selections.read(name)) for name in kept] == [14]
+
+
+def test_the_picture_of_the_point_under_the_pointer_is_shown(page: Page, workbench: Workbench, network: str) -> None:
+    page.goto(workbench.link("embedding", network=network, table="map-faces-val", among="val"))
+    settle(page)
+    plot = page.locator(".js-plotly-plot .nsewdrag").first
+    plot.scroll_into_view_if_needed()
+    box = plot.bounding_box()
+    assert box is not None
+    picture = page.get_by_test_id("stBidiComponentIsolated").locator('div[style*="data:image/jpeg"]')
+    expect(picture).to_have_count(1)
+    expect(picture).to_be_hidden()
+    rows = page.evaluate(
+        """() => document.querySelector('.js-plotly-plot').data.map(trace => trace.customdata.map(each => each[0]))"""
+    )
+    assert sorted(row for trace in rows for row in trace) == list(range(14))
+    where = page.evaluate(
+        """() => {
+            const plot = document.querySelector('.js-plotly-plot'), { xaxis, yaxis } = plot._fullLayout;
+            const trace = plot._fullData.at(-1), area = plot.querySelector('.nsewdrag').getBoundingClientRect();
+            const at = (axis, value) => axis.l2p(value);
+            return [area.x + at(xaxis, trace.x[0]), area.y + at(yaxis, trace.y[0]), trace.customdata[0][0]];
+        }"""
+    )
+    page.mouse.move(box["x"] + 1, box["y"] + 1)
+    page.mouse.move(where[0], where[1], steps=4)
+    expect(picture).to_be_visible()
+    column, line = where[2] % 64, where[2] // 64
+    expect(picture).to_have_css("background-position", f"{-96 * column}px {-96 * line}px")
+    page.mouse.move(box["x"] + 1, box["y"] - 40, steps=4)
+    expect(picture).to_be_hidden()
+    expect_no_error(page)

@@ -21,6 +21,8 @@ from fer_core.evaluation.comparison import (
     holm,
     leaderboard,
     mcnemar_exact,
+    p_in_words,
+    p_value,
     paired_difference,
     shared_images,
 )
@@ -293,6 +295,16 @@ def test_the_leaderboard_carries_intervals_and_the_distance_from_the_best() -> N
     pairs = all_pairs(networks).set_index(["a", "b"])
     assert table.loc["net1", "p_best"] == 1
     assert table.loc["net0", "p_best"] == pairs.loc[("net0", "net1"), "p_adjusted"]
+    assert table["p_above"].tolist() == [
+        1, pairs.loc[("net0", "net1"), "p_adjusted"], pairs.loc[("net0", "net2"), "p_adjusted"],
+    ]  # fmt: skip
+
+
+def test_a_p_value_is_written_as_far_as_it_says_something() -> None:
+    assert [p_value(p) for p in (0.0, 0.0009, 0.001, 0.0324, 1.0, float("nan"))] == [
+        "< 0.001", "< 0.001", "0.001", "0.032", "1.000", "",
+    ]  # fmt: skip
+    assert (p_in_words(0.0001), p_in_words(0.5)) == ("p < 0.001", "p = 0.500")
 
 
 def test_a_million_rows_are_compared() -> None:

@@ -45,7 +45,9 @@ def test_compare_ranks_more_than_two() -> None:
     tables = {f"net{seed}": predictions_elsewhere(seed=seed) for seed in range(3)}
     for name, table in tables.items():
         make_network(name, table)
-    assert "3 networks in 1 groups on the 210 pictures" in ferscope("compare", *tables)
+    said = ferscope("compare", *tables)
+    assert "0 of the 3 pairs of networks differ significantly on the 210 pictures" in said
+    assert "which makes 1 group." in said
     told = json.loads(ferscope("compare", *tables, "--json"))
     assert [row["name"] for row in told["leaderboard"]] == leaderboard(tables)["name"].tolist()
     assert len(told["pairs"]) == 3

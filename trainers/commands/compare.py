@@ -26,6 +26,7 @@ def compare(
     Compares predictions tables, which `ferscope evaluate` writes: no network is loaded.
     """
     from fer_core.evaluation.comparison import compare as compared
+    from fer_core.evaluation.comparison import p_value
     from fer_core.evaluation.report import distinct_titles, shared_table
     from fer_core.runs.store import find
 
@@ -57,34 +58,37 @@ def compare(
     for row in figures.difference.recall.to_dict("records"):
         rows.add_row(
             row["expression"], *(f"{100 * row[name]:.1f}" for name in ("a", "b")), f"{100 * row['difference']:+.1f}",
-            f"{100 * row['low']:.1f} to {100 * row['high']:.1f}", f"{row['p_adjusted']:.3f}", f"{row['support']:,}",
+            f"{100 * row['low']:.1f} to {100 * row['high']:.1f}", p_value(row["p_adjusted"]), f"{row['support']:,}",
         )  # fmt: skip
     out.print(rows)
 
 
 def _leaderboard(key: str, tables: dict[str, Predictions], as_json: bool) -> None:
-    from fer_core.evaluation.comparison import all_pairs, leaderboard
+    from fer_core.evaluation.comparison import ALPHA, all_pairs, leaderboard, p_value
 
-    board = leaderboard(tables)
+    board, pairs = leaderboard(tables), all_pairs(tables)
     if as_json:
-        pairs = all_pairs(tables).to_dict("records")
-        print(json.dumps({"table": key, "leaderboard": board.to_dict("records"), "pairs": pairs}))
+        rows = {"leaderboard": board.to_dict("records"), "pairs": pairs.to_dict("records")}
+        print(json.dumps({"table": key} | rows))
         return
+    differ = int((pairs["p_adjusted"] <= ALPHA).sum())
+    groups = int(board["group"].max())
     out.print(
-        f"{key}: {len(board)} networks in {board['group'].max()} groups on the {board['n'].iloc[0]:,} pictures that all have "
-        "read. A group cannot be told from its best (McNemar's exact test, Holm over all pairs).",
+        f"{key}: {differ} of the {len(pairs)} pairs of networks differ significantly on the {board['n'].iloc[0]:,} pictures "
+        f"that all have read, which makes {groups} group{'s' if groups > 1 else ''}. A group cannot be told from its best "
+        "(McNemar's exact test, Holm over all pairs; 95 % intervals).",
         soft_wrap=True,
     )
-    rows = Table("group", "network", "accuracy", "macro-F1", "p against the best")
-    for column in (rows.columns[0], *rows.columns[2:]):
+    shown = Table("group", "network", "accuracy, %", "macro-F1, %", "p, the best", "p, the one above")
+    for column in (shown.columns[0], *shown.columns[2:]):
         column.justify = "right"
-    for row in board.to_dict("records"):
-        rows.add_row(
+    for place, row in enumerate(board.to_dict("records")):
+        shown.add_row(
             str(row["group"]), row["name"],
             *(
                 f"{100 * row[figure]:.1f} ({100 * row[figure + '_low']:.1f} to {100 * row[figure + '_high']:.1f})"
                 for figure in ("accuracy", "macro_f1")
             ),
-            f"{row['p_best']:.3f}",
+            *("–" if place == 0 else p_value(row[name]) for name in ("p_best", "p_above")),
         )  # fmt: skip
-    out.print(rows)
+    out.print(shown)

@@ -31,6 +31,7 @@ def compare_private(
     The benchmark's own pictures are looked at too if this machine has them (`ferscope data add`).
     """
     from fer_core.errors import ConfigError
+    from fer_core.evaluation.comparison import p_value
     from fer_core.evaluation.report import shared_table
     from fer_core.inference import Predictor
     from fer_core.private import Report, compare_networks, decided, proposed, words
@@ -84,7 +85,7 @@ def compare_private(
                     for text in (_share(getattr(row, f"recall_{end}")), f"{int(getattr(row, f'n_{end}')):,}")
                 ),
                 _share(row.difference, "+"),
-                f"{row.p_adjusted:.3f}",
+                p_value(row.p_adjusted),
             )
         out.print(rows)
         if one.skipped:

@@ -136,7 +136,7 @@ def slices(
 
     from fer_core.datasets import open_dataset
     from fer_core.errors import DataError
-    from fer_core.evaluation.comparison import ALPHA
+    from fer_core.evaluation.comparison import ALPHA, p_value
     from fer_core.evaluation.gallery import positions
     from fer_core.evaluation.shift import picture_statistics
     from fer_core.evaluation.slices import columns_of, find
@@ -170,6 +170,6 @@ def slices(
             f"{row['n']:,}",
             f"{100 * row['accuracy']:.1f} ({100 * row['low']:.1f} to {100 * row['high']:.1f})",
             f"{100 * row['expected']:.1f}",
-            f"{row['p_adjusted']:.2g}",
+            p_value(row["p_adjusted"]),
         )
     out.print(shown)
