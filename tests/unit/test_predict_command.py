@@ -56,6 +56,15 @@ def test_a_folder_becomes_a_csv_with_a_row_for_each_face_and_each_problem(fersco
     assert (portrait["face"], portrait["verdict"], portrait["predicted"]) == ("1", NOT_SURE, wanted.predicted)
 
 
+def test_pictures_of_which_none_shows_a_face_end_in_an_error_after_their_rows(ferscope, pictures):
+    untrained()
+    code, printed, problem = ferscope("predict", "untrained", pictures / "below", pictures / "broken.jpg")
+    assert code == 2
+    assert next(row["problem"] for row in csv.DictReader(printed.splitlines())) == "no face was found"
+    assert "No face was read in any of the pictures (2); " in problem
+    assert "empty.png: no face was found." in problem
+
+
 def test_a_zip_gives_the_same_rows_as_json(ferscope, pictures, tmp_path):
     untrained()
     with zipfile.ZipFile(tmp_path / "all.zip", "w") as archive:

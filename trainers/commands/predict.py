@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Annotated
 
@@ -46,13 +47,16 @@ def predict(
                 else:
                     source = member.data if zipped else file
                     rows += picture_rows(member.name, source, predictor, detector, threshold=sure, tta=tta or None)
+    faces = sum("face" in row for row in rows)
     if as_json:
         print(json.dumps(rows))
-        return
-    with to.open("w", encoding="utf-8", newline="") if to else sys.stdout as target:
-        table = csv.DictWriter(target, columns(predictor.expressions))
-        table.writeheader()
-        table.writerows(rows)
-    if to:
-        faces = sum("face" in row for row in rows)
-        out.print(f"{len(files):,} files, {faces:,} faces; written to {to}", soft_wrap=True)
+    else:
+        with to.open("w", encoding="utf-8", newline="") if to else nullcontext(sys.stdout) as target:
+            table = csv.DictWriter(target, columns(predictor.expressions))
+            table.writeheader()
+            table.writerows(rows)
+        if to:
+            out.print(f"{len(files):,} files, {faces:,} faces; written to {to}", soft_wrap=True)
+    if rows and not faces:  # the rows stand written; a script is to notice all the same
+        first = f"{rows[0]['file']}: {rows[0]['problem'].rstrip('.')}"
+        raise DataError(f"No face was read in any of the pictures ({len(rows):,}); {first}.")
