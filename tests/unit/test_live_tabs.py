@@ -12,12 +12,14 @@ import pandas as pd
 import pytest
 from gradio_client import Client, handle_file
 from gradio_client.exceptions import AppError
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 from PIL import Image
 from skimage.data import astronaut
 
 from dashboard import live
 from dashboard.charts.live import accuracy_beside, timeline
-from dashboard.live import compare, findings, folder, uploads, video
+from dashboard.live import compare, findings, folder, photo, uploads, video
 from fer_core import video as videos
 from fer_core.datasets.synthetic import draw_face
 from fer_core.errors import DataError
@@ -27,6 +29,7 @@ from fer_core.labels import FER7
 from fer_core.runs.store import find
 from fer_core.video import Writer, frames, probe
 from tests.app.made import predictions_elsewhere
+from tests.unit.test_archive import content, damage, names, pictures
 from tests.untrained import untrained
 
 TINY = {"widths": [4, 8, 8, 16]}
@@ -200,6 +203,28 @@ def test_bad_uploads_to_the_folder_tab_get_a_sentence_and_leave_nothing(tmp_path
     assert "No network is chosen" in list(folder.show(["x"], [], "none", "card", 0.0))[-1][0]
     assert not list(temporary.iterdir())
     assert not list(temporary.parent.glob("job-*"))
+
+
+@settings(max_examples=30, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(st.lists(st.tuples(names, pictures), max_size=4, unique_by=lambda entry: entry[0]), damage)
+def test_whatever_is_sent_to_the_tabs_gets_a_sentence_and_leaves_nothing(temporary, entries, changes):
+    upload, photo_file = temporary / "upload.zip", temporary / "photo.jpg"
+    with zipfile.ZipFile(upload, "w") as file:
+        for name, what in entries:
+            file.writestr(name, content(what))
+    raw = bytearray(upload.read_bytes())
+    for at, value in changes:
+        raw[int(at * (len(raw) - 1))] = value
+    upload.write_bytes(raw)
+    photo_file.write_bytes(content(entries[0][1]) if entries else raw)
+    *_, (said, _, _) = folder.show([str(upload), str(photo_file)], ["untrained"], "none", "card", 0.0)
+    assert "class=" in said
+    assert "<" in photo.show(photo_file.read_bytes(), ["untrained"], "none", "card", 0.0, True)[1]
+    *_, (said, *_) = compare.show(compare.compared(str(upload), ["untrained"], KEY, "none", {"": "happy"}, False))
+    assert said
+    results = {"probabilities.csv", "image.webp", "report.html"}  # which the page offers, for a quarter of an hour
+    assert {path.name for path in temporary.rglob("*") if path.is_file()} <= {"upload.zip", "photo.jpg", *results}
+    assert list(temporary.parent.iterdir()) == [temporary]
 
 
 def test_folders_with_other_names_have_to_be_decided_before_anything_is_compared(private, temporary):
