@@ -31,10 +31,12 @@ def fields(
         check: called with name and value of each changed field; what it refuses is said below the field.
     """
     changed = {}
-    columns = st.columns(COLUMNS)
+    columns = st.columns(COLUMNS, vertical_alignment="bottom")
     for i, name in enumerate(names):
         if i and i % COLUMNS == 0:
-            columns = st.columns(COLUMNS)  # a row of their own, so that fields of one row stay beside each other
+            columns = st.columns(
+                COLUMNS, vertical_alignment="bottom"
+            )  # a row of their own, so that fields of one row stay beside each other
         with columns[i % COLUMNS]:
             before = getattr(model, name)
             value = _field(prefix + name, type(model).model_fields[name], before, f"{key}.{prefix}{name}")

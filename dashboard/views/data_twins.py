@@ -30,6 +30,9 @@ SHOWN = {
 
 def twins(dataset: Dataset) -> None:
     found = cache.duplicates(dataset)
+    if not len(found.pairs):
+        st.markdown("**No picture occurs twice**, within a split or across them: there is nothing to clean here.")
+        return
     identical = found.of_kind("identical")
     differing = contradicting(dataset.index, identical)["group"].nunique()
     others = [split for split in dataset.splits if split != "train" and "train" in dataset.splits]
@@ -47,9 +50,6 @@ def twins(dataset: Dataset) -> None:
             else f"No picture of {split} occurs in train."
         )
     st.markdown(" ".join(words))
-    if not len(found.pairs):
-        st.info("No picture occurs twice, so there is nothing to clean here.")
-        return
     with st.expander("Groups by the splits they touch"):
         st.dataframe(across(dataset, found), hide_index=True)
     which = choose("Pairs", list(SHOWN), "pairs", SHOWN.__getitem__, place=st.columns([2, 5])[0])
