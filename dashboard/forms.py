@@ -34,10 +34,12 @@ def fields(
         choices: by a text field's name on the page the values it takes and their titles; it becomes a select box.
     """
     changed = {}
-    columns = st.columns(COLUMNS)
+    columns = st.columns(COLUMNS, vertical_alignment="bottom")
     for i, name in enumerate(names):
         if i and i % COLUMNS == 0:
-            columns = st.columns(COLUMNS)  # a row of their own, so that fields of one row stay beside each other
+            columns = st.columns(
+                COLUMNS, vertical_alignment="bottom"
+            )  # a row of their own, so that fields of one row stay beside each other
         with columns[i % COLUMNS]:
             before = getattr(model, name)
             info, offered = type(model).model_fields[name], choices.get(prefix + name)

@@ -13,6 +13,8 @@ from fer_core.runs.folder import EpochResult
 if TYPE_CHECKING:
     import plotly.graph_objects as go
 
+SCALE = ["#3b528b", "#21918c", "#5ec962", "#fde725"]  # viridis without its darkest quarter, unseen on a dark page
+
 
 def pace(histories: Mapping[str, Sequence[EpochResult]]) -> go.Figure:
     """Learning rate and images a second by epoch, one colour a run."""
@@ -94,7 +96,7 @@ def parallel(table: pd.DataFrame, metric: str, title: str) -> go.Figure:
             }
         )
     axes.append({"label": title, "values": 100 * table[metric]})
-    line = {"color": 100 * table[metric], "colorscale": "Viridis", "showscale": False}
+    line = {"color": 100 * table[metric], "colorscale": SCALE, "showscale": False}
     quiet, none = {"color": QUIET}, {"color": "rgba(0, 0, 0, 0)"}  # the ends of an axis have ticks of their own
     chart = go.Figure(go.Parcoords(line=line, dimensions=axes, labelfont=quiet, tickfont=quiet, rangefont=none))
     return chart.update_layout(height=380, margin={"l": 64, "r": 48, "t": 48, "b": 16})

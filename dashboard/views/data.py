@@ -27,7 +27,7 @@ VIEWS = {
     "means": "Mean faces",
     "light": "Light and sharpness",
     "twins": "Duplicates and leaks",
-    "faceless": "Without a face",
+    "faceless": "No face",
     "votes": "Label disagreements",
     "augment": "Augmentation",
     "prepare": "Preparation",

@@ -9,6 +9,7 @@ from dashboard.pickers import choose
 from dashboard.text import verbatim
 from dashboard.views.data_looks import draw_again
 from fer_core.datasets import Dataset
+from fer_core.datasets.known import SYNTHETIC
 from fer_core.errors import FerError
 from fer_core.images import ImageSpec, Preparation
 from fer_core.light import LIGHT
@@ -36,8 +37,9 @@ def _drawn(dataset: Dataset, split: str, seed: int, count: int) -> list[int]:
 
 
 def augmentation(dataset: Dataset) -> None:
-    first, second, third = st.columns([2, 2, 3], vertical_alignment="bottom")
-    recipe = choose("Recipe", list(recipes()), "recipe", place=first)
+    first, second, third = st.columns([3, 2, 2], vertical_alignment="bottom")
+    usual = "synthetic" if dataset.name == SYNTHETIC else "small-vgg"
+    recipe = choose("Recipe", list(recipes()), "recipe", default=usual, place=first)
     split = choose("Split", list(dataset.splits), "split", place=second)
     seed = draw_again("Draw again", third)
     config = load_recipe(recipe)

@@ -15,7 +15,8 @@ from fer_core.datasets.faceless import faceless_at, faceless_of
 from fer_core.datasets.summary import disagreements
 from fer_core.evaluation.intervals import wilson
 
-EACH = 20  # a page: full rows of two, four and five
+EACH = 24  # pictures a page
+PAIRS = 20  # pairs a page: full rows of two, four and five
 # two pictures a tile
 WIDE = """<style>.fer-pairs .fer-gallery { grid-template-columns: repeat(auto-fill, minmax(11rem, 1fr)); }
 .fer-pairs .fer-gallery img { aspect-ratio: 2; object-position: left; }</style>"""
@@ -29,6 +30,9 @@ SHOWN = {
 
 def twins(dataset: Dataset) -> None:
     found = cache.duplicates(dataset)
+    if not len(found.pairs):
+        st.markdown("**No picture occurs twice**, within a split or across them: there is nothing to clean here.")
+        return
     identical = found.of_kind("identical")
     differing = contradicting(dataset.index, identical)["group"].nunique()
     others = [split for split in dataset.splits if split != "train" and "train" in dataset.splits]
@@ -46,15 +50,12 @@ def twins(dataset: Dataset) -> None:
             else f"No picture of {split} occurs in train."
         )
     st.markdown(" ".join(words))
-    if not len(found.pairs):
-        st.info("No picture occurs twice, so there is nothing to clean here.")
-        return
     with st.expander("Groups by the splits they touch"):
         st.dataframe(across(dataset, found), hide_index=True)
     which = choose("Pairs", list(SHOWN), "pairs", SHOWN.__getitem__, place=st.columns([2, 5])[0])
     pairs = _pairs(dataset, found, which, leaked)
     st.markdown(f"**{len(pairs):,} pairs** ({SHOWN[which]}), the least similar first.")
-    tiles = markup.gallery(_side_by_side(dataset, pair) for pair in _page(pairs, which).itertuples(index=False))
+    tiles = markup.gallery(_side_by_side(dataset, pair) for pair in _page(pairs, which, PAIRS).itertuples(index=False))
     st.html(f'{WIDE}<div class="fer-pairs">{tiles}</div>')
     st.caption("Similarity is the correlation of the pixels at 48 x 48; 0.95 and more counts as one picture.")
     st.download_button(
@@ -82,8 +83,8 @@ def _pairs(dataset: Dataset, found: Duplicates, which: str, leaked: dict[str, pd
     return table.sort_values("similarity", kind="stable", ignore_index=True)
 
 
-def _page(table: pd.DataFrame, view: str) -> pd.DataFrame:
-    return table.iloc[gallery.page_of(len(table), EACH, view)]
+def _page(table: pd.DataFrame, view: str, each: int = EACH) -> pd.DataFrame:
+    return table.iloc[gallery.page_of(len(table), each, view)]
 
 
 def _side_by_side(dataset: Dataset, pair: tuple) -> Picture:

@@ -388,7 +388,7 @@ def all_runs(shown: str | None) -> None:
 
 def rows(runs: list[RunFolder], shown: str | None) -> None:
     """One line a run: link, state, how far, best accuracy, data."""
-    widths = [2.6, 1.7, 2, 1.6, 2.2]
+    widths = [3.6, 1.7, 1.8, 1.5, 1.8]
     for column, heading in zip(st.columns(widths), ("run", "state", "progress", "best accuracy", "data"), strict=True):
         column.caption(heading)
     for run in runs:

@@ -44,6 +44,8 @@ def runs_list(
             run.name, status.state, f"{status.progress:.0%}", status.time_left, status.data,
             ", ".join(notes[run].tags), status.message,
         )  # fmt: skip
+    for column in table.columns[:4]:
+        column.no_wrap = True  # a name cut off names nothing
     out.print(table)
 
 
