@@ -78,6 +78,6 @@ def curves(tables: Mapping[str, pd.DataFrame]) -> go.Figure:
     return figure.update_layout(
         height=80 + 230 * rows,
         margin={"l": 8, "r": 8, "t": 70, "b": 8},
-        legend={"orientation": "h", "y": 1, "yanchor": "bottom", "yref": "container", "x": 0},
+        legend={"orientation": "h", "y": 1, "yanchor": "top", "yref": "container", "x": 0},
         dragmode=False,
     )

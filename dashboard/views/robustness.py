@@ -21,6 +21,7 @@ from fer_core.runs.store import Checkpoint
 
 HERE = 100  # pictures that the page itself measures; more is for the command line
 PLOTLY = {"displayModeBar": False}
+BOX = 220  # pixels of a select box
 
 
 def answer(title: str, table: pd.DataFrame) -> str:
@@ -135,5 +136,7 @@ with st.expander("The table behind the charts"):
     )
 if source is not None:
     st.subheader("What the damage looks like")
-    kind = choose("Damage", list(CORRUPTIONS), "damage", lambda kind: CORRUPTIONS[kind].title)
+    kind = choose(
+        "Damage", list(CORRUPTIONS), "damage", lambda kind: CORRUPTIONS[kind].title, place=st.container(width=BOX)
+    )
     examples(source, split, kind)

@@ -24,7 +24,7 @@ from fer_core.evaluation.calibration import Bins, reliability, risk_coverage, wi
 from fer_core.evaluation.comparison import all_pairs, compare, leaderboard, p_value
 from fer_core.evaluation.gallery import Filter, examples, positions, select, why_not_shared
 from fer_core.evaluation.intervals import Interval
-from fer_core.evaluation.metrics import CLASS_FIGURES, Report, evaluate, figures_table, headline, most_confused
+from fer_core.evaluation.metrics import CLASS_FIGURES, Report, ece, evaluate, figures_table, headline, most_confused
 from fer_core.evaluation.predictions import Predictions
 from fer_core.evaluation.seeds import over_seeds
 from fer_core.runs.store import Checkpoint
@@ -274,13 +274,13 @@ def _one(
     confusion.insert(0, "label", report.expressions)
     tables[f"{name}-confusion"] = confusion
     bins: Bins = "width"
-    trust = {"as trained": reliability(answers, equal=bins)}
+    served = with_temperature(answers, card.temperature or 1.0)
+    trust, off = {"as trained": reliability(answers, equal=bins)}, f"{100 * ece(answers):.1f} points as trained"
     if card.temperature:
-        trust[f"temperature {card.temperature:.2f}"] = reliability(
-            with_temperature(answers, card.temperature), equal=bins
-        )
+        trust[f"temperature {card.temperature:.2f}"] = reliability(served, equal=bins)
+        off += f", {100 * ece(served):.1f} with its temperature"
     tables[f"{name}-reliability"] = pd.concat(trust, names=["which"]).reset_index("which")
-    risk = risk_coverage(with_temperature(answers, card.temperature or 1.0))
+    risk = risk_coverage(served)
     tables[f"{name}-risk-coverage"] = risk
     pairs = "; ".join(
         f"{pair.label} read as {pair.predicted} ({pair.count:,}, {100 * pair.share:.1f} % of {pair.label})"
@@ -307,7 +307,7 @@ def _one(
         + _table(header, rows)
         + _figure(
             svg.curves(trust, "confidence", "accuracy", ("confidence", "accuracy"), diagonal=True),
-            "Reliability with Wilson intervals; on the dotted line it is as sure as right.",
+            f"Reliability with Wilson intervals; on the dotted line it is as sure as right. Calibration error: {off}.",
         )
         + _figure(
             svg.curves({"answered, surest first": risk}, "coverage", "accuracy", ("coverage", "accuracy"), low=0.4),

@@ -13,8 +13,9 @@ import pytest
 from fer_core.checkpoint import read_card, write_card
 from fer_core.datasets import open_dataset
 from fer_core.errors import DataError, UnknownName
+from fer_core.evaluation.calibration import with_temperature
 from fer_core.evaluation.comparison import compare
-from fer_core.evaluation.metrics import evaluate
+from fer_core.evaluation.metrics import ece, evaluate
 from fer_core.evaluation.predictions import Predictions
 from fer_core.evaluation.report import document, shared_table
 from fer_core.evaluation.seeds import over_seeds, recipe_of
@@ -41,6 +42,9 @@ def test_the_page_stands_alone_and_says_what_the_tables_say() -> None:
     accuracy = evaluate(a.predictions(KEY)).accuracy
     assert f"<b>{100 * accuracy:.1f}" in found.html
     assert "temperature 2.00" in found.html
+    answers = a.predictions(KEY)
+    off = [100 * ece(one) for one in (answers, with_temperature(answers, 2.0))]
+    assert f"Calibration error: {off[0]:.1f} points as trained, {off[1]:.1f} with its temperature." in found.html
     for drawing in re.findall(r"<svg.*?</svg>", found.html, re.DOTALL):
         ET.fromstring(drawing)  # well formed
     assert found.html.count("<svg") == 1 + 2 * 3

@@ -11,6 +11,8 @@ import pytest
 from numpy.typing import NDArray
 from typer.testing import CliRunner
 
+from dashboard.charts.robustness import curves
+from fer_core.checkpoint import read_card, write_card
 from fer_core.datasets import Dataset, open_dataset
 from fer_core.errors import DataError, UnknownName
 from fer_core.evaluation.intervals import wilson
@@ -25,6 +27,7 @@ from fer_core.evaluation.robustness import (
     overall,
     sample,
     summary,
+    views,
 )
 from fer_core.images import fit
 from fer_core.inference import Predictor, predict_logits
@@ -207,3 +210,30 @@ def test_the_command_prints_every_condition_as_json(faces: Dataset, tmp_path: Pa
     rows = json.loads(done.stdout)["untrained"]
     assert [(row["corruption"], row["severity"]) for row in rows] == conditions(["mouth"])
     assert {row["n"] for row in rows} == {4}
+
+
+def test_the_chart_of_several_networks_says_which_line_is_whose() -> None:
+    table = pd.DataFrame(
+        [("clean", 0, 0.7, 0.6, 0.8, 0.0, 0.0, 0.0), ("noise", 1, 0.5, 0.4, 0.6, 0.2, 0.1, 0.3)],
+        columns=["corruption", "severity", "accuracy", "low", "high", "drop", "drop_low", "drop_high"],
+    )
+    chart = curves({"One": table, "Two": table})
+    assert [(line.name, line.showlegend) for line in chart.data] == [("One", True), ("Two", True)]
+    legend = chart.layout.legend
+    assert (legend.yref, legend.y, legend.yanchor) == ("container", 1, "top")  # inside the figure, not above its edge
+
+
+def test_ten_crops_are_measured_with_the_mirror_image(faces: Dataset) -> None:
+    folder = untrained()
+    card = read_card(folder)
+    assert [views(card.model_copy(update={"tta": how})) for how in ("none", "flip", "ten-crop")] == [
+        "none",
+        "flip",
+        "flip",
+    ]
+    chosen, tables = sample(faces, "val"), {}
+    for how in ("flip", "ten-crop"):
+        write_card(folder, card.model_copy(update={"tta": how}))
+        tables[how] = measure("untrained", folder, faces, "val", chosen, ["noise"])
+        shutil.rmtree(cache() / "robustness")  # or the second would be the first
+    pd.testing.assert_frame_equal(tables["flip"], tables["ten-crop"])

@@ -146,7 +146,7 @@ def explain(
         print(json.dumps(report))
         return
     if maps:
-        shown = Table("picture", "given", "predicted", "explained", "method")
+        shown = Table("picture", "given", "predicted", "explained", "method", "map")
         for one in maps:
             why = f"{one['target']} rather than {against}" if against else str(one["target"])
             shown.add_row(
