@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
+import os
+import signal
+from collections.abc import Callable, Sequence
 from enum import StrEnum
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from rich.console import Console
+
+if TYPE_CHECKING:
+    from fer_core.runs.folder import RunFolder
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False)
 out = Console()
@@ -20,6 +26,19 @@ class OnBad(StrEnum):
 Data = Annotated[str, typer.Option("--data", help="Path of a csv or folder, or the name of a known data set.")]
 Bad = Annotated[OnBad, typer.Option("--on-bad", help="What to do with pictures that cannot be read.")]
 AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON object, for scripts.")]
+
+
+def on_interrupt(stop: Callable[[], object]) -> None:
+    """Have Ctrl-C and a plain kill call `stop`, which lets the work finish its step and save, instead of ending at once."""
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, lambda *_: stop())
+
+
+def stop_last(begun: Sequence[RunFolder]) -> None:
+    """Ask the run that was begun last to stop; end where none was."""
+    if not begun:
+        os._exit(130)
+    begun[-1].request_stop()
 
 
 def report_skipped(dataset: Any) -> None:

@@ -62,8 +62,8 @@ def answer(found: Comparison, a: str, b: str) -> None:
     n, macro = found.test.n, found.difference
     first, second = percent(found.accuracy_a), percent(found.accuracy_b)
     st.markdown(
-        f"{verbatim(a)} reads {first}, {verbatim(b)} {second} as labelled. Macro-F1 of {verbatim(b)} is "
-        f"{100 * macro.macro_f1:+.1f} points from {verbatim(a)}'s ({interval(macro.macro_f1_interval)}). They give the "
+        f"{verbatim(a)} reads {first}, {verbatim(b)} {second} as labelled. Macro-F1 of {verbatim(b)} minus {verbatim(a)}'s is "
+        f"{100 * macro.macro_f1:+.1f} points ({interval(macro.macro_f1_interval)}). They give the "
         f"same answer to {percent(found.agreement.share)} of the pictures ({interval(found.agreement.interval)}; "
         f"Cohen's kappa {found.agreement.kappa:.2f})."
     )

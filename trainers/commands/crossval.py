@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
-import signal
 import sys
 from contextlib import nullcontext
 from pathlib import Path
@@ -16,7 +14,7 @@ from rich.table import Table
 
 from fer_core.errors import ConfigError
 from trainers.cluster import Cpus, Gpus, On, spread
-from trainers.console import AsJson, app, out
+from trainers.console import AsJson, app, on_interrupt, out, stop_last
 
 
 @app.command()
@@ -100,14 +98,7 @@ def _here(made: Any, dataset: Any, console: Console) -> None:
     from fer_core.runs.crossval import train_fold
 
     now: list[Any] = []
-
-    def stop(*_: Any) -> None:
-        if not now:
-            os._exit(130)  # nothing has begun
-        now[-1].request_stop()
-
-    signal.signal(signal.SIGINT, stop)
-    signal.signal(signal.SIGTERM, stop)
+    on_interrupt(lambda: stop_last(now))
     turns.wait(turns.device_of(made.runs[0].config().device), made.name, lambda first: None)
     for run in made.runs:
         now.append(run)

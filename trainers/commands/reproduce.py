@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
-import signal
 import sys
 from fnmatch import fnmatch
 from typing import Annotated, Any
@@ -14,7 +12,7 @@ from rich.console import Console
 from rich.table import Column, Table
 
 from fer_core.errors import FerError, UnknownName
-from trainers.console import AsJson, app, out
+from trainers.console import AsJson, app, on_interrupt, out, stop_last
 
 
 @app.command()
@@ -51,14 +49,7 @@ def reproduce(
         else:
             able.append(name)
     now: list[RunFolder] = []
-
-    def stop(*_: Any) -> None:
-        if not now:
-            os._exit(130)  # nothing has begun
-        now[-1].request_stop()
-
-    signal.signal(signal.SIGINT, stop)
-    signal.signal(signal.SIGTERM, stop)
+    on_interrupt(lambda: stop_last(now))
     for name in able:
         config = configs[name]
         if reproduction.done_here(name, config):

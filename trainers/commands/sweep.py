@@ -16,7 +16,7 @@ from rich.table import Table
 
 from fer_core.errors import ConfigError
 from trainers.cluster import Cpus, Gpus, On, joined
-from trainers.console import AsJson, app, out
+from trainers.console import AsJson, app, on_interrupt, out
 
 sweeps_app = typer.Typer(no_args_is_help=True, help="Searches of this workspace.")
 app.add_typer(sweeps_app, name="sweeps")
@@ -82,11 +82,7 @@ def _here(folder: Any, workers: int, quiet: bool) -> None:
     """Run worker processes on this machine, in the sweep's turn on the device."""
     from fer_core.runs import turns
 
-    def stop(*_: Any) -> None:
-        folder.request_stop()
-
-    signal.signal(signal.SIGINT, stop)
-    signal.signal(signal.SIGTERM, stop)
+    on_interrupt(folder.request_stop)
     said: set[str] = set()
 
     def wait(first: turns.Ticket) -> None:

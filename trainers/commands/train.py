@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import signal
 import sys
 from contextlib import nullcontext
 from pathlib import Path
@@ -15,7 +14,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 
 from fer_core.errors import ConfigError
 from trainers.cluster import Cpus, Gpus, On, spread
-from trainers.console import AsJson, Bad, Data, OnBad, app, out, report_skipped, sentence
+from trainers.console import AsJson, Bad, Data, OnBad, app, on_interrupt, out, report_skipped, sentence
 
 
 @app.command()
@@ -110,11 +109,7 @@ def _train(run: Any, dataset: Any, console: Console, world: Any) -> dict[str, An
     from fer_core.runs.launch import await_turn
     from fer_core.training.loop import Trainer
 
-    def stop(*_: Any) -> None:
-        run.request_stop()  # the loop finishes its step, saves and ends
-
-    signal.signal(signal.SIGINT, stop)
-    signal.signal(signal.SIGTERM, stop)
+    on_interrupt(run.request_stop)
     said: set[str] = set()
 
     def wait(first: Any) -> None:
