@@ -34,7 +34,7 @@ SLIM: dict[str, dict[str, Any]] = {
     "vgg16": {"width": 8, "head": [64, 32]},
     "vgg19": {"width": 8, "head": [64, 32]},
 }
-LEARNED_BY_HEART = 5_000_000  # parameters above which one step has to do
+LEARNED_BY_HEART = 5_000_000  # parameters above which half the loss has to do
 
 
 def fresh(name: str) -> torch.nn.Module:
@@ -79,15 +79,18 @@ def test_sixteen_pictures_can_be_learned_by_heart(name: str) -> None:
             module.p = 0.0
     images, labels = images_for(name, 16), torch.arange(16) % 7
     if sum(p.numel() for p in model.parameters()) > LEARNED_BY_HEART:
-        optimizer = torch.optim.SGD(model.parameters(), lr=1e-3)
-        losses = []
-        for _ in range(2):
-            losses.append(torch.nn.functional.cross_entropy(model(images), labels))
+        # plain descent is no test here: batch norm over sixteen values makes a small step go up as often as down
+        optimizer = torch.optim.Adam(model.parameters(), lr=1e-4)
+        first = None
+        for _ in range(30):
+            loss = torch.nn.functional.cross_entropy(model(images), labels)
+            first = loss.item() if first is None else first
+            if loss < first / 2:
+                return
             optimizer.zero_grad()
-            losses[-1].backward()
+            loss.backward()
             optimizer.step()
-        assert losses[1] < losses[0]
-        return
+        pytest.fail("30 steps did not halve the loss")
     optimizer = torch.optim.Adam(model.parameters(), lr=3e-3)
     for _ in range(80):
         logits = model(images)
