@@ -7,7 +7,7 @@ histories and predictions without weights).
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
@@ -20,7 +20,7 @@ from fer_core.datasets import Dataset, short_name
 from fer_core.datasets.known import known, resolve
 from fer_core.datasets.made import SHIPPED as SHIPPED_SETS
 from fer_core.errors import ConfigError, DataError, RunError
-from fer_core.runs.folder import RunFolder, RunStatus
+from fer_core.runs.folder import RunFolder
 from fer_core.training.config import TrainConfig, load_recipe, recipes
 from fer_core.workspace import ROOT
 
@@ -234,47 +234,44 @@ def at_hand(sets: Iterable[str] = ()) -> dict[str, str]:
     return places
 
 
-def train(
-    name: str,
-    config: TrainConfig,
-    dataset: Dataset,
-    data: str,
-    minutes: float,
-    on_step: Callable[[RunStatus], None] | None = None,
-    on_start: Callable[[RunFolder], None] = lambda run: None,
-) -> RunFolder:
-    """Train a recipe within a budget, or go on with its run where that was stopped.
+def begin(name: str, config: TrainConfig, dataset: Dataset, data: str, minutes: float) -> RunFolder:
+    """A recipe's run with as many epochs as fit a budget, or the one there is, where that was stopped.
 
     Args:
         data: what opens the data set.
-        minutes: of processor time; of wall time on a GPU.
-        on_start: called with the run before its first step.
+        minutes: of processor time; of wall time on a GPU. What an epoch takes is measured here.
 
     Raises:
         ConfigError: not even `SMALLEST` of an epoch fits.
         RunError: a run of that name follows another recipe.
-        Stopped: a stop was asked for; the same call goes on.
     """
     from fer_core.runs.estimate import estimate
-    from fer_core.runs.launch import await_turn
-    from fer_core.training.loop import Trainer
 
     run = RunFolder.named(name)
     if not run.path.exists():
         cost = estimate(config, dataset)
         epochs, share = within(minutes, config.epochs, _minutes(cost))
-        run = RunFolder.create(name, config.model_copy(update={"epochs": epochs, "train_share": share}), data)
-    elif not _repeats(run.path, config):
+        return RunFolder.create(name, config.model_copy(update={"epochs": epochs, "train_share": share}), data)
+    if not _repeats(run.path, config):
         raise RunError(f"The run “{name}” has other settings than the recipe {name}; rename it, and start again.")
-    await_turn(run)
-    on_start(run)
-    for _ in Trainer(run, dataset, on_step=on_step).epochs():
-        pass
-    _report(run, dataset, config)
     return run
 
 
-def _report(run: RunFolder, dataset: Dataset, config: TrainConfig) -> None:
+def train(run: RunFolder, dataset: Dataset) -> None:
+    """Train a recipe's run here, from its last save where it has one.
+
+    Raises:
+        Stopped: a stop was asked for; the same call goes on.
+    """
+    from fer_core.runs.launch import await_turn
+    from fer_core.training.loop import Trainer
+
+    await_turn(run)
+    for _ in Trainer(run, dataset).epochs():
+        pass
+
+
+def report(run: RunFolder, dataset: Dataset, config: TrainConfig) -> None:
     """Give the card the figures of the test part; of the part that chose the epoch where the set has no other."""
     from fer_core.checkpoint import write_card
     from fer_core.evaluation.predict import predict_checkpoint
@@ -307,7 +304,7 @@ def vote(name: str, config: TrainConfig, dataset: Dataset, data: str) -> RunFold
         if not run.path.is_dir() or run.look().state != "finished":
             raise ConfigError(f"{member} has not been trained here; `ferscope reproduce --only {member}` does it.")
     run = combine(config.about.members, name, data, config.about.title, dataset=dataset)
-    _report(run, dataset, config)
+    report(run, dataset, config)
     return run
 
 

@@ -23,6 +23,7 @@ from fer_core.errors import ConfigError, RunError
 from fer_core.runs.cluster import Cluster, connected, task
 from fer_core.runs.folder import RunFolder
 from fer_core.runs.sweeps import SweepFolder
+from fer_core.training import config
 from fer_core.training.config import to_toml
 from fer_core.training.loop import Trainer
 from tests.tiny import PATIENCE, tiny
@@ -68,8 +69,8 @@ def answered(*arguments: str) -> Any:
     return json.loads(ended.stdout)
 
 
-def test_on_two_nodes_of_which_one_dies_every_trial_fold_and_seed_is_trained_once(
-    nodes: tuple[str, int], learnable: Path, tmp_path: Path
+def test_on_two_nodes_of_which_one_dies_every_trial_fold_seed_and_recipe_is_trained_once(
+    nodes: tuple[str, int], learnable: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     address, second = nodes
     recipe, file = tmp_path / "tiny.toml", tmp_path / "grid.toml"
@@ -119,6 +120,22 @@ def test_on_two_nodes_of_which_one_dies_every_trial_fold_and_seed_is_trained_onc
     ours, theirs = (load_file(run.path / "last.safetensors") for run in (here, seed_6))
     assert ours.keys() == theirs.keys()
     assert all((ours[key] == theirs[key]).all() for key in ours)
+
+    about = {"report": "made", "reported_accuracy": 0.01, "data": "synthetic"}
+    (tmp_path / "recipes").mkdir()
+    monkeypatch.setattr(config, "RECIPES", tmp_path / "recipes")
+    for name, changes in {
+        "made-a": {"about": about},
+        "made-b": {"about": about, "seed": 6},
+        "made-both": {"about": {**about, "members": ["made-a", "made-b"]}},
+        "made-wrong": {"about": about, "arguments": {"widths": [4], "depth": 2}},
+    }.items():
+        (tmp_path / "recipes" / f"{name}.toml").write_text(to_toml(tiny(epochs=2, **changes)), encoding="utf-8")
+    rows = {row["recipe"]: row for row in answered("reproduce", "--data", "synthetic", "--on", address)}
+    assert {name: (row["state"], row["verdict"]) for name, row in rows.items()} == {
+        "made-a": ("run", "better"), "made-b": ("run", "better"), "made-both": ("run", "better"), "made-wrong": ("not run", ""),
+    }  # fmt: skip
+    assert "=== Started" in RunFolder.named("made-b").log.read_text()  # by a task of the cluster
 
 
 @pytest.mark.parametrize(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
+from collections.abc import Callable, Iterable
 from fnmatch import fnmatch
 from typing import Annotated, Any
 
@@ -11,7 +12,8 @@ import typer
 from rich.console import Console
 from rich.table import Column, Table
 
-from fer_core.errors import FerError, UnknownName
+from fer_core.errors import FerError, RunError, UnknownName
+from trainers.cluster import Cpus, Gpus, On, spread
 from trainers.console import AsJson, app, on_interrupt, out, stop_last
 
 
@@ -22,12 +24,16 @@ def reproduce(
     data: Annotated[
         list[str] | None, typer.Option("--data", help="Path or name of a data set; may be repeated.")
     ] = None,
+    on: On = "",
+    cpus: Cpus = 1.0,
+    gpus: Gpus = None,
     as_json: AsJson = False,
 ) -> None:
     """Run the recipes that repeat a report's table, in the order given, and write reported beside reproduced figures.
 
     Each is an ordinary run of the recipe's name, with as many of its epochs as fit the minutes. Finished ones are not
-    run again, stopped ones go on, and one that fails does not end the rest. Ctrl-C saves.
+    run again, stopped ones go on, and one that fails does not end the rest. Ctrl-C saves. With --on they train side by
+    side on a cluster; what fits the minutes is measured here, and ensembles vote here.
     """
     from fer_core.datasets import open_dataset
     from fer_core.runs import reproduction
@@ -48,28 +54,59 @@ def reproduce(
             console.print(f"{name}: not run, {', '.join(lacking)} missing; add it with `{add}`.")
         else:
             able.append(name)
-    now: list[RunFolder] = []
-    on_interrupt(lambda: stop_last(now))
+    left = []
     for name in able:
-        config = configs[name]
-        if reproduction.done_here(name, config):
+        if reproduction.done_here(name, configs[name]):
             console.print(f"{name}: finished already.")
-            continue
-        place = places[config.about.data]
-        try:
-            dataset = open_dataset(place)
-            if config.about.members:
-                reproduction.vote(name, config, dataset, place)
-            else:
-                reproduction.train(name, config, dataset, place, minutes, on_start=now.append)
-        except Stopped:
-            console.print(f"Stopped and saved in {name}. The same command goes on.")
-            raise typer.Exit(130) from None
-        except (FerError, RuntimeError, OSError) as error:  # of one recipe; the others are none the worse for it
-            console.print(f"{name}: failed. {error}")
-            continue
+        else:
+            left.append(name)
+    begun: dict[str, RunFolder] = {}
+    if not on:
+        on_interrupt(lambda: stop_last([*begun.values()]))
+
+    def opened(name: str) -> Any:
+        return open_dataset(places[configs[name].about.data])
+
+    def begin(name: str) -> None:
+        place = places[configs[name].about.data]
+        begun[name] = reproduction.begin(name, configs[name], opened(name), place, minutes)
+
+    def end(name: str) -> None:
+        config, dataset = configs[name], opened(name)
+        if config.about.members:
+            reproduction.vote(name, config, dataset, places[config.about.data])
+        else:
+            if not on:
+                begin(name)
+                reproduction.train(begun[name], dataset)
+            reproduction.report(begun[name], dataset, config)
         console.print(f"{name}: {said(reproduction.row(name, config, places))}")
         reproduction.write(reproduction.rows(data or []))
+
+    def each(names: Iterable[str], do: Callable[[str], None]) -> None:
+        """One that fails says why; the others are none the worse for it."""
+        for name in names:
+            try:
+                do(name)
+            except Stopped:
+                raise
+            except (FerError, RuntimeError, OSError) as error:
+                console.print(f"{name}: failed. {error}")
+
+    try:
+        if on:
+            each([name for name in left if not configs[name].about.members], begin)
+            try:
+                spread([*begun.values()], "reproduction", on, cpus, gpus, console)
+            except RunError as error:
+                console.print(str(error))
+            ended = {name for name, run in begun.items() if run.status().state == "finished"}
+            left = [name for name in left if name in ended or configs[name].about.members]
+        each(left, end)
+    except Stopped:
+        stopped = ", ".join(name for name, run in begun.items() if run.status().state != "finished")
+        console.print(f"Stopped and saved in {stopped}. The same command goes on.")
+        raise typer.Exit(130) from None
     found = [row for row in reproduction.rows(data or []) if row.recipe in chosen]
     path = reproduction.write(reproduction.rows(data or []))
     if as_json:
