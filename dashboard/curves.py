@@ -6,11 +6,18 @@ from collections.abc import Mapping, Sequence
 
 import streamlit as st
 
-from dashboard.charts.networks import curves
+from dashboard.charts.networks import OVER, Over, curves
 from fer_core.runs.folder import EpochResult
 
 
 def show(histories: Mapping[str, Sequence[EpochResult]], key: str = "curves", *, epochs: int = 0) -> None:
-    """Draw the histories of networks by their titles; `epochs` as in `charts.networks.curves`."""
-    for place, name, chart in zip(st.columns(2), ("accuracy", "loss"), curves(histories, epochs), strict=True):
+    """Draw the histories of networks by their titles; `epochs` as in `charts.networks.curves`. Of trainings that have
+    ended, over what to draw them can be chosen."""
+    over: Over = "epoch"
+    if not epochs:
+        over = st.segmented_control(
+            "Over", list(OVER), format_func=OVER.get, default="epoch", required=True, key=f"{key}-over",
+            bind="query-params", label_visibility="collapsed",
+        )  # fmt: skip
+    for place, name, chart in zip(st.columns(2), ("accuracy", "loss"), curves(histories, epochs, over), strict=True):
         place.container(key=f"{key}-{name}").altair_chart(chart)

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING
+from itertools import accumulate
+from typing import TYPE_CHECKING, Literal
 
 import pandas as pd
 
@@ -16,6 +17,8 @@ if TYPE_CHECKING:
     import plotly.graph_objects as go
 
 METRICS = {"accuracy": "Accuracy", "macro_f1": "Macro-F1"}
+Over = Literal["epoch", "minutes"]
+OVER: dict[Over, str] = {"epoch": "Over epochs", "minutes": "Over CPU minutes"}
 
 
 def networks(table: pd.DataFrame, picked: str) -> alt.LayerChart:
@@ -58,13 +61,16 @@ def networks(table: pd.DataFrame, picked: str) -> alt.LayerChart:
     return alt.layer(ends, dots).properties(height=110 + 46 * len(table), usermeta=SVG)
 
 
-def curves(histories: Mapping[str, Sequence[EpochResult]], epochs: int = 0) -> tuple[alt.LayerChart, alt.LayerChart]:
-    """Accuracy and loss of each epoch: validation solid, training dotted, one colour a network.
+def curves(
+    histories: Mapping[str, Sequence[EpochResult]], epochs: int = 0, over: Over = "epoch"
+) -> tuple[alt.LayerChart, alt.LayerChart]:
+    """Accuracy and loss after each epoch: validation solid, training dotted, one colour a network.
 
     Args:
         histories: a network's title to its epochs.
         epochs: of a run that goes on; the axes then reach so far, and over all accuracies and losses, from the start,
             so that the curves grow and nothing else moves.
+        over: the epoch, or the processor's time until its end, which compares what networks cost.
     """
     import altair as alt
 
@@ -73,17 +79,22 @@ def curves(histories: Mapping[str, Sequence[EpochResult]], epochs: int = 0) -> t
             "network": title,
             "part": part,
             "epoch": result.epoch,
+            "minutes": spent / 60,
             "accuracy": None if accuracy is None else 100 * accuracy,
             "loss": loss,
         }
         for title, results in histories.items()
-        for result in results
+        for result, spent in zip(results, accumulate(result.cpu_seconds for result in results), strict=True)
         for part, accuracy, loss in (
             ("validation", result.val_accuracy, result.val_loss),
             ("training", result.train_accuracy, result.train_loss),
         )
     ).dropna(subset=["loss"])  # trained without a validation part
     last = max([epochs, *(len(results) for results in histories.values())])
+    if over == "epoch":
+        x = alt.X("epoch:Q", scale=alt.Scale(domain=[0, last], nice=False), axis=alt.Axis(tickMinStep=1, grid=False))
+    else:
+        x = alt.X("minutes:Q", title="CPU minutes", scale=alt.Scale(zero=True), axis=alt.Axis(grid=False))
     colours = alt.Scale(domain=list(histories), range=cycle(len(histories)))
     dashes = alt.Scale(domain=["validation", "training"], range=[[1, 0], [2, 3]])
     under = {"orient": "bottom", "title": None, "columns": 2, "labelLimit": 320, "symbolType": "stroke"}
@@ -92,7 +103,7 @@ def curves(histories: Mapping[str, Sequence[EpochResult]], epochs: int = 0) -> t
 
     def chart(figure: str, title: str, digits: int, domain: list[int] | None = None) -> alt.LayerChart:
         base = alt.Chart(rows).encode(
-            x=alt.X("epoch:Q", scale=alt.Scale(domain=[0, last], nice=False), axis=alt.Axis(tickMinStep=1, grid=False)),
+            x=x,
             y=alt.Y(
                 f"{figure}:Q", title=title, scale=alt.Scale(domain=domain) if domain else alt.Scale(zero=bool(epochs))
             ),
@@ -100,7 +111,13 @@ def curves(histories: Mapping[str, Sequence[EpochResult]], epochs: int = 0) -> t
         )
         lines = base.mark_line(strokeWidth=2).encode(strokeDash=alt.StrokeDash("part:N", scale=dashes, legend=parts))
         points = base.mark_circle(size=200 if last > 3 else 60, opacity=0 if last > 3 else 1).encode(
-            tooltip=["network:N", "part:N", "epoch:Q", alt.Tooltip(f"{figure}:Q", title=title, format=f".{digits}f")]
+            tooltip=[
+                "network:N",
+                "part:N",
+                "epoch:Q",
+                alt.Tooltip("minutes:Q", title="CPU minutes", format=".1f"),
+                alt.Tooltip(f"{figure}:Q", title=title, format=f".{digits}f"),
+            ],
         )
         described = f"{title} of each epoch: {', '.join(histories)}"
         return alt.layer(lines, points).properties(height=320, description=described, usermeta=SVG)

@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 from streamlit.testing.v1 import AppTest
 
+from dashboard.charts.networks import curves
 from fer_core.datasets import open_dataset
 from fer_core.datasets.known import add
 from fer_core.runs import turns
@@ -155,6 +156,19 @@ def test_curves_settings_and_words_of_a_finished_run_and_another_beside_it(open_
     accuracy = json.loads(app.get("vega_lite_chart")[0].proto.spec)
     assert accuracy["layer"][0]["encoding"]["color"]["scale"]["domain"] == ["one", "two"]
     assert accuracy["layer"][0]["encoding"]["x"]["scale"]["domain"] == [0, 8]  # to the last epoch from the start
+
+
+def test_curves_of_finished_networks_are_also_drawn_over_the_processor_time_they_cost(open_page: Open) -> None:
+    make_network("one", predictions_elsewhere(), epochs=3)
+    app = open_page("overview", network="one")
+    app.get("button_group")[0].set_value("minutes").run()
+    assert not app.exception
+    charts = [json.loads(chart.proto.spec) for chart in app.get("vega_lite_chart")]
+    accuracy = next(chart for chart in charts if str(chart.get("description", "")).startswith("accuracy (%)"))
+    assert accuracy["layer"][0]["encoding"]["x"]["title"] == "CPU minutes"
+    results = [replace(result, cpu_seconds=60.0 * result.epoch) for result in RunFolder.named("one").metrics()]
+    (rows,) = curves({"one": results}, over="minutes")[0].to_dict()["datasets"].values()
+    assert [row["minutes"] for row in rows if row["part"] == "validation"] == pytest.approx([1, 3, 6])
 
 
 def test_a_run_gets_tags_another_name_and_goes_to_the_trash(open_page: Open) -> None:
