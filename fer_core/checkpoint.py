@@ -113,6 +113,11 @@ class Card(BaseModel):
     def vocabulary(self) -> Expressions:
         return Expressions(self.expressions_name, self.expressions)
 
+    @property
+    def chosen_epoch(self) -> str:
+        """“44 of 50”; of an ensemble that each member has its own."""
+        return "each its own" if "members" in self.recipe else f"{self.best_epoch} of {self.epochs}"
+
 
 def read_card(folder: Path) -> Card:
     """The card of a checkpoint.

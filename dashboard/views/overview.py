@@ -50,7 +50,7 @@ def row(network: Checkpoint, report: Headline | None, group: int | None) -> list
         "shipped" if network.shipped else "run",
         *figures,
         f"{card.parameters:,}",
-        f"{card.best_epoch} of {card.epochs}",
+        card.chosen_epoch,
         str(card.seed),
         f"{card.cost.cpu_minutes:,.1f}",
         card.chosen_on.rpartition(" (")[0] or card.chosen_on,

@@ -354,7 +354,7 @@ def _facts(network: Checkpoint) -> list[tuple[str, str]]:
         ("Expressions", ", ".join(card.expressions)),
         ("Trained on", f"{card.data}, {card.train_images:,} pictures"),
         ("Started from", card.start.sentence if card.start else "fresh weights"),
-        ("Epoch chosen on", f"{card.chosen_on}: {card.best_epoch} of {card.epochs}"),
+        ("Epoch chosen on", f"{card.chosen_on}: {card.chosen_epoch}"),
         ("Seed", str(card.seed)),
         ("Test-time augmentation", card.tta),
         ("Temperature", f"{card.temperature:.3f}" if card.temperature else "not fitted"),

@@ -42,6 +42,7 @@ def test_an_ensemble_answers_with_the_mean_of_its_members_probabilities(workspac
         torch.testing.assert_close(model(images).softmax(dim=1), (answers[0] + answers[1]) / 2)
     assert card.parameters == sum(read_card(find(name).folder).parameters for name in ("first", "second"))
     assert card.cost.cpu_minutes == pytest.approx(2 * read_card(second).cost.cpu_minutes)
+    assert card.chosen_epoch == "each its own"
     assert (run.status().state, run.status().progress) == ("finished", 1.0)
     table, _ = predict_checkpoint(run.path, open_dataset(learnable), "val")
     assert find("both").tables.keys() == {"learnable-val"}
