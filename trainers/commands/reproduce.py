@@ -104,7 +104,7 @@ def reproduce(
             left = [name for name in left if name in ended or configs[name].about.members]
         each(left, end)
     except Stopped:
-        stopped = ", ".join(name for name, run in begun.items() if run.status().state != "finished")
+        stopped = ", ".join(name for name, run in begun.items() if run.status().state == "stopped")
         console.print(f"Stopped and saved in {stopped}. The same command goes on.")
         raise typer.Exit(130) from None
     found = [row for row in reproduction.rows(data or []) if row.recipe in chosen]
