@@ -47,12 +47,12 @@ class Chosen:
 def draw() -> Chosen:
     with gr.Row():
         networks = gr.Dropdown(
-            choices(), multiselect=True, label="Networks (several answer together)", scale=3, max_choices=8
+            choices(), multiselect=True, label="Networks (several answer together)", scale=4, max_choices=8
         )
         detector = gr.Dropdown(DETECTORS, value="mtcnn", label="Faces found by", scale=2)
         averaging = gr.Dropdown(AVERAGING, value="card", label="Averaged", scale=2)
         sure = gr.Slider(0, 0.95, SURE, step=0.05, label="Not sure below", scale=2, elem_classes="sure")
-        look = gr.Checkbox(label="Show what the network looks at (Grad-CAM)", scale=3, min_width=220)
+        look = gr.Checkbox(label="Show what the network looks at (Grad-CAM)", scale=2, min_width=220)
     return Chosen(networks, detector, averaging, sure, look)
 
 
