@@ -32,7 +32,7 @@ from fer_core.explanation.figure import cases, draw
 from fer_core.faces import Face, FaceCrop
 from fer_core.images import ImageSpec, decode
 from fer_core.inference import Predictor
-from fer_core.models import NETWORKS
+from fer_core.models import attribution_layer
 from fer_core.runs.store import Checkpoint
 from fer_core.runs.sweeps import SweepFolder
 
@@ -350,7 +350,7 @@ def _network_maps(
         known = predictor(folder)
         kept, images = _pictures(table, rows, known.card.image)
         target = [known.card.vocabulary.index(given)] * len(kept)
-        layer = NETWORKS.get(known.card.network).attribution_layer
+        layer = attribution_layer(known.card.network, known.model)
         made = maps_of(known.model, images, known.card.image, target, method, layer)
         height, width = predictor(one).card.image.shape[1:]
         if made.shape[1:] != (height, width):

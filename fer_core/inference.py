@@ -20,7 +20,7 @@ from fer_core.explanation import explain
 from fer_core.explanation.overlay import common_limit, overlay
 from fer_core.faces import FER2013_MARGIN, MIN_SIZE, Face, FaceCrop, find_faces, quality
 from fer_core.images import ImageSpec, fit, normalise, to_tensor
-from fer_core.models import NETWORKS
+from fer_core.models import attribution_layer
 
 if TYPE_CHECKING:
     import torch
@@ -320,7 +320,7 @@ class Predictor:
         spec = self.card.image
         targets = [self.card.expressions.index(prediction.predicted) for prediction in predictions]
         pictures = np.stack([prediction.picture for prediction in predictions])
-        layer = NETWORKS.get(self.card.network).attribution_layer
+        layer = attribution_layer(self.card.network, self.model)
         found = explain(self.model, pictures, spec, targets, method, layer)
         limit = max(limit, common_limit(found.map))
         for prediction, one in zip(predictions, found.map, strict=True):

@@ -26,7 +26,7 @@ from fer_core.explanation.regions import REGIONS, points_of, template
 from fer_core.explanation.regions import shares as attributed
 from fer_core.images import decode
 from fer_core.inference import Prediction, Predictor
-from fer_core.models import NETWORKS
+from fer_core.models import attribution_layer
 from fer_core.runs import store
 from fer_core.runs.store import Checkpoint
 
@@ -280,7 +280,7 @@ def question(choice: Picked, predicted: str, given: str | None, probs: dict[str,
 
 
 def usual_layer(network: Checkpoint) -> str:
-    return NETWORKS.get(network.card.network).attribution_layer
+    return attribution_layer(network.card.network, cache.predictor(network.folder).model)
 
 
 def controls(choice: Picked) -> tuple[list[Method], str | None, float, dict[str, dict[str, object]]]:

@@ -18,7 +18,7 @@ from fer_core.explanation.bootstrap import Band
 from fer_core.explanation.faithfulness import badge
 from fer_core.explanation.overlay import colour, common_limit
 from fer_core.explanation.report import Report
-from fer_core.models import NETWORKS
+from fer_core.models import attribution_layer
 from fer_core.runs import store
 
 SIDE = 132  # pixels of a mean map
@@ -214,7 +214,6 @@ def confusions(choice: Picked) -> None:
         )
         return
     method = "grad-cam"
-    layer = NETWORKS.get(choice.checkpoint.card.network).attribution_layer
     st.markdown(
         f"Maps of the **given** expression, {given}, by {title_of(method)}: {pictures(int(wrong.sum()))} taken for {taken} "
         f"against {int(right.sum()):,} recognised."
@@ -222,6 +221,7 @@ def confusions(choice: Picked) -> None:
     if not row.toggle("Compute", key="compute", help="Kept on disk, so the second time is fast."):
         st.caption("Switch on “Compute” to make the maps; it takes some seconds for a few hundred pictures.")
         return
+    layer = attribution_layer(choice.checkpoint.card.network, cache.predictor(choice.checkpoint.folder).model)
     found = cache.cell_maps(choice.checkpoint, choice.table or "", given, taken, method, layer)
     pair(found, f"taken for {taken}, n = {wrong.sum():,}", f"recognised, n = {right.sum():,}", "where it errs")
 

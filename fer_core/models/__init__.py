@@ -27,7 +27,8 @@ class Network:
     Attributes:
         build: (classes, spec, **arguments) -> module; images (N, C, H, W) float -> logits (N, classes).
         spec: the images it was designed for; a recipe may ask for another size.
-        attribution_layer: dotted name of the last layer whose map is still at least 6 x 6, for Grad-CAM.
+        attribution_layer: dotted name of the last layer whose map is still at least 6 x 6, for Grad-CAM, with the usual
+            arguments; `attribution_layer` gives it for any.
         head: name of the module that turns features into logits; empty where the network has none of its own.
         imagenet: arguments of the network -> file of its ImageNet weights; None where there are none.
         translate: (tensors of a foreign file, the module) -> the same under the module's own names; a name that it
@@ -66,6 +67,19 @@ def network(
         return build
 
     return add
+
+
+def attribution_layer(name: str, model: nn.Module) -> str:
+    """The layer that a Grad-CAM of a registered network looks at: its entry's, or the last one beside it where the network
+    was built with fewer, such as a small VGG of three stages."""
+    layer = NETWORKS.get(name).attribution_layer
+    try:
+        model.get_submodule(layer)
+    except AttributeError:
+        group = layer.rpartition(".")[0]
+        *_, (last, _) = model.get_submodule(group).named_children()
+        return f"{group}.{last}"
+    return layer
 
 
 def titles() -> dict[str, str]:

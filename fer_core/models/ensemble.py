@@ -11,7 +11,7 @@ from torch import nn
 
 from fer_core.errors import ConfigError
 from fer_core.images import ImageSpec, normalise
-from fer_core.models import NETWORKS, build, network
+from fer_core.models import attribution_layer, build, network
 
 PAIR: tuple[Mapping[str, Any], ...] = (
     {"network": "small-vgg", "arguments": {"widths": [8, 16, 32, 64]}},
@@ -136,4 +136,4 @@ def ensemble(
         inputs.append(Resized(spec, takes) if "image" in member else nn.Identity())
         answers.append([known.index(name) for name in expressions] if known else list(range(classes)))
     vote = Vote(weights or [1 / len(members)] * len(members), classes, stacked)
-    return Ensemble(built, inputs, answers, vote, NETWORKS.get(members[0]["network"]).attribution_layer)
+    return Ensemble(built, inputs, answers, vote, attribution_layer(members[0]["network"], built[0]))

@@ -12,7 +12,7 @@ import torch
 from fer_core.checkpoint import load_tensors, save_tensors
 from fer_core.errors import ConfigError, UnknownName
 from fer_core.images import ImageSpec
-from fer_core.models import NETWORKS, build
+from fer_core.models import NETWORKS, attribution_layer, build
 from fer_core.models.layers import ACTIVATIONS
 
 ALL = NETWORKS.names()
@@ -110,6 +110,15 @@ def test_the_attribution_layer_is_at_least_six_by_six(name: str) -> None:
     layer.register_forward_hook(lambda *args: shapes.append(args[2].shape))
     model(images_for(name))
     assert min(shapes[0][2:]) >= 6
+
+
+def test_a_vgg_of_fewer_stages_is_looked_at_in_its_last_one_also_in_an_ensemble() -> None:
+    spec, narrow = NETWORKS.get("small-vgg").spec, {"network": "small-vgg", "arguments": {"widths": [4, 4, 4]}}
+    model = build("small-vgg", classes=7, spec=spec, arguments=narrow["arguments"])
+    assert attribution_layer("small-vgg", model) == "stages.2"
+    both = build("ensemble", classes=7, spec=spec, arguments={"members": [narrow, narrow]})
+    assert attribution_layer("ensemble", both) == "map"
+    assert both.map is both.members[0].stages[2]
 
 
 @pytest.mark.parametrize("name", ALL)

@@ -49,7 +49,7 @@ def explain(
     from fer_core.explanation import figure as figures
     from fer_core.explanation.overlay import common_limit, overlay
     from fer_core.inference import Predictor
-    from fer_core.models import NETWORKS
+    from fer_core.models import attribution_layer
     from fer_core.runs.store import find
 
     if not image and not figure:
@@ -73,7 +73,7 @@ def explain(
         )
     predictor = Predictor(found.folder)
     model, card = predictor.model, predictor.card
-    used = layer or NETWORKS.get(card.network).attribution_layer
+    used = layer or attribution_layer(card.network, model)
     for how in methods:
         if reason := how.suits(model, card.image):
             raise ConfigError(f"{how.title} does not suit this network: {reason}.")
@@ -181,7 +181,7 @@ def explain_report(
     from fer_core.checkpoint import load_network
     from fer_core.datasets import open_dataset
     from fer_core.explanation import METHODS, report
-    from fer_core.models import NETWORKS
+    from fer_core.models import attribution_layer
     from fer_core.runs.store import find
 
     for name in method or []:
@@ -194,7 +194,7 @@ def explain_report(
         task = bar.add_task("Measuring")
         made = report.make(
             model, card, found.folder, dataset, split,
-            layer=layer or NETWORKS.get(card.network).attribution_layer, limit=limit, methods_on=methods_on,
+            layer=layer or attribution_layer(card.network, model), limit=limit, methods_on=methods_on,
             methods=method,
             on_progress=lambda what, done, total: bar.update(task, description=what, completed=done, total=total),
         )  # fmt: skip
