@@ -58,6 +58,7 @@ def new_run() -> None:
     settings = changed_settings(base, recipe)
     wrong = None
     try:
+        RunFolder.named(name).refuse_shipped()
         if RunFolder.named(name).path.exists():
             raise RunError(f"There is already a run called “{name}”; choose another name.")
         config = load_recipe(recipe, settings)

@@ -189,9 +189,10 @@ class RunFolder(NamedFolder):
         """A new folder for a run, whole from the first moment; of two starts with one name at once, one gets it.
 
         Raises:
-            RunError: the name is taken or would leave the runs folder.
+            RunError: the name is taken, by a run or a shipped network, or would leave the runs folder.
         """
         run = cls.named(name)
+        run.refuse_shipped()
         run.path.parent.mkdir(parents=True, exist_ok=True)
         new = Path(tempfile.mkdtemp(dir=run.path.parent, prefix=".new-"))
         try:
@@ -210,6 +211,19 @@ class RunFolder(NamedFolder):
         finally:
             shutil.rmtree(new, ignore_errors=True)
         return run
+
+    @property
+    def shipped(self) -> bool:
+        """Whether a shipped network has the name, which every page and command then takes for that network's."""
+        return (workspace.CHECKPOINTS / self.name).exists()
+
+    def refuse_shipped(self) -> None:
+        """
+        Raises:
+            RunError: a shipped network has the name.
+        """
+        if self.shipped:
+            raise RunError(f"“{self.name}” is a shipped network, for which the run would be taken; choose another name.")
 
     def config(self) -> TrainConfig:
         return load_recipe(self.path / "config.toml")

@@ -76,9 +76,9 @@ def _created(folder: Path) -> float:
 
 
 def free_name(stem: str) -> str:
-    """The first of stem, stem-2, stem-3, ... that no run has."""
+    """The first of stem, stem-2, stem-3, ... that neither a run nor a shipped network has."""
     number = 1
-    while RunFolder.named(name := stem if number == 1 else f"{stem}-{number}").path.exists():
+    while (run := RunFolder.named(name := stem if number == 1 else f"{stem}-{number}")).path.exists() or run.shipped:
         number += 1
     return name
 
@@ -119,6 +119,7 @@ def rename(name: str, new: str) -> RunFolder:
         RunError: a process works on it, or the new name is taken or would leave the runs folder.
     """
     run, target = _at_rest(name, "renamed"), RunFolder.named(new)
+    target.refuse_shipped()
     if target.path.exists():
         raise RunError(f"There is already a run called “{new}”; choose another name.")
     os.rename(run.path, target.path)

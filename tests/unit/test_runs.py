@@ -303,6 +303,20 @@ def test_names_tags_and_the_trash() -> None:
             act("second")
 
 
+def test_no_run_is_given_the_name_of_a_shipped_network(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(workspace, "CHECKPOINTS", tmp_path)
+    (tmp_path / "small-vgg").mkdir()
+    RunFolder.create("mine", tiny(), "synthetic")
+    assert store.free_name("small-vgg") == "small-vgg-2"  # a recipe has this name too
+    for act in (
+        lambda: RunFolder.create("small-vgg", tiny(), "synthetic"),
+        lambda: store.clone("mine", "small-vgg"),
+        lambda: store.rename("mine", "small-vgg"),
+    ):
+        with pytest.raises(RunError, match="“small-vgg” is a shipped network"):
+            act()
+
+
 def test_a_renamed_network_has_its_new_name_on_its_card() -> None:
     make_network("old", None)
     store.rename("old", "new")
