@@ -37,7 +37,7 @@ def answer(network: Checkpoint, key: str | None) -> str:
 
 def row(network: Checkpoint, report: Headline | None, group: int | None) -> list[str | Html]:
     card = network.card
-    figures: list[str | Html] = ["", "not evaluated here", "", ""]
+    figures: list[str | Html] = ["", Html("<span>not evaluated here</span>"), "", ""]
     if report:
         figures = [
             str(group or "–"),

@@ -1,6 +1,7 @@
 """Overview, Evaluate and Data in real Chromium, as someone meets them who has never seen them."""
 
 import re
+import shutil
 from pathlib import Path
 from urllib.parse import parse_qs, urlparse
 
@@ -63,6 +64,25 @@ def test_a_newcomer_clicks_through_every_table_page(page: Page, workbench: Workb
         expect(page.get_by_role("heading", name=title)).to_be_visible()
         expect_no_error(page)
         assert address(page)["network"] == "first"
+
+
+@pytest.mark.usefixtures("two_networks")
+def test_a_long_name_pushes_no_figure_out_of_the_table(page: Page, workbench: Workbench, two_networks: Path) -> None:
+    title = "A network whose student wrote everything into its name, " + "_and_then_some_more" * 3
+    long = make_network("long", predictions_on(open_dataset(two_networks), "val", seed=2), title=title)
+    try:
+        page.goto(workbench.link(network="first", table=KEY))
+        settle(page)
+        table = page.locator(".fer-scroll").first
+        expect(table).to_contain_text(title)
+        assert table.evaluate("table => table.scrollWidth - table.clientWidth") == 0
+        page.set_viewport_size({"width": 800, "height": 1000})
+        name = table.get_by_role("rowheader", name=title)
+        left = table.evaluate("table => { table.scrollLeft = 200; return table.getBoundingClientRect().left }")
+        assert table.evaluate("table => table.scrollLeft") > 0
+        assert name.evaluate("name => name.getBoundingClientRect().left") == left  # the name stays beside its figures
+    finally:
+        shutil.rmtree(long)
 
 
 @pytest.mark.usefixtures("two_networks")
