@@ -223,7 +223,9 @@ class RunFolder(NamedFolder):
             RunError: a shipped network has the name.
         """
         if self.shipped:
-            raise RunError(f"“{self.name}” is a shipped network, for which the run would be taken; choose another name.")
+            raise RunError(
+                f"“{self.name}” is a shipped network, for which the run would be taken; choose another name."
+            )
 
     def config(self) -> TrainConfig:
         return load_recipe(self.path / "config.toml")

@@ -78,6 +78,19 @@ def test_each_fold_is_a_run_and_the_table_holds_every_picture_once(learnable: Pa
     assert [RunFolder.named(f"tiny-cv-fold-{n}").status().state for n in (1, 2, 3)] == ["finished"] * 3
 
 
+def test_a_fold_leaves_out_of_its_figures_what_the_recipe_leaves_out(learnable: Path) -> None:
+    for split in ("train", "val"):
+        (learnable / split / "neutral").mkdir()
+        for path in (learnable / split / "sad").iterdir():
+            path.rename(learnable / split / "neutral" / path.name) if path.stem > "07" else None
+    dataset = open_dataset(learnable)
+    config = tiny(epochs=1, expressions="rafdb6", leave_out=["neutral"])
+    made = CrossValidation.create("cv", config, dataset, str(learnable), 2)
+    for run in made.runs:
+        train_fold(run, dataset)
+    assert made.table().table["label"].value_counts().to_dict() == {"happy": 32, "sad": 8}
+
+
 def test_a_fold_goes_on_with_its_own_split_and_what_has_finished_is_kept(learnable: Path) -> None:
     dataset = open_dataset(learnable)
     made = CrossValidation.create("cv", tiny(epochs=1), dataset, str(learnable), 2)
