@@ -52,11 +52,12 @@ def fold_tables(
         tables as `splits.split_table` makes them, with the pictures of the pool only.
 
     Raises:
-        DataError: no picture in the pool, fewer groups than folds, or no such column.
+        DataError: no picture in a split of the pool, fewer groups than folds, or no such column.
     """
+    if missing := [part for part in pool if not (index["split"] == part).any()]:
+        known = ", ".join(index["split"].dropna().unique())
+        raise DataError(f"No picture is in {', '.join(missing)}; deal out some of {known}.")
     index = index[index["split"].isin(pool)]
-    if index.empty:
-        raise DataError(f"No picture is in {', '.join(pool)}; name other splits to deal out.")
     groups = splits.groups_of(index, group)
     labels = index["label"].to_numpy() if stratified else np.zeros(len(index))
     number = splits.folds(labels, k, seed, groups)
@@ -147,8 +148,7 @@ class CrossValidation(NamedFolder):
         """The folds as their run folders tell them."""
         found = []
         for number, run in enumerate(self.runs, 1):
-            tables = sorted(run.path.glob("predictions-*-test.parquet"))
-            held = Predictions.read(tables[0]) if tables else None
+            held = _held_out(run)
             accuracy = float(held.correct.mean()) if held is not None else None
             found.append(Fold(number, run, run.look(), accuracy, len(held.table) if held is not None else 0))
         return found
@@ -161,12 +161,12 @@ class CrossValidation(NamedFolder):
         """
         parts = []
         for run in self.runs:
-            paths = sorted(run.path.glob("predictions-*-test.parquet"))
-            if not paths:
+            held = _held_out(run)
+            if held is None:
                 raise RunError(
                     f"The fold “{run.name}” has not finished; `ferscope crossval --resume {self.name}` goes on."
                 )
-            table = Predictions.read(paths[0]).table
+            table = held.table
             was = splits.load(run.path / OWN_SPLIT).query("split == 'test'").set_index("id")["was"]
             parts.append(table.assign(split=was.loc[table["id"]].to_numpy()) if was.index.is_unique else table)
         return Predictions(pd.concat(parts, ignore_index=True))
@@ -217,8 +217,18 @@ def train_fold(run: RunFolder, dataset: Dataset, on_step: Callable[[RunStatus], 
     if run.status().state != "finished":
         for _ in Trainer(run, own, on_step=on_step).epochs():
             pass
-    path = run.path / f"predictions-{dataset.name}-test.parquet"
-    if not path.exists():
+    if _held_out(run) is None:
         model, card = load_network(run.path)
         asked = own.without(card.leave_out)
-        predict_split(model, asked, "test", spec=card.image, expressions=card.vocabulary, tta=card.tta).write(path)
+        held = predict_split(model, asked, "test", spec=card.image, expressions=card.vocabulary, tta=card.tta)
+        held.write(run.path / f"predictions-{dataset.name}-test.parquet")
+
+
+def _held_out(run: RunFolder) -> Predictions | None:
+    """The predictions on the pictures that a fold holds out, None before; its network may have been evaluated on the
+    test part of the set, or of others, which gives a table of the same kind."""
+    if not (run.path / OWN_SPLIT).exists():
+        return None
+    own = set(splits.load(run.path / OWN_SPLIT).query("split == 'test'")["id"])
+    found = (Predictions.read(path) for path in sorted(run.path.glob("predictions-*-test.parquet")))
+    return next((predictions for predictions in found if own.issuperset(predictions.table["id"])), None)

@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 from fer_core import workspace
 from fer_core.datasets import open_dataset
 from fer_core.errors import ConfigError, DataError, RunError
+from fer_core.evaluation.predict import predict_checkpoint
 from fer_core.evaluation.predictions import Predictions
 from fer_core.runs.crossval import CrossValidation, divided, fold_tables, train_fold
 from fer_core.runs.folder import RunFolder
@@ -53,7 +54,7 @@ def test_folds_are_balanced_by_expression_unless_they_are_plain() -> None:
     plain = [(table["split"] == "test").sum() for table in fold_tables(index, 5, group="", stratified=False)]
     assert plain == [20] * 5
     with pytest.raises(DataError, match="No picture is in val"):
-        fold_tables(index, 5, pool=("val",))
+        fold_tables(index, 5, pool=("train", "val"))
 
 
 def test_each_fold_is_a_run_and_the_table_holds_every_picture_once(learnable: Path, tmp_path: Path) -> None:
@@ -63,7 +64,7 @@ def test_each_fold_is_a_run_and_the_table_holds_every_picture_once(learnable: Pa
     recipe.write_text(to_toml(tiny(epochs=3)))
     command = [sys.executable, "-m", "trainers.cli", "crossval", str(recipe), "--data", str(learnable), "--folds", "3"]
     ended = subprocess.run(
-        [*command, "--pool", "train,val", "--json"], cwd=workspace.ROOT, capture_output=True, text=True, check=False
+        [*command, "--pool", "train, val", "--json"], cwd=workspace.ROOT, capture_output=True, text=True, check=False
     )
     assert ended.returncode == 0, ended.stderr
     told = json.loads(ended.stdout)
@@ -89,6 +90,23 @@ def test_a_fold_leaves_out_of_its_figures_what_the_recipe_leaves_out(learnable: 
     for run in made.runs:
         train_fold(run, dataset)
     assert made.table().table["label"].value_counts().to_dict() == {"happy": 32, "sad": 8}
+
+
+def test_an_evaluation_of_a_folds_network_is_not_taken_for_the_pictures_held_out(learnable: Path) -> None:
+    dataset = open_dataset(learnable)
+    made = CrossValidation.create("cv", tiny(epochs=1), dataset, str(learnable), 2)
+    for run in made.runs:
+        train_fold(run, dataset)
+    before = made.summary()
+    path = made.runs[0].path / "predictions-learnable-test.parquet"
+    path.rename(path.with_name("predictions-other-test.parquet"))
+    predict_checkpoint(made.runs[0].path, dataset, "test")
+    assert made.summary() == before
+    path.with_name("predictions-other-test.parquet").unlink()
+    with pytest.raises(RunError, match="has not finished"):
+        made.summary()
+    train_fold(made.runs[0], dataset)
+    assert made.summary() == before
 
 
 def test_a_fold_goes_on_with_its_own_split_and_what_has_finished_is_kept(learnable: Path) -> None:

@@ -58,7 +58,7 @@ def crossval(
         absolute = str(Path(data).resolve()) if Path(data).exists() else data
         made = CrossValidation.create(
             name or f"{Path(recipe).stem}-cv", load_recipe(recipe, set_ or []), dataset, absolute, folds, seed=seed,
-            pool=tuple(pool.split(",")), group=group, stratified=not plain, twins_apart=twins_apart,
+            pool=tuple(part.strip() for part in pool.split(",")), group=group, stratified=not plain, twins_apart=twins_apart,
         )  # fmt: skip
     console = Console(quiet=as_json, soft_wrap=not sys.stdout.isatty())
     try:
