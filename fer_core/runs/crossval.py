@@ -22,6 +22,7 @@ from fer_core.evaluation.intervals import Interval, wilson
 from fer_core.evaluation.metrics import evaluate
 from fer_core.evaluation.predictions import Predictions
 from fer_core.runs.folder import OWN_SPLIT, NamedFolder, RunFolder, RunStatus
+from fer_core.runs.store import taken_back
 from fer_core.training.config import TrainConfig
 from fer_core.workspace import home, write_atomically
 
@@ -107,7 +108,7 @@ class CrossValidation(NamedFolder):
             twins_apart: deal out pictures that occur twice one by one; else they are in one fold.
 
         Raises:
-            RunError: the name is taken.
+            RunError: the name is taken, or that of a fold's run.
             ConfigError: the recipe names other splits than train and val.
             DataError: see `fold_tables`.
         """
@@ -118,9 +119,11 @@ class CrossValidation(NamedFolder):
         tables = fold_tables(index, k, seed=seed, pool=pool, group=group, stratified=stratified)
         if made.path.exists():
             raise RunError(f"There is already a cross-validation called “{name}”; choose another name.")
-        for number, table in enumerate(tables, 1):
-            run = RunFolder.create(f"{name}-fold-{number}", config, data)
-            splits.save(table, run.path / OWN_SPLIT)
+        runs: list[RunFolder] = []
+        with taken_back(runs):
+            for number, table in enumerate(tables, 1):
+                runs.append(RunFolder.create(f"{name}-fold-{number}", config, data))
+                splits.save(table, runs[-1].path / OWN_SPLIT)
         together = splits.kept_together(index, group)
         told = {"data": data, "folds": k, "pool": pool, "kept_together": together, "stratified": stratified}
         write_atomically(made.path / "crossval.json", json.dumps(told).encode())

@@ -16,6 +16,7 @@ from fer_core.datasets import open_dataset
 from fer_core.errors import ConfigError, DataError, RunError
 from fer_core.evaluation.predict import predict_checkpoint
 from fer_core.evaluation.predictions import Predictions
+from fer_core.runs import store
 from fer_core.runs.crossval import CrossValidation, divided, fold_tables, train_fold
 from fer_core.runs.folder import RunFolder
 from tests.tiny import tiny
@@ -107,6 +108,13 @@ def test_an_evaluation_of_a_folds_network_is_not_taken_for_the_pictures_held_out
         made.summary()
     train_fold(made.runs[0], dataset)
     assert made.summary() == before
+
+
+def test_a_fold_whose_name_is_taken_leaves_no_runs_of_the_others(learnable: Path) -> None:
+    taken = RunFolder.create("cv-fold-2", tiny(), str(learnable))
+    with pytest.raises(RunError, match="already a run called “cv-fold-2”"):
+        CrossValidation.create("cv", tiny(epochs=1), open_dataset(learnable), str(learnable), 3)
+    assert [run.path for run in store.runs()] == [taken.path]
 
 
 def test_a_fold_goes_on_with_its_own_split_and_what_has_finished_is_kept(learnable: Path) -> None:
