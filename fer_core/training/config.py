@@ -208,7 +208,7 @@ class TrainConfig(Section):
     @field_validator("val_split")
     @classmethod
     def _no_choice_on_test(cls, value: str) -> str:
-        if value == "test":
+        if "test" in value.split("+"):
             raise ValueError("a test split may not choose the best epoch; take val, or carve a part from train")
         return value
 
@@ -236,9 +236,9 @@ class TrainConfig(Section):
 
     @model_validator(mode="after")
     def _nothing_chooses_on_what_it_learned(self) -> TrainConfig:
-        if self.val_split in self.train_split.split("+"):
+        if set(self.val_split.split("+")) & set(self.train_split.split("+")):
             raise ValueError(
-                f"train_split = “{self.train_split}” holds val_split = “{self.val_split}”: pictures that were learned cannot "
+                f"train_split = “{self.train_split}” overlaps val_split = “{self.val_split}”: pictures that were learned cannot "
                 'choose the epoch; for a final fit on both set val_split = ""'
             )
         if not self.val_split and (self.early_stopping or self.schedule.name == "plateau"):

@@ -28,6 +28,7 @@ def test_every_shipped_recipe_is_valid_and_says_where_it_comes_from() -> None:
         ("optimizer.lr=-1", "optimizer.lr = -1: Input should be greater than 0"),
         ("optimizer.lr=nan", "optimizer.lr"),
         ("val_split=test", "may not choose the best epoch"),
+        ("val_split=val+test", "may not choose the best epoch"),
         ("epochs.more=3", "epochs is a value and has no key more"),
         ("epochs", "has no value; write key=value"),
         ("resolution=[[0.5, 32], [0.2, 48]]", "shares must rise"),
