@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, cast
 
 from filelock import FileLock
-from pydantic import Field, ValidationError
+from pydantic import Field, ValidationError, model_validator
 
 from fer_core import workspace
 from fer_core.datasets import Dataset
@@ -43,6 +43,20 @@ class Range(Section):
     low: int | float
     high: int | float
     log: bool = Field(False, description="Draw the order of magnitude, as for a learning rate.")
+
+    @model_validator(mode="after")
+    def _to_draw_from(self) -> Range:
+        if self.low > self.high:
+            raise ValueError(f"low = {self.low:g} is above high = {self.high:g}; swap them")
+        if self.log and self.low <= 0:
+            raise ValueError(f"log = true, and low = {self.low:g} has no order of magnitude; take one above 0")
+        return self
+
+    @property
+    def tried(self) -> list[int | float]:
+        """Values that show whether the setting takes what may be drawn; one is a fraction, if fractions are."""
+        whole = isinstance(self.low, int) and isinstance(self.high, int)
+        return [self.low, self.high] if whole else [self.low, self.high, self.low + 0.618 * (self.high - self.low)]
 
 
 class Sweep(Section):
@@ -109,7 +123,7 @@ def load_sweep(source: str | Path) -> Sweep:
     if sweep.sampler != "grid" and not sweep.trials:
         raise ConfigError(f"{path}: sampler = “{sweep.sampler}” needs trials, how many to make.")
     for name, choices in sweep.space.items():
-        for value in [choices.low, choices.high] if isinstance(choices, Range) else choices:
+        for value in choices.tried if isinstance(choices, Range) else choices:
             if not sweep.config({name: toml_value(value)}).val_split:
                 raise ConfigError(f"{path}: a sweep compares validation figures, and val_split is empty.")
     return sweep

@@ -39,6 +39,9 @@ epochs = {epochs}
 """
 
 
+RANDOM = 'sampler = "random"\ntrials = 2'
+
+
 @pytest.fixture(autouse=True)
 def no_process_is_left(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     monkeypatch.setenv("OMP_NUM_THREADS", "1")
@@ -79,6 +82,9 @@ def test_every_shipped_sweep_is_valid_and_the_grid_of_the_source_is_whole() -> N
         ("", "", "needs a setting"),
         ("", "optimizer.lr = { low = 0.1, high = 1 }", "a grid needs lists"),
         ('sampler = "tpe"', "epochs = [1]", "needs trials"),
+        (RANDOM, "optimizer.lr = { low = 0.1, high = 0.01 }", "low = 0.1 is above high = 0.01"),
+        (RANDOM, "ema = { low = 0, high = 0.9, log = true }", "low = 0 has no order of magnitude"),
+        (RANDOM, "epochs = { low = 1.0, high = 3.0 }", "epochs = 2.*a number with a fractional part"),
         ('sampler = "best"', "epochs = [1]", "'grid', 'random' or 'tpe'"),
         ("trails = 3", "epochs = [1]", "Extra inputs are not permitted"),
         ("trials = ", "epochs = [1]", "no valid TOML"),
