@@ -336,8 +336,6 @@ def take(
     """
     import optuna
 
-    n = len(dataset.rows(folder.sweep.config({}).val_split))
-
     with folder.lock:
         running = study.get_trials(deepcopy=False, states=(optuna.trial.TrialState.RUNNING,))
         for frozen in running:
@@ -347,7 +345,7 @@ def take(
                 continue
             status = run.look() if run.path.is_dir() else None
             if status is None:
-                return trial, _make(folder, trial, n)  # killed before its run was made, or the run was deleted
+                return trial, _make(folder, trial, dataset)  # killed before its run was made, or the run was deleted
             if status.active and status.pid and status.process != Process.this():
                 continue
             if status.state in ("finished", "failed"):  # killed before it could tell
@@ -367,7 +365,7 @@ def take(
                 trial.set_user_attr("again", True)  # a draw, not a trial: it is not made twice
                 study.tell(trial, state=optuna.trial.TrialState.FAIL)
                 continue
-            return trial, _make(folder, trial, n)
+            return trial, _make(folder, trial, dataset)
     return None
 
 
@@ -392,9 +390,11 @@ def _suggest(sweep: Sweep, trial: optuna.trial.Trial) -> dict[str, str]:
     return values
 
 
-def _make(folder: SweepFolder, trial: optuna.trial.Trial, n: int) -> RunFolder:
+def _make(folder: SweepFolder, trial: optuna.trial.Trial, dataset: Dataset) -> RunFolder:
     values = _suggest(folder.sweep, trial)
-    run = RunFolder.create(f"{folder.name}-{trial.number:04d}", folder.sweep.config(values), folder.data)
+    config = folder.sweep.config(values)
+    n = len(dataset.without(config.leave_out).rows(config.val_split))
+    run = RunFolder.create(f"{folder.name}-{trial.number:04d}", config, folder.data)
     told = {"sweep": folder.name, "number": trial.number, "values": values, "n": n}
     write_atomically(run.path / TRIAL, json.dumps(told).encode())
     run.claim()

@@ -155,6 +155,18 @@ def test_a_stopped_sweep_goes_on_with_the_trial_it_had_begun(written: Callable[.
     assert work(folder, dataset) == 0
 
 
+def test_the_interval_of_a_trial_is_that_of_the_pictures_it_was_validated_on(
+    written: Callable[..., Path], learnable: Path
+) -> None:
+    (learnable / "val" / "happy").rename(learnable / "val" / "neutral")
+    file = written(space="seed = [0]", epochs=1)
+    file.write_text(file.read_text().replace("[space]", 'expressions = "rafdb6"\nleave_out = ["neutral"]\n[space]'))
+    folder = SweepFolder.create("tiny", file, str(learnable))
+    assert work(folder, open_dataset(learnable)) == 1
+    (trial,) = folder.trials()
+    assert trial.n == int(trial.run.confusion().sum()) == 16
+
+
 def test_bad_trials_are_pruned_failed_ones_are_told_and_a_random_search_repeats_no_setting(
     written: Callable[..., Path], learnable: Path
 ) -> None:
