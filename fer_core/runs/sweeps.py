@@ -188,6 +188,8 @@ class SweepFolder(NamedFolder):
             RunError: another sweep has the name, or it would leave the sweeps folder.
         """
         sweep, folder = load_sweep(source), cls.named(name)
+        for values in sweep.grid[: sweep.trials or None] if sweep.sampler == "grid" else ():
+            sweep.config(values)  # each value alone is fine, but some may not go together
         text = sweep_files().get(str(source), Path(source)).read_text(encoding="utf-8")
         folder.path.mkdir(parents=True, exist_ok=True)
         with folder.lock:
@@ -353,6 +355,7 @@ def take(
                 continue
             run.claim()
             return trial, run
+        refused: ConfigError | None = None
         for _ in range(TRIES):
             begun = [t for t in study.get_trials(deepcopy=False) if t.state != optuna.trial.TrialState.WAITING]
             tried = [t for t in begun if "again" not in t.user_attrs]
@@ -360,12 +363,19 @@ def take(
                 return None
             study.sampler = _sampler(folder.sweep, len(begun))
             trial = study.ask()
-            _suggest(folder.sweep, trial)
-            if any(t.params == trial.params for t in tried):
+            values = _suggest(folder.sweep, trial)
+            again = any(t.params == trial.params for t in tried)
+            try:
+                folder.sweep.config(values)
+            except ConfigError as error:  # settings that do not go together
+                again, refused = True, error
+            if again:
                 trial.set_user_attr("again", True)  # a draw, not a trial: it is not made twice
                 study.tell(trial, state=optuna.trial.TrialState.FAIL)
                 continue
             return trial, _make(folder, trial, dataset)
+        if refused and not tried:
+            raise refused
     return None
 
 

@@ -167,6 +167,20 @@ def test_the_interval_of_a_trial_is_that_of_the_pictures_it_was_validated_on(
     assert trial.n == int(trial.run.confusion().sum()) == 16
 
 
+def test_settings_that_do_not_go_together_are_refused_in_a_grid_and_not_drawn_else(
+    written: Callable[..., Path], learnable: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sweeps, "TRIES", 30)
+    space = "ema = [0.0, 0.9]\nswa = [0.0, 0.5]"
+    with pytest.raises(ConfigError, match="ema and swa both average"):
+        SweepFolder.create("grid", written(space=space), str(learnable))
+    assert not (workspace.home() / "sweeps").exists()
+    file = written('sampler = "random"\ntrials = 4', space, epochs=1)
+    folder = SweepFolder.create("drawn", file, str(learnable))
+    assert work(folder, open_dataset(learnable)) == 3
+    assert all(trial.values["ema"] * trial.values["swa"] == 0 for trial in folder.trials())
+
+
 def test_bad_trials_are_pruned_failed_ones_are_told_and_a_random_search_repeats_no_setting(
     written: Callable[..., Path], learnable: Path
 ) -> None:
