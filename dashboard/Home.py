@@ -26,6 +26,7 @@ SECTIONS = {
     "Make": {"train": "Train", "runs": "Runs", "search": "Search", "data": "Data"},
     "Show": {"live": "Live"},
 }
+FIRST = "overview"
 LOGO = """<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 112 24" role="img" aria-label="FERscope">
 <text x="0" y="18" font-family="Source Sans, sans-serif" font-size="19" font-weight="600" fill="#808791">FERscope</text>
 </svg>"""
@@ -33,16 +34,22 @@ LOGO = """<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 112 24" role="img
 st.set_page_config(layout="wide", initial_sidebar_state="auto")
 st.logo(LOGO, size="medium")
 st.html(Path(__file__).with_name("style.css"))
-page = st.navigation(
-    {
-        section: [
-            st.Page(f"views/{name}.py", title=title, url_path=name, default=name == "overview")
-            for name, title in pages.items()
-        ]
-        for section, pages in SECTIONS.items()
-    },
-    expanded=True,
-)
+
+
+def to_first() -> None:
+    st.switch_page(f"views/{FIRST}.py", query_params=st.query_params.to_dict())
+
+
+pages = {
+    section: [
+        st.Page(f"views/{name}.py", title=title, url_path="home" if name == FIRST else name, default=name == FIRST)
+        for name, title in named.items()
+    ]
+    for section, named in SECTIONS.items()
+}
+# The first page has the bare address; who types its name, as that of any other page, is led there.
+pages["How good"].append(st.Page(to_first, title="Overview", url_path=FIRST, visibility="hidden"))
+page = st.navigation(pages, expanded=True)
 try:
     pickers.draw()
     page.run()

@@ -86,6 +86,16 @@ def test_a_long_name_pushes_no_figure_out_of_the_table(page: Page, workbench: Wo
 
 
 @pytest.mark.usefixtures("two_networks")
+def test_the_overview_is_also_found_by_its_name(page: Page, workbench: Workbench) -> None:
+    page.goto(workbench.link("overview", network="second", table=KEY))
+    expect(page.get_by_role("heading", name="How good are they?")).to_be_visible()
+    expect_no_error(page)  # “Page not found” is an error in the console too
+    assert answer(page).startswith("Second network reads")
+    expect(page.get_by_test_id("stSidebarNav").get_by_role("link", name="Overview")).to_have_count(1)
+    expect(page.get_by_role("dialog")).to_have_count(0)
+
+
+@pytest.mark.usefixtures("two_networks")
 def test_picking_a_network_changes_the_answer_and_the_address(page: Page, workbench: Workbench) -> None:
     page.goto(workbench.link("evaluate", network="first", table=KEY))
     settle(page)
