@@ -52,6 +52,8 @@ pages["How good"].append(st.Page(to_first, title="Overview", url_path=FIRST, vis
 page = st.navigation(pages, expanded=True)
 try:
     pickers.draw()
+    script = Path(__file__).with_name("history.js").read_text(encoding="utf-8")
+    st.sidebar.html(f"<script>{script}</script>", unsafe_allow_javascript=True)
     page.run()
 except FerError as error:
     st.error(verbatim(str(error)))

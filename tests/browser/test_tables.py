@@ -96,6 +96,36 @@ def test_the_overview_is_also_found_by_its_name(page: Page, workbench: Workbench
 
 
 @pytest.mark.usefixtures("two_networks")
+def test_each_press_of_back_undoes_one_step(page: Page, workbench: Workbench) -> None:
+    page.goto(workbench.link(network="first", table=KEY))
+    settle(page)
+    for name, title in (
+        ("Evaluate", "Where does it fail?"),
+        ("Gallery", "Which pictures does it get wrong?"),
+        ("Data", "What is in the data?"),
+    ):
+        page.get_by_test_id("stSidebarNav").get_by_role("link", name=name).click()
+        expect(page.get_by_role("heading", name=title)).to_be_visible()
+        settle(page)  # the page has completed its address
+    page.go_back()
+    expect(page.get_by_role("heading", name="Which pictures does it get wrong?")).to_be_visible()
+    settle(page)
+    page.go_back()
+    expect(page.get_by_role("heading", name="Where does it fail?")).to_be_visible()
+    settle(page)
+    before = page.url
+    box = page.get_by_role("combobox", name="Label")
+    box.focus()
+    box.press_sequentially("angry")
+    box.press("Enter")
+    page.wait_for_url("**true=angry**")
+    settle(page)
+    page.go_back()
+    page.wait_for_url(before)
+    expect_no_error(page)
+
+
+@pytest.mark.usefixtures("two_networks")
 def test_picking_a_network_changes_the_answer_and_the_address(page: Page, workbench: Workbench) -> None:
     page.goto(workbench.link("evaluate", network="first", table=KEY))
     settle(page)
