@@ -77,7 +77,9 @@ class Sweep(Section):
     def grid(self) -> list[dict[str, str]]:
         """All combinations, the last setting changing fastest; each value as TOML writes it."""
         values = [
-            [toml_value(value) for value in choices] for choices in self.space.values() if isinstance(choices, list)
+            list(dict.fromkeys(map(toml_value, choices)))  # a value that was written twice is tried once
+            for choices in self.space.values()
+            if isinstance(choices, list)
         ]
         return [dict(zip(self.space, combination, strict=True)) for combination in itertools.product(*values)]
 
@@ -114,7 +116,11 @@ def load_sweep(source: str | Path) -> Sweep:
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise ConfigError(f"{path} is no valid TOML ({error}).") from error
     except ValidationError as error:
-        said = "; ".join(f"{'.'.join(map(str, e['loc']))}: {e['msg']}" for e in error.errors())
+        said = "; ".join(
+            f"{'.'.join(str(part) for part in e['loc'] if '[' not in str(part))}: {e['msg'].removeprefix('Value error, ')}"
+            for e in error.errors()
+            if not (e["type"] == "list_type" and isinstance(e["input"], dict))  # it is meant as a range
+        )
         raise ConfigError(f"{path}: {said}.") from error
     if not sweep.space or any(choices == [] for choices in sweep.space.values()):
         raise ConfigError(f"{path}: [space] needs a setting, and each at least one value.")
@@ -185,7 +191,7 @@ class SweepFolder(NamedFolder):
 
         Raises:
             ConfigError: the file is not valid.
-            RunError: another sweep has the name, or it would leave the sweeps folder.
+            RunError: another sweep has the name, or has left runs of it behind, or it would leave the sweeps folder.
         """
         sweep, folder = load_sweep(source), cls.named(name)
         for values in sweep.grid[: sweep.trials or None] if sweep.sampler == "grid" else ():
@@ -197,6 +203,11 @@ class SweepFolder(NamedFolder):
                 if folder.sweep != sweep or folder.data != data:
                     raise RunError(f"There is already another sweep called “{name}”; choose another name.")
                 return folder
+            if left := sorted(path.name for path in workspace.runs().glob(f"{name}-[0-9][0-9][0-9][0-9]")):
+                raise RunError(
+                    f"The runs {left[0]} to {left[-1]} of another sweep called “{name}” are still there; choose another name, "
+                    "or delete them."
+                )
             write_atomically(folder.path / "sweep.toml", text.encode())
             if sweep.sampler == "grid":
                 study = folder.study()

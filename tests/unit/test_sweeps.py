@@ -21,7 +21,7 @@ from fer_core.runs import sweeps
 from fer_core.runs.folder import RunFolder
 from fer_core.runs.process import Process
 from fer_core.runs.sweeps import SweepFolder, load_sweep, work
-from tests.tiny import PATIENCE
+from tests.tiny import PATIENCE, tiny
 
 TINY = """
 recipe = "synthetic"
@@ -73,6 +73,10 @@ def test_every_shipped_sweep_is_valid_and_the_grid_of_the_source_is_whole() -> N
     assert (config.network, config.arguments["dropout"]) == ("lmu-cnn", 0.5)
 
 
+def test_a_value_written_twice_is_one_trial_of_a_grid(written: Callable[..., Path]) -> None:
+    assert load_sweep(written(space="seed = [0, 1, 0]\nepochs = [1, 2]")).total == 4
+
+
 @pytest.mark.parametrize(
     ("how", "space", "says"),
     [
@@ -82,7 +86,11 @@ def test_every_shipped_sweep_is_valid_and_the_grid_of_the_source_is_whole() -> N
         ("", "", "needs a setting"),
         ("", "optimizer.lr = { low = 0.1, high = 1 }", "a grid needs lists"),
         ('sampler = "tpe"', "epochs = [1]", "needs trials"),
-        (RANDOM, "optimizer.lr = { low = 0.1, high = 0.01 }", "low = 0.1 is above high = 0.01"),
+        (
+            RANDOM,
+            "optimizer.lr = { low = 0.1, high = 0.01 }",
+            "toml: space.optimizer.lr: low = 0.1 is above high = 0.01",
+        ),
         (RANDOM, "ema = { low = 0, high = 0.9, log = true }", "low = 0 has no order of magnitude"),
         (RANDOM, "epochs = { low = 1.0, high = 3.0 }", "epochs = 2.*a number with a fractional part"),
         ('sampler = "best"', "epochs = [1]", "'grid', 'random' or 'tpe'"),
@@ -105,6 +113,9 @@ def test_a_name_never_leaves_the_sweeps_folder_and_is_not_taken_twice(written: C
     assert SweepFolder.create("tiny", written(), "synthetic").path == first.path  # the same sweep goes on
     with pytest.raises(RunError, match="already another sweep called “tiny”"):
         SweepFolder.create("tiny", written(space="seed = [0, 1, 2]"), "synthetic")
+    RunFolder.create("old-0007", tiny(), "synthetic")  # of a sweep whose folder was deleted
+    with pytest.raises(RunError, match="runs old-0007 to old-0007 of another sweep called “old” are still there"):
+        SweepFolder.create("old", written(), "synthetic")
     with pytest.raises(FerError, match="no sweep “none”"):
         SweepFolder.named("none").begin()
 
