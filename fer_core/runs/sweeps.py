@@ -469,7 +469,7 @@ def _train(
         return True
     except NoRoom:  # neither good nor bad: it goes on when there is room
         raise
-    except FerError as error:
+    except (FerError, RuntimeError) as error:  # torch's words for too little memory are a RuntimeError
         if run.status().state != "failed":
             run.write(replace(run.status(), state="failed", message=str(error)))
     if run.status().state == "stopped":

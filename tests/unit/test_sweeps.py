@@ -10,9 +10,11 @@ from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import psutil
 import pytest
+import torch
 
 from fer_core import workspace
 from fer_core.datasets import open_dataset
@@ -21,6 +23,7 @@ from fer_core.runs import sweeps
 from fer_core.runs.folder import RunFolder
 from fer_core.runs.process import Process
 from fer_core.runs.sweeps import SweepFolder, load_sweep, work
+from fer_core.training.loop import Trainer
 from tests.tiny import PATIENCE, tiny
 
 TINY = """
@@ -190,6 +193,23 @@ def test_settings_that_do_not_go_together_are_refused_in_a_grid_and_not_drawn_el
     folder = SweepFolder.create("drawn", file, str(learnable))
     assert work(folder, open_dataset(learnable)) == 3
     assert all(trial.values["ema"] * trial.values["swa"] == 0 for trial in folder.trials())
+
+
+def test_a_trial_that_torch_has_no_memory_for_does_not_end_the_sweep(
+    written: Callable[..., Path], learnable: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = SweepFolder.create("tiny", written(space="batch_size = [32, 8]", epochs=1), str(learnable))
+    batch = Trainer._batch
+
+    def full(trainer: Trainer, rows: Any, generator: Any) -> Any:
+        if len(rows) == 32:
+            raise torch.OutOfMemoryError("CUDA out of memory.")
+        return batch(trainer, rows, generator)
+
+    monkeypatch.setattr(Trainer, "_batch", full)
+    assert work(folder, open_dataset(learnable)) == 2
+    assert [trial.status.state for trial in folder.trials()] == ["failed", "finished"]
+    assert folder.trials()[0].status.message == "OutOfMemoryError: CUDA out of memory."
 
 
 def test_bad_trials_are_pruned_failed_ones_are_told_and_a_random_search_repeats_no_setting(
