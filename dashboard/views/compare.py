@@ -42,7 +42,7 @@ def main() -> None:
         if st.button("Go to training", type="primary"):
             st.switch_page("views/train.py")
         return
-    other = choose(f"Compare {titles()[choice.checkpoint.name]} with", others, "other", titles().__getitem__)
+    other = choose(f"Compare {verbatim(titles()[choice.checkpoint.name])} with", others, "other", titles().__getitem__)
     pair = (choice.checkpoint, here[other or others[0]])
     try:
         found = cache.comparison(*(network.tables[key] for network in pair))
@@ -99,7 +99,7 @@ def each_expression(found: Comparison, a: str, b: str, name: str) -> None:
 
 
 def changes(found: Comparison, choice: Picked, other: Checkpoint, a: str, b: str) -> None:
-    st.subheader(f"What does {b} change?")
+    st.subheader(f"What does {verbatim(b)} change?")
     if found.changed.empty:
         st.markdown("Nothing: both are right and wrong on the same pictures.")
         return

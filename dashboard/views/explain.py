@@ -173,7 +173,7 @@ def answer(choice: Picked, shown: Shown) -> None:
         label = f"label {given}" if given else "no label given"
         st.image(
             enlarged(prediction.picture),
-            shown.name,
+            verbatim(shown.name),
             SIDE,
             alt=f"The picture as the network sees it: {shown.name}, {label}",
         )

@@ -274,7 +274,7 @@ def pair(found: Sequence[Band], one: str, other: str, more: str) -> None:
     with st.container(horizontal=True, gap="small"):
         for words, band in ((one, found[0]), (other, found[1])):
             shown = colour(band.mean.astype(np.float32), signed=False, limit=limit)
-            st.image(enlarged(shown), words, SIDE, alt=f"Mean map, {words}")
+            st.image(enlarged(shown), verbatim(words), SIDE, alt=f"Mean map, {words}")
         scale(False, limit)
         bound = common_limit([found[2].mean.astype(np.float32)])
         st.image(

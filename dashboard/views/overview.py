@@ -21,16 +21,16 @@ ORDER = {"train": 0, "val": 1, "test": 2}
 
 
 def answer(network: Checkpoint, key: str | None) -> str:
-    title = titles()[network.name]
+    title = verbatim(titles()[network.name])
     if key is None:
         return (
             f"{title} has not been evaluated yet: `ferscope evaluate {network.name} --data DATA --split SPLIT` does it."
         )
     report = cache.headlines({network.name: network.tables[key]}).get(network.name)
     if report is None:
-        return f"The predictions table of {verbatim(title)} on {verbatim(table_title(key))} cannot be read; evaluate it again."
+        return f"The predictions table of {title} on {verbatim(table_title(key))} cannot be read; evaluate it again."
     return (
-        f"{verbatim(title)} reads **{percent(report.accuracy)}** ({interval(report.accuracy_interval)}) "
+        f"{title} reads **{percent(report.accuracy)}** ({interval(report.accuracy_interval)}) "
         f"of {pictures(report.n)} of {verbatim(table_title(key))} as labelled."
     )
 

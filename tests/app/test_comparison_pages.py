@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 from streamlit.testing.v1 import AppTest
 
+from dashboard.text import verbatim
 from fer_core.checkpoint import read_card, write_card
 from fer_core.evaluation.calibration import temperature
 from fer_core.evaluation.comparison import compare
@@ -41,6 +42,17 @@ def test_the_answer_is_the_comparison_of_the_two_networks_in_the_address(open_pa
     assert "Strong network is better than Weak network" in back
     assert f"Weak network fixes **{found.test.only_a:,}** pictures" in back
     assert f"breaks **{found.test.only_b:,}**" in back
+
+
+def test_a_title_is_shown_letter_by_letter(open_page: OpenPage) -> None:
+    title = "Zoë's *second* try_ at $5$"
+    for seed, name in enumerate(("one", "two")):
+        make_network(name, predictions_elsewhere(seed=seed), title=f"{title} {name}")
+    app = open_page("compare", network="one", other="two")
+    signs = verbatim(title)
+    assert app.subheader[1].value == f"What does {signs} two change?"
+    assert app.main.selectbox[0].label == f"Compare {signs} one with"
+    assert title not in "\n".join(element.value for kind in (app.markdown, app.caption) for element in kind)
 
 
 def test_networks_that_cannot_be_told_apart_are_one_group(open_page: OpenPage) -> None:
