@@ -13,8 +13,6 @@ from dashboard.text import verbatim
 from fer_core.errors import FerError
 from fer_core.training.config import toml_value
 
-COLUMNS = 3
-
 
 def fields(
     model: BaseModel,
@@ -33,14 +31,10 @@ def fields(
         check: called with name and value of each changed field; what it refuses is said below the field.
         choices: by a text field's name on the page the values it takes and their titles; it becomes a select box.
     """
-    changed = {}
-    columns = st.columns(COLUMNS, vertical_alignment="bottom")
-    for i, name in enumerate(names):
-        if i and i % COLUMNS == 0:
-            columns = st.columns(
-                COLUMNS, vertical_alignment="bottom"
-            )  # a row of their own, so that fields of one row stay beside each other
-        with columns[i % COLUMNS]:
+    changed, names = {}, list(names)
+    grid = st.container(key=f"settings-{key}.{prefix}{names[0]}")  # style.css lays it out: as many columns as have room
+    for name in names:
+        with grid.container():
             before = getattr(model, name)
             info, offered = type(model).model_fields[name], choices.get(prefix + name)
             value = _field(prefix + name, info, before, f"{key}.{prefix}{name}", offered)

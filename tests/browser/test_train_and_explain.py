@@ -119,3 +119,15 @@ def test_a_run_goes_on_without_its_tab_is_found_by_its_link_and_is_stopped(page:
     while not ended(process) and time.monotonic() < deadline:
         time.sleep(0.1)
     assert ended(process)
+
+
+def test_no_name_of_a_setting_is_broken_in_a_narrow_window(page: Page, workbench: Workbench) -> None:
+    page.set_viewport_size({"width": 800, "height": 1000})
+    page.goto(workbench.link("train"))
+    settle(page)
+    page.get_by_text("All settings").click()
+    page.get_by_role("tab", name="loss").click()
+    labels = page.get_by_test_id("stWidgetLabel")
+    line = labels.filter(has_text="epochs").evaluate("label => label.offsetHeight")
+    for name in ("optimizer.weight_decay", "loss.teacher_temperature"):
+        assert labels.filter(has_text=name).evaluate("label => label.offsetHeight") == line
