@@ -388,6 +388,8 @@ class Trainer:
             part = self.world.part(len(self.val_images))
             logits = np.concatenate(self.world.gather(predict_logits(self.served, self.val_images[part], self.spec)))
             val_loss = float(F.cross_entropy(torch.from_numpy(logits), torch.from_numpy(self.val_labels)))
+            if not np.isfinite(val_loss):  # the last update ruined it, after the last loss was taken
+                raise Diverged
             val_accuracy = float((logits.argmax(1) == self.val_labels).mean())
             if self.world.leads:
                 self.run.write_confusion(count_pairs(self.val_labels, logits.argmax(1), len(self.expressions)))

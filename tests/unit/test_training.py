@@ -335,6 +335,15 @@ def test_a_diverging_run_fails_with_the_reason_and_keeps_the_last_good_state(lea
     assert (run.path / "last.safetensors").exists()
 
 
+def test_what_the_last_step_of_an_epoch_ruined_is_not_kept_as_the_last_good_state(learnable: Path) -> None:
+    run, dataset = run_of("nan", learnable, batch_size=64, optimizer={"lr": 1e30}, schedule={"name": "constant"})
+    with pytest.raises(RunError, match="diverged"):
+        list(Trainer(run, dataset).epochs())
+    assert load_tensors(run.path / "last.safetensors")[1]["epoch"] == "0"
+    assert not run.metrics()
+    assert not (run.path / "best.safetensors").exists()
+
+
 def test_what_overflows_in_half_precision_goes_back_to_the_last_save_and_on_in_fp32(learnable: Path) -> None:
     run, dataset = run_of("half", learnable, precision="auto")
     trainer = Trainer(run, dataset)
