@@ -198,7 +198,8 @@ class Trainer:
         if not self.config.transfer.weights:
             return None
         if path.exists():
-            return Start.model_validate_json(load_tensors(path)[1]["start"])
+            text = load_tensors(path)[1].get("start")
+            return Start.model_validate_json(text) if text else None  # of another recipe, which `_restore` refuses
         start = start_from(model, self.config, self.spec, self.expressions) if self.world.leads else None
         self.world.wait()  # a download is the leader's; the others find the file
         return start or start_from(model, self.config, self.spec, self.expressions)

@@ -472,9 +472,11 @@ def test_resuming_with_another_recipe_is_refused(learnable: Path) -> None:
     run, dataset = run_of("edited", learnable)
     list(Trainer(run, dataset).epochs())
     path = run.path / "config.toml"
-    path.write_text(path.read_text().replace("batch_size = 16", "batch_size = 32"))
-    with pytest.raises(CheckpointError, match="saved by another recipe"):
-        Trainer(run, dataset)
+    text = path.read_text()
+    for changed in (text.replace("batch_size = 16", "batch_size = 32"), text + '\n[transfer]\nweights = "imagenet"\n'):
+        path.write_text(changed)
+        with pytest.raises(CheckpointError, match="saved by another recipe"):
+            Trainer(run, dataset)
 
 
 def test_resolution_rises_on_schedule(learnable: Path) -> None:
