@@ -240,7 +240,10 @@ class Trainer:
                         continue
                     yield result
                 self._finish()
-            except (Stopped, KeyboardInterrupt, GeneratorExit):
+            except KeyboardInterrupt:  # perhaps in the middle of an update, which is no state to go on from
+                self._beat(state="stopped", message="Interrupted; resume goes on from the last save.")
+                raise
+            except (Stopped, GeneratorExit):
                 self._save()
                 self._beat(state="stopped", message="Stopped and saved; resume goes on from here.")
                 raise

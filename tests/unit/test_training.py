@@ -22,7 +22,7 @@ from fer_core.errors import CheckpointError, ConfigError, RunError
 from fer_core.evaluation.predictions import Predictions
 from fer_core.inference import predict_logits
 from fer_core.labels import FER7
-from fer_core.runs.folder import EpochResult, RunFolder, Stopped
+from fer_core.runs.folder import EpochResult, RunFolder, RunStatus, Stopped
 from fer_core.training.augment import Draws, augment, mix
 from fer_core.training.config import Augment, Loss, Optimizer, Schedule, TrainConfig
 from fer_core.training.loop import Trainer
@@ -324,6 +324,23 @@ def test_a_run_stopped_anywhere_and_resumed_ends_with_the_same_weights(
         assert all(torch.equal(expected[key], found[key]) for key in expected)
     figures = [[(r.train_loss, r.train_accuracy, r.val_loss) for r in run.metrics()] for run in (through, broken)]
     np.testing.assert_allclose(figures[1], figures[0], rtol=1e-6)
+
+
+def test_a_run_interrupted_in_the_middle_of_a_step_goes_on_from_its_last_save(learnable: Path) -> None:
+    through, dataset = run_of("through", learnable, batch_size=4)
+    list(Trainer(through, dataset).epochs())
+    broken, _ = run_of("broken", learnable, batch_size=4)
+
+    def interrupt(status: RunStatus) -> None:
+        if (status.epoch, status.step) == (1, 7):
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        list(Trainer(broken, dataset, on_step=interrupt).epochs())
+    assert broken.status().state == "stopped"
+    list(Trainer(broken, dataset).epochs())
+    figures = [[(r.train_loss, r.train_accuracy, r.val_loss) for r in run.metrics()] for run in (through, broken)]
+    assert figures[0] == figures[1]
 
 
 def test_a_diverging_run_fails_with_the_reason_and_keeps_the_last_good_state(learnable: Path) -> None:
