@@ -521,6 +521,7 @@ class Trainer:
         metadata = {"recipe": self._identity(), "epoch": str(position.epoch), "step": str(position.step)}
         metadata |= {f"tally.{key}": repr(value) for key, value in vars(position.tally).items()}
         metadata |= {"precision": self.precision, "scale": repr(self.scaler.get_scale())}
+        metadata |= {"growth": str(self.scaler.state_dict().get("_growth_tracker", 0))}
         metadata |= {"layout": self.layout_name, "optimizer": type(self.optimizer).__name__}
         metadata |= {"start": self.start.model_dump_json()} if self.start else {}
         save_tensors(self.run.path / "last.safetensors", tensors, metadata)
@@ -545,6 +546,10 @@ class Trainer:
             return {key.removeprefix(prefix): value for key, value in tensors.items() if key.startswith(prefix)}
 
         self._compute_in(metadata["precision"], metadata["layout"], float(metadata["scale"]))
+        self.speed_note = f"{self.precision}, {self.layout_name}: as it was before"
+        if self.scaler.is_enabled():
+            grown = {"_growth_tracker": int(metadata.get("growth", 0))}  # steps since the scale was changed
+            self.scaler.load_state_dict(self.scaler.state_dict() | grown)
         self.model.load_state_dict(part("model."))
         if self.average:
             self.average.model.load_state_dict(part("average."))

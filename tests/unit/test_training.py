@@ -326,6 +326,18 @@ def test_a_run_stopped_anywhere_and_resumed_ends_with_the_same_weights(
     np.testing.assert_allclose(figures[1], figures[0], rtol=1e-6)
 
 
+def test_a_resumed_run_says_and_keeps_how_it_computes(learnable: Path) -> None:
+    run, dataset = run_of("half", learnable, precision="auto")
+    trainer = Trainer(run, dataset, on_step=lambda status: run.request_stop() if status.step == 3 else None)
+    trainer._compute_in("fp16", "contiguous")
+    with pytest.raises(Stopped):
+        list(trainer.epochs())
+    resumed = Trainer(run, dataset)
+    assert resumed.scaler.state_dict() == trainer.scaler.state_dict()
+    assert resumed.scaler.state_dict()["_growth_tracker"] == 4
+    assert resumed.speed_note == "fp16, contiguous: as it was before"
+
+
 def test_a_run_interrupted_in_the_middle_of_a_step_goes_on_from_its_last_save(learnable: Path) -> None:
     through, dataset = run_of("through", learnable, batch_size=4)
     list(Trainer(through, dataset).epochs())
