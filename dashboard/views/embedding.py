@@ -36,7 +36,7 @@ def read_features(network: Checkpoint, source: Dataset, split: str, purpose: str
     count = source.splits[split]
     st.markdown(
         f"{purpose} needs what the network makes of each picture of {split}, its features; the workspace does not hold them "
-        f"yet. Reading {pictures(count)} takes a minute or two for a few thousand, once."
+        "yet. Reading a few thousand pictures takes a minute or two, once."
     )
     if not st.button(f"Read {pictures(count)} of {split} with the network", type="primary"):
         return None

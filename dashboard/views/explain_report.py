@@ -62,7 +62,7 @@ def measured(choice: Picked, known: Mapping[str, Path]) -> None:
     )
     if reports.outdated(report, choice.checkpoint.folder):
         st.warning("The weights have been changed since this was measured. Make it again with the command below.")
-        st.code(command(choice.checkpoint.name, about["data"], about["split"]), None)
+        st.code(command(choice.checkpoint.name, about["data"], about["split"]), None, wrap_lines=True)
     covering(report)
     attribution(report)
     trust(report)
@@ -72,7 +72,7 @@ def measured(choice: Picked, known: Mapping[str, Path]) -> None:
 def nothing(choice: Picked) -> None:
     place, _, split = (choice.table or "synthetic-val").rpartition("-")
     st.info("This network's looks have not been measured yet. This command does it and shows its progress:")
-    st.code(command(choice.checkpoint.name, place, split), None)
+    st.code(command(choice.checkpoint.name, place, split), None, wrap_lines=True)
     st.caption("It covers regions on the whole split and compares methods on 128 pictures: some minutes on two cores.")
 
 

@@ -127,7 +127,7 @@ def suspected(path: Path, checkpoint: Checkpoint, key: str, whose: str) -> None:
         ]
         for row in shares.itertuples()
     ]  # fmt: skip
-    st.html(markup.table(("Given label", "Suspected, %", "pictures", "n", "Read most often as"), rows))
+    st.html(markup.table(("Given label", "Suspected, %", "Pictures", "n", "Read most often as"), rows, words=(0, 4)))
     with st.expander("The table behind it, and the suspected labels"):
         st.dataframe(shares, hide_index=True)
         st.download_button(

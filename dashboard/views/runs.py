@@ -96,7 +96,7 @@ def answer(runs: list[Compared], names: list[str]) -> str:
             apart = first.bounds.low > second.bounds.high
             said += "; their intervals do not overlap" if apart else "; their intervals overlap, so it may be chance"
         said += "."
-        said += f" {len(names)} setting{'s' if len(names) != 1 else ''} differ." if names else " No setting differs."
+        said += f" {len(names) or 'No'} {'settings differ' if len(names) > 1 else 'setting differs'}."
     return said
 
 

@@ -46,6 +46,9 @@ def test_the_best_run_comes_first_with_what_differs_and_how_sure_that_is(open_pa
     assert all(f">{name}<" in table for name in ("epochs", "optimizer.lr"))
     assert ">batch_size<" not in table
     assert sorted(app.query_params["run"]) == ["fast", "slow"]
+    made("longer", 0.6, "epochs = 40\n")
+    said = texts(open_page("runs", run=["slow", "longer"]))
+    assert "1 setting differs." in said
 
 
 def test_the_address_and_tags_choose_the_runs(open_page: Open) -> None:
