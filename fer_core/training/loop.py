@@ -6,6 +6,7 @@ that is resumed therefore needs only weights, optimizer and position, and ends a
 
 from __future__ import annotations
 
+import hashlib
 import platform
 import time
 from collections.abc import Callable, Iterator
@@ -122,7 +123,7 @@ class Trainer:
 
     Raises:
         ConfigError: recipe and data do not fit each other; said before any time is spent.
-        CheckpointError: the last save is missing, damaged or of another recipe.
+        CheckpointError: the last save is missing, damaged, of another recipe or of other pictures.
     """
 
     def __init__(
@@ -518,7 +519,8 @@ class Trainer:
             tensors |= {f"average.{key}": value for key, value in self.average.model.state_dict().items()}
         tensors |= {f"optimizer.{key}": value for key, value in optimizer_tensors(self.optimizer).items()}
         position = self.position
-        metadata = {"recipe": self._identity(), "epoch": str(position.epoch), "step": str(position.step)}
+        metadata = {"recipe": self._identity(), "pictures": self._pictures()}
+        metadata |= {"epoch": str(position.epoch), "step": str(position.step)}
         metadata |= {f"tally.{key}": repr(value) for key, value in vars(position.tally).items()}
         metadata |= {"precision": self.precision, "scale": repr(self.scaler.get_scale())}
         metadata |= {"growth": str(self.scaler.state_dict().get("_growth_tracker", 0))}
@@ -541,6 +543,11 @@ class Trainer:
                 f"{path} was saved by another recipe than {self.run.path / 'config.toml'} now holds; put the recipe back, "
                 "or start a new run with the changed one."
             )
+        if metadata.get("pictures", self._pictures()) != self._pictures():
+            raise CheckpointError(
+                f"{path} was saved while other pictures, or other labels, were learned than {self.dataset.title} now holds in "
+                f"{self.config.train_split} ({len(self.rows):,}); give it the data that it began with, or start a new run."
+            )
 
         def part(prefix: str) -> dict[str, torch.Tensor]:
             return {key.removeprefix(prefix): value for key, value in tensors.items() if key.startswith(prefix)}
@@ -561,6 +568,11 @@ class Trainer:
         self.results = self.run.metrics()[: self.position.epoch]
         if self.world.leads:
             self.run.write_metrics(self.results)
+
+    def _pictures(self) -> str:
+        """What is learned, in few letters: the order of an epoch, and the card, hold for these pictures alone."""
+        index = self.dataset.index.iloc[self.rows][["id", "label"]]
+        return hashlib.sha256(index.to_csv(index=False).encode()).hexdigest()
 
     def _identity(self) -> str:
         return self.config.model_dump_json(exclude={"about", "device", "threads"}, exclude_defaults=True)

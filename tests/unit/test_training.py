@@ -508,6 +508,16 @@ def test_resuming_with_another_recipe_is_refused(learnable: Path) -> None:
             Trainer(run, dataset)
 
 
+def test_resuming_with_other_pictures_is_refused(learnable: Path) -> None:
+    run, dataset = run_of("moved", learnable)
+    next(iter(Trainer(run, dataset).epochs()))
+    moved = learnable.rename(learnable.with_name("elsewhere"))
+    Trainer(run, open_dataset(moved))  # the same pictures at another place
+    (moved / "train" / "sad" / "00.png").rename(moved / "train" / "happy" / "sad.png")
+    with pytest.raises(CheckpointError, match=r"other pictures, or other labels, were learned .* train \(64\)"):
+        Trainer(run, open_dataset(moved))
+
+
 def test_resolution_rises_on_schedule(learnable: Path) -> None:
     run, dataset = run_of("growing", learnable, resolution=[[0.0, 24], [0.5, 48]])
     trainer = Trainer(run, dataset)
