@@ -142,6 +142,12 @@ def test_ctrl_c_saves_and_resume_ends_the_run(recipe: Path, learnable: Path) -> 
     [
         (["train", "nothing", "--data", "synthetic"], "There is no recipe “nothing”"),
         (["train", "small-vgg"], "--data is missing"),
+        (["train", "--resume", "mine", "--set", "epochs=9"], "--resume mine goes on with that run's own recipe"),
+        (["sweep", "--resume", "mine", "--data", "synthetic"], "--resume mine goes on with that sweep's own data"),
+        (
+            ["crossval", "--resume", "mine", "--set", "epochs=9"],
+            "--resume mine goes on with what that cross-validation",
+        ),
         (["train", "small-vgg", "--data", "nowhere.csv"], "nowhere.csv does not exist"),
         (["train", "small-vgg", "--data", "synthetic", "--set", "epohs=3"], "did you mean “epochs”"),
         (["train", "small-vgg", "--data", "synthetic", "--set", "network=vgg"], "There is no network “vgg”"),

@@ -48,6 +48,11 @@ def crossval(
 
     if bool(recipe) == bool(resume):
         raise ConfigError("Give a recipe to start (ferscope crossval RECIPE --data PATH), or --resume NAME to go on.")
+    if resume and (data or set_ or name or group is not None or twins_apart or plain):
+        raise ConfigError(
+            f"--resume {resume} goes on with what that cross-validation began with: leave the other options away, or start a "
+            "new one."
+        )
     if resume:
         made = CrossValidation.named(resume)
         dataset = open_dataset(made.told()["data"])

@@ -42,6 +42,10 @@ def sweep(
 
     if bool(file) == bool(resume):
         raise ConfigError("Give a sweep file to start (ferscope sweep FILE --data PATH), or --resume NAME to go on.")
+    if resume and (data or name):
+        raise ConfigError(
+            f"--resume {resume} goes on with that sweep's own data and name: leave --data and --name away."
+        )
     if on and workers > 1:
         raise ConfigError(
             "--workers is for this machine; with --on the cluster takes as many trials as it has room for."

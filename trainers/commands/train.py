@@ -43,6 +43,11 @@ def train(
 
     if bool(recipe) == bool(resume):
         raise ConfigError("Give a recipe to start (ferscope train RECIPE --data PATH), or --resume NAME to go on.")
+    if resume and (set_ or name or seeds > 1):
+        raise ConfigError(
+            f"--resume {resume} goes on with that run's own recipe and name: leave --set, --name and --seeds away, or start a "
+            "new run."
+        )
     with joined() as world:  # several processes, where torchrun has started this one
         if on and world.size > 1:
             raise ConfigError("--on starts processes of its own; leave torchrun away.")
