@@ -70,16 +70,15 @@ def network(
 
 
 def attribution_layer(name: str, model: nn.Module) -> str:
-    """The layer that a Grad-CAM of a registered network looks at: its entry's, or the last one beside it where the network
-    was built with fewer, such as a small VGG of three stages."""
+    """The layer that a Grad-CAM of a registered network looks at, by its name in `named_modules`: its entry's, or the last
+    one beside it where the network was built with fewer, such as a small VGG of three stages."""
     layer = NETWORKS.get(name).attribution_layer
     try:
-        model.get_submodule(layer)
+        found = model.get_submodule(layer)
     except AttributeError:
-        group = layer.rpartition(".")[0]
-        *_, (last, _) = model.get_submodule(group).named_children()
-        return f"{group}.{last}"
-    return layer
+        *_, found = model.get_submodule(layer.rpartition(".")[0]).children()
+    places: dict[nn.Module, str] = {module: place for place, module in model.named_modules()}
+    return places[found]
 
 
 def titles() -> dict[str, str]:
