@@ -139,10 +139,11 @@ def _alone(run: RunFolder) -> FileLock:
 
 
 def detached(arguments: list[str], log: IO[bytes]) -> subprocess.Popen[bytes]:
-    """A process that outlives this one and its terminal."""
+    """A process that outlives this one and its terminal, on the same workspace though in another folder."""
     return subprocess.Popen(
-        arguments, cwd=workspace.ROOT, stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True
-    )
+        arguments, cwd=workspace.ROOT, stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True,
+        env=os.environ | {"FERSCOPE_HOME": str(workspace.home().absolute())},
+    )  # fmt: skip
 
 
 def _kill_after(name: str, pid: int, grace: float) -> None:

@@ -25,7 +25,7 @@ from fer_core.errors import RunError
 from fer_core.runs import store
 from fer_core.runs.diagnosis import diagnose
 from fer_core.runs.folder import SILENCE, EpochResult, Notes, RunFolder
-from fer_core.runs.launch import command, launch
+from fer_core.runs.launch import command, detached, launch
 from fer_core.runs.process import Process
 from fer_core.training.loop import Trainer
 from tests.app.made import make_network
@@ -72,6 +72,17 @@ def test_a_launched_run_finishes_by_itself_and_leaves_the_files_of_a_checkpoint(
     assert found.card.results["learnable-val"]["n"] == 32
     with pytest.raises(RunError, match="is finished; start a new one"):
         launch(run)
+
+
+def test_a_workspace_named_from_the_folder_one_is_in_is_the_launched_processs_too(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("FERSCOPE_HOME", "here")
+    ask = [sys.executable, "-c", "from fer_core import workspace; print(workspace.home().resolve())"]
+    with (tmp_path / "log.txt").open("ab") as log:
+        assert detached(ask, log).wait(60) == 0
+    assert (tmp_path / "log.txt").read_text().strip() == str((tmp_path / "here").resolve())
 
 
 def test_a_killed_run_is_lost_at_the_next_look_and_resumed_ends_as_if_never_stopped(learnable: Path) -> None:
