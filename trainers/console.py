@@ -28,10 +28,22 @@ Bad = Annotated[OnBad, typer.Option("--on-bad", help="What to do with pictures t
 AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON object, for scripts.")]
 
 
-def on_interrupt(stop: Callable[[], object]) -> None:
-    """Have Ctrl-C and a plain kill call `stop`, which lets the work finish its step and save, instead of ending at once."""
+def on_interrupt(stop: Callable[[], object]) -> list[int]:
+    """Have Ctrl-C and a plain kill call `stop`, which lets the work finish its step and save, instead of ending at once.
+
+    Returns:
+        the signals that have come since: one that comes while a run is only evaluated ends it no more, but no other may be
+        begun then.
+    """
+    came: list[int] = []
+
+    def note(number: int, frame: object) -> None:
+        came.append(number)
+        stop()
+
     for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, lambda *_: stop())
+        signal.signal(number, note)
+    return came
 
 
 def stop_last(begun: Sequence[RunFolder]) -> None:

@@ -13,6 +13,7 @@ from typer.testing import CliRunner
 
 from fer_core.checkpoint import load_tensors, read_card, write_card
 from fer_core.datasets import open_dataset
+from fer_core.runs import store
 from fer_core.runs.folder import RunFolder
 from fer_core.training.config import TrainConfig
 from fer_core.training.loop import Trainer
@@ -135,6 +136,22 @@ def test_ctrl_c_saves_and_resume_ends_the_run(recipe: Path, learnable: Path) -> 
     assert run.status().state == "stopped"
     done = len(run.metrics())
     assert load_tensors(run.path / "last.safetensors")[1]["epoch"] == str(done)
+
+
+@pytest.mark.parametrize("arguments", [["train", "--seeds", "3", "--name", "many"], ["crossval", "--folds", "3"]])
+def test_ctrl_c_while_a_run_is_evaluated_begins_no_other(recipe: Path, learnable: Path, arguments: list[str]) -> None:
+    program = (
+        "import os, signal; from fer_core.evaluation import predict; original = predict.predict_split\n"
+        "def interrupted(*given, **named):\n"
+        "    os.kill(os.getpid(), signal.SIGINT)\n"
+        "    return original(*given, **named)\n"
+        "predict.predict_split = interrupted; from trainers import cli; cli.main()"
+    )
+    command = [sys.executable, "-c", program, arguments[0], recipe, "--data", learnable, *arguments[1:]]
+    ended = subprocess.run([*map(str, command)], capture_output=True, text=True, timeout=300, check=False)
+    assert ended.returncode == 130, ended.stderr
+    assert "Go on with: ferscope" in ended.stdout
+    assert sorted(run.status().state for run in store.runs()) == ["finished", "queued", "queued"]
 
 
 @pytest.mark.parametrize(

@@ -101,11 +101,14 @@ def _here(made: Any, dataset: Any, console: Console) -> None:
     """Train the folds one after the other in this process, in one turn on the device."""
     from fer_core.runs import turns
     from fer_core.runs.crossval import train_fold
+    from fer_core.runs.folder import Stopped
 
     now: list[Any] = []
-    on_interrupt(lambda: stop_last(now))
+    asked = on_interrupt(lambda: stop_last(now))
     turns.wait(turns.device_of(made.runs[0].config().device), made.name, lambda first: None)
     for run in made.runs:
+        if asked:
+            raise Stopped
         now.append(run)
         train_fold(run, dataset)
         console.print(f"{run.name}: {len(run.metrics())} epochs.")

@@ -61,8 +61,7 @@ def reproduce(
         else:
             left.append(name)
     begun: dict[str, RunFolder] = {}
-    if not on:
-        on_interrupt(lambda: stop_last([*begun.values()]))
+    asked = [] if on else on_interrupt(lambda: stop_last([*begun.values()]))
 
     def opened(name: str) -> Any:
         return open_dataset(places[configs[name].about.data])
@@ -86,6 +85,8 @@ def reproduce(
     def each(names: Iterable[str], do: Callable[[str], None]) -> None:
         """One that fails says why; the others are none the worse for it."""
         for name in names:
+            if asked:
+                raise Stopped
             try:
                 do(name)
             except Stopped:
@@ -105,7 +106,7 @@ def reproduce(
         each(left, end)
     except Stopped:
         stopped = ", ".join(name for name, run in begun.items() if run.status().state == "stopped")
-        console.print(f"Stopped and saved in {stopped}. The same command goes on.")
+        console.print(f"Stopped{stopped and ' and saved in '}{stopped}. The same command goes on.")
         raise typer.Exit(130) from None
     found = [row for row in reproduction.rows(data or []) if row.recipe in chosen]
     path = reproduction.write(reproduction.rows(data or []))

@@ -14,7 +14,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 
 from fer_core.errors import ConfigError
 from trainers.cluster import Cpus, Gpus, On, spread
-from trainers.console import AsJson, Bad, Data, OnBad, app, on_interrupt, out, report_skipped, sentence
+from trainers.console import AsJson, Bad, Data, OnBad, app, on_interrupt, out, report_skipped, sentence, stop_last
 
 
 @app.command()
@@ -81,7 +81,14 @@ def train(
             if on:
                 results = _on_cluster(opened, on, cpus, gpus, console, on_bad.value)
             else:
-                results = [_train(RunFolder.named(name), dataset, console, world) for name in names]
+                begun: list[RunFolder] = []
+                asked, results = on_interrupt(lambda: stop_last(begun)), []
+                for name in names:
+                    if asked:
+                        console.print(f"Stopped after {begun[-1].name}. Go on with: ferscope train --resume {name}")
+                        raise typer.Exit(130)
+                    begun.append(RunFolder.named(name))
+                    results.append(_train(begun[-1], dataset, console, world))
         if not world.leads:
             return
     if seeds > 1 and not resume:
@@ -114,7 +121,6 @@ def _train(run: Any, dataset: Any, console: Console, world: Any) -> dict[str, An
     from fer_core.runs.launch import await_turn
     from fer_core.training.loop import Trainer
 
-    on_interrupt(run.request_stop)
     said: set[str] = set()
 
     def wait(first: Any) -> None:
