@@ -28,7 +28,9 @@ def draw() -> None:
     networks = store.checkpoints()
     st.session_state["titles"] = _titles(networks)
     evaluated = next((name for name, network in networks.items() if network.tables), None)
-    name = choose("Network", list(networks), "network", titles().__getitem__, default=evaluated, place=st.sidebar)
+    name = choose(
+        "Network", list(networks), "network", titles().__getitem__, default=evaluated, lasting=True, place=st.sidebar
+    )
     tables = list(networks[name].tables) if name else []
     key = choose("Data and split", tables, "table", table_title, empty="not evaluated yet", place=st.sidebar)
     st.session_state["picked"] = Picked(networks[name], key) if name else None
@@ -82,12 +84,16 @@ def choose(
     *,
     default: str | None = None,
     empty: str = "none yet",
+    lasting: bool = False,
     place: DeltaGenerator | None = None,
 ) -> str | None:
     """A select box whose value is always in the address, as `param`.
 
     A name in a link that is not among the options gets a calm message, and the fallback: what this session had chosen
     last, else `default`, else the first option.
+
+    Args:
+        lasting: no other choice changes the options, so that what is gone has been deleted, which is said.
 
     Returns:
         the chosen option, or None where there are none.
@@ -101,7 +107,8 @@ def choose(
     last = st.session_state.get(f"last-{param}")
     fallback = next((option for option in (last, default) if option in options), options[0])
     value = asked if asked in options else fallback
-    if asked is not None and asked not in options and asked != last:  # else the options changed, not the wish
+    wished = asked != last or lasting  # else the options changed, not the wish
+    if asked is not None and asked not in options and wished:
         st.info(verbatim(f"The link asks for “{asked}”, which is not here; this is {title(value)}."))
     st.session_state[param] = value
 

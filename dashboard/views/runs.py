@@ -103,13 +103,15 @@ def answer(runs: list[Compared], names: list[str]) -> str:
 def choose() -> list[RunFolder]:
     """The runs to compare; the choice is in the address."""
     runs = {run.name: run for run in store.runs()[:NEWEST]}
-    tags = sorted({tag for run in runs.values() for tag in run.notes().tags})
+    every, tags = list(runs), sorted({tag for run in runs.values() for tag in run.notes().tags})
     left, right = st.columns([1, 3])
     tag = left.selectbox("Tag", tags, None, placeholder="all", disabled=not tags)
     if tag:
         runs = {name: run for name, run in runs.items() if tag in run.notes().tags}
-    asked = [name for name in st.query_params.get_all("run") if name in runs]
-    default = asked or [name for name, run in runs.items() if run.metrics()][:FIRST]
+    asked = st.query_params.get_all("run")
+    if gone := [name for name in asked if name not in every]:
+        st.info(verbatim(f"The link asks for “{', '.join(gone)}”, which is not among the newest {NEWEST} runs here."))
+    default = [name for name in asked if name in runs] or [name for name, run in runs.items() if run.metrics()][:FIRST]
     names = right.multiselect("Runs", list(runs), default, key=f"runs-{tag}")
     st.query_params["run"] = names
     return [runs[name] for name in names]

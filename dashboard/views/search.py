@@ -196,7 +196,7 @@ if started and started not in found:
 if found:
     if started in found and st.session_state.pop("started", None):
         st.query_params["sweep"] = started
-    chosen = pickers.choose("Sweep", list(found), "sweep")
+    chosen = pickers.choose("Sweep", list(found), "sweep", lasting=True)
     try:
         if chosen:
             shown_sweep(found[chosen])

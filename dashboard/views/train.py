@@ -364,7 +364,7 @@ def manage(run: RunFolder) -> None:
 def log_tail(run: RunFolder) -> str:
     """The last lines of a run's log; only the end of the file is read."""
     if not run.log.exists():
-        return "Nothing yet: the run writes here once it has been started from this page."
+        return "There is no log: a run writes one once it has been started from this page."
     with run.log.open("rb") as file:
         file.seek(max(0, run.log.stat().st_size - 8192))
         lines = file.read().decode("utf-8", "replace").splitlines()

@@ -49,6 +49,8 @@ def test_the_best_run_comes_first_with_what_differs_and_how_sure_that_is(open_pa
     made("longer", 0.6, "epochs = 40\n")
     said = texts(open_page("runs", run=["slow", "longer"]))
     assert "1 setting differs." in said
+    said = texts(open_page("runs", run=["slow", "gone"])).replace("\\", "")
+    assert "The link asks for “gone”, which is not among the newest 200 runs here." in said
 
 
 def test_the_address_and_tags_choose_the_runs(open_page: Open) -> None:

@@ -1,6 +1,7 @@
 """Overview, Evaluate and Data, run without a browser."""
 
 import re
+import shutil
 import subprocess
 import sys
 from collections.abc import Callable
@@ -75,6 +76,18 @@ def test_a_link_to_an_unknown_network_says_so_and_shows_another(open_page: OpenP
     ]
     assert app.query_params["network"] == "one"
     assert app.query_params["table"] == "elsewhere-val"
+
+
+def test_a_network_that_is_deleted_while_it_is_shown_is_missed_aloud(open_page: OpenPage) -> None:
+    folder = make_network("one", predictions_elsewhere(seed=1), title="Network One")
+    make_network("two", predictions_elsewhere(seed=2), title="Network Two")
+    app = open_page("evaluate", network="one")
+    assert not app.info[0].value.startswith("The link asks")
+    shutil.rmtree(folder)
+    app.run()
+    assert not app.exception
+    said = app.info[0].value.replace("\\", "")
+    assert said == "The link asks for “one”, which is not here; this is Network Two."
 
 
 def test_the_picked_network_stays_from_page_to_page(open_page: OpenPage) -> None:
