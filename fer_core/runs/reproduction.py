@@ -183,7 +183,7 @@ def _short_members(card: Card) -> str:
 
 def finished(name: str, config: TrainConfig) -> Path | None:
     """The folder that holds a recipe's outcome: the workspace's finished run, else the shipped one; None: neither."""
-    if done_here(name, config):
+    if done_here(name, config) and read_card(RunFolder.named(name).path).results:  # an ensemble's come with its report
         return RunFolder.named(name).path
     shipped = SHIPPED / name
     return shipped if (shipped / "card.json").is_file() and _repeats(shipped, config) else None

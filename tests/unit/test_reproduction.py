@@ -11,7 +11,7 @@ import pytest
 from statsmodels.stats.proportion import proportion_confint
 from typer.testing import CliRunner
 
-from fer_core.checkpoint import read_card
+from fer_core.checkpoint import read_card, write_card
 from fer_core.datasets import open_dataset
 from fer_core.errors import ConfigError, DataError, UnknownName
 from fer_core.evaluation.predict import predict_checkpoint
@@ -242,10 +242,19 @@ def test_reproduce_runs_what_it_can_once_and_writes_the_table(tiny_recipes: Path
     assert table.loc["made-a", "n"] == figures["n"]
     members = read_card(workspace / "runs" / "made-both").recipe["members"]
     assert list(members) == ["made-a", "made-b"]
+    for name in ("made-a", "made-both"):  # ended before they could be evaluated
+        early = read_card(workspace / "runs" / name)
+        kept = {key: value for key, value in early.results.items() if not key.endswith(f"-{split}")}
+        write_card(workspace / "runs" / name, early.model_copy(update={"results": kept}))
+    assert not read_card(workspace / "runs" / "made-both").results
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("fer_core.training.config.RECIPES", tiny_recipes)
+        assert {row.recipe: row.state for row in reproduction.rows(["synthetic"])}["made-both"] == "not run"
     times = {path: path.stat().st_mtime_ns for path in (workspace / "runs").glob("*/best.safetensors")}
-    again = reproduce("--data", "synthetic", "--only", "made-a,made-b", "--json")
+    again = reproduce("--data", "synthetic", "--only", "made-a,made-both", "--json")
     assert again.returncode == 0, again.stderr
-    assert [row["recipe"] for row in json.loads(again.stdout)] == ["made-a", "made-b"]
+    assert [row["recipe"] for row in json.loads(again.stdout)] == ["made-a", "made-both"]
+    assert pd.read_csv(workspace / "reproduction.csv").set_index("recipe").equals(table)
     assert {path: path.stat().st_mtime_ns for path in times} == times  # nothing was trained anew
 
 

@@ -54,17 +54,19 @@ def reproduce(
             console.print(f"{name}: not run, {', '.join(lacking)} missing; add it with `{add}`.")
         else:
             able.append(name)
-    left = []
-    for name in able:
-        if reproduction.done_here(name, configs[name]):
-            console.print(f"{name}: finished already.")
-        else:
-            left.append(name)
+    done = [name for name in able if reproduction.done_here(name, configs[name])]
+    left = [name for name in able if name not in done]
     begun: dict[str, RunFolder] = {}
     asked = [] if on else on_interrupt(lambda: stop_last([*begun.values()]))
 
     def opened(name: str) -> Any:
         return open_dataset(places[configs[name].about.data])
+
+    def confirm(name: str) -> None:
+        reproduction.report(
+            RunFolder.named(name), opened(name), configs[name]
+        )  # it may have been ended before its report
+        console.print(f"{name}: finished already.")
 
     def begin(name: str) -> None:
         place = places[configs[name].about.data]
@@ -95,6 +97,7 @@ def reproduce(
                 console.print(f"{name}: failed. {error}")
 
     try:
+        each(done, confirm)
         if on:
             each([name for name in left if not configs[name].about.members], begin)
             try:
