@@ -87,6 +87,11 @@ def test_check_and_leaks_count_what_is_there(tmp_path: Path) -> None:
         ferscope("clean", tmp_path / "set", "--steps", "leeks", "--name", "other")
 
 
+def test_with_json_nothing_else_is_printed_though_a_table_is_written(tmp_path: Path) -> None:
+    assert ferscope("leaks", "synthetic", "--csv", tmp_path / "leaks.csv", "--json") == "[]"
+    assert (tmp_path / "leaks.csv").exists()
+
+
 def test_a_merge_asks_for_the_sets_it_needs() -> None:
     with pytest.raises(
         FerError, match="no data set “rafdb” here yet.* data get rafdb.*; then: ferscope data add PATH --name rafdb"

@@ -53,12 +53,13 @@ def _table(title: str, rows: pd.DataFrame, words: tuple[str, ...] = ()) -> Table
     return table
 
 
-def _write(table: pd.DataFrame, path: Path | None) -> None:
+def _write(table: pd.DataFrame, path: Path | None, quiet: bool) -> None:
     if path:
         from fer_core.workspace import write_atomically
 
         write_atomically(path, table.to_csv(index=False).encode())
-        out.print(f"Table written to {path}", soft_wrap=True)
+        if not quiet:
+            out.print(f"Table written to {path}", soft_wrap=True)
 
 
 @data_app.command("add")
@@ -179,7 +180,7 @@ def data_faceless(
     with Progress(console=out, transient=True, disable=as_json) as bar:
         task = bar.add_task("Looking for faces", total=None)
         table = faceless_of(dataset, detector.value, lambda done, total: bar.update(task, completed=done, total=total))
-    _write(table, csv)
+    _write(table, csv, as_json)
     if as_json:
         print(table.to_json(orient="records"))
         return
@@ -208,7 +209,7 @@ def data_leaks(
 
     dataset = open_dataset(data, on_bad=on_bad.value)
     table = leaks_of(dataset, split, into)
-    _write(table, csv)
+    _write(table, csv, as_json)
     if as_json:
         print(table.to_json(orient="records"))
         return
@@ -316,7 +317,7 @@ def data_audit(data: str, csv: Csv = None, as_json: AsJson = False) -> None:
     from fer_core.datasets import cleaning, open_dataset
 
     table = cleaning.audit(open_dataset(data))
-    _write(table, csv)
+    _write(table, csv, as_json)
     if as_json:
         print(table.to_json(orient="records"))
         return
