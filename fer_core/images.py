@@ -23,6 +23,7 @@ from fer_core.light import LIGHT, Light
 
 if TYPE_CHECKING:  # torch takes two seconds to import; decoding must not
     import torch
+    from PIL import Image
 
 # A 32-megapixel photo takes 100 MB when decoded; whoever shares a machine with twenty others needs a bound.
 MAX_PIXELS = 32_000_000
@@ -146,7 +147,7 @@ def decode(source: bytes | str | Path) -> NDArray[np.uint8]:
     Raises:
         ImageError: empty, damaged, of an unknown format or above `MAX_PIXELS`.
     """
-    from PIL import Image, ImageOps, UnidentifiedImageError
+    from PIL import Image, UnidentifiedImageError
 
     name = "the upload" if isinstance(source, bytes) else os.fspath(source)
     try:
@@ -159,6 +160,8 @@ def decode(source: bytes | str | Path) -> NDArray[np.uint8]:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", Image.DecompressionBombWarning)  # our own bound comes first
             picture: Image.Image = Image.open(io.BytesIO(data))
+        if picture.format == "EPS":  # a program, which Pillow would have Ghostscript run
+            raise UnidentifiedImageError
         width, height = picture.size
         if width * height > MAX_PIXELS:
             raise ImageError(
@@ -166,23 +169,48 @@ def decode(source: bytes | str | Path) -> NDArray[np.uint8]:
                 f"{MAX_PIXELS / 1e6:.0f} are taken; scale the photo down first."
             )
         picture.load()
-        picture = ImageOps.exif_transpose(picture)
+        picture = _upright(picture)
+    except ImageError:
+        raise
     except UnidentifiedImageError as error:
         what = "a HEIC picture, which is not read here" if data[4:12] in HEIC else "no picture in a known format"
         raise ImageError(f"{name}: this is {what}; save it as PNG or JPEG.") from error
-    except (OSError, ValueError, SyntaxError, EOFError, Image.DecompressionBombError) as error:
+    except Image.DecompressionBombError as error:  # Pillow's own bound, which lies above ours
+        raise ImageError(
+            f"{name}: the picture is far too large, at most {MAX_PIXELS / 1e6:.0f} megapixels are taken; scale the photo "
+            "down first."
+        ) from error
+    except Exception as error:  # each of Pillow's readers fails on a damaged file in its own way
         raise ImageError(f"{name}: the picture is damaged ({error}); save or copy it again.") from error
     if picture.mode.startswith(("I", "F")):
         values = np.asarray(picture, dtype=np.float64)
         top = 1.0 if picture.mode == "F" else 65535.0  # Pillow opens 16-bit grey as I;16 or I
         return np.clip(values * (255.0 / top), 0, 255).round().astype(np.uint8)
-    if picture.mode in ("1", "L"):
+    if picture.mode in ("1", "L") and "transparency" not in picture.info:
         return np.asarray(picture.convert("L"))
     if picture.mode in ("LA", "PA", "RGBA") or "transparency" in picture.info:
         rgba = picture.convert("RGBA")
         white = Image.new("RGBA", rgba.size, (255, 255, 255, 255))
         picture = Image.alpha_composite(white, rgba)
     return np.asarray(picture.convert("RGB"))
+
+
+def _upright(picture: Image.Image) -> Image.Image:
+    """Turned as the camera's note says. `ImageOps.exif_transpose` also writes all notes anew, and fails on odd ones."""
+    from PIL import ExifTags, Image
+
+    turn = Image.Transpose
+    turns = {
+        2: turn.FLIP_LEFT_RIGHT,
+        3: turn.ROTATE_180,
+        4: turn.FLIP_TOP_BOTTOM,
+        5: turn.TRANSPOSE,
+        6: turn.ROTATE_270,
+        7: turn.TRANSVERSE,
+        8: turn.ROTATE_90,
+    }
+    how = turns.get(picture.getexif().get(ExifTags.Base.Orientation, 1))
+    return picture if how is None else picture.transpose(how)
 
 
 def fit(image: NDArray[np.uint8], spec: ImageSpec) -> NDArray[np.uint8]:

@@ -49,10 +49,26 @@ def test_a_camera_rotation_note_is_applied() -> None:
     assert shown[5:].max() == 0
 
 
+def test_a_rotation_note_beside_an_odd_one_is_applied_too() -> None:
+    notes = struct.pack("<4sIH", b"II*\0", 8, 2)
+    notes += struct.pack("<HHIHH", 0x0112, 3, 1, 6, 0)  # as above
+    notes += struct.pack("<HHI4s", 0x0115, 2, 4, b"odd\0")  # how many channels: a word where a number belongs
+    buffer = io.BytesIO()
+    Image.new("L", (20, 10)).save(buffer, format="JPEG", exif=b"Exif\0\0" + notes + bytes(4))
+    assert decode(buffer.getvalue()).shape == (20, 10)
+
+
 def test_transparent_pixels_become_white() -> None:
     picture = np.zeros((2, 2, 4), np.uint8)
     picture[0, 0] = (9, 8, 7, 255)
     np.testing.assert_array_equal(decode(png(picture))[..., 0], [[9, 255], [255, 255]])
+
+
+@pytest.mark.parametrize("mode", ["1", "L", "P", "RGB"])
+def test_a_colour_that_stands_for_transparent_becomes_white(mode: str) -> None:
+    buffer = io.BytesIO()
+    Image.new(mode, (2, 2)).save(buffer, format="PNG", transparency=(0, 0, 0) if mode == "RGB" else 0)
+    assert decode(buffer.getvalue()).min() == 255
 
 
 def test_sixteen_bits_are_scaled_to_eight() -> None:
@@ -90,14 +106,32 @@ def test_a_bad_picture_is_refused_with_the_reason(data: bytes, says: str) -> Non
         decode(data)
 
 
-def test_a_forty_megapixel_photo_is_refused_before_it_is_decoded() -> None:
-    header = struct.pack(">IIBBBBB", 8000, 5000, 8, 0, 0, 0, 0)
+@pytest.mark.parametrize(
+    ("width", "height", "says"),
+    [(8000, 5000, "8000 x 5000 pixels \\(40 megapixels\\)"), (16320, 12240, "far too large, at most 32 megapixels")],
+)
+def test_a_photo_of_too_many_megapixels_is_refused_before_it_is_decoded(width: int, height: int, says: str) -> None:
+    header = struct.pack(">IIBBBBB", width, height, 8, 0, 0, 0, 0)
     chunk = b"IHDR" + header
     data = b"\x89PNG\r\n\x1a\n" + struct.pack(">I", 13) + chunk + struct.pack(">I", zlib.crc32(chunk))
     data += struct.pack(">I", 0) + b"IDAT" + struct.pack(">I", zlib.crc32(b"IDAT"))
-    assert MAX_PIXELS < 8000 * 5000
-    with pytest.raises(ImageError, match="8000 x 5000 pixels \\(40 megapixels\\)"):
+    assert width * height > MAX_PIXELS
+    with pytest.raises(ImageError, match=says):
         decode(data)
+
+
+def test_a_picture_that_is_a_program_is_not_run() -> None:
+    program = b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 10 10\n%%EndComments\nshowpage\n"  # or `{} loop`, for ever
+    with pytest.raises(ImageError, match="no picture in a known format"):
+        decode(program)
+
+
+def test_a_file_on_which_pillow_fails_in_its_own_way_is_said_to_be_damaged() -> None:
+    buffer = io.BytesIO()
+    Image.new("RGB", (4, 4)).save(buffer, format="DDS")
+    broken = buffer.getvalue()[:80] + bytes([0, 64, 0, 0]) + buffer.getvalue()[84:]  # a NotImplementedError
+    with pytest.raises(ImageError, match="damaged"):
+        decode(broken)
 
 
 def test_a_missing_file_is_named(tmp_path: Path) -> None:
