@@ -73,6 +73,12 @@ def test_a_zip_gives_the_same_rows_as_json(ferscope, pictures, tmp_path):
     code, printed, problem = ferscope("predict", "untrained", tmp_path / "all.zip", "--json")
     assert code == 0, problem
     portrait, inner = json.loads(printed)
+    deep = tmp_path / "a" / "new" / "folder.csv"
+    assert ferscope("predict", "untrained", tmp_path / "all.zip", "--json", "--out", deep)[1] == printed
+    assert len(list(csv.DictReader(deep.open(encoding="utf-8")))) == 2
+    code, _, problem = ferscope("predict", "untrained", tmp_path / "all.zip", "--out", tmp_path)
+    assert code == 2
+    assert "directory" in problem
     assert portrait["verdict"] == portrait["predicted"]
     assert "archive inside" in inner["problem"]
 
@@ -110,7 +116,7 @@ def test_a_private_set_beside_the_benchmark_has_the_accuracy_of_its_pictures(fer
     folder = untrained(arguments={"widths": [4, 8, 8, 16]})
     predictions_elsewhere().write(folder / "predictions-elsewhere-val.parquet")
     given = ["compare-private", private, "untrained", "--detector", "none", "--folder", "grimmig=angry"]
-    code, printed, _ = ferscope(*given, "--out", tmp_path / "report.html", "--json")
+    code, printed, _ = ferscope(*given, "--out", tmp_path / "new" / "report.html", "--json")
     assert code == 0
     report = json.loads(printed)["untrained"]
     predictor = Predictor(folder)
@@ -122,7 +128,7 @@ def test_a_private_set_beside_the_benchmark_has_the_accuracy_of_its_pictures(fer
     everything = report["per_expression"][0]
     assert (everything["n_a"], everything["n_b"]) == (210, 14)
     assert everything["recall_b"] == pytest.approx(np.mean(right))
-    assert "Why is the private set different?" in (tmp_path / "report.html").read_text(encoding="utf-8")
+    assert "Why is the private set different?" in (tmp_path / "new" / "report.html").read_text(encoding="utf-8")
     code, printed, _ = ferscope(*given)
     assert f"untrained recognises {100 * np.mean(right):.1f}" in printed
     assert "The benchmark's pictures are not on this machine." in printed

@@ -23,7 +23,9 @@ def compare_private(
         list[str] | None,
         typer.Option(help="FOLDER=EXPRESSION, or FOLDER=“leave out”, where a folder's name does not say; repeatable."),
     ] = None,
-    to: Annotated[Path | None, typer.Option("--out", help="Write the whole report, one HTML file.")] = None,
+    to: Annotated[
+        Path | None, typer.Option("--out", dir_okay=False, help="Write the whole report, one HTML file.")
+    ] = None,
     as_json: AsJson = False,
 ) -> None:
     """Is a private set as easy as the benchmark, and if not, why? The Compare tab of `ferscope live`, for scripts.
@@ -36,6 +38,7 @@ def compare_private(
     from fer_core.inference import Predictor
     from fer_core.private import Report, compare_networks, decided, proposed, words
     from fer_core.runs.store import find
+    from fer_core.workspace import write_atomically
 
     counts = words(place)
     given = dict(one.partition("=")[::2] for one in folder or [])
@@ -61,7 +64,7 @@ def compare_private(
     if to:
         from dashboard.live.findings import page
 
-        to.write_text(page(reports), encoding="utf-8")
+        write_atomically(to, page(reports).encode())
     if as_json:
         print(json.dumps({one.network: one.to_json() for one in reports}))
         return

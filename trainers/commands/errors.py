@@ -26,7 +26,9 @@ def labels(
     votes: Annotated[Path | None, typer.Option(help="A csv of votes; FER+ is shipped for FER2013.")] = None,
     without_votes: Annotated[bool, typer.Option(help="Judge the labels by the network's answers (cleanlab).")] = False,
     crossval: Annotated[str, typer.Option(help="Judge them by this cross-validation's answers, without votes.")] = "",
-    csv: Annotated[Path | None, typer.Option("--csv", help="Write the suspected labels, as corrections, here.")] = None,
+    csv: Annotated[
+        Path | None, typer.Option("--csv", dir_okay=False, help="Write the suspected labels, as corrections, here.")
+    ] = None,
     as_json: AsJson = False,
 ) -> None:
     """Divide a network's errors by what people voted: network wrong, label contested, label probably wrong.

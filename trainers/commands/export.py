@@ -17,7 +17,9 @@ SCRIPT = Path(__file__).parents[1] / "predict_onnx.py"  # a program of its own: 
 @app.command()
 def export(
     checkpoint: Annotated[str, typer.Argument(help="Name of a network or run, or the path of its folder.")],
-    to: Annotated[Path, typer.Option("--out", help="The ONNX file to write; it carries the network's card.")],
+    to: Annotated[
+        Path, typer.Option("--out", dir_okay=False, help="The ONNX file to write; it carries the network's card.")
+    ],
     script: Annotated[bool, typer.Option(help="Write predict_onnx.py beside it, which needs no FERscope.")] = True,
     as_json: AsJson = False,
 ) -> None:

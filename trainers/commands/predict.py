@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+import io
 import json
 import sys
-from contextlib import nullcontext
 from pathlib import Path
 from typing import Annotated
 
@@ -18,7 +18,9 @@ from trainers.console import AsJson, app, out
 def predict(
     checkpoint: Annotated[str, typer.Argument(help="Name of a network or run; several with commas answer together.")],
     places: Annotated[list[Path], typer.Argument(help="Pictures, folders of pictures, or zips.")],
-    to: Annotated[Path | None, typer.Option("--out", help="The csv to write; printed where none is given.")] = None,
+    to: Annotated[
+        Path | None, typer.Option("--out", dir_okay=False, help="The csv to write; printed where none is given.")
+    ] = None,
     detector: Annotated[str, typer.Option(help="mtcnn, haar, yunet, or none for pictures that are faces.")] = "mtcnn",
     sure: Annotated[float, typer.Option(min=0, max=1, help="“not sure” below this confidence.")] = 0.0,
     tta: Annotated[str, typer.Option(help="none, flip or ten-crop; empty: as the network's card says.")] = "",
@@ -32,6 +34,7 @@ def predict(
     from fer_core.inference import Predictor
     from fer_core.runs.store import find
     from fer_core.sheet import columns, picture_files, picture_rows, problem_row
+    from fer_core.workspace import write_atomically
 
     predictor = Predictor(*(find(name).folder for name in checkpoint.split(",")))
     files = list(picture_files(places))
@@ -48,15 +51,18 @@ def predict(
                     source = member.data if zipped else file
                     rows += picture_rows(member.name, source, predictor, detector, threshold=sure, tta=tta or None)
     faces = sum("face" in row for row in rows)
+    text = io.StringIO()
+    table = csv.DictWriter(text, columns(predictor.expressions))
+    table.writeheader()
+    table.writerows(rows)
+    if to:
+        write_atomically(to, text.getvalue().encode())
     if as_json:
         print(json.dumps(rows))
+    elif to:
+        out.print(f"{len(files):,} files, {faces:,} faces; written to {to}", soft_wrap=True)
     else:
-        with to.open("w", encoding="utf-8", newline="") if to else nullcontext(sys.stdout) as target:
-            table = csv.DictWriter(target, columns(predictor.expressions))
-            table.writeheader()
-            table.writerows(rows)
-        if to:
-            out.print(f"{len(files):,} files, {faces:,} faces; written to {to}", soft_wrap=True)
+        sys.stdout.write(text.getvalue())
     if rows and not faces:  # the rows stand written; a script is to notice all the same
         first = f"{rows[0]['file']}: {rows[0]['problem'].rstrip('.')}"
         raise DataError(f"No face was read in any of the pictures ({len(rows):,}); {first}.")
