@@ -37,8 +37,7 @@ def add(path: Path, name: str = "") -> str:
     path = path.expanduser().resolve()
     recognise(path)
     name = name or short_name(path)
-    if not re.fullmatch(r"[a-z0-9][a-z0-9-]{0,63}", name) or name == SYNTHETIC:
-        raise DataError(f"“{name}” cannot name a data set; use small letters, digits and hyphens.")
+    refuse_name(name)
     names = known()
     if names.get(name, path) != path:
         raise DataError(f"The name “{name}” already stands for {names[name]}; choose another name.")
@@ -46,6 +45,15 @@ def add(path: Path, name: str = "") -> str:
     text = json.dumps({key: str(value) for key, value in names.items()}, indent=2)
     write_atomically(home() / "datasets.json", text.encode())
     return name
+
+
+def refuse_name(name: str) -> None:
+    """
+    Raises:
+        DataError: the name is none for a data set.
+    """
+    if not re.fullmatch(r"[a-z0-9][a-z0-9-]{0,63}", name) or name == SYNTHETIC:
+        raise DataError(f"“{name}” cannot name a data set; use small letters, digits and hyphens.")
 
 
 def resolve(path: str | Path) -> tuple[Path, Reader]:

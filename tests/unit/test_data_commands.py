@@ -92,6 +92,20 @@ def test_with_json_nothing_else_is_printed_though_a_table_is_written(tmp_path: P
     assert (tmp_path / "leaks.csv").exists()
 
 
+def test_a_set_that_cannot_be_made_changes_nothing_and_none_is_written_outside_its_folder(workspace: Path) -> None:
+    ferscope("clean", "synthetic", "--steps", "blank", "--name", "mine")
+    text = (workspace / "sets" / "mine.toml").read_bytes()
+    for name in ("mine", "other"):
+        with pytest.raises(FerError, match="corrections cannot be read"):
+            ferscope("clean", "synthetic", "--steps", "blank", "--name", name, "--corrections", "nowhere.csv")
+    for command in ("clean", "split"):
+        with pytest.raises(FerError, match="cannot name a data set"):
+            ferscope(command, "synthetic", "--name", "../../mine")
+    assert [path.name for path in (workspace / "sets").iterdir()] == ["mine.toml"]
+    assert (workspace / "sets" / "mine.toml").read_bytes() == text
+    assert not list(workspace.parent.glob("mine*"))
+
+
 def test_a_merge_asks_for_the_sets_it_needs() -> None:
     with pytest.raises(
         FerError, match="no data set “rafdb” here yet.* data get rafdb.*; then: ferscope data add PATH --name rafdb"

@@ -21,7 +21,7 @@ app.add_typer(data_app, name="data")
 
 Name = Annotated[str, typer.Option(help="Name of the new set; made from the path when not given.")]
 ROWS = 40  # of a long table, on the screen
-Csv = Annotated[Path | None, typer.Option("--csv", help="Write the table to this file.")]
+Csv = Annotated[Path | None, typer.Option("--csv", dir_okay=False, help="Write the table to this file.")]
 
 
 class How(StrEnum):
@@ -238,13 +238,14 @@ def data_split(
     on_bad: Bad = OnBad.refuse,
 ) -> None:
     """Split a set anew and remember the result as a set of its own; the split is saved by image id."""
-    from fer_core.datasets import open_dataset, splits
+    from fer_core.datasets import known, open_dataset, splits
     from fer_core.workspace import home
 
     dataset = open_dataset(data, on_bad=on_bad.value)
     index = dataset.index if twins_apart else splits.with_twins(dataset)
     table = splits.split_table(index, how.value, k=k, fold=fold, seed=seed, group=group)
     name = name or f"{dataset.name}-{how.value}" + (f"-{fold}" if how is How.kfold else "")
+    known.refuse_name(name)
     splits.save(table, home() / "sets" / f"{name}-split.csv")
     clean = "" if keep_leaks else '[clean]\nsteps = ["leaks"]\n\n'
     _make(name, f'{_part(data)}\n{clean}[split]\nfile = "{name}-split.csv"')
@@ -298,14 +299,20 @@ def _part(data: str) -> str:
 def _make(name: str, text: str) -> None:
     """Write a made set into the workspace, open it once so that what is wrong is said now, and remember it."""
     from fer_core.datasets import known, open_dataset
-    from fer_core.errors import DataError
+    from fer_core.errors import DataError, FerError
     from fer_core.workspace import home, write_atomically
 
+    known.refuse_name(name)
     path = home() / "sets" / f"{name}.toml"
     if known.known().get(name, path.resolve()) != path.resolve():
         raise DataError(f"The name “{name}” already stands for {known.known()[name]}; choose another with --name.")
+    before = path.read_bytes() if path.exists() else None
     write_atomically(path, f"{text.strip()}\n".encode())
-    dataset = open_dataset(path)
+    try:
+        dataset = open_dataset(path)
+    except FerError:  # the set of the name, if there was one, is none the worse for it
+        path.unlink() if before is None else write_atomically(path, before)
+        raise
     known.add(path, name)
     counts = ", ".join(f"{split} {n:,}" for split, n in dataset.splits.items())
     out.print(f"Added “{name}”: {counts}; {len(dataset.skipped):,} left out. It is written in {path}.", soft_wrap=True)
