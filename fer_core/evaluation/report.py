@@ -7,10 +7,9 @@ import io
 import zipfile
 from collections import Counter
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from html import escape
-from itertools import combinations
 from pathlib import Path
 
 import numpy as np
@@ -21,7 +20,7 @@ from fer_core.datasets import Dataset
 from fer_core.errors import DataError
 from fer_core.evaluation import svg
 from fer_core.evaluation.calibration import Bins, reliability, risk_coverage, with_temperature
-from fer_core.evaluation.comparison import all_pairs, compare, leaderboard, p_value
+from fer_core.evaluation.comparison import all_pairs, compare, leaderboard, p_value, shared_images
 from fer_core.evaluation.gallery import Filter, examples, positions, select, why_not_shared
 from fer_core.evaluation.intervals import Interval
 from fer_core.evaluation.metrics import CLASS_FIGURES, Report, ece, evaluate, figures_table, headline, most_confused
@@ -169,9 +168,13 @@ def _together(
     board.insert(1, "title", board["name"].map(titles))
     pairs = all_pairs(answers)
     tables["leaderboard"], tables["pairs"] = board, pairs
-    names = list(answers)
-    if len(names) * (len(names) - 1) // 2 <= SENTENCES:
-        found = [compare(answers[a], answers[b]).sentence(titles[a], titles[b]) for a, b in combinations(names, 2)]
+    if len(pairs) <= SENTENCES:
+        shared = shared_images(answers)
+        found = []
+        for a, b, p in zip(pairs["a"], pairs["b"], pairs["p_adjusted"], strict=True):
+            two = compare(shared[a], shared[b])
+            two = replace(two, test=replace(two.test, p=p))  # by the groups' p: the table must not contradict
+            found.append(two.sentence(titles[a], titles[b]))
         words = "".join(f"<p>{escape(sentence)}</p>" for sentence in found)
     else:
         told = int((pairs["p_adjusted"] <= 0.05).sum())

@@ -88,6 +88,24 @@ def test_networks_of_one_title_are_told_by_name() -> None:
     assert "Same (net0)" in document([find(folder) for folder in folders]).html
 
 
+def test_sentences_about_several_networks_say_what_the_groups_say() -> None:
+    table = predictions_elsewhere().table
+    logits = [name for name in table if name.startswith("logit_")]
+
+    def wrong_on(*rows: int) -> Predictions:
+        right = np.array([name.removeprefix("logit_") for name in logits]) == table["label"].to_numpy()[:, None]
+        right[list(rows)] = np.roll(right[list(rows)], 1, axis=1)
+        return Predictions(table.assign(**dict(zip(logits, right.T.astype(float), strict=True))))
+
+    answers = {"one": wrong_on(*range(10)), "two": wrong_on(10, 11), "three": wrong_on(*range(9))}
+    assert compare(answers["one"], answers["two"]).better == "b"  # p = 0.039 as the only test, but it is one of three
+    found = document([find(make_network(name, one)) for name, one in answers.items()])
+    assert set(found.tables["leaderboard"]["group"]) == {1}
+    assert "is better than" not in found.html
+    assert found.html.count("cannot be told apart") == 3
+    assert "p = 0.116" in found.html
+
+
 def test_many_networks_get_a_count_of_pairs_instead_of_sentences() -> None:
     assert "Of 10 pairs 0 differ" in document([find(folder) for folder in made(5)]).html
 
