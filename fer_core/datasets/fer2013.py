@@ -9,7 +9,9 @@ pictures on: get the file from Kaggle with an account of your own, or with `fers
 
 from __future__ import annotations
 
+import csv
 import gzip
+import lzma
 import zipfile
 import zlib
 from collections.abc import Iterator, Mapping
@@ -34,21 +36,27 @@ USAGES = {"Training": "train", "PublicTest": "val", "PrivateTest": "test"}
 COLUMNS = ["emotion", "pixels", "Usage"]
 SIZE = 48
 BLOCK = 1 << 24  # bytes of text read at a time, some 2,000 rows
+# What a damaged file raises; RuntimeError is zipfile's word on an encrypted one and on an unknown way of packing.
+DAMAGED = (OSError, EOFError, UnicodeDecodeError, zipfile.BadZipFile, zlib.error, lzma.LZMAError, RuntimeError)
 
 
-def _first_line(path: Path) -> str:
-    """The header of a csv, or "" if this is none."""
-    try:
-        if path.suffix == ".gz":
-            with gzip.open(path, "rt", encoding="utf-8") as text:
-                return text.readline(1000)
-        if path.suffix == ".zip":
-            with zipfile.ZipFile(path) as archive, archive.open(_member(path, archive)) as file:
-                return file.readline(1000).decode("utf-8")
-        with path.open(encoding="utf-8") as text:
-            return text.readline(1000)
-    except (OSError, EOFError, UnicodeDecodeError, zipfile.BadZipFile, DataError):
-        return ""
+def _header(path: Path) -> list[str]:
+    """The names of a csv's columns as they stand in its first line, quoted or not.
+
+    Raises:
+        DataError: no csv in a zip, or several; and `DAMAGED`.
+    """
+    encoding = "utf-8-sig"  # Excel begins a csv with a mark that is no part of the first name
+    if path.suffix == ".gz":
+        with gzip.open(path, "rt", encoding=encoding) as text:
+            line = text.readline(1000)
+    elif path.suffix == ".zip":
+        with zipfile.ZipFile(path) as archive, archive.open(_member(path, archive)) as file:
+            line = file.readline(1000).decode(encoding)
+    else:
+        with path.open(encoding=encoding) as text:
+            line = text.readline(1000)
+    return next(csv.reader([line.rstrip("\r\n")]))
 
 
 def _member(path: Path, archive: zipfile.ZipFile) -> str:
@@ -63,7 +71,12 @@ def recognises(path: Path) -> bool:
     """A file with the word `pixels` in its header, or one called like the challenge's file."""
     if path.name.lower().startswith("ckextended"):  # the same columns with contempt
         return False
-    return path.is_file() and ("pixels" in _first_line(path) or path.name.startswith("fer2013.csv"))
+    if not path.is_file():
+        return False
+    try:
+        return path.name.startswith("fer2013.csv") or any("pixels" in name for name in _header(path))
+    except (*DAMAGED, csv.Error, DataError):
+        return False
 
 
 @reader(
@@ -87,25 +100,25 @@ def read_csv(path: Path, on_bad: OnBad, labels: Mapping[int, str], expressions: 
     """Read a csv in FER2013's form whose numbers stand for `labels`; columns may come in any order."""
     from pyarrow import ArrowInvalid
 
-    header = [name.strip() for name in _first_line(path).split(",")]
-    if missing := [name for name in COLUMNS if name not in header]:
-        raise DataError(
-            f"{path}: the column {', '.join(missing)} is missing; expected {', '.join(COLUMNS)}, "
-            f"found {', '.join(filter(None, header)) or 'no header'}. Check that this is the challenge's fer2013.csv."
-        )
     torn: dict[int, Skipped] = {}
     skipped: list[Skipped] = []
     indices: list[pd.DataFrame] = []
     pixels: list[NDArray[np.uint8]] = []
     total = 0
     try:
+        header = [name.strip() for name in _header(path)]
+        if missing := [name for name in COLUMNS if name not in header]:
+            raise DataError(
+                f"{path}: the column {', '.join(missing)} is missing; expected {', '.join(COLUMNS)}, "
+                f"found {', '.join(filter(None, header)) or 'no header'}. Check that this is the challenge's fer2013.csv."
+            )
         for rows, batch in _batches(path, torn):
             index, values, bad = _parse(batch, rows, labels)
             indices.append(index)
             pixels.append(values)
             skipped += bad
             total += len(rows)
-    except (ArrowInvalid, EOFError, OSError, zipfile.BadZipFile, zlib.error) as error:
+    except (*DAMAGED, ArrowInvalid, csv.Error) as error:
         raise DataError(
             f"{path}: the csv is damaged after row {total:,} ({error}); unpack or download it again."
         ) from error
@@ -129,11 +142,11 @@ def _batches(path: Path, torn: dict[int, Skipped]) -> Iterator[tuple[NDArray[np.
         DataError: a quotation mark is never closed.
     """
     import pyarrow as pa
-    from pyarrow import csv
+    from pyarrow import csv as arrow
 
     unclosed: list[int] = []
 
-    def tear(row: csv.InvalidRow) -> str:
+    def tear(row: arrow.InvalidRow) -> str:
         number = row.number - 2  # Arrow counts from 1, and the header too
         if "\n" in row.text:
             unclosed.append(number)
@@ -145,12 +158,13 @@ def _batches(path: Path, torn: dict[int, Skipped]) -> Iterator[tuple[NDArray[np.
         if path.suffix == ".zip":
             archive = opened.enter_context(zipfile.ZipFile(path))
             source = opened.enter_context(archive.open(_member(path, archive)))
-        names = _first_line(path).rstrip("\r\n").split(",")
-        reader = csv.open_csv(
+        names = _header(path)
+        reader = arrow.open_csv(
             source,
-            csv.ReadOptions(use_threads=False, block_size=BLOCK, column_names=names, skip_rows=1),  # in the rows' order
-            csv.ParseOptions(invalid_row_handler=tear, ignore_empty_lines=False),
-            csv.ConvertOptions(column_types=dict.fromkeys(names, pa.string()), strings_can_be_null=False),
+            # one thread keeps the rows in their order
+            arrow.ReadOptions(use_threads=False, block_size=BLOCK, column_names=names, skip_rows=1),
+            arrow.ParseOptions(invalid_row_handler=tear, ignore_empty_lines=False),
+            arrow.ConvertOptions(column_types=dict.fromkeys(names, pa.string()), strings_can_be_null=False),
         )
         start = 0
         for batch in reader:

@@ -288,6 +288,48 @@ def test_kaggles_other_csv_with_spaces_after_its_commas_reads_alike(
     np.testing.assert_array_equal(dataset.images(ImageSpec()), pictures)
 
 
+@pytest.mark.parametrize("form", ["byte order mark", "quoted"])
+def test_a_csv_that_another_program_saved_anew_reads_alike(
+    tmp_path: Path, rows: list[tuple[object, object, str]], csv_of: Csv, pictures: NDArray[np.uint8], form: str
+) -> None:
+    text = csv_of(rows)
+    if form == "quoted":  # as R writes it, with its number before each row
+        text = "".join(
+            '"{}","{}"\n'.format(i or "", line.replace(",", '","')) for i, line in enumerate(text.splitlines())
+        )
+    path = tmp_path / "faces.csv"
+    path.write_text(text, encoding="utf-8" if form == "quoted" else "utf-8-sig")
+    dataset = open_dataset(path)
+    assert dataset.splits == {"train": 14, "val": 3, "test": 3}
+    np.testing.assert_array_equal(dataset.images(ImageSpec()), pictures)
+
+
+def _damaged(text: bytes, how: str) -> bytes:
+    if how == "gz":
+        return gzip.compress(text)[:12] + b"\xff" * 99
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w", zipfile.ZIP_LZMA if how == "lzma" else zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr("a.csv", text)
+    data = bytearray(buffer.getvalue())
+    if how in ("encrypted", "packed strangely"):
+        at, value = (6, 1) if how == "encrypted" else (8, 99)  # of the file's head; two further on in the list of files
+        data[at] = data[data.rfind(b"PK\1\2") + at + 2] = value
+    else:
+        data[50:70] = b"\xff" * 20
+    return bytes(data)
+
+
+@pytest.mark.parametrize("how", ["gz", "deflate", "lzma", "encrypted", "packed strangely"])
+def test_a_packed_csv_that_cannot_be_unpacked_is_said_to_be_damaged(
+    tmp_path: Path, rows: list[tuple[object, object, str]], csv_of: Csv, how: str
+) -> None:
+    for name, says in (("fer2013.csv", "the csv is damaged"), ("faces", "no known layout")):
+        path = tmp_path / f"{name}.{'gz' if how == 'gz' else 'zip'}"
+        path.write_bytes(_damaged(csv_of(rows).encode(), how))
+        with pytest.raises(DataError, match=says):
+            open_dataset(path)
+
+
 def test_a_line_broken_in_two_in_the_middle_is_named(
     tmp_path: Path, rows: list[tuple[object, object, str]], csv_of: Csv, pictures: NDArray[np.uint8]
 ) -> None:
