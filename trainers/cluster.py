@@ -70,7 +70,8 @@ def spread(
             if run.name not in told and run not in left and not status.active:
                 told.add(run.name)
                 console.print(
-                    f"{run.name}: {status.state} after {len(run.metrics())} epochs. {status.message}".rstrip()
+                    f"{run.name}: {status.state} after {len(run.metrics())} epochs. {status.message}".rstrip(),
+                    markup=False,
                 )
 
     if left:

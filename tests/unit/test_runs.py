@@ -17,6 +17,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from safetensors.numpy import load_file
+from typer.testing import CliRunner
 
 from fer_core import workspace
 from fer_core.checkpoint import read_card
@@ -30,6 +31,8 @@ from fer_core.runs.process import Process
 from fer_core.training.loop import Trainer
 from tests.app.made import make_network
 from tests.tiny import ended, tiny, wait_for
+from trainers import console
+from trainers.cli import app
 
 
 @pytest.fixture(autouse=True)
@@ -326,6 +329,15 @@ def test_no_run_is_given_the_name_of_a_shipped_network(tmp_path: Path, monkeypat
     ):
         with pytest.raises(RunError, match="“small-vgg” is a shipped network"):
             act()
+
+
+def test_a_listing_shows_brackets_as_they_are(monkeypatch: pytest.MonkeyPatch) -> None:
+    run = RunFolder.create("first", tiny(), "/data/[old]")
+    run.write_notes(Notes(("[wip]",)))
+    run.write(replace(run.status(), state="failed", message="[image] does not fit; see [/home/me]."))
+    monkeypatch.setattr(console.out, "width", 200)
+    printed = CliRunner().invoke(app, ["runs", "list"]).output
+    assert all(text in printed for text in ("/data/[old]", "[wip]", "[image] does not fit; see [/home/me]."))
 
 
 def test_a_renamed_network_has_its_new_name_on_its_card() -> None:

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
+from rich.markup import escape
 from rich.progress import Progress
 from rich.table import Table
 
@@ -95,7 +96,7 @@ def data_list(as_json: AsJson = False) -> None:
         return
     table = Table("name", "path")
     for name, place in places.items():
-        table.add_row(name, place)
+        table.add_row(name, escape(place))
     out.print(table)
 
 

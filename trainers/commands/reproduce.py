@@ -94,7 +94,7 @@ def reproduce(
             except Stopped:
                 raise
             except (FerError, RuntimeError, OSError) as error:
-                console.print(f"{name}: failed. {error}")
+                console.print(f"{name}: failed. {error}", markup=False)
 
     try:
         each(done, confirm)
@@ -103,7 +103,7 @@ def reproduce(
             try:
                 spread([*begun.values()], "reproduction", on, cpus, gpus, console)
             except RunError as error:
-                console.print(str(error))
+                console.print(str(error), markup=False)
             ended = {name for name, run in begun.items() if run.status().state == "finished"}
             left = [name for name in left if name in ended or configs[name].about.members]
         each(left, end)

@@ -8,6 +8,7 @@ from typing import Annotated, Any
 
 import typer
 from rich.live import Live
+from rich.markup import escape
 from rich.table import Table
 
 from trainers.console import AsJson, app, out
@@ -41,8 +42,8 @@ def runs_list(
     table = Table("run", "state", "progress", "left", "data", "tags", "message")
     for run, status in found.items():
         table.add_row(
-            run.name, status.state, f"{status.progress:.0%}", status.time_left, status.data,
-            ", ".join(notes[run].tags), status.message,
+            run.name, status.state, f"{status.progress:.0%}", status.time_left,
+            *map(escape, (status.data, ", ".join(notes[run].tags), status.message)),
         )  # fmt: skip
     for column in table.columns[:4]:
         column.no_wrap = True  # a name cut off names nothing

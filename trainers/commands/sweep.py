@@ -119,7 +119,8 @@ def _here(folder: Any, workers: int, quiet: bool) -> None:
             del processes[number]
             if process.returncode:
                 tail = (folder.path / f"worker-{number}.log").read_text(errors="replace").splitlines()[-1:]
-                out.print(f"Worker {number} ended with {process.returncode}: {' '.join(tail)}", soft_wrap=True)
+                words = f"Worker {number} ended with {process.returncode}: {' '.join(tail)}"
+                out.print(words, soft_wrap=True, markup=False)
         _progress(folder, quiet)
 
 
