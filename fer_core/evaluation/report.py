@@ -285,6 +285,7 @@ def _one(
     tables[f"{name}-reliability"] = pd.concat(trust, names=["which"]).reset_index("which")
     risk = risk_coverage(served)
     tables[f"{name}-risk-coverage"] = risk
+    low = 0.4 if risk["accuracy"].min() >= 0.4 else 0.0  # what is below the axis would be drawn outside of its frame
     pairs = "; ".join(
         f"{pair.label} read as {pair.predicted} ({pair.count:,}, {100 * pair.share:.1f} % of {pair.label})"
         for pair in most_confused(report.confusion, report.expressions)
@@ -313,7 +314,7 @@ def _one(
             f"Reliability with Wilson intervals; on the dotted line it is as sure as right. Calibration error: {off}.",
         )
         + _figure(
-            svg.curves({"answered, surest first": risk}, "coverage", "accuracy", ("coverage", "accuracy"), low=0.4),
+            svg.curves({"answered, surest first": risk}, "coverage", "accuracy", ("coverage", "accuracy"), low=low),
             "Accuracy of the answers when only the surest pictures are answered.",
         )
         + f"<h3>All figures</h3>{_table(('Figure', 'Value', '95 % interval', 'Range'), figures)}"

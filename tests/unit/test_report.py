@@ -83,6 +83,20 @@ def test_a_title_is_never_markup() -> None:
     assert "<img" not in document([find(folder)]).html
 
 
+@pytest.mark.parametrize("skill", [0.05, 0.6])
+def test_no_curve_leaves_its_frame(skill: float) -> None:
+    found = document([find(make_network("net", predictions_elsewhere(skill=skill)))])
+    for drawing in re.findall(r"<svg.*?</svg>", found.html, re.DOTALL)[1:]:
+        frame = next(part for part in ET.fromstring(drawing).iter() if part.get("fill") == "none")
+        top, bottom = float(frame.get("y", 0)), float(frame.get("y", 0)) + float(frame.get("height", 0))
+        heights = [
+            float(y) for points in re.findall(r'points="(.*?)"', drawing) for y in re.findall(r",([\d.-]+)", points)
+        ]
+        assert heights
+        assert top <= min(heights)
+        assert max(heights) <= bottom
+
+
 def test_networks_of_one_title_are_told_by_name() -> None:
     folders = made(2, title="Same")
     assert "Same (net0)" in document([find(folder) for folder in folders]).html
