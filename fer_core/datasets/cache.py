@@ -25,7 +25,7 @@ from fer_core.images import ImageSpec, Preparation
 from fer_core.labels import Expressions
 from fer_core.workspace import cache
 
-VERSION = 2  # raise when a reader's result changes
+VERSION = 3  # raise when a reader's result changes
 KEEP_GB = float(os.environ.get("FERSCOPE_CACHE_GB", "20"))
 
 

@@ -1,7 +1,8 @@
 """Any folder of pictures: `<root>/[<split>/]<class>/...`. A private set needs no more than this.
 
 Class folders carry an expression's name or a synonym (“anger”, “Happiness”). FER2013's own folder form is told by its
-file names `<Usage>_<n>.jpg`: its `test` folder holds PublicTest (our val) and PrivateTest (our test) together.
+file names `<Usage>_<n>.jpg`: its `test` folder holds PublicTest (our val) and PrivateTest (our test) together. Where
+somebody dealt its pictures out anew, into a `val` folder of their own, the folders hold and not the names.
 """
 
 from __future__ import annotations
@@ -69,13 +70,15 @@ def read(path: Path, on_bad: OnBad = "refuse") -> Reading:
         ]
         raise DataError(f"{path}: {', '.join(hints)} names no expression; rename the folder or move it away.")
     rows = []
+    dealt = any(split == "val" for split, _ in folders)
     for split, folder in folders:
         for file in pictures_below(folder):
             usage = USAGE_IN_NAME.match(file.name)
+            named = SPLIT_WORDS[usage[1].lower()] if usage else "test"
             rows.append(
                 {
                     "id": file.relative_to(path).as_posix(),
-                    "split": SPLIT_WORDS[usage[1].lower()] if usage else split or "test",
+                    "split": named if not split or ((split, named) == ("test", "val") and not dealt) else split,
                     "label": str(canonical(folder.name)),
                     "file": str(file),
                 }

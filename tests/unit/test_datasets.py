@@ -192,6 +192,21 @@ def test_fer2013_folders_tell_validation_from_test_by_the_file_name(
     }
 
 
+def test_a_split_of_ones_own_of_fer2013s_folders_is_kept(tmp_path: Path, pictures: NDArray[np.uint8]) -> None:
+    own = {
+        "train/happy/Training_1.png": "train",
+        "train/happy/PublicTest_2.png": "train",
+        "val/happy/Training_3.png": "val",
+        "test/happy/Training_4.png": "test",
+        "test/happy/PublicTest_5.png": "test",
+    }
+    for name in own:
+        (tmp_path / "set" / name).parent.mkdir(parents=True, exist_ok=True)
+        Image.fromarray(pictures[0]).save(tmp_path / "set" / name)
+    index = open_dataset(tmp_path / "set").index
+    assert dict(zip(index["id"], index["split"], strict=True)) == own
+
+
 def test_a_misspelt_class_folder_gets_a_suggestion(tmp_path: Path) -> None:
     (tmp_path / "set" / "train" / "suprise").mkdir(parents=True)
     with pytest.raises(DataError, match="“suprise” \\(did you mean “surprise”\\?\\)"):
