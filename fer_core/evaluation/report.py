@@ -19,7 +19,7 @@ from fer_core import __version__
 from fer_core.datasets import Dataset
 from fer_core.errors import DataError
 from fer_core.evaluation import svg
-from fer_core.evaluation.calibration import Bins, reliability, risk_coverage, with_temperature
+from fer_core.evaluation.calibration import Bins, reliability, risk_coverage, validation_split, with_temperature
 from fer_core.evaluation.comparison import all_pairs, compare, leaderboard, p_value, shared_images
 from fer_core.evaluation.gallery import Filter, examples, positions, select, why_not_shared
 from fer_core.evaluation.intervals import Interval
@@ -282,6 +282,8 @@ def _one(
     if card.temperature:
         trust[f"temperature {card.temperature:.2f}"] = reliability(served, equal=bins)
         off += f", {100 * ece(served):.1f} with its temperature"
+        if set(answers.table["split"]) == {validation_split(card)}:
+            off += ", which was fitted on this part and looks a little better here than elsewhere"
     tables[f"{name}-reliability"] = pd.concat(trust, names=["which"]).reset_index("which")
     risk = risk_coverage(served)
     tables[f"{name}-risk-coverage"] = risk

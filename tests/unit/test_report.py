@@ -44,7 +44,9 @@ def test_the_page_stands_alone_and_says_what_the_tables_say() -> None:
     assert "temperature 2.00" in found.html
     answers = a.predictions(KEY)
     off = [100 * ece(one) for one in (answers, with_temperature(answers, 2.0))]
-    assert f"Calibration error: {off[0]:.1f} points as trained, {off[1]:.1f} with its temperature." in found.html
+    assert (
+        f"Calibration error: {off[0]:.1f} points as trained, {off[1]:.1f} with its temperature, which was" in found.html
+    )
     for drawing in re.findall(r"<svg.*?</svg>", found.html, re.DOTALL):
         ET.fromstring(drawing)  # well formed
     assert found.html.count("<svg") == 1 + 2 * 3
@@ -81,6 +83,16 @@ def test_a_title_is_never_markup() -> None:
     folder = made(1)[0]
     write_card(folder, read_card(folder).model_copy(update={"title": "<img src=x onerror=alert(1)>"}))
     assert "<img" not in document([find(folder)]).html
+
+
+def test_a_temperature_measured_where_it_was_fitted_is_said_to_be() -> None:
+    table = predictions_elsewhere().table
+    folder = make_network("net", Predictions(table))
+    Predictions(table.assign(split="test")).write(folder / "predictions-elsewhere-test.parquet")
+    said = "which was fitted on this part and looks a little better here than elsewhere."
+    for temperature, key, expected in ((2.0, KEY, True), (2.0, "elsewhere-test", False), (None, KEY, False)):
+        write_card(folder, read_card(folder).model_copy(update={"temperature": temperature}))
+        assert (said in document([find(folder)], key).html) == expected
 
 
 @pytest.mark.parametrize("skill", [0.05, 0.6])
