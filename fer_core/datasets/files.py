@@ -15,15 +15,22 @@ from fer_core.errors import DataError, ImageError
 from fer_core.images import PICTURE_SUFFIXES, decode
 from fer_core.labels import Expressions
 
+HIDDEN = (".", "__")  # how the names of folders begin that programs make for themselves, such as __MACOSX
+
 
 def subfolders(path: Path) -> list[Path]:
     """Its folders in alphabetical order, without hidden ones and those of a Mac's archive."""
-    return sorted(entry for entry in path.iterdir() if entry.is_dir() and not entry.name.startswith((".", "__")))
+    return sorted(entry for entry in path.iterdir() if entry.is_dir() and not entry.name.startswith(HIDDEN))
 
 
 def pictures_below(folder: Path) -> Iterator[Path]:
-    """Every file below a folder that is called like a picture, in alphabetical order; hidden ones are left aside."""
+    """Every file below a folder that is called like a picture, in alphabetical order.
+
+    Hidden files and folders, and those of a Mac's archive, are left aside.
+    """
     for place, _, names in sorted(os.walk(folder)):
+        if any(part.startswith(HIDDEN) for part in Path(place).relative_to(folder).parts):
+            continue
         for name in sorted(names):
             if Path(name).suffix.lower() in PICTURE_SUFFIXES and not name.startswith("."):
                 yield Path(place, name)

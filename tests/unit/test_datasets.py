@@ -229,6 +229,14 @@ def test_one_bad_picture_of_many_is_named_and_can_be_skipped(learnable: Path) ->
 
 
 @pytest.mark.skipif(os.name == "nt", reason="making links needs rights on Windows")
+def test_folders_that_programs_make_for_themselves_are_left_aside(learnable: Path) -> None:
+    picture = next((learnable / "train" / "happy").iterdir())
+    for name in (".ipynb_checkpoints", "__MACOSX", "again"):
+        (picture.parent / name).mkdir()
+        (picture.parent / name / picture.name).write_bytes(picture.read_bytes())
+    assert len(open_dataset(learnable)) == 112 + 1
+
+
 def test_a_link_out_of_the_folder_is_not_followed(learnable: Path, tmp_path: Path) -> None:
     secret = tmp_path / "secret.png"
     Image.fromarray(np.zeros((8, 8), np.uint8)).save(secret)
