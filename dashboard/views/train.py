@@ -351,8 +351,13 @@ def manage(run: RunFolder) -> None:
             run.write_notes(written)
         name = left.text_input("Name", run.name, 80, f"rename-{run.name}", disabled=not at_rest)
         if name != run.name and at_rest:
-            st.query_params.from_dict({"run": store.rename(run.name, name).name})
-            st.rerun()
+            try:
+                renamed = store.rename(run.name, name)
+            except RunError as error:
+                left.error(verbatim(str(error)))
+            else:
+                st.query_params.from_dict({"run": renamed.name})
+                st.rerun()
         with right.container(horizontal=True, vertical_alignment="bottom", height="stretch"):
             st.page_link("views/train.py", label="Start another like it", query_params={"like": run.name})
             if st.button("Delete", disabled=not at_rest, help="Moves the folder to the workspace's trash."):

@@ -179,6 +179,7 @@ def test_a_run_gets_tags_another_name_and_goes_to_the_trash(open_page: Open) -> 
     assert RunFolder.named("one").notes() == Notes(("good", "old"), "for the report")
     app.text_input(key="rename-one").set_value("../one").run()
     assert any("cannot name a run" in error.value for error in app.error)
+    assert button(app, "Delete")  # what else can be done is still offered
     app.text_input(key="rename-one").set_value("first").run()
     assert app.query_params["run"] == "first"
     assert RunFolder.named("first").notes().note == "for the report"

@@ -1,6 +1,7 @@
 """Train and Explain in real Chromium: from a first run on the synthetic faces to a map of what its network looks at."""
 
 import re
+import shutil
 import time
 from collections.abc import Iterator
 
@@ -10,6 +11,7 @@ from playwright.sync_api import Page, expect
 
 from fer_core.runs import store
 from fer_core.runs.folder import RunFolder
+from tests.app.made import make_network
 from tests.browser.conftest import Workbench, expect_no_error, settle
 
 TRAINING = 900_000  # milliseconds for a tiny run that first draws the synthetic faces, on a busy machine
@@ -131,3 +133,15 @@ def test_no_name_of_a_setting_is_broken_in_a_narrow_window(page: Page, workbench
     line = labels.filter(has_text="epochs").evaluate("label => label.offsetHeight")
     for name in ("optimizer.weight_decay", "loss.teacher_temperature"):
         assert labels.filter(has_text=name).evaluate("label => label.offsetHeight") == line
+
+
+def test_the_whole_name_of_a_run_can_be_read_in_the_list(page: Page, workbench: Workbench) -> None:
+    long = make_network("the_same_beginning_as_another_run_of_this_student_but_another_end", None)
+    try:
+        page.set_viewport_size({"width": 800, "height": 1000})
+        page.goto(workbench.link("train"))
+        settle(page)
+        words = page.get_by_test_id("stMain").get_by_role("link", name=long.name).locator("span").first
+        assert words.evaluate("words => words.scrollWidth - words.clientWidth") == 0
+    finally:
+        shutil.rmtree(long)
