@@ -45,6 +45,11 @@ def count(n: int, what: str) -> str:
     return f"{n:,} {what}" + ("s" if n != 1 else "")
 
 
+def shown(name: str) -> str:
+    """A file's name as text; bytes that are no UTF-8, as old archives leave them, as “\\xe9”."""
+    return os.fsencode(name).decode(errors="backslashreplace")
+
+
 def read_files(
     root: Path,
     rows: Sequence[Mapping[str, Any]],
@@ -67,6 +72,8 @@ def read_files(
 
     def reason(file: str) -> str:
         path = Path(file)
+        if shown(file) != file:  # no table can hold it
+            return "its name is not written in UTF-8; rename it"
         try:
             if not path.resolve().is_relative_to(inside):
                 return "a link that leads out of the folder"
@@ -80,7 +87,7 @@ def read_files(
     files = list(dict.fromkeys(str(row["file"]) for row in rows))
     with ThreadPoolExecutor(os.cpu_count()) as pool:  # decoding leaves Python's lock
         reasons = dict(zip(files, pool.map(reason, files), strict=True))
-    skipped = [*bad, *(Skipped(row["id"], text) for row in rows if (text := reasons[str(row["file"])]))]
+    skipped = [*bad, *(Skipped(shown(row["id"]), text) for row in rows if (text := reasons[str(row["file"])]))]
     if not rows and not skipped:
         raise DataError(f"{root}: no pictures found ({', '.join(sorted(PICTURE_SUFFIXES))}).")
     refuse_or_skip(skipped, len(rows) + len(bad), on_bad, str(root))

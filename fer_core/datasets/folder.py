@@ -11,7 +11,7 @@ import re
 from pathlib import Path
 
 from fer_core.datasets import OnBad, Reading, reader
-from fer_core.datasets.files import pictures_below, read_files, subfolders
+from fer_core.datasets.files import pictures_below, read_files, shown, subfolders
 from fer_core.errors import DataError
 from fer_core.images import PICTURE_SUFFIXES
 from fer_core.labels import canonical, suggestion, vocabulary
@@ -65,7 +65,7 @@ def read(path: Path, on_bad: OnBad = "refuse") -> Reading:
     unknown = [folder for _, folder in folders if canonical(folder.name) is None]
     if unknown:
         hints = [
-            f"“{folder.name}”" + (f" (did you mean “{meant}”?)" if (meant := suggestion(folder.name)) else "")
+            f"“{shown(folder.name)}”" + (f" (did you mean “{meant}”?)" if (meant := suggestion(folder.name)) else "")
             for folder in unknown
         ]
         raise DataError(f"{path}: {', '.join(hints)} names no expression; rename the folder or move it away.")

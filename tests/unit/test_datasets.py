@@ -3,6 +3,7 @@
 import gzip
 import io
 import os
+import sys
 import zipfile
 from collections.abc import Callable
 from pathlib import Path
@@ -402,6 +403,19 @@ def test_a_name_that_no_file_can_have_is_refused_in_a_sentence() -> None:
         open_dataset("/tmp/" + "x" * 5000 + "/a")
     with pytest.raises(DataError, match="write the path out"):
         open_dataset("~nobodyatall/set")
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="other systems' names are always Unicode")
+def test_a_name_that_is_not_utf8_is_said_and_can_be_skipped(learnable: Path) -> None:
+    picture = next((learnable / "train" / "happy").iterdir())
+    odd = os.path.join(os.fsencode(picture.parent), b"caf\xe9.png")
+    Path(os.fsdecode(odd)).write_bytes(picture.read_bytes())
+    with pytest.raises(DataError, match=r"train/happy/caf\\xe9.png: its name is not written in UTF-8; rename it"):
+        open_dataset(learnable)
+    assert len(open_dataset(learnable, on_bad="skip")) == 112
+    os.mkdir(os.path.join(os.fsencode(learnable), b"train", b"fr\xf6hlich"))
+    with pytest.raises(DataError, match=r"“fr\\xf6hlich” names no expression"):
+        open_dataset(learnable)
 
 
 def test_files_that_differ_in_ending_or_capitals_are_different_pictures(tmp_path: Path) -> None:
