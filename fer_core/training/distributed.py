@@ -81,18 +81,22 @@ def joined() -> Iterator[World]:
         dist.destroy_process_group()
 
 
-class SyncBatchNorm(nn.BatchNorm2d):
+class SyncBatchNorm(nn.modules.batchnorm._BatchNorm):
     """Batch normalisation over the pictures of all processes. torch's own runs on GPUs only."""
 
+    def _check_input_dim(self, inputs: torch.Tensor) -> None:
+        """Of one value a channel, or of a map."""
+
     def forward(self, inputs: torch.Tensor) -> torch.Tensor:
-        """(N, C, H, W) -> the same shape; statistics of all processes' pictures while training."""
+        """(N, C, ...) -> the same shape; statistics of all processes' pictures while training."""
         if not self.training:
             return super().forward(inputs)
         from torch.distributed.nn.functional import all_reduce
 
         values = inputs.float()
+        others = [dim for dim in range(values.ndim) if dim != 1]
         count = torch.tensor([values.numel() / values.shape[1]])
-        sums = torch.cat([values.sum(dim=(0, 2, 3)), (values * values).sum(dim=(0, 2, 3)), count])
+        sums = torch.cat([values.sum(dim=others), (values * values).sum(dim=others), count])
         total, squares, count = torch.split(all_reduce(sums), [values.shape[1], values.shape[1], 1])  # type: ignore[no-untyped-call]
         mean = total / count
         variance = (squares / count - mean * mean).clamp(min=0)
@@ -106,7 +110,8 @@ class SyncBatchNorm(nn.BatchNorm2d):
             self.running_var.lerp_(variance * count / (count - 1), share)
         scale: torch.Tensor = self.weight * torch.rsqrt(variance + self.eps)
         shift = self.bias - mean * scale
-        return (values * scale[:, None, None] + shift[:, None, None]).to(inputs.dtype)
+        scale, shift = (value.view(-1, *[1] * (values.ndim - 2)) for value in (scale, shift))
+        return (values * scale + shift).to(inputs.dtype)
 
 
 def synchronised(model: nn.Module, world: World, device: torch.device) -> nn.Module:
@@ -116,6 +121,6 @@ def synchronised(model: nn.Module, world: World, device: torch.device) -> nn.Mod
     if device.type == "cuda":
         return nn.SyncBatchNorm.convert_sync_batchnorm(model)  # type: ignore[no-any-return, no-untyped-call]
     for module in model.modules():
-        if type(module) is nn.BatchNorm2d:
+        if type(module) in (nn.BatchNorm1d, nn.BatchNorm2d):
             module.__class__ = SyncBatchNorm  # same weights and buffers, another forward
     return model

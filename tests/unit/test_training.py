@@ -444,10 +444,20 @@ def test_a_teachers_probabilities_are_mixed_into_the_targets(learnable: Path) ->
     np.testing.assert_allclose(targets, 0.7 * labels + 0.3 * odds / odds.sum(axis=1, keepdims=True), atol=1e-5)
 
 
-def test_two_processes_take_the_same_steps_as_one(learnable: Path, workspace: Path) -> None:
+@pytest.mark.parametrize(
+    ("network", "arguments"),
+    [
+        ("small-vgg", {"widths": [4, 8, 8, 8], "dropout": 0.0}),  # it would draw other numbers
+        ("buffalo-cnn", {"width": 4, "dropout": 0.0}),  # with a norm between its dense layers
+    ],
+)
+def test_two_processes_take_the_same_steps_as_one(
+    learnable: Path, workspace: Path, network: str, arguments: dict[str, object]
+) -> None:
     changes = {
         "precision": "fp32",
-        "arguments": {"widths": [4, 8, 8, 8], "dropout": 0.0},  # it would draw other numbers
+        "network": network,
+        "arguments": arguments,
         "augment": {"rotate": 10, "mixup": 0.2},
         "loss": {"class_weights": [1, 2, 1, 1, 3, 1, 1]},
     }
