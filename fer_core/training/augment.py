@@ -56,7 +56,8 @@ def augment(batch: torch.Tensor, settings: Augment, draws: Draws, mirrored: torc
         scale = 1 + draws.around(settings.scale)
         shift_x, shift_y = (draws.around(2 * settings.translate) for _ in range(2))  # the picture spans -1..1
         cos, sin, tan = torch.cos(angle) / scale, torch.sin(angle) / scale, torch.tan(shear)
-        rows = [cos * flip, cos * tan - sin, shift_x, sin * flip, sin * tan + cos, shift_y]
+        tall = images.shape[2] / images.shape[3]  # both sides span -1..1, so that a turn in pixels is none of them
+        rows = [cos * flip, (cos * tan - sin) * tall, shift_x, sin * flip / tall, sin * tan + cos, shift_y]
         theta = torch.stack(rows, dim=1).view(len(batch), 2, 3).to(images.device)
         grid = F.affine_grid(theta, list(images.shape), align_corners=False)
         images = F.grid_sample(images, grid, padding_mode="reflection", align_corners=False)

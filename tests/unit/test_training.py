@@ -74,6 +74,14 @@ def test_rotation_turns_about_the_centre_up_to_its_largest_angle() -> None:
     assert angle.max() > 70
 
 
+def test_a_disc_in_a_picture_wider_than_high_is_a_disc_however_it_is_turned() -> None:
+    rows, columns = np.mgrid[:48, :96]
+    disc = torch.from_numpy(((rows - 23.5) ** 2 + (columns - 47.5) ** 2 < 225).astype(np.uint8) * 255)
+    batch = disc.expand(50, 1, 48, 96)
+    turned = augment(batch, Augment(flip=0.5, rotate=90), Draws(torch.Generator().manual_seed(3), 50))
+    assert ((turned - batch).abs() > 128).float().mean() < 0.001
+
+
 def test_each_picture_gets_parameters_of_its_own() -> None:
     same = torch.arange(32 * 32).remainder(251).to(torch.uint8).view(1, 1, 32, 32).repeat(8, 1, 1, 1)
     moved = augment(same, Augment(rotate=20, translate=0.1, scale=0.1), draws(same))
