@@ -114,9 +114,20 @@ class Card(BaseModel):
         return Expressions(self.expressions_name, self.expressions)
 
     @property
+    def recipes(self) -> tuple[dict[str, Any], ...]:
+        """All recipes that made it: its own, or those of an ensemble's members, which may be ensembles too."""
+        return _recipes(self.recipe)
+
+    @property
     def chosen_epoch(self) -> str:
         """“44 of 50”; of an ensemble that each member has its own."""
         return "each its own" if "members" in self.recipe else f"{self.best_epoch} of {self.epochs}"
+
+
+def _recipes(recipe: dict[str, Any]) -> tuple[dict[str, Any], ...]:
+    if "members" not in recipe:
+        return (recipe,)
+    return tuple(one for member in recipe["members"].values() for one in _recipes(member))
 
 
 def read_card(folder: Path) -> Card:

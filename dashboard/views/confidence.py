@@ -81,7 +81,10 @@ def offer_temperature(network: Checkpoint, key: str, table: Predictions) -> None
             + (" This is that part, so its calibration looks a little better here than elsewhere." if here else "")
         )
     elif not split:
-        st.caption("It was trained without a validation part, so no picture is left to fit a temperature on.")
+        st.caption(
+            "It was trained without a validation part, or its members without a common one, so no picture is left to fit a "
+            "temperature on."
+        )
     elif network.shipped or not here:
         st.caption(
             f"No temperature is fitted yet: `ferscope calibrate {network.name} --data DATA` fits one on the validation part."

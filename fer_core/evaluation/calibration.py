@@ -107,8 +107,10 @@ def with_temperature(predictions: Predictions, temperature: float) -> Prediction
 
 
 def validation_split(card: Card) -> str:
-    """The split that chose a network's epoch, which is the one to fit its temperature on; empty where none did."""
-    return str(card.recipe.get("val_split", "val"))
+    """The split that chose a network's epoch, which is the one to fit its temperature on; empty where none did, or where
+    the members of an ensemble had different ones, so that one has learned what another was chosen on."""
+    first, *others = {str(recipe.get("val_split", "val")) for recipe in card.recipes}
+    return "" if others else first
 
 
 def calibrate(folder: Path, predictions: Predictions) -> float:

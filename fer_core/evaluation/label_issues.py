@@ -18,6 +18,7 @@ from fer_core.checkpoint import Card
 from fer_core.errors import DataError
 from fer_core.evaluation.intervals import Interval, wilson, wilson_bounds
 from fer_core.evaluation.predictions import Predictions
+from fer_core.evaluation.results import trained_on
 
 
 def label_issues(predictions: Predictions) -> pd.DataFrame:
@@ -68,9 +69,9 @@ def not_learned(card: Card, split: str) -> None:
     """Refuse answers about pictures that a network learned.
 
     Raises:
-        DataError: the split belongs to the network's training part.
+        DataError: the split belongs to the training part of the network, or of a member of the ensemble.
     """
-    if split in str(card.recipe.get("train_split", "train")).split("+"):
+    if split in trained_on(card).split("+"):
         raise DataError(
             f"{card.name} learned the labels of {split}, so it cannot judge them. Take another split, or the answers of a "
             "cross-validation, in which each picture is read by a network that has not seen it: ferscope crossval."

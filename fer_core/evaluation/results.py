@@ -15,8 +15,7 @@ KEPT = ("n", "accuracy", "accuracy_interval", "macro_f1", "macro_f1_interval")
 
 def trained_on(card: Card) -> str:
     """What a network, or any member of an ensemble, was trained on: a split, or several joined by +."""
-    recipes = card.recipe["members"].values() if "members" in card.recipe else [card.recipe]
-    parts = [part for recipe in recipes for part in recipe.get("train_split", "train").split("+")]
+    parts = [part for recipe in card.recipes for part in recipe.get("train_split", "train").split("+")]
     return "+".join(dict.fromkeys(parts))
 
 

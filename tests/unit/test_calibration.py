@@ -18,6 +18,7 @@ from fer_core.evaluation.calibration import (
     reliability,
     risk_coverage,
     temperature,
+    validation_split,
     with_temperature,
 )
 from fer_core.evaluation.intervals import wilson
@@ -201,6 +202,18 @@ def test_calibrate_follows_the_recipe_where_another_split_chose_the_epoch(networ
     with pytest.raises(DataError, match="“dev”"):
         calibrate(network, p)
     assert calibrate(network, Predictions(p.table.assign(split="dev"))) > 0
+
+
+def test_an_ensemble_is_calibrated_where_all_its_members_chose_their_epoch_and_nowhere_else(network: Path) -> None:
+    card = read_card(network)
+
+    def of(*splits: str) -> str:
+        members = {f"member{number}": {**card.recipe, "val_split": split} for number, split in enumerate(splits)}
+        return validation_split(card.model_copy(update={"recipe": {"members": {"inner": {"members": members}}}}))
+
+    assert of("dev", "dev") == "dev"
+    assert of("val", "") == ""  # the second has learned the first one's validation part
+    assert of("val", "dev") == ""
 
 
 def test_calibrate_refuses_what_no_temperature_fits(network: Path) -> None:

@@ -12,9 +12,10 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import cross_val_predict
 from typer.testing import CliRunner
 
+from fer_core.checkpoint import read_card
 from fer_core.datasets.cleaning import read_corrections
 from fer_core.errors import ConfigError, DataError
-from fer_core.evaluation.label_issues import by_label, confirmed, label_issues
+from fer_core.evaluation.label_issues import by_label, confirmed, label_issues, not_learned
 from fer_core.evaluation.predictions import Predictions
 from fer_core.labels import FER7
 from tests.app.made import make_network, predictions_elsewhere
@@ -34,6 +35,16 @@ def planted() -> tuple[Predictions, np.ndarray]:
     probs = cross_val_predict(LogisticRegression(C=0.3, max_iter=300), pixels, given, cv=4, method="predict_proba")
     ids, names = [f"{row:05d}" for row in rows], [FER7.names[code] for code in given]
     return Predictions.from_logits(ids, "digits", "train", names, np.log(probs), FER7), wrong
+
+
+def test_an_ensemble_does_not_judge_labels_that_a_member_learned() -> None:
+    card = read_card(make_network("one", None))
+    members = {"one": card.recipe, "two": {**card.recipe, "train_split": "train+val", "val_split": ""}}
+    ensemble = card.model_copy(update={"recipe": {"members": members}})
+    not_learned(card, "val")
+    not_learned(ensemble, "test")
+    with pytest.raises(DataError, match="learned the labels of val"):
+        not_learned(ensemble, "val")
 
 
 def test_labels_that_were_made_wrong_are_found(planted: tuple[Predictions, np.ndarray]) -> None:

@@ -34,7 +34,8 @@ def calibrate(
     split = calibration.validation_split(found.card)
     if not split:
         raise ConfigError(
-            f"{found.name} was trained without a validation part, so that no picture is left to fit a temperature on; "
+            f"{found.name} was trained without a validation part, or its members without a common one, so that no picture is "
+            "left to fit a temperature on; "
             "calibrate the run with the same recipe that kept one, its temperature will do."
         )
     dataset = open_dataset(data, on_bad=on_bad.value)
