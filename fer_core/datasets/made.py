@@ -165,7 +165,8 @@ def read(path: Path, on_bad: OnBad = "refuse") -> Reading:
         dataset = open_dataset(place, on_bad=on_bad)
         index, left_out = _take(dataset, part, made, path)
         rows = index.pop("_row").to_numpy()
-        index.insert(0, "source", dataset.name)
+        if "source" not in index.columns:  # a set made of others knows its pictures' own
+            index.insert(0, "source", dataset.name)
         if several:
             index["id"] = dataset.name + "/" + index["id"]
         pixels.append(_arrays(dataset, rows))
@@ -190,6 +191,11 @@ def read(path: Path, on_bad: OnBad = "refuse") -> Reading:
     keep = index["split"].notna().to_numpy(copy=True)
     keep[list(reasons)] = False
     index = index[keep].reset_index(drop=True)
+    if (twice := index[index.duplicated(["split", "id"])]).size:
+        raise DataError(
+            f"{path}: {twice['id'].iloc[0]} occurs twice in {twice['split'].iloc[0]}: two parts are one set, or folders of "
+            "one name; leave one of them out, or rename its folder."
+        )
     if made.expressions:
         expressions = VOCABULARIES[made.expressions]
     else:

@@ -57,6 +57,22 @@ def test_pictures_of_files_and_tables_may_alternate(sources: Path, pictures: NDA
     np.testing.assert_array_equal(dataset.images(ImageSpec())[4:], pictures[14:])
 
 
+def test_a_made_set_may_be_a_part_of_another(sources: Path) -> None:
+    write(sources, '[[part]]\ndata = "fer2013"\n[[part]]\ndata = "ckplus"\n', "inner.toml")
+    index = open_dataset(write(sources, '[[part]]\ndata = "inner.toml"\n[[part]]\ndata = "synthetic"\n')).index
+    assert index["source"].value_counts().to_dict() == {"synthetic": 2800, "fer2013": 20, "ckplus": 4}
+    assert index["id"].iloc[0] == "inner/fer2013/00000"
+
+
+def test_two_parts_of_one_name_whose_pictures_could_not_be_told_apart_are_refused(sources: Path) -> None:
+    for number, owner in enumerate(("anna", "bert")):
+        (sources / owner / "photos" / "happy").mkdir(parents=True)
+        Image.fromarray(np.full((9, 9), number, np.uint8)).save(sources / owner / "photos" / "happy" / "1.png")
+    path = write(sources, '[[part]]\ndata = "anna/photos"\n[[part]]\ndata = "bert/photos"\n')
+    with pytest.raises(DataError, match="photos/happy/1.png occurs twice in test: two parts .* rename its folder"):
+        open_dataset(path)
+
+
 def test_labels_outside_the_vocabulary_are_counted(sources: Path) -> None:
     path = write(sources, 'expressions = "rafdb6"\n[[part]]\ndata = "fer2013"\n')
     dataset = open_dataset(path)
