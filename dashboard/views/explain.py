@@ -167,6 +167,11 @@ def answer(choice: Picked, shown: Shown) -> None:
     if given == predicted:
         against = ", and so says the given label"
     st.markdown(f"The network says **{predicted}** with a probability of {percent(prediction.confidence)}{against}.")
+    if temperature := choice.checkpoint.card.temperature:
+        st.caption(
+            f"Probabilities are those with its temperature, {temperature:.3f}, as in the live tab. Evaluate and Gallery show "
+            "the confidence as trained, which is another figure of the same answer."
+        )
 
     halves = st.container(horizontal=True, gap="medium")  # in a narrow window the maps go below the picture
     with halves.container(width=SIDE + 40, horizontal=True, key="asked-picture"):

@@ -12,6 +12,7 @@ import pytest
 from streamlit.testing.v1 import AppTest
 
 from dashboard.charts.networks import curves
+from fer_core.checkpoint import read_card, write_card
 from fer_core.datasets import open_dataset
 from fer_core.datasets.known import add
 from fer_core.runs import turns
@@ -253,6 +254,9 @@ def test_explain_shows_exactly_the_picture_of_the_link_and_its_neighbours(open_p
     assert f"the given label is **{table.table['label'][3]}**" in texts(app) or "so says the given label" in texts(app)
     button(app, "Next").click().run()
     assert app.query_params["image"] == ids[4]
+    assert "temperature" not in texts(app)
+    write_card(folder, read_card(folder).model_copy(update={"temperature": 0.5}))
+    assert "Probabilities are those with its temperature, 0.500" in texts(app.run())  # Gallery shows others
     app.selectbox(key="only").set_value("wrong").run()
     wrong = [image for image, right in zip(ids, table.correct, strict=True) if not right]
     assert f"of {len(wrong)}" in texts(app)
