@@ -149,7 +149,10 @@ def trust(report: Report) -> None:
         cells += [f"{100 * row[name]:.0f} %" for name in ("pointing", "mass")] if truth else []
         rows.append(cells)
     st.html(markup.table(header, rows, words=(0, 1)))
-    chance = f" The masks cover {100 * measured['chance'].iloc[0]:.0f} % of the picture." if truth else ""
+    chance = ""
+    if truth:
+        share = f"{100 * measured['chance'].iloc[0]:.0f} %"
+        chance = f" The masks, where a synthetic face shows its expression, cover {share} of the picture."
     st.caption(
         "Shuffled weights: rank correlation of the map with the one of the same network before training; above 0.5 the map "
         "shows the picture, not the network. Infidelity: 1 foretells nothing, 0 all. Max-sensitivity: relative change under "
@@ -218,7 +221,7 @@ def confusions(choice: Picked) -> None:
         f"Maps of the **given** expression, {given}, by {title_of(method)}: {pictures(int(wrong.sum()))} taken for {taken} "
         f"against {int(right.sum()):,} recognised."
     )
-    if not row.toggle("Compute", key="compute", help="Kept on disk, so the second time is fast."):
+    if not row.toggle("Compute", key="compute", bind="query-params", help="Kept on disk, so the second time is fast."):
         st.caption("Switch on “Compute” to make the maps; it takes some seconds for a few hundred pictures.")
         return
     layer = attribution_layer(choice.checkpoint.card.network, cache.predictor(choice.checkpoint.folder).model)
@@ -245,7 +248,8 @@ def networks(choice: Picked) -> None:
         st.info(f"{verbatim(title(beside))} knows none of this network's expressions.")
         return
     given = choose("Expression", both, "shown", default="fear", place=row.container(width=BOX)) or both[0]
-    if not row.toggle("Compute", key="compute-networks", help="Kept on disk, so the second time is fast."):
+    kept = "Kept on disk, so the second time is fast."
+    if not row.toggle("Compute", key="compute-networks", bind="query-params", help=kept):
         st.caption(
             f"Switch on “Compute” to make the maps of up to {MOST} pictures by both networks; it takes some seconds."
         )

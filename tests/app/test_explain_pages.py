@@ -171,3 +171,5 @@ def test_the_mean_maps_of_two_networks_and_their_difference_are_shown(open_page:
     mine, other, _, difference, _ = captions(app)[-5:]
     assert (mine, other, difference) == ("one", "two", "difference")
     assert "0.0" in texts(app)  # both have the same weights, so no pixel differs
+    again = open_page("explain_report", network="one", table="faces-val", **{"compute-networks": "true"})
+    assert again.toggle(key="compute-networks").value  # a reload, or a link, shows them too
