@@ -13,6 +13,7 @@ from pydantic import ValidationError
 
 from fer_core.datasets import OnBad, Reading, reader
 from fer_core.datasets.files import read_files
+from fer_core.datasets.splits import GROUPS
 from fer_core.errors import DataError
 from fer_core.images import Preparation
 from fer_core.labels import vocabulary
@@ -34,7 +35,9 @@ def read(path: Path, on_bad: OnBad = "refuse") -> Reading:
             cannot be read.
     """
     try:
-        table = pd.read_csv(path / "prepared.csv", dtype={"id": "str", "person": "str"})
+        text = dict.fromkeys(("id", "source", *GROUPS), "str")
+        # only an empty cell is a missing value: one of JAFFE's people is called NA
+        table = pd.read_csv(path / "prepared.csv", dtype=text, keep_default_na=False, na_values=[""])
         rows = [{str(k): v for k, v in row.items()} for row in table.to_dict("records")]
         for row in rows:
             row["file"] = str(path / row["file"])

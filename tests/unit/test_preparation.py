@@ -160,6 +160,15 @@ def test_people_and_splits_stay_with_their_faces(tmp_path: Path) -> None:
     assert index.loc["BF01AFHL", ["person", "sex", "label"]].tolist() == ["F01", "F", "fear"]
 
 
+def test_a_person_called_na_stays_a_person(tmp_path: Path) -> None:
+    source = tmp_path / "jaffe"
+    source.mkdir()
+    for number, name in enumerate(("KA.HA1.1", "NA.HA1.2", "NA.SA1.3")):
+        Image.fromarray(np.full((20, 20), number, np.uint8)).save(source / f"{name}.tiff")
+    run(open_dataset(source), tmp_path / "faces", source, detector="none")
+    assert open_dataset(tmp_path / "faces").index["person"].tolist() == ["KA", "NA", "NA"]
+
+
 def test_names_are_safe_and_unlike() -> None:
     import pandas as pd
 
