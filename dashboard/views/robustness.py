@@ -55,6 +55,7 @@ def measure_here(network: Checkpoint, dataset: Dataset, split: str) -> None:
         )
 
     try:
+        dataset = dataset.without(network.card.leave_out)
         chosen = sample(dataset, split, HERE)
         measure(network.name, network.folder, dataset, split, chosen, on_condition=show)
     except FerError as error:

@@ -31,7 +31,7 @@ from fer_core.evaluation.robustness import (
 )
 from fer_core.images import fit
 from fer_core.inference import Predictor, predict_logits
-from fer_core.labels import FER7
+from fer_core.labels import FER7, RAFDB6
 from fer_core.workspace import cache
 from tests.app.made import make_pictures
 from tests.untrained import untrained
@@ -210,6 +210,22 @@ def test_the_command_prints_every_condition_as_json(faces: Dataset, tmp_path: Pa
     rows = json.loads(done.stdout)["untrained"]
     assert [(row["corruption"], row["severity"]) for row in rows] == conditions(["mouth"])
     assert {row["n"] for row in rows} == {4}
+
+
+def test_pictures_that_a_network_leaves_out_are_in_no_condition(faces: Dataset, tmp_path: Path) -> None:
+    untrained(
+        "six",
+        expressions_name=RAFDB6.name,
+        expressions=RAFDB6.names,
+        leave_out=("neutral",),
+        arguments={"widths": [8] * 4},
+    )
+    untrained("seven")
+    asked = ["robustness", "six", "seven", "--data", str(tmp_path / "faces"), "--only", "mouth", "--json"]
+    done = CliRunner().invoke(app, asked)
+    assert done.exit_code == 0, done.output or done.exception
+    tables = json.loads(done.stdout)
+    assert {row["n"] for rows in tables.values() for row in rows} == {18}  # three of each of the other six
 
 
 def test_the_chart_of_several_networks_says_which_line_is_whose() -> None:

@@ -35,6 +35,7 @@ def robustness(
     found = [find(name) for name in networks]
     dataset = open_dataset(data, on_bad=on_bad.value)
     report_skipped(dataset)
+    dataset = dataset.without({label for network in found for label in network.card.leave_out})  # the same for all
     chosen = measurement.sample(dataset, split, limit, seed)
     tables = {}
     for network in found:
