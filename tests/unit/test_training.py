@@ -76,10 +76,11 @@ def test_rotation_turns_about_the_centre_up_to_its_largest_angle() -> None:
 
 def test_a_disc_in_a_picture_wider_than_high_is_a_disc_however_it_is_turned() -> None:
     rows, columns = np.mgrid[:48, :96]
-    disc = torch.from_numpy(((rows - 23.5) ** 2 + (columns - 47.5) ** 2 < 225).astype(np.uint8) * 255)
+    disc = torch.from_numpy(((rows - 23.5) ** 2 + (columns - 47.5) ** 2 < 64).astype(np.uint8) * 255)
     batch = disc.expand(50, 1, 48, 96)
     turned = augment(batch, Augment(flip=0.5, rotate=90), Draws(torch.Generator().manual_seed(3), 50))
-    assert ((turned - batch).abs() > 128).float().mean() < 0.001
+    middle = (turned - batch)[..., 24:72]  # further out the mirrored edge shows another disc
+    assert middle.abs().max() < 200  # its rim is smoothed
 
 
 def test_each_picture_gets_parameters_of_its_own() -> None:
