@@ -158,7 +158,7 @@ class Trainer:
         torch.manual_seed(seed_of(config.seed))
         model = build(config.network, classes=len(self.expressions), spec=self.spec, arguments=config.arguments)
         channels, *sides = self.spec.shape
-        for height, width in (sides, *((side, side) for _, side in config.resolution)):
+        for height, width in (sides, *(self._sides(side) for _, side in config.resolution)):
             try:
                 size_after(model, (channels, height, width))
             except RuntimeError as error:
@@ -374,7 +374,7 @@ class Trainer:
             pictures, targets = pictures[part], targets[part]
         side = self._side()
         if side and side < self.spec.height:
-            pictures = F.interpolate(pictures, size=side, mode="bilinear", antialias=True)
+            pictures = F.interpolate(pictures, size=self._sides(side), mode="bilinear", antialias=True)
         return normalise(pictures, self.spec).contiguous(memory_format=self.layout), targets
 
     def _progress(self) -> float:
@@ -384,6 +384,10 @@ class Trainer:
     def _side(self) -> int:
         sides = [side for share, side in self.config.resolution if share <= self._progress()]
         return sides[-1] if sides else 0
+
+    def _sides(self, height: int) -> tuple[int, int]:
+        """Height and width of a picture that is made smaller in its own proportions."""
+        return height, round(height * self.spec.width / self.spec.height)
 
     def _close_epoch(self, before: tuple[float, float], cpu: float, wall: float) -> EpochResult:
         """Validate, record and save; the best weights so far are kept as the run's checkpoint, else the last ones."""

@@ -538,14 +538,15 @@ def test_resuming_with_other_pictures_is_refused(learnable: Path) -> None:
 
 
 def test_resolution_rises_on_schedule(learnable: Path) -> None:
-    run, dataset = run_of("growing", learnable, resolution=[[0.0, 24], [0.5, 48]])
+    image = {"height": 48, "width": 64}
+    run, dataset = run_of("growing", learnable, image=image, resolution=[[0.0, 24], [0.5, 48]])
     trainer = Trainer(run, dataset)
     sides = []
-    trainer.model.register_forward_pre_hook(lambda _, inputs: sides.append(inputs[0].shape[-1]))
+    trainer.model.register_forward_pre_hook(lambda _, inputs: sides.append(tuple(inputs[0].shape[2:])))
     list(trainer.epochs())
     # four steps an epoch; validation is always at the full size
-    assert sides[:4] == [24] * 4
-    assert set(sides[4:]) == {48}
+    assert sides[:4] == [(24, 32)] * 4
+    assert set(sides[4:]) == {(48, 64)}
 
 
 def test_metrics_cut_by_a_crash_keep_the_whole_lines(learnable: Path) -> None:
