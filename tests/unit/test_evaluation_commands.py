@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from typer.testing import CliRunner
 
-from fer_core.checkpoint import load_tensors, read_card, save_tensors
+from fer_core.checkpoint import load_tensors, read_card, save_tensors, write_card
 from fer_core.datasets import open_dataset
 from fer_core.errors import ConfigError, DataError, FerError, UnknownName
 from fer_core.evaluation.calibration import temperature, with_temperature
@@ -97,6 +97,14 @@ def test_calibrate_stores_what_the_predictor_then_applies(sure: tuple[Path, Path
     row = raw.table.index[raw.table["id"] == open_dataset(data).index["id"][0]][0]
     np.testing.assert_allclose(list(answer.probs.values()), scaled.probs[row], atol=1e-4)
     assert answer.confidence < raw.confidence[row]
+
+
+def test_calibrate_counts_only_the_pictures_that_it_was_fitted_on(sure: tuple[Path, Path]) -> None:
+    folder, data = sure
+    write_card(folder, read_card(folder).model_copy(update={"leave_out": ("contempt",)}))
+    (data / "val" / "contempt").mkdir()
+    shutil.copy(next(data.rglob("*.png")), data / "val" / "contempt" / "none.png")
+    assert json.loads(ferscope("calibrate", "one", "--data", data, "--json"))["n"] == 21
 
 
 def test_calibrate_says_when_the_set_has_no_validation_part(learnable: Path) -> None:

@@ -40,7 +40,7 @@ def calibrate(
         )
     dataset = open_dataset(data, on_bad=on_bad.value)
     report_skipped(dataset)
-    total = len(dataset.rows(split))
+    total = len(dataset.without(found.card.leave_out).rows(split))
     with Progress(console=out, transient=True, disable=as_json) as bar:
         task = bar.add_task(f"Predicting {total:,} pictures", total=total)
         predictions, _ = predict_checkpoint(
