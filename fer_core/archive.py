@@ -6,6 +6,7 @@ further. No name is ever used as a path.
 
 from __future__ import annotations
 
+import lzma
 import stat
 import struct
 import zipfile
@@ -55,7 +56,7 @@ def pictures_in(path: Path) -> Iterator[Member]:
     count = total = 0
     with archive:
         for info in archive.infolist():
-            name = info.filename.replace("\\", "/")
+            name = _name(info)
             parts = PurePosixPath(name).parts
             if info.is_dir() or not parts or any(part == "__MACOSX" or part.startswith("._") for part in parts):
                 continue
@@ -77,6 +78,7 @@ def pictures_in(path: Path) -> Iterator[Member]:
             except (
                 zipfile.BadZipFile,
                 zlib.error,
+                lzma.LZMAError,
                 OSError,
                 EOFError,
                 ValueError,
@@ -99,6 +101,17 @@ def pictures_in(path: Path) -> Iterator[Member]:
         raise DataError(
             f"{path.name} holds no picture ({', '.join(sorted(PICTURE_SUFFIXES))}); pack the pictures directly."
         )
+
+
+def _name(info: zipfile.ZipInfo) -> str:
+    """A member's name with `/` between folders. A Mac writes UTF-8 and does not say so, and Python then reads CP437."""
+    name = info.filename.replace("\\", "/")
+    if info.flag_bits & 0x800:  # it is said to be UTF-8
+        return name
+    try:
+        return name.encode("cp437").decode("utf-8")
+    except UnicodeError:
+        return name
 
 
 def _unwanted(info: zipfile.ZipInfo, name: str) -> str:

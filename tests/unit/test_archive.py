@@ -43,6 +43,36 @@ def test_pictures_come_with_their_folder_and_other_files_are_passed_over(tmp_pat
     assert (second.folder, second.data) == ("sad", b"x")
 
 
+def test_a_folders_name_is_read_as_the_mac_wrote_it(tmp_path):
+    path = packed(tmp_path / "set.zip", **{"Überraschung/a.png": png(), "triste/b.png": png()})
+    raw = bytearray(path.read_bytes())
+    for head, at in ((b"PK\x03\x04", 7), (b"PK\x01\x02", 9)):  # a Mac writes UTF-8 and sets no flag for it
+        place = raw.find(head) + at
+        assert raw[place] == 8
+        raw[place] = 0
+    path.write_bytes(raw)
+    assert [member.folder for member in pictures_in(path)] == ["Überraschung", "triste"]
+
+
+def test_a_name_that_windows_wrote_in_its_own_way_is_read_as_before(tmp_path):
+    path = packed(tmp_path / "set.zip", **{"trXste/a.png": png()})
+    path.write_bytes(path.read_bytes().replace(b"trXste", b"tr\xa1ste"))  # CP437
+    assert [member.folder for member in pictures_in(path)] == ["tríste"]
+
+
+@pytest.mark.parametrize("packing", [zipfile.ZIP_DEFLATED, zipfile.ZIP_BZIP2, zipfile.ZIP_LZMA])
+def test_a_picture_that_cannot_be_unpacked_is_named(tmp_path, packing):
+    path = tmp_path / "set.zip"
+    with zipfile.ZipFile(path, "w", packing) as file:
+        file.writestr("bad.png", png() * 9)
+        file.writestr("good.png", png())
+    raw = path.read_bytes()
+    path.write_bytes(raw[:55] + b"\xff" * 20 + raw[75:])
+    bad, good = pictures_in(path)
+    assert "damaged in the archive" in bad.reason
+    assert good.data == png()
+
+
 @pytest.mark.parametrize(
     ("name", "says"),
     [
