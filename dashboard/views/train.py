@@ -58,9 +58,7 @@ def new_run() -> None:
     settings = changed_settings(base, recipe)
     wrong = None
     try:
-        RunFolder.named(name).refuse_shipped()
-        if RunFolder.named(name).path.exists():
-            raise RunError(f"There is already a run called “{name}”; choose another name.")
+        RunFolder.named(name).refuse_taken()
         config = load_recipe(recipe, settings)
     except FerError as error:
         wrong, config = error, base

@@ -129,6 +129,7 @@ def combine(
         ConfigError: networks that do not fit together, or a vote that cannot be fitted; said with what differs.
         RunError: the name is taken.
     """
+    RunFolder.named(name).refuse_taken()  # before a vote is fitted
     found = [find(one) for one in names]
     native = max(dataset.picture(0).shape[:2]) if dataset is not None and len(dataset) else 0
     planned = plan(found, native)

@@ -192,21 +192,17 @@ class RunFolder(NamedFolder):
             RunError: the name is taken, by a run or a shipped network, or would leave the runs folder.
         """
         run = cls.named(name)
-        run.refuse_shipped()
+        run.refuse_taken()
         run.path.parent.mkdir(parents=True, exist_ok=True)
         new = Path(tempfile.mkdtemp(dir=run.path.parent, prefix=".new-"))
         try:
             write_atomically(new / "config.toml", to_toml(config).encode())
             cls(new).write(RunStatus(data=data, epochs=config.epochs, created=time.time()))
             new.chmod(0o755)
-            if run.path.exists():
-                raise FileExistsError
             os.rename(new, run.path)  # refuses a folder that holds anything
         except OSError as error:
             if isinstance(error, FileExistsError) or error.errno == errno.ENOTEMPTY:
-                raise RunError(
-                    f"There is already a run called “{name}”; choose another name or resume that one."
-                ) from None
+                raise RunError(f"There is already a run called “{name}”; choose another name.") from None
             raise
         finally:
             shutil.rmtree(new, ignore_errors=True)
@@ -217,11 +213,13 @@ class RunFolder(NamedFolder):
         """Whether a shipped network has the name, which every page and command then takes for that network's."""
         return (workspace.CHECKPOINTS / self.name).exists()
 
-    def refuse_shipped(self) -> None:
+    def refuse_taken(self) -> None:
         """
         Raises:
-            RunError: a shipped network has the name.
+            RunError: a run or a shipped network has the name.
         """
+        if self.path.exists():
+            raise RunError(f"There is already a run called “{self.name}”; choose another name.")
         if self.shipped:
             raise RunError(
                 f"“{self.name}” is a shipped network, for which the run would be taken; choose another name."

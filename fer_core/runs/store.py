@@ -119,9 +119,7 @@ def rename(name: str, new: str) -> RunFolder:
         RunError: a process works on it, or the new name is taken or would leave the runs folder.
     """
     run, target = _at_rest(name, "renamed"), RunFolder.named(new)
-    target.refuse_shipped()
-    if target.path.exists():
-        raise RunError(f"There is already a run called “{new}”; choose another name.")
+    target.refuse_taken()
     os.rename(run.path, target.path)
     if (target.path / "card.json").exists():
         write_card(target.path, read_card(target.path).model_copy(update={"name": new}))

@@ -77,6 +77,10 @@ def test_an_ensembles_name_that_is_taken_is_refused(workspace: Path) -> None:
     untrained("first"), untrained("second")
     with pytest.raises(RunError, match="already a run called “first”"):
         combine(["first", "second"], "first", "synthetic")
+    with pytest.raises(
+        RunError, match="already a run called “first”"
+    ):  # said before a vote is fitted, which takes a set
+        combine(["first", "second"], "first", "synthetic", voting="stacked")
 
 
 def test_expressions_are_matched_by_name_and_what_one_does_not_know_is_said(workspace: Path, tmp_path: Path) -> None:
