@@ -122,9 +122,9 @@ def _cost(cell: tuple[float, float, float]) -> str:
 def _hover(table: pd.DataFrame, wide: pd.DataFrame) -> list[list[str]]:
     return [
         [
-            f"{expression}, {region} covered<br>accuracy −{100 * cell['accuracy_cost']:.1f} points "
+            f"{expression}, {region} covered<br>accuracy lost: {100 * cell['accuracy_cost']:.1f} points "
             f"({100 * cell['accuracy_cost_low']:.1f} to {100 * cell['accuracy_cost_high']:.1f})<br>probability of the "
-            f"given label −{100 * cell['probability_cost']:.1f} points ({100 * cell['probability_cost_low']:.1f} to "
+            f"given label lost: {100 * cell['probability_cost']:.1f} points ({100 * cell['probability_cost_low']:.1f} to "
             f"{100 * cell['probability_cost_high']:.1f})<br>{100 * cell['area']:.0f} % of the picture, n = {cell['n']:,}"
             for region in wide.columns
             for cell in [_row(table, expression, region)]

@@ -8,6 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import nn
 
+from dashboard.charts.explanation import covering
 from fer_core.datasets.synthetic import draw_face, draw_faces
 from fer_core.errors import DataError
 from fer_core.explanation.bootstrap import band, difference
@@ -168,6 +169,15 @@ def test_a_network_that_looks_at_the_mouth_alone_loses_by_the_mouth_alone():
     assert said["open"].startswith("For open, covering the mouth costs 100.0 points (100.0 to 100.0)")
     assert "n = 20" in said["open"]
     assert verdict(table, "mean").endswith("Eyes, nose and mouth matter, the background does not.")
+
+
+def test_the_chart_of_what_covering_costs_has_one_sign_for_the_figure_and_its_interval():
+    figures = {"accuracy_cost": -0.02, "accuracy_cost_low": -0.04, "accuracy_cost_high": -0.01}  # covering it helps
+    figures |= {"probability_cost": 0.03, "probability_cost_low": 0.01, "probability_cost_high": 0.05}
+    row = {"expression": "all", "region": "background", "n": 100, "area": 0.25, **figures}
+    ((words,),) = covering(pd.DataFrame([row])).data[0].customdata
+    assert "accuracy lost: -2.0 points (-4.0 to -1.0)<br>" in words
+    assert "given label lost: 3.0 points (1.0 to 5.0)<br>" in words
 
 
 def covering_of(core: tuple[float, float, float], rest: tuple[float, float, float]) -> pd.DataFrame:
