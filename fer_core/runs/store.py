@@ -190,12 +190,13 @@ def find(name: str | Path) -> Checkpoint:
         CheckpointError: the folder's card cannot be read.
     """
     folder = Path(name)
-    if folder.is_dir():
+    roots = (workspace.CHECKPOINTS, workspace.runs()) if folder.name == str(name) else ()
+    named = [root / name for root in roots if (root / name).is_dir()]
+    if folder.is_dir() and ((folder / "card.json").exists() or not named):  # pictures may lie in a folder of the name
         folder = folder.resolve()
         return Checkpoint(folder.name, folder, read_card(folder), folder.parent == workspace.CHECKPOINTS)
-    for root in (workspace.CHECKPOINTS, workspace.runs()):
-        if Path(name).name == str(name) and (root / name).is_dir():
-            return Checkpoint(str(name), root / name, read_card(root / name), root == workspace.CHECKPOINTS)
+    for place in named:
+        return Checkpoint(str(name), place, read_card(place), place.parent == workspace.CHECKPOINTS)
     raise UnknownName("network or checkpoint folder", str(name), checkpoints())
 
 

@@ -20,7 +20,7 @@ from safetensors.numpy import load_file
 from typer.testing import CliRunner
 
 from fer_core import workspace
-from fer_core.checkpoint import read_card
+from fer_core.checkpoint import read_card, write_card
 from fer_core.datasets import open_dataset
 from fer_core.errors import RunError
 from fer_core.runs import store
@@ -329,6 +329,17 @@ def test_no_run_is_given_the_name_of_a_shipped_network(tmp_path: Path, monkeypat
     ):
         with pytest.raises(RunError, match="“small-vgg” is a shipped network"):
             act()
+
+
+def test_a_folder_of_pictures_does_not_stand_before_the_network_of_its_name(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    make_network("kdef", None)
+    (tmp_path / "kdef").mkdir()
+    monkeypatch.chdir(tmp_path)
+    assert store.find("kdef").folder == workspace.runs() / "kdef"
+    write_card(tmp_path / "kdef", read_card(workspace.runs() / "kdef"))
+    assert store.find("kdef").folder == (tmp_path / "kdef").resolve()
 
 
 def test_a_listing_shows_brackets_as_they_are(monkeypatch: pytest.MonkeyPatch) -> None:
