@@ -13,6 +13,7 @@ from typer.testing import CliRunner
 
 from fer_core.checkpoint import load_tensors, read_card, write_card
 from fer_core.datasets import open_dataset
+from fer_core.errors import DataError
 from fer_core.runs import store
 from fer_core.runs.folder import RunFolder
 from fer_core.training.config import TrainConfig
@@ -118,6 +119,16 @@ def test_a_promoted_run_is_evaluated_to_the_figures_on_its_card(
     with pytest.raises(SystemExit):
         cli.main()
     assert json.loads(capsys.readouterr().out) == read_card(folder).results["learnable-val"]
+
+
+def test_nothing_is_shipped_that_cannot_be_evaluated(
+    trained: Path, learnable: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("fer_core.workspace.CHECKPOINTS", tmp_path / "shipped")
+    learnable.rename(tmp_path / "gone")
+    refused = CliRunner().invoke(app, ["runs", "promote", "tiny", "--half"]).exception
+    assert isinstance(refused, DataError)
+    assert not (tmp_path / "shipped").exists()
 
 
 def test_ctrl_c_saves_and_resume_ends_the_run(recipe: Path, learnable: Path) -> None:

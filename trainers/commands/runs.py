@@ -245,12 +245,13 @@ def runs_promote(
     from fer_core.runs.folder import RunFolder
     from fer_core.runs.store import promote
 
+    run = RunFolder.named(name)
+    data = run.status().data
+    split = run.config().val_split if half else ""
+    dataset = open_dataset(data) if split else None  # before anything is shipped: the data may be gone
     target = promote(name, to, half=half)
-    if half:
-        run = RunFolder.named(name)
-        if split := run.config().val_split:
-            dataset = open_dataset(run.status().data)
-            predictions, card = predict_checkpoint(target, dataset, split)
-            figures = results(predictions, dataset, split, run.config().train_split)
-            write_card(target, card.model_copy(update={"results": {f"{dataset.name}-{split}": figures}}))
+    if dataset is not None:
+        predictions, card = predict_checkpoint(target, dataset, split)
+        figures = results(predictions, dataset, split, run.config().train_split)
+        write_card(target, card.model_copy(update={"results": {f"{dataset.name}-{split}": figures}}))
     out.print(f"Copied to {target}", soft_wrap=True)
