@@ -179,6 +179,8 @@ def take_out(table: Predictions, frame: pd.DataFrame, stem: str) -> None:
         )
         if st.form_submit_button("Keep"):
             keep(name.strip(), chosen)
+        if kept := st.session_state.pop("kept", ""):
+            st.success(kept)
     with right, st.form("relabel", border=False):
         label = st.selectbox("The label is wrong: it is", [*table.expressions.names, relabelling.UNCLEAR])
         if st.form_submit_button(
@@ -197,7 +199,8 @@ def keep(name: str, chosen: pd.DataFrame) -> None:
     except FerError as error:
         st.error(verbatim(str(error)))
         return
-    st.success(f"“{name}” holds {pictures(count)}. It is among the selections of this page from now on.")
+    st.session_state["kept"] = f"“{name}” holds {pictures(count)}. It is among the selections of this page from now on."
+    st.rerun()  # the box of the selections stands above and has been drawn already
 
 
 def mark(chosen: pd.DataFrame, label: str) -> None:

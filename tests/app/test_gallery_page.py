@@ -86,6 +86,8 @@ def test_selected_pictures_are_kept_and_marked(open_page: OpenPage, table: Predi
     next(box for box in app.text_input if box.label == "Keep them as a selection").input("hard")
     press(app, "Keep")
     assert sorted(selections.read("hard")["id"]) == sorted(first)
+    assert "“hard” holds 2 pictures" in app.success[0].value
+    assert "hard" in app.selectbox(key="selection").options  # at once, not after the next click
     next(box for box in app.selectbox if box.label == "The label is wrong: it is").select("unclear")
     press(app, "Mark the selected")
     assert sorted(relabelling.corrections("faces")["id"]) == sorted(first)
