@@ -23,7 +23,7 @@ LEAST = -30.0  # log-probability below which a stacked layer need not tell answe
 
 
 class Resized(nn.Module):
-    """Pictures in 0..1 at the ensemble's size and channels -> what a member takes, as its own spec says.
+    """Pictures as the ensemble's spec normalises them -> what a member takes, as its own spec says.
 
     Size is changed by two matrices, which hold the weights of an antialiased bilinear resizing.
     """
@@ -34,8 +34,11 @@ class Resized(nn.Module):
         for name, old, new in (("rows", before.height, after.height), ("columns", before.width, after.width)):
             whole = F.interpolate(torch.eye(old)[None, None], size=(new, old), mode="bilinear", antialias=True)[0, 0]
             self.register_buffer(name, whole, persistent=False)
+        for name, values in (("mean", before.mean), ("std", before.std)):
+            self.register_buffer(name, torch.tensor(values).view(1, -1, 1, 1), persistent=False)
 
     def forward(self, images: torch.Tensor) -> torch.Tensor:
+        images = images * self.get_buffer("std") + self.get_buffer("mean")  # in 0..1
         if self.after.channels < self.before.channels:
             images = (images * images.new_tensor(GREY).view(1, 3, 1, 1)).sum(dim=1, keepdim=True)
         if self.before.shape[1:] != self.after.shape[1:]:
@@ -120,7 +123,7 @@ def ensemble(
 ) -> nn.Module:
     """Members as {network, arguments}, with `expressions` (of its outputs) and `image` where those are not the ensemble's.
 
-    With `image`, pictures come in 0..1, and each member's are made of them. Without `weights` all members count alike.
+    With `image`, each member's pictures are made of the ensemble's. Without `weights` all members count alike.
     A Grad-CAM is that of the first member.
     """
     if not members or any(set(member) - KEYS or "network" not in member for member in members):

@@ -95,12 +95,12 @@ def plan(found: Sequence[Checkpoint], native: int = 0) -> Plan:
 
 
 def _common(cards: Sequence[Card], native: int) -> ImageSpec:
-    """Pictures in 0..1 at a size from which each member's own can be made."""
+    """Pictures at a size from which each member's own can be made; 0 is a grey, for methods that explain against it."""
     sides = {axis: [getattr(card.image, axis) for card in cards] for axis in ("height", "width")}
     size = {axis: min(max(native or max(found), min(found)), max(found)) for axis, found in sides.items()}
     return ImageSpec(
         channels=3 if any(card.image.channels == 3 for card in cards) else 1,
-        mean=(0.0,), std=(1.0,), preparation=cards[0].image.preparation, **size,
+        preparation=cards[0].image.preparation, **size,
     )  # fmt: skip
 
 
