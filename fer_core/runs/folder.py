@@ -170,7 +170,8 @@ class NamedFolder:
         """
         if not NAME.fullmatch(name) or len(name) > cls.LONGEST:
             raise RunError(
-                f"“{name}” cannot name {cls.KIND}; use up to {cls.LONGEST} letters, digits, dots, hyphens and underscores."
+                f"“{name}” cannot name {cls.KIND}; use up to {cls.LONGEST} of the letters a to z and A to Z, digits, dots, "
+                "hyphens and underscores, the first a letter or digit."
             )
         return cls(workspace.home() / cls.PLACE / name)
 

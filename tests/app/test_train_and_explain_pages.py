@@ -95,7 +95,10 @@ def test_a_value_that_is_no_sense_is_refused_at_once(open_page: Open, name: str,
     assert button(app, "Start training").disabled
 
 
-@pytest.mark.parametrize(("name", "sentence"), [("taken", "already a run called"), ("../x", "cannot name a run")])
+@pytest.mark.parametrize(
+    ("name", "sentence"),
+    [("taken", "already a run called"), ("../x", "cannot name a run"), ("Zoë", "letters a to z and A to Z")],
+)
 def test_a_name_is_checked_at_once(open_page: Open, name: str, sentence: str) -> None:
     RunFolder.create("taken", load_recipe("synthetic"), "synthetic")
     app = open_page("train")
