@@ -601,4 +601,6 @@ def describe(device: torch.device) -> str:
     """A device in words, for status and card."""
     if device.type == "cuda":
         return torch.cuda.get_device_name(device)
-    return f"{platform.machine()} processor, {torch.get_num_threads()} threads" if device.type == "cpu" else "Apple GPU"
+    threads = torch.get_num_threads()
+    words = f"{platform.machine()} processor, {threads} thread{'s' if threads != 1 else ''}"
+    return words if device.type == "cpu" else "Apple GPU"
