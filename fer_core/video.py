@@ -94,6 +94,15 @@ def probe(path: Path) -> Video:
     return Video(width, height, rate if 0 < rate <= 240 else 25.0, seconds)
 
 
+def pace(path: Path, rate: float) -> float:
+    """How many frames a second `frames` gives: `rate`, or all there are where the video has fewer.
+
+    Raises:
+        DataError: as `probe`.
+    """
+    return min(rate, probe(path).rate)
+
+
 def frames(path: Path, rate: float = RATE) -> Iterator[Frame]:
     """A video's frames, at most `rate` a second, until it ends.
 

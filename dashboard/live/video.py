@@ -66,7 +66,7 @@ def _analysed(
     if not source.exists():
         raise DataError(GONE)
     tracker = Tracker()
-    with video.Writer(copy, rate) as writer:
+    with video.Writer(copy, video.pace(source, rate)) as writer:
         for count, frame in enumerate(video.frames(source, rate), 1):
             predictions = known.predict(frame.image, detector, tta=tta(averaging))
             tracks = tracker.update(predictions, frame.at)
@@ -97,8 +97,9 @@ def show(
     hidden = gr.Plot(visible="hidden"), gr.Video(visible="hidden"), gr.File(visible="hidden")
     rows: list[dict[str, Any]] = []
     try:
-        seconds = video.probe(Path(path)).seconds if path and Path(path).exists() else 0.0
-        progress, done = answers.Progress("frame", int(seconds * rate)), 0
+        there = Path(path) if path and Path(path).exists() else None  # else `_analysed` says what is wrong
+        pace = video.pace(there, rate) if there else rate
+        progress, done = answers.Progress("frame", int(video.probe(there).seconds * pace) if there else 0), 0
         yield progress.line(0), *hidden
         with scratch() as folder:
             copy = folder / "annotated.mp4"
@@ -108,7 +109,7 @@ def show(
             sheet, table = _sheet(rows, folder, predictor(networks).expressions)
             figure = gr.Plot(timeline(table, FORGET), visible=True) if rows else gr.Plot(visible="hidden")
             yield (
-                summary(table, done, rate),
+                summary(table, done, pace),
                 figure,
                 gr.Video(str(copy), visible=True),
                 gr.File(str(sheet), visible=True),
