@@ -94,6 +94,13 @@ class Loss(Section):
     )
     teacher_temperature: float = Field(1.0, gt=0, le=100, description="The teachers' logits are divided by it.")
 
+    @field_validator("class_weights")
+    @classmethod
+    def _weigh(cls, value: tuple[float, ...] | str) -> tuple[float, ...] | str:
+        if isinstance(value, tuple) and (min(value, default=0) < 0 or not any(value)):
+            raise ValueError("a weight may not be below 0, and one has to be above it")
+        return value
+
 
 class Optimizer(Section):
     name: Literal["sgd", "adam", "adamw"] = "sgd"
@@ -119,6 +126,13 @@ class Schedule(Section):
     factor: float = Field(0.5, gt=0, lt=1, description="Plateau and step: the learning rate is multiplied by this.")
     patience: int = Field(5, ge=1, description="Plateau: epochs without a better validation loss before that.")
     milestones: tuple[float, ...] = Field((0.5, 0.75), description="Step: shares of the run at which that happens.")
+
+    @field_validator("milestones")
+    @classmethod
+    def _within_the_run(cls, value: tuple[float, ...]) -> tuple[float, ...]:
+        if any(not 0 <= share < 1 for share in value):
+            raise ValueError("expected shares of the run in 0 to below 1, not epochs: of 60 epochs, 0.5 is the 30th")
+        return value
 
 
 class Transfer(Section):
