@@ -75,13 +75,13 @@ def parallel(table: pd.DataFrame, metric: str, title: str) -> go.Figure:
     """Parallel coordinates: a line a run through its settings to its figure, which also colours it.
 
     Args:
-        table: a column a setting, numbers or texts, and the column `metric`, a share.
+        table: a column a setting, numbers, texts or lists, and the column `metric`, a share.
     """
     import plotly.graph_objects as go
 
     axes = []
     for name in table.columns.drop(metric):
-        values = table[name]
+        values = table[name].map(lambda value: value if isinstance(value, int | float | str) else str(value))  # lists
         numbers = pd.to_numeric(values, errors="coerce")
         if numbers.notna().all() and not _spread(numbers):
             axes.append({"label": name, "values": numbers})
