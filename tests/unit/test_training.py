@@ -487,6 +487,22 @@ def test_two_processes_take_the_same_steps_as_one(
     assert tables[0].table["id"].tolist() == tables[1].table["id"].tolist()
 
 
+def test_the_others_wait_as_long_as_the_leader_waits_for_its_turn() -> None:
+    program = (
+        "import time; from datetime import timedelta; from torch.distributed import distributed_c10d as c10d; "
+        "c10d._get_default_timeout = lambda backend: timedelta(seconds=2)\n"
+        "from fer_core.training.distributed import joined\n"
+        "with joined() as world:\n"
+        "    time.sleep(5 if world.leads else 0)\n"
+        "    assert world.gather(world.rank) == [0, 1]"
+    )
+    command = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2", "--no-python"]
+    ended = subprocess.run(
+        [*command, sys.executable, "-c", program], timeout=300, capture_output=True, text=True, check=False
+    )
+    assert ended.returncode == 0, ended.stderr
+
+
 def test_early_stopping_ends_after_patience_epochs_without_a_better_accuracy(learnable: Path) -> None:
     run, dataset = run_of("early", learnable, epochs=40, early_stopping=2, optimizer={"lr": 1e-12})
     results = list(Trainer(run, dataset).epochs())
