@@ -138,6 +138,11 @@ def _in_words(preparation: Preparation) -> str:
     return f"{light}, align {preparation.align}, size {preparation.size or 'as cut'}"
 
 
+def shown(name: str) -> str:
+    """A file's name as text; bytes that are no UTF-8, as old archives leave them, as “\\xe9”."""
+    return os.fsencode(name).decode(errors="backslashreplace")
+
+
 def decode(source: bytes | str | Path) -> NDArray[np.uint8]:
     """One picture as uint8: (H, W) if it is grey, else (H, W, 3) in RGB.
 
@@ -149,7 +154,7 @@ def decode(source: bytes | str | Path) -> NDArray[np.uint8]:
     """
     from PIL import Image, UnidentifiedImageError
 
-    name = "the upload" if isinstance(source, bytes) else os.fspath(source)
+    name = "the upload" if isinstance(source, bytes) else shown(os.fspath(source))
     try:
         data = source if isinstance(source, bytes) else Path(source).read_bytes()
     except OSError as error:

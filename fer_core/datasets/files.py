@@ -12,7 +12,7 @@ import pandas as pd
 
 from fer_core.datasets import OnBad, Reading, Skipped, refuse_or_skip
 from fer_core.errors import DataError, ImageError
-from fer_core.images import PICTURE_SUFFIXES, decode
+from fer_core.images import PICTURE_SUFFIXES, decode, shown
 from fer_core.labels import Expressions
 
 HIDDEN = (".", "__")  # how the names of folders begin that programs make for themselves, such as __MACOSX
@@ -43,11 +43,6 @@ def first_of(root: Path, *names: str) -> Path | None:
 
 def count(n: int, what: str) -> str:
     return f"{n:,} {what}" + ("s" if n != 1 else "")
-
-
-def shown(name: str) -> str:
-    """A file's name as text; bytes that are no UTF-8, as old archives leave them, as “\\xe9”."""
-    return os.fsencode(name).decode(errors="backslashreplace")
 
 
 def read_files(

@@ -11,9 +11,9 @@ import re
 from pathlib import Path
 
 from fer_core.datasets import OnBad, Reading, reader
-from fer_core.datasets.files import pictures_below, read_files, shown, subfolders
+from fer_core.datasets.files import pictures_below, read_files, subfolders
 from fer_core.errors import DataError
-from fer_core.images import PICTURE_SUFFIXES
+from fer_core.images import PICTURE_SUFFIXES, shown
 from fer_core.labels import canonical, suggestion, vocabulary
 
 SPLIT_WORDS = {

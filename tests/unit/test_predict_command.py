@@ -2,6 +2,7 @@
 
 import csv
 import json
+import os
 import sys
 import zipfile
 from pathlib import Path
@@ -54,6 +55,19 @@ def test_a_folder_becomes_a_csv_with_a_row_for_each_face_and_each_problem(fersco
     assert "no picture in a known format" in broken["problem"]
     assert float(portrait["prob_happy"]) == pytest.approx(wanted.probs["happy"], abs=1e-5)
     assert (portrait["face"], portrait["verdict"], portrait["predicted"]) == ("1", NOT_SURE, wanted.predicted)
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="other systems' names are always Unicode")
+def test_a_picture_whose_name_is_not_utf8_has_a_row_too(ferscope, tmp_path):
+    untrained()
+    (tmp_path / "set").mkdir()
+    for name, content in ((b"a\xe9.png", Path(__file__).read_bytes()), (b"b\xe9.png", b"")):
+        Path(os.fsdecode(os.path.join(os.fsencode(tmp_path / "set"), name))).write_bytes(content)
+    ferscope("predict", "untrained", tmp_path / "set", "--out", tmp_path / "out.csv")
+    with (tmp_path / "out.csv").open(encoding="utf-8") as file:
+        damaged, empty = csv.DictReader(file)
+    assert damaged["file"] == str(tmp_path / "set" / "a\\xe9.png")
+    assert "0 bytes" in empty["problem"]
 
 
 def test_pictures_of_which_none_shows_a_face_end_in_an_error_after_their_rows(ferscope, pictures):

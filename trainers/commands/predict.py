@@ -31,6 +31,7 @@ def predict(
 
     from fer_core.archive import Member, pictures_in
     from fer_core.errors import DataError
+    from fer_core.images import shown
     from fer_core.inference import Predictor
     from fer_core.runs.store import find
     from fer_core.sheet import columns, picture_files, picture_rows, problem_row
@@ -44,7 +45,7 @@ def predict(
     with Progress(console=out, transient=True, disable=as_json or to is None) as bar:
         for file in bar.track(files, description="Predicting"):
             zipped = file.suffix.lower() == ".zip"
-            for member in pictures_in(file) if zipped and file.is_file() else [Member(str(file), b"")]:
+            for member in pictures_in(file) if zipped and file.is_file() else [Member(shown(str(file)), b"")]:
                 if member.data is None:
                     rows.append(problem_row(member.name, member.reason))
                 else:
