@@ -29,7 +29,7 @@ from fer_core.evaluation.intervals import SEED
 from fer_core.evaluation.metrics import confusion_matrix
 from fer_core.evaluation.predictions import Predictions
 from fer_core.faces import Face, find_faces, quality
-from fer_core.images import ImageSpec, decode, fit
+from fer_core.images import ImageSpec, decode, fit, shown
 from fer_core.inference import Member as Network
 from fer_core.inference import framed_for, penultimate, predict_logits
 from fer_core.labels import COLOURS, canonical, suggestion, translated
@@ -57,11 +57,14 @@ def members(place: Path) -> Iterator[Member]:
         return
     files, root = list(picture_files([place])), place.resolve()
     for file in files:
-        name = file.relative_to(place).as_posix()
-        if file.resolve().is_relative_to(root):
-            yield Member(name, file.read_bytes())
-        else:
+        name = shown(file.relative_to(place).as_posix())
+        if not file.resolve().is_relative_to(root):
             yield Member(name, None, "a link that leads out of the folder")
+            continue
+        try:
+            yield Member(name, file.read_bytes())
+        except OSError as error:
+            yield Member(name, None, f"cannot be read ({error.strerror})")
     if not files:
         raise DataError(f"{place} holds no picture; expected a folder of class folders.")
 

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
+from fer_core.datasets.files import HIDDEN
 from fer_core.errors import ImageError
 from fer_core.images import PICTURE_SUFFIXES, decode
 from fer_core.inference import Prediction, Predictor
@@ -69,11 +70,21 @@ def problem_row(name: str, problem: str) -> dict[str, Any]:
 
 
 def picture_files(places: Iterable[Path]) -> Iterator[Path]:
-    """The pictures among files and below folders, in alphabetical order within a folder; a named file of any kind."""
+    """The pictures among files and below folders, in alphabetical order within a folder; a named file of any kind.
+
+    Below a folder hidden files and folders, and those of a Mac's archive, are left aside.
+    """
     for place in places:
         if place.is_dir():
             yield from sorted(
-                file for file in place.rglob("*") if file.suffix.lower() in PICTURE_SUFFIXES and file.is_file()
+                file
+                for file in place.rglob("*")
+                if file.suffix.lower() in PICTURE_SUFFIXES and _own(file.relative_to(place)) and file.is_file()
             )
         else:
             yield place
+
+
+def _own(file: Path) -> bool:
+    *folders, name = file.parts
+    return not name.startswith(".") and not any(folder.startswith(HIDDEN) for folder in folders)

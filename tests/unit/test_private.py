@@ -187,6 +187,17 @@ def test_a_set_is_kept_only_when_asked_under_names_of_our_own(benchmark, tmp_pat
     assert sorted(entry.name for entry in (workspace / "private").iterdir()) == ["my-set"]
 
 
+def test_of_a_folder_only_the_persons_own_pictures_count_and_one_that_is_gone_is_named(tmp_path):
+    for name in ("happy/1.png", "sad/2.png", "__MACOSX/happy/._1.png", "happy/.ipynb_checkpoints/1.png", "sad/._2.png"):
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).write_bytes(b"x")
+    assert words(tmp_path) == {"happy": 1, "sad": 1}
+    found = members(tmp_path)
+    assert next(found).data == b"x"
+    (tmp_path / "sad" / "2.png").unlink()
+    assert "cannot be read" in next(found).reason
+
+
 def test_a_folder_is_read_like_a_zip_and_links_out_of_it_are_not_followed(benchmark, tmp_path):
     folder = benchmark[0]
     assert sum(words(folder).values()) == 7 * EACH
