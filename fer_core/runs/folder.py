@@ -381,6 +381,8 @@ class RunFolder(NamedFolder):
             self.claim()
         status = replace(self.status(), state="running", message="", **known).of(Process.this())
         self.write(status)
+        for left in self.path.glob(".*.safetensors.*"):  # half of a save in which a process was killed; it may be large
+            left.unlink(missing_ok=True)
         try:
             yield status
         except Stopped:

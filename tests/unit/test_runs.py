@@ -172,6 +172,16 @@ def test_a_stop_asked_for_while_the_run_still_loads_is_not_forgotten(learnable: 
     assert run.status().state == "stopped"
 
 
+def test_what_a_killed_process_had_half_saved_is_thrown_away_by_the_next(learnable: Path) -> None:
+    run = RunFolder.create("killed", tiny(epochs=1), str(learnable))
+    write = "from fer_core import workspace; import os; os.replace = lambda *_: os.kill(os.getpid(), 9); "
+    write += f"workspace.write_atomically(workspace.Path({str(run.path)!r}) / 'last.safetensors', bytes(1000))"
+    subprocess.run([sys.executable, "-c", write], check=False, cwd=workspace.ROOT)
+    assert [path.stat().st_size for path in run.path.glob(".last.safetensors.*")] == [1000]
+    list(Trainer(run, open_dataset(learnable)).epochs())
+    assert not list(run.path.glob(".last.safetensors.*"))
+
+
 def test_a_stop_left_behind_by_a_killed_run_does_not_stop_the_resumed_one(learnable: Path) -> None:
     run = RunFolder.create("left", tiny(), str(learnable))
     run.request_stop()
