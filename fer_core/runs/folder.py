@@ -31,6 +31,7 @@ FORMAT = 1  # of status.json; a run of a newer format is named and left alone
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,79}")
 OWN_SPLIT = "split.csv"  # where a run divides its data set in a way of its own (cross-validation)
 STARTED = "=== Started "  # begins a line of the log where a process was started for the run
+KILLED = "=== Killed "  # and one where it was killed
 HEARTBEAT = 2.0  # seconds between two writes of the status
 FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)  # a disk, or a user's share of it, that is full
 SILENCE = 900.0  # seconds without a heartbeat after which a process of another machine, which cannot be asked, is lost
@@ -274,7 +275,7 @@ class RunFolder(NamedFolder):
         """What the last start of the run said at its end: the reason of an end before the training began."""
         lines = self.log.read_text(encoding="utf-8", errors="replace").splitlines() if self.log.exists() else []
         last = next((line.strip() for line in reversed(lines) if line.strip()), "")
-        return "" if last.startswith(STARTED) else last.removeprefix("Error: ")
+        return "" if last.startswith((STARTED, KILLED)) else last.removeprefix("Error: ")
 
     def look(self) -> RunStatus:
         """The status, for lists: a run that cannot be read has failed, and says why."""

@@ -18,7 +18,7 @@ from filelock import FileLock
 from fer_core import workspace
 from fer_core.errors import RunError
 from fer_core.runs import turns
-from fer_core.runs.folder import STARTED, RunFolder, Stopped
+from fer_core.runs.folder import KILLED, STARTED, RunFolder, Stopped
 from fer_core.runs.process import Process
 
 BREATH = 60.0  # seconds between two heartbeats of a run that waits, for those who see it from another machine
@@ -128,6 +128,9 @@ def kill(run: RunFolder) -> None:
         pass
     while status.process.lives():
         time.sleep(0.01)
+    if run.log.exists():  # so that its last line is not taken for the reason of an end before the training
+        with run.log.open("a", encoding="utf-8") as log:
+            log.write(f"{KILLED}{datetime.now():%Y-%m-%d %H:%M:%S}\n")
     if (now := run.status()).state == "lost":
         run.write(replace(now, state="stopped", message="Killed; resume goes on from the last save."))
 

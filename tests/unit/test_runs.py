@@ -26,7 +26,7 @@ from fer_core.errors import RunError
 from fer_core.runs import store
 from fer_core.runs.diagnosis import diagnose
 from fer_core.runs.folder import SILENCE, EpochResult, Notes, RunFolder
-from fer_core.runs.launch import command, detached, launch
+from fer_core.runs.launch import command, detached, kill, launch
 from fer_core.runs.process import Process
 from fer_core.training.loop import Trainer
 from tests.app.made import make_network
@@ -170,6 +170,16 @@ def test_a_stop_asked_for_while_the_run_still_loads_is_not_forgotten(learnable: 
     run.request_stop()
     wait_for(run, ended)
     assert run.status().state == "stopped"
+
+
+def test_a_run_killed_while_it_loads_is_stopped_whatever_it_had_said(learnable: Path) -> None:
+    run = RunFolder.create("killed", tiny(), str(learnable))
+    launch(run)
+    assert run.starting
+    with run.log.open("a") as log:
+        log.write("UserWarning: this may be slow\n")
+    kill(run)
+    assert (run.status().state, run.status().message) == ("stopped", "Killed; resume goes on from the last save.")
 
 
 def test_what_a_killed_process_had_half_saved_is_thrown_away_by_the_next(learnable: Path) -> None:
