@@ -12,7 +12,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from fer_core.evaluation.intervals import LEVEL, Interval, wilson_bounds
+from fer_core.evaluation.intervals import LEVEL, Interval, wilson, wilson_bounds
 from fer_core.evaluation.predictions import Predictions
 
 Scores = NDArray[np.float64]
@@ -36,7 +36,8 @@ def auroc(scores: Scores, positive: Flags, level: float = LEVEL) -> tuple[float,
 
     Returns:
         The area in 0..1 and its interval; NaN and (0, 1) where one side is empty. With one image on a side the variance
-        is unknown, so is the interval: (0, 1).
+        is unknown, so is the interval: (0, 1). Where all pairs are ranked alike DeLong's variance is 0, however few
+        they are: the area then has Wilson's interval, as a proportion of the smaller side.
     """
     m, n = int(positive.sum()), int((~positive).sum())
     if not (m and n):
@@ -48,6 +49,9 @@ def auroc(scores: Scores, positive: Flags, level: float = LEVEL) -> tuple[float,
     area = float(above.mean())
     if m == 1 or n == 1:
         return area, Interval(0.0, 1.0)
+    if area in (0, 1):
+        fewer = min(m, n)
+        return area, wilson(int(area) * fewer, fewer, level)
     reach = NormalDist().inv_cdf((1 + level) / 2) * float(np.sqrt(above.var(ddof=1) / m + below.var(ddof=1) / n))
     return area, Interval(max(0.0, area - reach), min(1.0, area + reach))
 

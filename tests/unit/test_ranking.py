@@ -9,6 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from sklearn.metrics import average_precision_score, roc_auc_score
 
+from fer_core.evaluation.intervals import wilson
 from fer_core.evaluation.metrics import METRICS, evaluate
 from fer_core.evaluation.predictions import Predictions
 from fer_core.evaluation.ranking import auroc, average_precision, ranking
@@ -103,3 +104,13 @@ def test_intervals_agree_with_drawing_images_with_replacement() -> None:
 def test_one_image_of_a_side_says_nothing_of_the_spread() -> None:
     area, bounds = auroc(np.array([0.9, 0.1, 0.2]), np.array([True, False, False]))
     assert (area, bounds) == (1.0, (0.0, 1.0))
+
+
+@pytest.mark.parametrize("upwards", [True, False])
+def test_a_few_images_that_are_all_ranked_alike_are_not_certain(upwards: bool) -> None:
+    positive = np.arange(53) < 3
+    area, bounds = auroc(positive * 1.0 if upwards else 1.0 - positive, positive)
+    assert area == upwards
+    assert bounds == wilson(3 * upwards, 3)
+    many = np.arange(2000) < 1000
+    assert auroc(many * 1.0, many)[1].low > 0.99
