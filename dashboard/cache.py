@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from dashboard import peek
 from fer_core.checkpoint import weights_path
-from fer_core.datasets import Dataset, open_dataset, short_name, summary
+from fer_core.datasets import Dataset, open_dataset, summary
 from fer_core.datasets.duplicates import Duplicates, duplicates_of
 from fer_core.datasets.known import SYNTHETIC, known, resolve
 from fer_core.errors import DataError
@@ -121,7 +121,7 @@ def dataset_of(table: Predictions) -> Dataset | None:
             path, layout = resolve(place)
         except DataError:  # its files are gone
             continue
-        if (layout.dataset or short_name(path)) == name:
+        if layout.called(path) == name:
             return dataset(place)
     return None
 

@@ -20,7 +20,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from fer_core.archive import Member, pictures_in
-from fer_core.datasets import Dataset, Skipped, open_dataset, short_name
+from fer_core.datasets import Dataset, Skipped, open_dataset
 from fer_core.datasets import known as known_sets
 from fer_core.errors import DataError, ImageError
 from fer_core.evaluation import shift
@@ -289,7 +289,7 @@ def known_reference(key: str, spec: ImageSpec) -> Reference | None:
     for name in (known_sets.SYNTHETIC, *known_sets.known()):
         try:
             place, layout = known_sets.resolve(name)
-            if dataset in (name, layout.dataset or short_name(place)):
+            if dataset in (name, layout.called(place)):
                 return reference(open_dataset(name, on_bad="skip"), split, spec)
         except DataError:  # moved away, or no such split: as good as not there
             continue

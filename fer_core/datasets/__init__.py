@@ -87,6 +87,16 @@ class Reader:
     modes: tuple[str, ...] = ()
     beside: Callable[[Path], list[Path]] = lambda path: []
 
+    def called(self, path: Path) -> str:
+        """What predictions tables call the set at a path.
+
+        A folder that is called like a set of another layout gets this layout's name behind its own: under FER2013's name
+        its pictures would be taken for the rows of FER2013's csv.
+        """
+        name = self.dataset or short_name(path)
+        taken = not self.dataset and name in {layout.dataset for _, layout in READERS.items()}
+        return f"{name}-{self.name}" if taken else name
+
     def in_mode(self, mode: str) -> Reader:
         """The same layout, read in one of its modes.
 

@@ -19,7 +19,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from fer_core.datasets import Dataset, OnBad, Reader, Skipped, short_name
+from fer_core.datasets import Dataset, OnBad, Reader, Skipped
 from fer_core.errors import DataError
 from fer_core.images import ImageSpec, Preparation
 from fer_core.labels import Expressions
@@ -41,7 +41,7 @@ def open_cached(path: Path, layout: Reader, *, on_bad: OnBad) -> Dataset:
     os.utime(folder)  # the least recently used entry goes first
     meta = json.loads((folder / "meta.json").read_text(encoding="utf-8"))
     return Dataset(
-        name=layout.dataset or short_name(path),
+        name=layout.called(path),
         title=layout.title,
         index=pd.read_parquet(folder / "index.parquet"),
         expressions=Expressions(meta["vocabulary"], tuple(meta["expressions"])),

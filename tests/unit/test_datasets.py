@@ -281,6 +281,14 @@ def test_a_data_set_is_remembered_by_name(learnable: Path) -> None:
         known.add(learnable / "train", "learnable")
 
 
+def test_a_folder_called_like_another_set_does_not_take_its_name(learnable: Path) -> None:
+    learnable.rename(learnable.with_name("FER2013"))
+    dataset = open_dataset(learnable.with_name("FER2013"))
+    assert dataset.name == "fer2013-folder"  # as fer2013 its ids would be taken for rows of the csv
+    path, layout = known.resolve(learnable.with_name("FER2013"))
+    assert layout.called(path) == dataset.name
+
+
 def test_labels_outside_a_vocabulary_are_counted(learnable: Path) -> None:
     from fer_core.labels import Expressions
 
