@@ -37,7 +37,7 @@ def answer(network: Checkpoint, key: str | None) -> str:
 
 def row(network: Checkpoint, report: Headline | None, group: int | None) -> list[str | Html]:
     card = network.card
-    figures: list[str | Html] = ["", Html("<span>not evaluated here</span>"), "", ""]
+    figures: list[str | Html] = ["–", "–", "–", "–"]
     if report:
         figures = [
             str(group or "–"),
@@ -206,6 +206,7 @@ st.caption(
     "In a lighter tone: 95 % intervals, Wilson's for accuracy, bootstrap for macro-F1. Networks of one group cannot be told "
     "from its best (McNemar's exact test, Holm over all pairs). On the pictures that chose the epoch (“Chosen on”), figures "
     "are a little too high."
+    + (f" A dash: not evaluated on {verbatim(table_title(key))}." if key and len(reports) < len(networks) else "")
 )
 if len(reports) > 1:
     st.page_link("views/compare.py", label="Compare two of them")

@@ -106,6 +106,9 @@ def test_a_network_that_was_not_evaluated_is_shown_and_says_so(open_page: OpenPa
         app = open_page(page)
         assert not app.exception
         assert "has not been evaluated yet" in texts(app)
+    make_network("read", predictions_elsewhere(), title="Read network")
+    said = texts(open_page("overview", network="read")).replace("\\", "")
+    assert "A dash: not evaluated on elsewhere, val." in said
 
 
 def test_evaluate_names_the_most_confused_pair_and_shows_its_cell_first(open_page: OpenPage) -> None:
