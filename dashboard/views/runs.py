@@ -113,6 +113,8 @@ def choose() -> list[RunFolder]:
         st.info(verbatim(f"The link asks for “{', '.join(gone)}”, which is not among the newest {NEWEST} runs here."))
     default = [name for name in asked if name in runs] or [name for name, run in runs.items() if run.metrics()][:FIRST]
     names = right.multiselect("Runs", list(runs), default, key=f"runs-{tag}")
+    if len(names) < len(runs):
+        st.caption(f"{len(names):,} of {len(runs):,} runs are compared; the box above has the others.")
     st.query_params["run"] = names
     return [runs[name] for name in names]
 

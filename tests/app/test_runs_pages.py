@@ -49,6 +49,7 @@ def test_the_best_run_comes_first_with_what_differs_and_how_sure_that_is(open_pa
     made("longer", 0.6, "epochs = 40\n")
     said = texts(open_page("runs", run=["slow", "longer"]))
     assert "1 setting differs." in said
+    assert "2 of 3 runs are compared" in said
     said = texts(open_page("runs", run=["slow", "gone"])).replace("\\", "")
     assert "The link asks for “gone”, which is not among the newest 200 runs here." in said
 
