@@ -191,7 +191,10 @@ def averages(report: Report) -> None:
                 alt=f"Mean map of {name}, {n} pictures",
             )  # fmt: skip
         scale(signed, limit)
-    st.caption("Each map was divided by its mean first, so 1 is what a map that ignores the picture has everywhere.")
+    st.caption(
+        "Each map was divided by the mean of its absolute values first, so "
+        f"{'1 or −1' if signed else '1'} is what a map that ignores the picture has everywhere."
+    )
 
 
 def confusions(choice: Picked) -> None:
@@ -287,8 +290,9 @@ def pair(found: Sequence[Band], one: str, other: str, more: str) -> None:
         )  # fmt: skip
         scale(True, bound)
     st.caption(
-        f"Red: more {verbatim(more)}. White where the 95 % interval of a pixel holds 0; {percent(float(differs.mean()))} of "
-        "the pixels differ."
+        f"Red: more {verbatim(more)}. White where the 95 % interval of a pixel, each taken alone, holds 0. "
+        f"{percent(float(differs.mean()))} of the pixels are coloured; chance alone colours about 5 %, and more where there "
+        "are few pictures."
     )
 
 

@@ -9,6 +9,7 @@ import pandas as pd
 import pytest
 from streamlit.testing.v1 import AppTest
 
+from dashboard.text import percent
 from fer_core.checkpoint import weights_path
 from fer_core.datasets import open_dataset
 from fer_core.datasets.known import add
@@ -63,8 +64,8 @@ def made_report(folder: Path) -> report.Report:
         {"method": "deep-lift", "title": "DeepLift", "control": False, "suits": "no rule for its gelu", "n": 0}
     )
     means = [
-        {"method": "grad-cam", "expression": name, "n": 50, "y": y, "x": x, "mean": 1.0, "low": 0.9, "high": 1.1}
-        for name, y, x in product(FER7.names, range(4), range(4))
+        {"method": method, "expression": name, "n": 50, "y": y, "x": x, "mean": 1.0, "low": 0.9, "high": 1.1}
+        for method, name, y, x in product(report.REGION_METHODS, FER7.names, range(4), range(4))
     ]
     agreement = pd.DataFrame([{"method": "saliency", "other": "lime", "n": 50, **spread(["correlation"], 0.4)}])
     about = {
@@ -99,6 +100,9 @@ def test_a_report_is_shown_with_its_answer_first_and_what_it_says_of_methods(ope
     assert "happy, n = 50" in captions(app)
     assert "pictures of this table are not on this machine" in said
     assert not app.warning
+    assert "mean of its absolute values first, so 1 is what a map" in said
+    app.selectbox(key="mean").set_value("integrated-gradients").run()
+    assert "mean of its absolute values first, so 1 or −1 is what a map" in texts(app)
     app.selectbox(key="cover").set_value("noise").run()
     assert app.query_params["cover"] == "noise"
     path = weights_path(folder)
@@ -170,6 +174,6 @@ def test_the_mean_maps_of_two_networks_and_their_difference_are_shown(open_page:
     assert "the same 2 pictures by both networks" in texts(app)
     mine, other, _, difference, _ = captions(app)[-5:]
     assert (mine, other, difference) == ("one", "two", "difference")
-    assert "0.0" in texts(app)  # both have the same weights, so no pixel differs
+    assert f"{percent(0)} of the pixels are coloured; chance alone colours about 5 %" in texts(app)  # equal weights
     again = open_page("explain_report", network="one", table="faces-val", **{"compute-networks": "true"})
     assert again.toggle(key="compute-networks").value  # a reload, or a link, shows them too
