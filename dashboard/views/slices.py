@@ -80,7 +80,7 @@ st.plotly_chart(charts.slices(ends, float(table.correct.mean()), ALPHA), config=
 st.caption(
     (
         f"The {DRAWN - 3} furthest below their expectation and the 3 furthest above; the table has all. "
-        if crossed
+        if len(ends) < len(found.table)
         else ""
     )
     + "Dotted: the accuracy on all pictures. Expected: each picture counted with the accuracy on its label. Tested within "

@@ -5,6 +5,8 @@ from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
+import pytest
 from PIL import Image
 from streamlit.testing.v1 import AppTest
 
@@ -30,7 +32,9 @@ def dark_and_bright(root: Path) -> Path:
     return root
 
 
-def test_dark_pictures_are_found_to_be_harder(open_page: OpenPage, tmp_path: Path) -> None:
+def test_dark_pictures_are_found_to_be_harder(
+    open_page: OpenPage, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     place = dark_and_bright(tmp_path / "faces")
     add(place)
     dataset = open_dataset(place)
@@ -50,6 +54,10 @@ def test_dark_pictures_are_found_to_be_harder(open_page: OpenPage, tmp_path: Pat
     errors = [image for element in app.get("html") for image in re.findall(r"id (\S+) of ", element.proto.body)]
     assert len(errors) == 16
     assert set(errors) <= set(index["id"][dark])
+    assert "the table has all" not in texts(app)  # so has the chart
+    known = pd.DataFrame({"person": np.arange(140) % 3})  # three more slices than fit the chart
+    monkeypatch.setattr("fer_core.evaluation.slices.columns_of", lambda dataset, predictions: known)
+    assert "The 12 furthest below their expectation and the 3 furthest above; the table has all." in texts(app.run())
 
 
 def test_without_the_pictures_the_page_says_what_to_do(open_page: OpenPage) -> None:
