@@ -104,8 +104,11 @@ def translated(word: str) -> str | None:
 
 
 def suggestion(word: str) -> str | None:
-    """The expression that a misspelt word (“suprise”) most likely means, or None."""
-    close = get_close_matches(word.strip().lower(), [*COLOURS, *SYNONYMS], n=1, cutoff=0.75)
+    """The expression that a misspelt word (“suprise”) most likely means, or None; “unhappy” is no misspelt “happy”."""
+    key = word.strip().lower()
+    if canonical(key.removeprefix("un")):
+        return canonical(key)
+    close = get_close_matches(key, [*COLOURS, *SYNONYMS], n=1, cutoff=0.75)
     return canonical(close[0]) if close else None
 
 

@@ -29,7 +29,10 @@ def test_words_of_other_data_sets_find_their_expression(word: str, meant: str | 
     assert canonical(word) == meant
 
 
-@pytest.mark.parametrize(("word", "meant"), [("suprise", "surprise"), ("hapy", "happy"), ("xyz", None)])
+@pytest.mark.parametrize(
+    ("word", "meant"),
+    [("suprise", "surprise"), ("hapy", "happy"), ("unhappy", None), ("Unsurprised", None), ("xyz", None)],
+)
 def test_a_misspelt_word_gets_a_suggestion(word: str, meant: str | None) -> None:
     assert suggestion(word) == meant
 
