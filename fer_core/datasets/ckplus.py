@@ -73,7 +73,7 @@ def read(path: Path, on_bad: OnBad = "refuse", mode: str = "last") -> Reading:
 
 def _label(path: Path) -> str | None:
     try:
-        number = float(path.read_text(encoding="utf-8"))
+        number = float(path.read_text(encoding="utf-8-sig"))
     except (ValueError, OSError):
         return None
     return LABELS[int(number)] if number in range(len(LABELS)) else None

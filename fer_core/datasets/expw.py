@@ -41,7 +41,7 @@ def read(path: Path, on_bad: OnBad = "refuse") -> Reading:
     if images is None:
         raise DataError(f"{path}: the pictures are missing; expected {path / IMAGES[0]}, unpack origin.7z there.")
     rows, bad = [], []
-    for number, line in enumerate(table.read_text(encoding="utf-8", errors="replace").splitlines(), 1):
+    for number, line in enumerate(table.read_text(encoding="utf-8-sig", errors="replace").splitlines(), 1):
         if not line.strip():
             continue
         try:

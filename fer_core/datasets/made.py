@@ -101,7 +101,7 @@ def load(path: Path) -> MadeSet:
         DataError: no valid TOML, an unknown key, or a value out of range; each named.
     """
     try:
-        return MadeSet.model_validate(tomllib.loads(path.read_text(encoding="utf-8")))
+        return MadeSet.model_validate(tomllib.loads(path.read_text(encoding="utf-8-sig")))
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise DataError(f"{path} is no valid TOML ({error}).") from error
     except ValidationError as error:

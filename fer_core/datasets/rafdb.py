@@ -54,7 +54,7 @@ def read(path: Path, on_bad: OnBad = "refuse") -> Reading:
     if not aligned.is_dir():
         raise DataError(f"{path}: the pictures are missing; expected {aligned}, unpack aligned.zip there.")
     rows, bad = [], []
-    for number, line in enumerate(table.read_text(encoding="utf-8", errors="replace").splitlines(), 1):
+    for number, line in enumerate(table.read_text(encoding="utf-8-sig", errors="replace").splitlines(), 1):
         if not line.strip():
             continue
         name, _, word = line.strip().partition(" ")

@@ -110,6 +110,15 @@ def test_emotion_files_that_hold_nonsense_are_named(tmp_path: Path) -> None:
         open_dataset(made.path)
 
 
+@pytest.mark.parametrize(("name", "mark"), [("rafdb", "*.txt"), ("expw", "*.lst"), ("ckplus", "*.txt")])
+def test_a_list_that_windows_saved_with_a_byte_order_mark_reads_alike(name: str, mark: str, tmp_path: Path) -> None:
+    made = LAYOUTS[name](tmp_path / "set")
+    for file in made.path.rglob(mark):
+        file.write_bytes(b"\xef\xbb\xbf" + file.read_bytes())
+    index = open_dataset(made.path).index
+    assert {row.id: (row.split, row.label) for row in index.itertuples()} == made.rows
+
+
 def test_pictures_that_were_not_unpacked_are_asked_for(tmp_path: Path) -> None:
     made = LAYOUTS["rafdb"](tmp_path / "set")
     shutil.rmtree(made.path / "basic" / "Image" / "aligned")

@@ -64,6 +64,11 @@ def test_a_made_set_may_be_a_part_of_another(sources: Path) -> None:
     assert index["id"].iloc[0] == "inner/fer2013/00000"
 
 
+def test_a_file_that_windows_saved_with_a_byte_order_mark_is_read(sources: Path) -> None:
+    (sources / "mine.toml").write_text('[[part]]\ndata = "ckplus"\n', encoding="utf-8-sig")
+    assert len(open_dataset(sources / "mine.toml")) == 4
+
+
 def test_two_parts_of_one_name_whose_pictures_could_not_be_told_apart_are_refused(sources: Path) -> None:
     for number, owner in enumerate(("anna", "bert")):
         (sources / owner / "photos" / "happy").mkdir(parents=True)
