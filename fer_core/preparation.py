@@ -25,6 +25,7 @@ from fer_core.workspace import write_atomically
 
 INDEX = "prepared.csv"
 SETTINGS = "prepare.json"
+NO_FACE = "no face was found"
 
 
 @dataclass(frozen=True)
@@ -118,7 +119,7 @@ def _one(row: int, name: str) -> Done:
         faces = settings.find(picture)
         written = []
         for number, face in enumerate(faces):
-            path = target / (f"{name}.png" if number == 0 else f"{name}-face{number + 1}.png")
+            path = target / (f"{name}.png" if number == 0 else f"{name}~face{number + 1}.png")  # no name holds a ~
             path.parent.mkdir(parents=True, exist_ok=True)
             part = path.with_suffix(".part")
             Image.fromarray(settings.cut(picture, face)).save(part, "PNG")
@@ -126,7 +127,7 @@ def _one(row: int, name: str) -> Done:
             written.append(path.relative_to(target).as_posix())
     except (FerError, OSError, ValueError) as error:
         return Done(row, (), str(error))
-    return Done(row, tuple(written), "" if written else "no face was found")
+    return Done(row, tuple(written), "" if written else NO_FACE)
 
 
 def _claim(target: Path, text: str) -> None:
@@ -142,7 +143,8 @@ def _claim(target: Path, text: str) -> None:
 
 
 def _past(target: Path) -> dict[str, tuple[tuple[str, ...], str]]:
-    """What an earlier start did, by name; a line that was cut off is done again."""
+    """What an earlier start did, by name; a line that was cut off is done again, and a picture that had a problem: the
+    disk may have been full."""
     path = target / "done.csv"
     if not path.exists():
         return {}
@@ -154,7 +156,11 @@ def _past(target: Path) -> dict[str, tuple[tuple[str, ...], str]]:
         return {}
     table = pd.read_csv(path, header=None, names=["name", "files", "problem"], dtype="str", keep_default_na=False)
     found = {name: (tuple(filter(None, files.split("|"))), problem) for name, files, problem in table.to_numpy()}
-    return {name: done for name, done in found.items() if all((target / file).exists() for file in done[0])}
+    return {
+        name: (files, problem)
+        for name, (files, problem) in found.items()
+        if problem in ("", NO_FACE) and all((target / file).exists() for file in files)
+    }
 
 
 def _write_index(dataset: Dataset, target: Path, results: list[Done]) -> None:

@@ -142,6 +142,26 @@ def test_a_stopped_preparation_goes_on_where_it_was(photos: Path, tmp_path: Path
         run(dataset, target, photos, detector="none", size=32)
 
 
+def test_a_picture_for_which_there_was_no_room_is_done_again(photos: Path, tmp_path: Path) -> None:
+    dataset, target = open_dataset(photos), tmp_path / "faces"
+    run(dataset, target, photos, detector="none")
+    face = next(target.rglob("*two.png"))
+    face.unlink()
+    log = target / "done.csv"
+    entry = f"{face.relative_to(target).as_posix()},"
+    assert entry in log.read_text()
+    log.write_text(log.read_text().replace(entry, ",[Errno 28] No space left on device"))
+    assert [done.problem for done in run(dataset, target, photos, detector="none")] == [""] * 4
+    assert face.exists()
+
+
+def test_a_second_face_and_a_picture_that_is_called_like_it_are_two_files(photos: Path, tmp_path: Path) -> None:
+    Image.fromarray(PORTRAIT).save(photos / "happy" / "two-face2.png")
+    results = run(open_dataset(photos), tmp_path / "faces", photos, faces="all")
+    files = [file for done in results for file in done.files]
+    assert len(files) == len(set(files)) == 5
+
+
 def test_it_is_never_written_over_the_source(photos: Path, tmp_path: Path) -> None:
     dataset = open_dataset(photos)
     for target in (photos, photos / "inside", tmp_path):
