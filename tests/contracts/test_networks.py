@@ -173,6 +173,11 @@ def test_mini_xception_has_the_papers_parameters() -> None:
     assert sum(value.numel() for key, value in state.items() if "num_batches" not in key) == 58_423
 
 
+def test_a_unet_says_that_it_cannot_take_sides_that_eight_does_not_divide() -> None:
+    with pytest.raises(ConfigError, match="buffalo-unet .* cannot be built for pictures of 50 x 50: Sizes of tensors"):
+        build("buffalo-unet", classes=7, spec=ImageSpec(channels=3, height=50, width=50), arguments={"width": 4})
+
+
 def test_an_unknown_network_is_refused_with_a_suggestion() -> None:
     with pytest.raises(UnknownName, match="did you mean “small-vgg”"):
         NETWORKS.get("small-vg")
@@ -219,6 +224,7 @@ def test_the_titles_are_those_of_the_registry_and_cost_no_torch() -> None:
         ("small-vgg", {"widths": "wide"}, "arguments of small-vgg: widths = 'wide'"),
         ("small-vgg", {"widths": []}, "widths is empty"),
         ("small-vgg", {"dropout": 2}, "dropout probability has to be between 0 and 1"),
+        ("small-vgg", {"widths": [-8]}, "small-vgg with these arguments cannot be built .* negative dimension"),
         ("small-vgg", {"dropout": "much"}, "dropout = 'much': Input should be a valid number"),
         ("resnet18", {"stem": "huge"}, "stem = 'huge'"),
     ],
