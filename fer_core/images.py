@@ -27,6 +27,7 @@ if TYPE_CHECKING:  # torch takes two seconds to import; decoding must not
 
 # A 32-megapixel photo takes 100 MB when decoded; whoever shares a machine with twenty others needs a bound.
 MAX_PIXELS = 32_000_000
+UPLOAD = "the upload"  # what an error calls a picture that comes without a name
 HEIC = (b"ftypheic", b"ftypheix", b"ftypheim", b"ftypmif1", b"ftypmsf1")  # bytes 4 to 12 of what iPhones save
 PICTURE_SUFFIXES = frozenset({".png", ".jpg", ".jpeg", ".bmp", ".tif", ".tiff", ".webp", ".gif", ".pgm", ".ppm"})
 
@@ -154,7 +155,7 @@ def decode(source: bytes | str | Path) -> NDArray[np.uint8]:
     """
     from PIL import Image, UnidentifiedImageError
 
-    name = "the upload" if isinstance(source, bytes) else shown(os.fspath(source))
+    name = UPLOAD if isinstance(source, bytes) else shown(os.fspath(source))
     try:
         data = source if isinstance(source, bytes) else Path(source).read_bytes()
     except OSError as error:

@@ -29,7 +29,7 @@ from fer_core.evaluation.intervals import SEED
 from fer_core.evaluation.metrics import confusion_matrix
 from fer_core.evaluation.predictions import Predictions
 from fer_core.faces import Face, find_faces, quality
-from fer_core.images import ImageSpec, decode, fit, shown
+from fer_core.images import UPLOAD, ImageSpec, decode, fit, shown
 from fer_core.inference import Member as Network
 from fer_core.inference import framed_for, penultimate, predict_logits
 from fer_core.labels import COLOURS, canonical, suggestion, translated
@@ -193,7 +193,7 @@ def gather(
             try:
                 image = decode(member.data)
             except ImageError as error:
-                skipped.append(Skipped(member.name, str(error)))
+                skipped.append(Skipped(member.name, str(error).removeprefix(f"{UPLOAD}: ")))
             else:
                 found = find_faces(image, detector)
                 if found:

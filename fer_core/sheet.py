@@ -8,7 +8,7 @@ from typing import Any
 
 from fer_core.datasets.files import HIDDEN
 from fer_core.errors import ImageError
-from fer_core.images import PICTURE_SUFFIXES, decode
+from fer_core.images import PICTURE_SUFFIXES, UPLOAD, decode, shown
 from fer_core.inference import Prediction, Predictor
 
 COLUMNS = ("file", "face", "left", "top", "width", "height", "verdict", "predicted", "confidence")
@@ -55,7 +55,8 @@ def picture_rows(
     try:
         predictions = predictor.predict(decode(source), detector, tta=tta)
     except ImageError as error:
-        return [problem_row(name, str(error))]
+        called = UPLOAD if isinstance(source, bytes) else shown(str(source))  # `file` says which picture it is
+        return [problem_row(name, str(error).removeprefix(f"{called}: "))]
     if not predictions:
         return [problem_row(name, "no face was found")]
     return [

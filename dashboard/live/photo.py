@@ -17,7 +17,7 @@ from dashboard.live.drawing import annotated, at_shown_size
 from dashboard.live.uploads import Picture, picture_bytes, said
 from fer_core.datasets.synthetic import draw_face
 from fer_core.errors import DataError, FerError, ImageError
-from fer_core.images import PICTURE_SUFFIXES, decode
+from fer_core.images import PICTURE_SUFFIXES, UPLOAD, decode
 from fer_core.inference import Prediction
 from fer_core.labels import COLOURS
 
@@ -148,7 +148,7 @@ def show_several(
             image, predictions, _ = looked_at(picture_bytes(path), networks, detector, averaging, look)
         except ImageError as error:
             bad += 1
-            shown.append((_BLANK, str(error).replace("the upload", path.name, 1)))
+            shown.append((_BLANK, str(error).replace(UPLOAD, path.name, 1)))
         except FerError as error:  # of the choices: the same for each photo
             yield gr.HTML(answers.problem(error), visible=True), gr.Gallery(visible="hidden")
             return
