@@ -15,8 +15,8 @@ if TYPE_CHECKING:
 # The names of torch's functions; a module's class is called the same without the underscores.
 ACTIVATIONS = frozenset(
     {
-        "relu", "relu6", "elu", "leaky_relu", "sigmoid", "tanh", "softplus", "softmax", "silu", "gelu", "hardswish",
-        "hardsigmoid", "hardtanh", "prelu", "selu", "celu", "mish",
+        "relu", "relu6", "elu", "leaky_relu", "sigmoid", "tanh", "softplus", "softmax", "log_softmax", "silu", "gelu",
+        "hardswish", "hardsigmoid", "hardtanh", "prelu", "selu", "celu", "mish",
     }
 )  # fmt: skip
 

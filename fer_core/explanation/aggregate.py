@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 CHUNK = 256  # pictures in one file; also how often progress is told
 KEEP = 2_000_000_000  # bytes of maps on disk; the least recently used go first
-VERSION = 1  # raise when a method's result changes
+VERSION = 2  # raise when a method's result changes
 
 Maps = NDArray[np.float32]
 

@@ -335,6 +335,32 @@ def test_deep_lift_sums_to_the_rise_from_the_mean_grey_also_through_a_maximum(ac
     )
 
 
+@pytest.mark.parametrize("name", ["mini-xception", "resnet18", "shallow-cnn", "small-vgg"])
+def test_deep_lift_sums_to_the_rise_in_whole_networks_too(name):
+    # a ReLU that a maximum follows, maxima whose windows overlap, and what is added back
+    model, spec, _ = registered(name)
+    images = pictures(2, spec)
+    found = explain(model, images, spec, [1, 3], "deep-lift").map
+    with torch.no_grad():
+        rise = model(inputs_of(images, spec)) - model(torch.zeros(1, *spec.shape))
+    np.testing.assert_allclose(found.sum(axis=(1, 2)), rise[range(2), [1, 3]], rtol=0.01, atol=1e-6)
+
+
+def test_deep_lift_does_not_suit_an_ensemble_whose_logarithms_have_no_rule():
+    model, spec, _ = registered("ensemble")
+    assert "log_softmax" in METHODS.get("deep-lift").suits(model, spec)
+
+
+@pytest.mark.parametrize(("pool", "fits"), [({}, True), ({"ceil_mode": True}, False), ({"dilation": 2}, False)])
+def test_deep_lift_lays_out_windows_that_overlap_or_refuses_them(pool, fits):
+    model = nn.Sequential(nn.Conv2d(1, 4, 3), nn.Tanh(), nn.MaxPool2d(3, 2, 1, **pool), nn.Flatten(), nn.LazyLinear(2))
+    torch.manual_seed(7)
+    with torch.no_grad():
+        model(torch.zeros(1, *GREY.shape))
+    reason = METHODS.get("deep-lift").suits(model, GREY)
+    assert reason is None if fits else "windows of 2 overlap" in reason
+
+
 def test_gradient_shap_from_the_mean_grey_alone_is_integrated_gradients():
     model, images = curved().eval(), pictures(2)
     wanted = explain(model, images, GREY, [0, 1], "integrated-gradients", steps=64).map
