@@ -151,7 +151,7 @@ def decode(source: bytes | str | Path) -> NDArray[np.uint8]:
     of an animated picture the first frame is taken.
 
     Raises:
-        ImageError: empty, damaged, of an unknown format or above `MAX_PIXELS`.
+        ImageError: empty, damaged, of an unknown format, above `MAX_PIXELS`, or of fractions that are not 0 to 1.
     """
     from PIL import Image, UnidentifiedImageError
 
@@ -190,6 +190,11 @@ def decode(source: bytes | str | Path) -> NDArray[np.uint8]:
         raise ImageError(f"{name}: the picture is damaged ({error}); save or copy it again.") from error
     if picture.mode.startswith(("I", "F")):
         values = np.asarray(picture, dtype=np.float64)
+        if picture.mode == "F" and not (np.abs(values - 0.5) <= 1).all():  # resizing may overshoot a little
+            raise ImageError(
+                f"{name}: a picture of fractions from {values.min():g} to {values.max():g}, expected 0 to 1; save it with 8 "
+                "or 16 bits."
+            )
         top = 1.0 if picture.mode == "F" else 65535.0  # Pillow opens 16-bit grey as I;16 or I
         return np.clip(values * (255.0 / top), 0, 255).round().astype(np.uint8)
     if picture.mode in ("1", "L") and "transparency" not in picture.info:

@@ -80,6 +80,18 @@ def test_a_dark_sixteen_bit_picture_stays_dark() -> None:
     np.testing.assert_array_equal(decode(png(np.full((2, 2), 200, np.uint16))), np.full((2, 2), 1))
 
 
+def test_fractions_are_taken_from_0_to_1_and_others_are_not_made_white() -> None:
+    def tiff(*values: float) -> bytes:
+        buffer = io.BytesIO()
+        Image.fromarray(np.array([values], np.float32)).save(buffer, format="TIFF")
+        return buffer.getvalue()
+
+    np.testing.assert_array_equal(decode(tiff(0, 0.2, 1, 1.02)), [[0, 51, 255, 255]])
+    for values in ((0, 51, 187), (0, float("nan"), 1)):
+        with pytest.raises(ImageError, match="expected 0 to 1; save it with 8 or 16 bits"):
+            decode(tiff(*values))
+
+
 def test_cmyk_jpeg_becomes_rgb() -> None:
     buffer = io.BytesIO()
     Image.new("CMYK", (8, 8), (0, 0, 0, 255)).save(buffer, format="JPEG")
