@@ -67,13 +67,18 @@ def intervals(table: pd.DataFrame, figure: str, title: str) -> str:
     for place, values in enumerate(table.to_dict("records")):
         y = 20 + row * place
         a, b, c = (slope * 100 * values[figure + end] + offset for end in ("_low", "", "_high"))
-        parts.append(_text(left - 10, y + 4, f"{values['title'][:34]}, n = {values['n']:,}", "end"))
+        parts.append(_text(left - 10, y + 4, f"{_fitting(values['title'])}, n = {values['n']:,}", "end"))
         parts.append(_line(a, y, c, y, ACCENT, 'stroke-width="2"'))
         parts.append(f'<circle cx="{b:.1f}" cy="{y}" r="4.5" fill="{ACCENT}"/>')
     parts.append(_text(left + 10, bottom + 16, f"{low:.1f}", "middle"))
     parts.append(_text(width - 20, bottom + 16, f"{high:.1f}", "middle"))
     parts.append(_text((left + width) / 2, bottom + 16, f"{title} (%), 95 % intervals", "middle"))
     return _drawing(width, bottom + 26, f"{title} of {len(table)} networks", parts)
+
+
+def _fitting(title: str) -> str:
+    """Both ends of a long title: networks of one title are told apart by what stands last."""
+    return title if len(title) <= 34 else f"{title[:15]}…{title[-18:]}"
 
 
 def curves(

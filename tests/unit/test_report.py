@@ -114,6 +114,13 @@ def test_networks_of_one_title_are_told_by_name() -> None:
     assert "Same (net0)" in document([find(folder) for folder in folders]).html
 
 
+def test_long_titles_are_told_apart_in_the_chart_too() -> None:
+    found = document([find(folder) for folder in made(2, title="A title that is longer than its place in a chart")])
+    chart = found.html[found.html.index("<svg") : found.html.index("</svg>")]
+    assert "(net0), n = 210" in chart
+    assert "(net1), n = 210" in chart
+
+
 def test_sentences_about_several_networks_say_what_the_groups_say() -> None:
     table = predictions_elsewhere().table
     logits = [name for name in table if name.startswith("logit_")]
