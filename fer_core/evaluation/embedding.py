@@ -227,11 +227,16 @@ def purity(values: ArrayLike, labels: ArrayLike, k: int = 10) -> tuple[float, fl
     Args:
         values: (N, D) features.
         labels: (N,).
+
+    Raises:
+        DataError: fewer than two pictures.
     """
     from sklearn.neighbors import NearestNeighbors
 
     table, names = np.asarray(values, dtype=np.float32), np.asarray(labels)
     n = len(table)
+    if n < 2:
+        raise DataError(f"A picture's neighbours need two pictures or more, found {n}; choose a larger part.")
     near = NearestNeighbors(n_neighbors=min(k, n - 1)).fit(table).kneighbors(return_distance=False)
     _, counts = np.unique(names, return_counts=True)
     chance = float((counts * (counts - 1)).sum() / (n * (n - 1)))

@@ -135,3 +135,5 @@ def test_purity_has_its_ends() -> None:
     mixed = np.random.default_rng(1).normal(size=(400, 3))
     found, chance = purity(mixed, np.tile(["a", "b"], 200))
     assert found == pytest.approx(chance, abs=0.05)
+    with pytest.raises(DataError, match="two pictures or more, found 1"):
+        purity(mixed[:1], ["a"])
