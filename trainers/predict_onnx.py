@@ -51,15 +51,21 @@ def cut(image, left, top, side):
 
 
 def fit(image, spec):
-    """The picture at the network's size and channels, still 0..255."""
-    if spec["channels"] == 1:
+    """The picture at the network's size and channels, still 0..255, by way of what its training faces went through."""
+    done = spec.get("preparation") or {"grey": False, "size": 0}
+    if spec["channels"] == 1 or done["grey"]:
         image = cv2.cvtColor(image, cv2.COLOR_RGB2GRAY)
-    height, width = image.shape[:2]
-    if (height, width) == (spec["height"], spec["width"]):
+    if done["size"]:
+        image = resize(image, done["size"], done["size"])
+    image = resize(image, spec["height"], spec["width"])
+    return image if spec["channels"] == 1 or image.ndim == 3 else np.repeat(image[..., None], 3, axis=2)
+
+
+def resize(image, height, width):
+    if image.shape[:2] == (height, width):
         return image
-    shrinks = height > spec["height"] or width > spec["width"]
-    how = cv2.INTER_AREA if shrinks else cv2.INTER_LINEAR
-    return cv2.resize(image, (spec["width"], spec["height"]), interpolation=how)
+    shrinks = image.shape[0] > height or image.shape[1] > width
+    return cv2.resize(image, (width, height), interpolation=cv2.INTER_AREA if shrinks else cv2.INTER_LINEAR)
 
 
 def predict(session, card, margin, image, whole=False):

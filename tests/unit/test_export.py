@@ -2,6 +2,7 @@
 
 import json
 import os
+import runpy
 import shutil
 import stat
 import subprocess
@@ -18,7 +19,7 @@ from fer_core.checkpoint import Card
 from fer_core.errors import CheckpointError
 from fer_core.export import export_onnx
 from fer_core.faces import FaceCrop
-from fer_core.images import ImageSpec
+from fer_core.images import ImageSpec, Preparation, fit
 from fer_core.inference import Predictor
 from fer_core.labels import FER7
 from fer_core.models import NETWORKS
@@ -81,6 +82,15 @@ def test_a_large_photo_is_searched_small_by_the_script_too(exported, tmp_path):
     assert len(faces) == len(wanted) > 0
     for face, right in zip(faces, wanted, strict=True):
         assert list(face["probs"].values()) == pytest.approx(list(right.probs.values()), abs=1e-4)
+
+
+@pytest.mark.parametrize("channels", [1, 3])
+@pytest.mark.parametrize("done", [{"grey": True}, {"size": 32}, {"grey": True, "size": 96}])
+def test_the_script_makes_faces_grey_and_small_where_the_training_faces_were(channels, done):
+    spec = ImageSpec(channels=channels, preparation=Preparation.model_validate(done))
+    found = runpy.run_path(str(SCRIPT))["fit"](astronaut(), spec.model_dump())
+    wanted = fit(astronaut(), spec)
+    np.testing.assert_allclose(found, wanted, atol=1)  # grey before a resize or after it rounds otherwise
 
 
 def test_the_card_travels_inside_the_file(exported):
