@@ -241,6 +241,7 @@ def sentences(covering: pd.DataFrame, how: Cover = "blur") -> dict[str, str]:
 
 
 NOTHING = 0.01  # a loss of accuracy whose interval stays below one point is called none
+ENOUGH = 300  # of fewer pictures none may change although one in a hundred does (rule of three, 95 %)
 
 
 def verdict(covering: pd.DataFrame, how: Cover = "blur") -> str:
@@ -254,7 +255,7 @@ def verdict(covering: pd.DataFrame, how: Cover = "blur") -> str:
     matters = core["accuracy_cost_low"] > NOTHING
     if not matters:
         return said + "Eyes, nose and mouth are not shown to matter."
-    if rest["accuracy_cost_high"] < NOTHING:
+    if rest["accuracy_cost_high"] < NOTHING and rest["n"] >= ENOUGH:
         return said + "Eyes, nose and mouth matter, the background does not."
     if rest["accuracy_cost_low"] <= 0:
         return said + "Eyes, nose and mouth matter; for the background nothing is shown either way."

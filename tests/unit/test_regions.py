@@ -168,7 +168,9 @@ def test_a_network_that_looks_at_the_mouth_alone_loses_by_the_mouth_alone():
     said = sentences(table, "mean")
     assert said["open"].startswith("For open, covering the mouth costs 100.0 points (100.0 to 100.0)")
     assert "n = 20" in said["open"]
-    assert verdict(table, "mean").endswith("Eyes, nose and mouth matter, the background does not.")
+    # that none of 40 pictures is read otherwise without its background does not say that none would be
+    assert verdict(table, "mean").endswith("matter; for the background nothing is shown either way.")
+    assert verdict(table.assign(n=400), "mean").endswith("Eyes, nose and mouth matter, the background does not.")
 
 
 def test_the_chart_of_what_covering_costs_has_one_sign_for_the_figure_and_its_interval():
@@ -184,7 +186,7 @@ def covering_of(core: tuple[float, float, float], rest: tuple[float, float, floa
     rows = []
     for region, cost in ((CORE, core), ("background", rest)):
         figures = dict(zip(("accuracy_cost", "accuracy_cost_low", "accuracy_cost_high"), cost, strict=True))
-        rows.append({"expression": "all", "region": region, "cover": "blur", "n": 100, "area": 0.25, **figures})
+        rows.append({"expression": "all", "region": region, "cover": "blur", "n": 1000, "area": 0.25, **figures})
     return pd.DataFrame(rows)
 
 
