@@ -40,6 +40,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from fer_core.datasets import Dataset, OnBad, Reading, Skipped, cleaning, face_in, open_dataset, reader, splits
 from fer_core.datasets.duplicates import Duplicates, find_duplicates
 from fer_core.datasets.faceless import by_votes, faceless
+from fer_core.datasets.files import count
 from fer_core.datasets.known import resolve
 from fer_core.errors import DataError, UnknownName
 from fer_core.images import ImageSpec, Preparation, decode, fit
@@ -186,6 +187,8 @@ def read(path: Path, on_bad: OnBad = "refuse") -> Reading:
     index = _split(index, made.split, path).drop(
         columns=splits.TWINS, errors="ignore"
     )  # before cleaning, for the leaks
+    if outside := int(index["split"].isna().sum()):
+        skipped.append(Skipped(count(outside, "picture"), f"not in {made.split.file}"))
     reasons = {} if images is None or found is None else _reasons(index, made, in_file, arrays, images, found)
     dropped = [Skipped(str(index["id"].iloc[row]), text) for row, text in sorted(reasons.items())]
     keep = index["split"].notna().to_numpy(copy=True)

@@ -172,6 +172,11 @@ def test_a_split_is_made_by_rule_or_taken_from_a_file(sources: Path) -> None:
     splits.save(splits.split_table(index, parts={"train": 1, "val": 1}, seed=1), sources / "s.csv")
     saved = open_dataset(write(sources, '[[part]]\ndata = "ckplus"\n[split]\nfile = "s.csv"\n', "saved.toml"))
     assert saved.splits == {"train": 2, "val": 2}
+    rows = (sources / "s.csv").read_text().splitlines(keepends=True)
+    (sources / "s.csv").write_text("".join(rows[:-1]))  # of an older copy, which lacked a picture
+    older = open_dataset(sources / "saved.toml")
+    assert len(older) == 3
+    assert [bad.reason for bad in older.skipped if bad.id == "1 picture"] == ["not in s.csv"]
 
 
 @pytest.mark.parametrize(
