@@ -9,7 +9,9 @@ from __future__ import annotations
 
 import io
 import os
+import struct
 import warnings
+import zlib
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
@@ -29,6 +31,11 @@ if TYPE_CHECKING:  # torch takes two seconds to import; decoding must not
 MAX_PIXELS = 32_000_000
 UPLOAD = "the upload"  # what an error calls a picture that comes without a name
 HEIC = (b"ftypheic", b"ftypheix", b"ftypheim", b"ftypmif1", b"ftypmsf1")  # bytes 4 to 12 of what iPhones save
+# Each of Pillow's readers fails on a damaged file in its own way.
+DAMAGED = (
+    OSError, EOFError, SyntaxError, ValueError, TypeError, AttributeError, LookupError, ArithmeticError, AssertionError,
+    RuntimeError, struct.error, zlib.error,
+)  # fmt: skip
 PICTURE_SUFFIXES = frozenset({".png", ".jpg", ".jpeg", ".bmp", ".tif", ".tiff", ".webp", ".gif", ".pgm", ".ppm"})
 
 
@@ -176,8 +183,6 @@ def decode(source: bytes | str | Path) -> NDArray[np.uint8]:
             )
         picture.load()
         picture = _upright(picture)
-    except ImageError:
-        raise
     except UnidentifiedImageError as error:
         what = "a HEIC picture, which is not read here" if data[4:12] in HEIC else "no picture in a known format"
         raise ImageError(f"{name}: this is {what}; save it as PNG or JPEG.") from error
@@ -186,7 +191,7 @@ def decode(source: bytes | str | Path) -> NDArray[np.uint8]:
             f"{name}: the picture is far too large, at most {MAX_PIXELS / 1e6:.0f} megapixels are taken; scale the photo "
             "down first."
         ) from error
-    except Exception as error:  # each of Pillow's readers fails on a damaged file in its own way
+    except DAMAGED as error:
         raise ImageError(f"{name}: the picture is damaged ({error}); save or copy it again.") from error
     if picture.mode.startswith(("I", "F")):
         values = np.asarray(picture, dtype=np.float64)

@@ -63,9 +63,8 @@ def reproduce(
         return open_dataset(places[configs[name].about.data])
 
     def confirm(name: str) -> None:
-        reproduction.report(
-            RunFolder.named(name), opened(name), configs[name]
-        )  # it may have been ended before its report
+        run = RunFolder.named(name)
+        reproduction.report(run, opened(name), configs[name])  # it may have been ended before its report
         console.print(f"{name}: finished already.")
 
     def begin(name: str) -> None:
