@@ -26,7 +26,7 @@ from fer_core.errors import ConfigError, FerError, RunError, UnknownName
 from fer_core.evaluation.intervals import Interval, wilson
 from fer_core.runs.folder import EpochResult, NamedFolder, NoRoom, RunFolder, RunStatus, Stopped, best_epoch
 from fer_core.runs.process import Process
-from fer_core.training.config import About, Section, TrainConfig, load_recipe, toml_value
+from fer_core.training.config import About, Section, TrainConfig, load_recipe, recipes, toml_value
 from fer_core.workspace import write_atomically
 
 if TYPE_CHECKING:
@@ -98,8 +98,11 @@ class Sweep(Section):
         return load_recipe(self.recipe, [*fixed, *(f"{name}={value}" for name, value in values.items())])
 
 
-def load_sweep(source: str | Path) -> Sweep:
+def load_sweep(source: str | Path, recipe: Path | None = None) -> Sweep:
     """Read a sweep file by name or path. Every value that may be tried is checked against the recipe.
+
+    Args:
+        recipe: taken in the place of the one that the file names.
 
     Raises:
         ConfigError: unreadable TOML, an unknown key or setting, a value out of range.
@@ -112,6 +115,7 @@ def load_sweep(source: str | Path) -> Sweep:
         for part in ("settings", "space"):
             if isinstance(values.get(part), dict):
                 values[part] = dict(_flat(values[part]))
+        values |= {"recipe": str(recipe)} if recipe else {}
         sweep = Sweep.model_validate(values)
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise ConfigError(f"{path} is no valid TOML ({error}).") from error
@@ -181,7 +185,8 @@ _PRUNED = "Pruned"
 
 
 class SweepFolder(NamedFolder):
-    """A sweep's files: `sweep.toml`, `sweep.json` (data), `journal.log` (Optuna's), the logs of its workers."""
+    """A sweep's files: `sweep.toml`, `recipe/` (a copy of the recipe), `sweep.json` (data), `journal.log` (Optuna's), the logs
+    of its workers."""
 
     KIND, PLACE, LONGEST = "a sweep", "sweeps", 70  # its runs have longer names
 
@@ -197,10 +202,13 @@ class SweepFolder(NamedFolder):
         for values in sweep.grid[: sweep.trials or None] if sweep.sampler == "grid" else ():
             sweep.config(values)  # each value alone is fine, but some may not go together
         text = sweep_files().get(str(source), Path(source)).read_text(encoding="utf-8")
+        recipe = recipes().get(sweep.recipe, Path(sweep.recipe))
         folder.path.mkdir(parents=True, exist_ok=True)
         with folder.lock:
             if (folder.path / "sweep.json").exists():
-                if folder.sweep != sweep or folder.data != data:
+                kept = folder.sweep
+                same = kept.model_copy(update={"recipe": sweep.recipe}) == sweep
+                if not same or load_recipe(kept.recipe) != load_recipe(recipe) or folder.data != data:
                     raise RunError(f"There is already another sweep called “{name}”; choose another name.")
                 return folder
             if left := sorted(path.name for path in workspace.runs().glob(f"{name}-[0-9][0-9][0-9][0-9]")):
@@ -209,6 +217,7 @@ class SweepFolder(NamedFolder):
                     "or delete them."
                 )
             write_atomically(folder.path / "sweep.toml", text.encode())
+            write_atomically(folder.path / "recipe" / recipe.name, recipe.read_bytes())
             if sweep.sampler == "grid":
                 study = folder.study()
                 made = len(study.trials)  # a sweep that was killed while it was made
@@ -223,7 +232,8 @@ class SweepFolder(NamedFolder):
 
     @cached_property
     def sweep(self) -> Sweep:
-        return load_sweep(self.path / "sweep.toml")
+        """As it was made: the recipe is the copy, for its file may have been changed or moved since."""
+        return load_sweep(self.path / "sweep.toml", next((self.path / "recipe").glob("*.toml"), None))
 
     @property
     def data(self) -> str:

@@ -123,6 +123,21 @@ def test_a_name_never_leaves_the_sweeps_folder_and_is_not_taken_twice(written: C
         SweepFolder.named("none").begin()
 
 
+def test_a_recipe_that_is_changed_or_moved_does_not_change_the_trials_of_a_sweep(
+    written: Callable[..., Path], tmp_path: Path
+) -> None:
+    recipe, file = tmp_path / "own.toml", written()
+    recipe.write_text('network = "small-vgg"\nepochs = 3\n')
+    file.write_text(file.read_text().replace('"synthetic"', f'"{recipe.as_posix()}"', 1))
+    SweepFolder.create("kept", file, "synthetic")
+    assert SweepFolder.create("kept", file, "synthetic").sweep.config({"seed": "1"}).network == "small-vgg"
+    recipe.write_text('network = "mini-xception"\nepochs = 3\n')
+    with pytest.raises(RunError, match="already another sweep called “kept”"):
+        SweepFolder.create("kept", file, "synthetic")
+    recipe.unlink()
+    assert SweepFolder.named("kept").sweep.config({"seed": "1"}).network == "small-vgg"
+
+
 def test_two_workers_of_which_one_is_killed_try_each_setting_once_and_miss_none(
     written: Callable[..., Path], learnable: Path
 ) -> None:
