@@ -51,7 +51,7 @@ def joined(
 
 
 def spread(
-    runs: Sequence[Any], name: str, on: str, cpus: float, gpus: float | None, console: Console, on_bad: Any = "refuse"
+    runs: Sequence[Any], name: str, on: str, cpus: float, gpus: float | None, console: Console, on_bad: Any = None
 ) -> None:
     """Train runs on a cluster, each from its last save where it has one.
 

@@ -5,11 +5,12 @@ from __future__ import annotations
 import os
 import signal
 from collections.abc import Callable, Sequence
-from enum import StrEnum
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 from rich.console import Console
+
+from fer_core.errors import ConfigError
 
 if TYPE_CHECKING:
     from fer_core.runs.folder import RunFolder
@@ -18,14 +19,29 @@ app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_
 out = Console()
 
 
-class OnBad(StrEnum):
-    refuse = "refuse"
-    skip = "skip"
-
-
 Data = Annotated[str, typer.Option("--data", help="Path of a csv or folder, or the name of a known data set.")]
-Bad = Annotated[OnBad, typer.Option("--on-bad", help="What to do with pictures that cannot be read.")]
+Bad = Annotated[
+    Literal["refuse", "skip"] | None,
+    typer.Option("--on-bad", help="What to do with pictures that cannot be read; as the set was added, else refuse."),
+]
 AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON object, for scripts.")]
+
+
+def refuse_beside_resume(context: typer.Context, *allowed: str) -> None:
+    """
+    Raises:
+        ConfigError: an option was given beside `--resume` that only a new start would follow.
+    """
+    free = {"resume", "on", "cpus", "gpus", "as_json", *allowed}
+    sources = {option: context.get_parameter_source(option.name) for option in context.command.params if option.name}
+    given = [
+        option.opts[0] for option, source in sources.items()
+        if source and source.name == "COMMANDLINE" and option.name not in free
+    ]  # fmt: skip
+    if given:
+        raise ConfigError(
+            f"--resume {context.params['resume']} goes on as it began: leave {', '.join(given)} away, or start a new one."
+        )
 
 
 def on_interrupt(stop: Callable[[], object]) -> list[int]:

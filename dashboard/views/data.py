@@ -53,7 +53,7 @@ def add_form() -> None:
     try:
         with st.spinner("Reading it once; later it opens from the cache."):
             open_dataset(path.strip(), on_bad=on_bad)
-            added = add(Path(path.strip()), name.strip())
+            added = add(Path(path.strip()), name.strip(), on_bad)
     except FerError as error:
         st.error(verbatim(str(error)))
         return
@@ -137,7 +137,8 @@ with st.expander("The table behind the chart"):
     st.dataframe(counts)
     st.download_button("Download as csv", counts.to_csv(), f"counts-{name}.csv", "text/csv")
 if dataset.skipped:
-    with st.expander(f"{len(dataset.skipped):,} entries were left out"):
+    left_out = "1 entry was" if len(dataset.skipped) == 1 else f"{len(dataset.skipped):,} entries were"
+    with st.expander(f"{left_out} left out"):
         st.dataframe(pd.DataFrame(dataset.skipped), hide_index=True)
 
 view = pick_view()

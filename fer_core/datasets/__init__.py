@@ -245,21 +245,22 @@ class Dataset:
         return codes
 
 
-def open_dataset(path: str | Path, *, on_bad: OnBad = "refuse") -> Dataset:
+def open_dataset(path: str | Path, *, on_bad: OnBad | None = None) -> Dataset:
     """Open a data set by its path, or a built-in one by its name (“synthetic”).
 
     Args:
         path: a csv, a folder, or a name of `fer_core.datasets.known`; with @MODE behind it where the layout can be read
             in several ways (“ferplus@probability”).
-        on_bad: refuse the set at the first unreadable entries, or skip them; skipped ones are named in `skipped`.
+        on_bad: refuse the set at the first unreadable entries, or skip them; skipped ones are named in `skipped`. None does
+            what was chosen when the set was added, and refuses one that is given by its path.
 
     Raises:
-        DataError: nothing there, no known layout, or unreadable entries with `on_bad="refuse"`.
+        DataError: nothing there, no known layout, or unreadable entries that are not to be skipped.
     """
     from fer_core.datasets.cache import open_cached
-    from fer_core.datasets.known import resolve
+    from fer_core.datasets.known import resolve, usual
 
-    return open_cached(*resolve(path), on_bad=on_bad)
+    return open_cached(*resolve(path), on_bad=on_bad or usual(path))
 
 
 def face_in(picture: NDArray[np.uint8], row: pd.Series) -> NDArray[np.uint8]:

@@ -5,8 +5,9 @@ from __future__ import annotations
 import json
 import re
 from pathlib import Path
+from typing import Any
 
-from fer_core.datasets import READERS, Reader, short_name
+from fer_core.datasets import READERS, OnBad, Reader, short_name
 from fer_core.errors import DataError, UnknownName
 from fer_core.workspace import home, write_atomically
 
@@ -19,17 +20,35 @@ def known() -> dict[str, Path]:
     Raises:
         DataError: the list was damaged by hand.
     """
+    return {name: Path(entry["path"]) for name, entry in _entries().items()}
+
+
+def usual(path: str | Path) -> OnBad:
+    """What is done with the unreadable entries of a data set where nothing is asked: what was chosen when it was added."""
+    name, _, mode = str(path).rpartition("@")
+    entry = _entries().get(name or mode, {})
+    return "skip" if entry.get("on_bad") == "skip" else "refuse"
+
+
+def _entries() -> dict[str, dict[str, Any]]:
     path = home() / "datasets.json"
     if not path.exists():
         return {}
     try:
-        return {name: Path(place) for name, place in sorted(json.loads(path.read_text(encoding="utf-8")).items())}
-    except (ValueError, AttributeError, TypeError) as error:
+        entries = {
+            name: {"path": entry} if isinstance(entry, str) else {"path": str(entry["path"]), **entry}
+            for name, entry in sorted(json.loads(path.read_text(encoding="utf-8")).items())
+        }
+    except (ValueError, AttributeError, TypeError, KeyError) as error:
         raise DataError(f"{path} is damaged ({error}); mend it or delete it and add the data sets again.") from error
+    return entries
 
 
-def add(path: Path, name: str = "") -> str:
+def add(path: Path, name: str = "", on_bad: OnBad = "refuse") -> str:
     """Remember a data set under a name (made from its path when none is given) and return the name.
+
+    Args:
+        on_bad: what is done with its unreadable entries wherever it is opened by that name.
 
     Raises:
         DataError: nothing there, no known layout, or the name is taken by another path.
@@ -38,12 +57,11 @@ def add(path: Path, name: str = "") -> str:
     recognise(path)
     name = name or short_name(path)
     refuse_name(name)
-    names = known()
-    if names.get(name, path) != path:
-        raise DataError(f"The name “{name}” already stands for {names[name]}; choose another name.")
-    names[name] = path
-    text = json.dumps({key: str(value) for key, value in names.items()}, indent=2)
-    write_atomically(home() / "datasets.json", text.encode())
+    entries = _entries()
+    if name in entries and Path(entries[name]["path"]) != path:
+        raise DataError(f"The name “{name}” already stands for {entries[name]['path']}; choose another name.")
+    entries[name] = {"path": str(path), "on_bad": on_bad}
+    write_atomically(home() / "datasets.json", json.dumps(entries, indent=2).encode())
     return name
 
 

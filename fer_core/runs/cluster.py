@@ -45,7 +45,7 @@ class Cluster:
     gpus: float | None
 
     def train(
-        self, take: Callable[[frozenset[str]], RunFolder | None], *, on_bad: OnBad = "refuse",
+        self, take: Callable[[frozenset[str]], RunFolder | None], *, on_bad: OnBad | None = None,
         stop: Callable[[], bool] = lambda: False, look: Callable[[], None] = lambda: None,
     ) -> None:  # fmt: skip
         """Train runs as tasks until there are no more, as many at a time as the cluster has room for.
@@ -175,7 +175,7 @@ def connected(on: str, cpus: float = 1.0, gpus: float | None = None) -> Iterator
         ray.shutdown()
 
 
-def task(home: str, name: str, on_bad: OnBad) -> str:
+def task(home: str, name: str, on_bad: OnBad | None) -> str:
     """Train a run to its end, in a process of the cluster; called anew after a death, it goes on from the last save.
 
     Returns:
@@ -205,7 +205,7 @@ def task(home: str, name: str, on_bad: OnBad) -> str:
     return ""
 
 
-def _train(run: RunFolder, on_bad: OnBad) -> None:
+def _train(run: RunFolder, on_bad: OnBad | None) -> None:
     from fer_core.runs.crossval import train_fold
     from fer_core.runs.sweeps import train_trial
     from fer_core.training.loop import Trainer

@@ -116,6 +116,14 @@ class Optimizer(Section):
     )
     sgd_lr: float = Field(0.01, gt=0, description="Learning rate of that SGD, before the schedule's factor.")
 
+    @model_validator(mode="after")
+    def _sgd_after_another(self) -> Optimizer:
+        if self.sgd_after and self.name == "sgd":
+            raise ValueError(
+                "sgd_after changes from Adam to SGD, and name = “sgd” is SGD from the start; set name = “adam”"
+            )
+        return self
+
 
 class Schedule(Section):
     name: Literal["constant", "onecycle", "cosine", "step", "plateau"] = "onecycle"

@@ -43,7 +43,7 @@ def make_optimizer(
 
 def taken_over(settings: Optimizer, progress: float) -> bool:
     """Whether SGD has taken over from Adam (Keskar and Socher 2017, arXiv 1712.07628, with a fixed switch)."""
-    return settings.name != "sgd" and 0 < settings.sgd_after <= progress
+    return 0 < settings.sgd_after <= progress
 
 
 def optimizer_tensors(optimizer: torch.optim.Optimizer) -> dict[str, torch.Tensor]:

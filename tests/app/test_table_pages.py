@@ -183,7 +183,8 @@ def test_a_bad_file_is_refused_or_listed_as_chosen(open_page: OpenPage, tmp_path
         assert app.query_params["data"] == "first"
     else:
         assert "holds **41 pictures**" in texts(app)
-        assert "1 entries were left out" in [expander.label for expander in app.expander]
+        assert "1 entry was left out" in [expander.label for expander in app.expander]
+        assert len(open_dataset("faces")) == 41  # as a training from the Train page opens it
 
 
 def test_a_path_that_is_not_there_is_named(open_page: OpenPage, tmp_path: Path) -> None:

@@ -27,6 +27,7 @@ def test_every_shipped_recipe_is_valid_and_says_where_it_comes_from() -> None:
         ("optimizer.lrr=1", "There is no key in [optimizer] “lrr”; did you mean “lr”?"),
         ("optimizer.lr=-1", "optimizer.lr = -1: Input should be greater than 0"),
         ("optimizer.lr=nan", "optimizer.lr"),
+        ("optimizer.sgd_after=0.5", "name = “sgd” is SGD from the start"),
         ("val_split=test", "may not choose the best epoch"),
         ("val_split=val+test", "may not choose the best epoch"),
         ("loss.class_weights=[-1, 1, 1, 1, 1, 1, 1]", "a weight may not be below 0"),

@@ -2,6 +2,7 @@
 
 import gzip
 import io
+import json
 import os
 import sys
 import zipfile
@@ -16,6 +17,7 @@ from PIL import Image
 from fer_core.datasets import known, open_dataset
 from fer_core.errors import DataError, UnknownName
 from fer_core.images import ImageSpec
+from fer_core.workspace import home
 
 Csv = Callable[..., str]
 
@@ -227,6 +229,27 @@ def test_one_bad_picture_of_many_is_named_and_can_be_skipped(learnable: Path) ->
     dataset = open_dataset(learnable, on_bad="skip")
     assert len(dataset) == 111
     assert [bad.id for bad in dataset.skipped] == ["train/happy/00.png"]
+
+
+def test_a_set_added_without_its_bad_pictures_is_opened_without_them_by_its_name_alone(learnable: Path) -> None:
+    (learnable / "train" / "happy" / "00.png").write_bytes(b"")
+    known.add(learnable, "faces", "skip")
+    assert len(open_dataset("faces")) == 111
+    for place in ("faces", learnable):  # asked for, or given by its path
+        with pytest.raises(DataError, match="1 of 112 entries cannot be read"):
+            open_dataset(place, on_bad="refuse" if place == "faces" else None)
+    known.add(learnable, "faces")
+    with pytest.raises(DataError, match="1 of 112 entries cannot be read"):
+        open_dataset("faces")
+
+
+def test_a_list_of_sets_written_before_their_bad_entries_were_remembered_is_read(learnable: Path) -> None:
+    home().mkdir(exist_ok=True)
+    (home() / "datasets.json").write_text(json.dumps({"faces": str(learnable)}))
+    assert known.known() == {"faces": learnable}
+    assert len(open_dataset("faces")) == 112
+    assert known.add(learnable, "again", "skip") == "again"
+    assert known.known() == {"again": learnable, "faces": learnable}
 
 
 @pytest.mark.skipif(os.name == "nt", reason="making links needs rights on Windows")

@@ -9,14 +9,14 @@ import typer
 from rich.progress import Progress
 
 from fer_core.errors import ConfigError
-from trainers.console import AsJson, Bad, Data, OnBad, app, out, report_skipped
+from trainers.console import AsJson, Bad, Data, app, out, report_skipped
 
 
 @app.command()
 def calibrate(
     network: Annotated[str, typer.Argument(help="Name of a network or run, or the path of its folder.")],
     data: Data,
-    on_bad: Bad = OnBad.refuse,
+    on_bad: Bad = None,
     as_json: AsJson = False,
 ) -> None:
     """Fit the temperature of a network's confidence on its validation part, and store it in its card.
@@ -38,7 +38,7 @@ def calibrate(
             "left to fit a temperature on; "
             "calibrate the run with the same recipe that kept one, its temperature will do."
         )
-    dataset = open_dataset(data, on_bad=on_bad.value)
+    dataset = open_dataset(data, on_bad=on_bad)
     report_skipped(dataset)
     total = len(dataset.without(found.card.leave_out).rows(split))
     with Progress(console=out, transient=True, disable=as_json) as bar:

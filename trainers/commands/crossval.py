@@ -14,11 +14,12 @@ from rich.table import Table
 
 from fer_core.errors import ConfigError
 from trainers.cluster import Cpus, Gpus, On, spread
-from trainers.console import AsJson, app, on_interrupt, out, stop_last
+from trainers.console import AsJson, app, on_interrupt, out, refuse_beside_resume, stop_last
 
 
 @app.command()
 def crossval(
+    context: typer.Context,
     recipe: Annotated[str, typer.Argument(help="Name of a shipped recipe, or the path of a TOML file.")] = "",
     data: Annotated[str, typer.Option(help="Path of a csv or folder, or the name of a known data set.")] = "",
     set_: Annotated[list[str] | None, typer.Option("--set", help="key=value, as in optimizer.lr=0.05.")] = None,
@@ -48,12 +49,8 @@ def crossval(
 
     if bool(recipe) == bool(resume):
         raise ConfigError("Give a recipe to start (ferscope crossval RECIPE --data PATH), or --resume NAME to go on.")
-    if resume and (data or set_ or name or group is not None or twins_apart or plain):
-        raise ConfigError(
-            f"--resume {resume} goes on with what that cross-validation began with: leave the other options away, or start a "
-            "new one."
-        )
     if resume:
+        refuse_beside_resume(context)
         made = CrossValidation.named(resume)
         dataset = open_dataset(made.told()["data"])
     else:

@@ -12,7 +12,7 @@ from rich.markup import escape
 from rich.progress import Progress
 from rich.table import Table
 
-from trainers.console import AsJson, Bad, OnBad, app, out, report_skipped
+from trainers.console import AsJson, Bad, app, out, report_skipped
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -64,11 +64,11 @@ def _write(table: pd.DataFrame, path: Path | None, quiet: bool) -> None:
 
 
 @data_app.command("add")
-def data_add(path: Path, name: Name = "") -> None:
-    """Recognise a data set's layout and remember it under a name."""
+def data_add(path: Path, name: Name = "", on_bad: Bad = None) -> None:
+    """Recognise a data set's layout and remember it under a name, and what to do with pictures that cannot be read."""
     from fer_core.datasets import known
 
-    name = known.add(path, name)
+    name = known.add(path, name, on_bad or "refuse")
     layout = known.recognise(known.known()[name])
     out.print(f"Added “{name}”: {layout.title}. {layout.protocol}".strip(), soft_wrap=True)
     if layout.modes:
@@ -101,13 +101,13 @@ def data_list(as_json: AsJson = False) -> None:
 
 
 @data_app.command("show")
-def data_show(data: str, on_bad: Bad = OnBad.refuse, as_json: AsJson = False) -> None:
+def data_show(data: str, on_bad: Bad = None, as_json: AsJson = False) -> None:
     """Count a data set's pictures by split and expression."""
     import pandas as pd
 
     from fer_core.datasets import open_dataset
 
-    dataset = open_dataset(data, on_bad=on_bad.value)
+    dataset = open_dataset(data, on_bad=on_bad)
     counts = pd.crosstab(dataset.index["label"], dataset.index["split"])
     if as_json:
         nested = {split: counts[split].to_dict() for split in sorted(counts)}
@@ -122,13 +122,13 @@ def data_show(data: str, on_bad: Bad = OnBad.refuse, as_json: AsJson = False) ->
 
 
 @data_app.command("check")
-def data_check(data: str, on_bad: Bad = OnBad.refuse, as_json: AsJson = False) -> None:
+def data_check(data: str, on_bad: Bad = None, as_json: AsJson = False) -> None:
     """Look for pictures that occur twice, within and across splits, for contradicting labels and blank pictures."""
     from fer_core.datasets import cleaning, open_dataset
     from fer_core.datasets.duplicates import across, contradicting, duplicates_of, leaks
     from fer_core.images import ImageSpec
 
-    dataset = open_dataset(data, on_bad=on_bad.value)
+    dataset = open_dataset(data, on_bad=on_bad)
     found = duplicates_of(dataset)
     identical = found.of_kind("identical")
     others = [split for split in dataset.splits if split != "train" and "train" in dataset.splits]
@@ -169,7 +169,7 @@ def data_check(data: str, on_bad: Bad = OnBad.refuse, as_json: AsJson = False) -
 def data_faceless(
     data: str,
     detector: Annotated[Detector, typer.Option(help="Asked where a picture has no votes.")] = Detector.mtcnn,
-    on_bad: Bad = OnBad.refuse,
+    on_bad: Bad = None,
     csv: Csv = None,
     as_json: AsJson = False,
 ) -> None:
@@ -177,7 +177,7 @@ def data_faceless(
     from fer_core.datasets import open_dataset
     from fer_core.datasets.faceless import faceless_of
 
-    dataset = open_dataset(data, on_bad=on_bad.value)
+    dataset = open_dataset(data, on_bad=on_bad)
     with Progress(console=out, transient=True, disable=as_json) as bar:
         task = bar.add_task("Looking for faces", total=None)
         table = faceless_of(dataset, detector.value, lambda done, total: bar.update(task, completed=done, total=total))
@@ -200,7 +200,7 @@ def data_leaks(
     data: str,
     split: Annotated[str, typer.Option(help="The split that is evaluated.")] = "val",
     into: Annotated[str, typer.Option(help="The split that is learned.")] = "train",
-    on_bad: Bad = OnBad.refuse,
+    on_bad: Bad = None,
     csv: Csv = None,
     as_json: AsJson = False,
 ) -> None:
@@ -208,7 +208,7 @@ def data_leaks(
     from fer_core.datasets import open_dataset
     from fer_core.datasets.leaks import leaks_of
 
-    dataset = open_dataset(data, on_bad=on_bad.value)
+    dataset = open_dataset(data, on_bad=on_bad)
     table = leaks_of(dataset, split, into)
     _write(table, csv, as_json)
     if as_json:
@@ -236,13 +236,13 @@ def data_split(
         bool, typer.Option("--twins-apart", help="Deal out pictures that occur twice one by one, not as one.")
     ] = False,
     keep_leaks: Annotated[bool, typer.Option(help="Keep pictures of train that are also in val or test.")] = False,
-    on_bad: Bad = OnBad.refuse,
+    on_bad: Bad = None,
 ) -> None:
     """Split a set anew and remember the result as a set of its own; the split is saved by image id."""
     from fer_core.datasets import known, open_dataset, splits
     from fer_core.workspace import home
 
-    dataset = open_dataset(data, on_bad=on_bad.value)
+    dataset = open_dataset(data, on_bad=on_bad)
     index = dataset.index if twins_apart else splits.with_twins(dataset)
     table = splits.split_table(index, how.value, k=k, fold=fold, seed=seed, group=group)
     name = name or f"{dataset.name}-{how.value}" + (f"-{fold}" if how is How.kfold else "")
@@ -351,7 +351,7 @@ def data_prepare(
     grey: bool = False,
     light: Annotated[str, typer.Option(help="Any of equalise, clahe, gamma, dog, dct, diffusion, with commas.")] = "",
     workers: Annotated[int, typer.Option(help="Processes; 0 takes one for each processor.")] = 0,
-    on_bad: Bad = OnBad.skip,
+    on_bad: Bad = "skip",
     as_json: AsJson = False,
 ) -> None:
     """Cut the faces out of a set's pictures into a folder beside it; started again it goes on where it was stopped."""
@@ -373,7 +373,7 @@ def data_prepare(
     except ValidationError as error:
         wrong = "; ".join(f"{e['loc'][0]} = {e['input']!r}: {e['msg']}" for e in error.errors())
         raise ConfigError(f"{wrong}.") from error
-    dataset = open_dataset(source, on_bad=on_bad.value)
+    dataset = open_dataset(source, on_bad=on_bad)
     written, missed = 0, []
     with Progress(console=out, transient=True, disable=as_json) as bar:
         task = bar.add_task("Preparing", total=len(dataset))

@@ -10,7 +10,7 @@ from rich.console import Console
 from rich.progress import Progress
 from rich.table import Table
 
-from trainers.console import AsJson, Bad, Data, OnBad, app, out, report_skipped, sentence
+from trainers.console import AsJson, Bad, Data, app, out, report_skipped, sentence
 
 
 @app.command()
@@ -18,7 +18,7 @@ def evaluate(
     checkpoint: Annotated[str, typer.Argument(help="Name of a network or run, or the path of its folder.")],
     data: Data,
     split: Annotated[str, typer.Option(help="train, val or test.")] = "val",
-    on_bad: Bad = OnBad.refuse,
+    on_bad: Bad = None,
     as_json: AsJson = False,
 ) -> None:
     """Predict a split, print the figures with 95 % intervals, and write the predictions table beside the weights."""
@@ -30,7 +30,7 @@ def evaluate(
     from fer_core.runs.store import find
 
     found = find(checkpoint)
-    dataset = open_dataset(data, on_bad=on_bad.value)
+    dataset = open_dataset(data, on_bad=on_bad)
     report_skipped(dataset)
     total = len(dataset.without(found.card.leave_out).rows(split))
     if left := len(dataset.rows(split)) - total:

@@ -12,7 +12,7 @@ import typer
 from numpy.typing import NDArray
 from rich.table import Table
 
-from trainers.console import AsJson, Bad, Data, OnBad, app, out, report_skipped
+from trainers.console import AsJson, Bad, Data, app, out, report_skipped
 
 Name = Annotated[str, typer.Argument(help="Name of a network or run, or the path of its folder.")]
 Split = Annotated[str, typer.Option(help="train, val or test.")]
@@ -35,7 +35,7 @@ def explain(
     figure: Annotated[
         bool, typer.Option("--figure", help="Draw a right and a wrong case of each expression with their maps.")
     ] = False,
-    on_bad: Bad = OnBad.refuse,
+    on_bad: Bad = None,
     as_json: AsJson = False,
 ) -> None:
     """Write maps of what a network looks at: overlays (png), the maps themselves (npy) and what they show (json)."""
@@ -60,7 +60,7 @@ def explain(
     if target not in ("predicted", "given"):
         vocabulary.index(target)
     other = vocabulary.index(against) if against else None
-    dataset = open_dataset(data, on_bad=on_bad.value).without(found.card.leave_out)
+    dataset = open_dataset(data, on_bad=on_bad).without(found.card.leave_out)
     report_skipped(dataset)
     rows = dataset.rows(split)
     index = dataset.index.iloc[rows]
@@ -169,7 +169,7 @@ def explain_report(
     method: Annotated[
         list[str] | None, typer.Option(help="A method to compare; may be given several times; all if not given.")
     ] = None,
-    on_bad: Bad = OnBad.refuse,
+    on_bad: Bad = None,
     as_json: AsJson = False,
 ) -> None:
     """Measure what a network looks at on a split, and how far each method can be trusted; tables beside the weights.
@@ -187,7 +187,7 @@ def explain_report(
     for name in method or []:
         METHODS.get(name)
     found = find(checkpoint)
-    dataset = open_dataset(data, on_bad=on_bad.value)
+    dataset = open_dataset(data, on_bad=on_bad)
     report_skipped(dataset)
     model, card = load_network(found.folder)
     with Progress(console=out, transient=True, disable=as_json) as bar:

@@ -9,7 +9,7 @@ import typer
 from rich.progress import Progress
 from rich.table import Table
 
-from trainers.console import AsJson, Bad, Data, OnBad, app, out, report_skipped
+from trainers.console import AsJson, Bad, Data, app, out, report_skipped
 
 
 @app.command()
@@ -21,7 +21,7 @@ def robustness(
     only: Annotated[list[str] | None, typer.Option(help="A kind of damage; may be given several times.")] = None,
     keep: Annotated[bool, typer.Option("--keep", help="Write the table beside the weights too.")] = False,
     seed: Annotated[int, typer.Option(help="Equal seeds damage equal pictures equally.")] = 0,
-    on_bad: Bad = OnBad.refuse,
+    on_bad: Bad = None,
     as_json: AsJson = False,
 ) -> None:
     """Measure the accuracy on damaged pictures: noise, blur, light, jpeg, rotation, covered eyes or mouth, and so on.
@@ -33,7 +33,7 @@ def robustness(
     from fer_core.runs.store import find
 
     found = [find(name) for name in networks]
-    dataset = open_dataset(data, on_bad=on_bad.value)
+    dataset = open_dataset(data, on_bad=on_bad)
     report_skipped(dataset)
     dataset = dataset.without({label for network in found for label in network.card.leave_out})  # the same for all
     chosen = measurement.sample(dataset, split, limit, seed)

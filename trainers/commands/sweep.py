@@ -16,7 +16,7 @@ from rich.table import Table
 
 from fer_core.errors import ConfigError
 from trainers.cluster import Cpus, Gpus, On, joined
-from trainers.console import AsJson, app, on_interrupt, out
+from trainers.console import AsJson, app, on_interrupt, out, refuse_beside_resume
 
 sweeps_app = typer.Typer(no_args_is_help=True, help="Searches of this workspace.")
 app.add_typer(sweeps_app, name="sweeps")
@@ -26,6 +26,7 @@ LOOK = 0.5  # seconds between two looks at the workers
 
 @app.command()
 def sweep(
+    context: typer.Context,
     file: Annotated[str, typer.Argument(help="Name of a shipped sweep file, or the path of a TOML file.")] = "",
     data: Annotated[str, typer.Option(help="Path of a csv or folder, or the name of a known data set.")] = "",
     name: Annotated[str, typer.Option(help="Name of the sweep; the file's when none is given.")] = "",
@@ -42,10 +43,8 @@ def sweep(
 
     if bool(file) == bool(resume):
         raise ConfigError("Give a sweep file to start (ferscope sweep FILE --data PATH), or --resume NAME to go on.")
-    if resume and (data or name):
-        raise ConfigError(
-            f"--resume {resume} goes on with that sweep's own data and name: leave --data and --name away."
-        )
+    if resume:
+        refuse_beside_resume(context, "workers")
     if on and workers > 1:
         raise ConfigError(
             "--workers is for this machine; with --on the cluster takes as many trials as it has room for."

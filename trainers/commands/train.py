@@ -14,18 +14,30 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 
 from fer_core.errors import ConfigError
 from trainers.cluster import Cpus, Gpus, On, spread
-from trainers.console import AsJson, Bad, Data, OnBad, app, on_interrupt, out, report_skipped, sentence, stop_last
+from trainers.console import (
+    AsJson,
+    Bad,
+    Data,
+    app,
+    on_interrupt,
+    out,
+    refuse_beside_resume,
+    report_skipped,
+    sentence,
+    stop_last,
+)
 
 
 @app.command()
 def train(
+    context: typer.Context,
     recipe: Annotated[str, typer.Argument(help="Name of a shipped recipe, or the path of a TOML file.")] = "",
     data: Data = "",
     set_: Annotated[list[str] | None, typer.Option("--set", help="key=value, as in optimizer.lr=0.05.")] = None,
     name: Annotated[str, typer.Option(help="Name of the run; made from the recipe's when none is given.")] = "",
     seeds: Annotated[int, typer.Option(min=1, max=100, help="Train that many runs, each with the next seed.")] = 1,
     resume: Annotated[str, typer.Option(help="Go on with this run from its last save.")] = "",
-    on_bad: Bad = OnBad.refuse,
+    on_bad: Bad = None,
     on: On = "",
     cpus: Cpus = 1.0,
     gpus: Gpus = None,
@@ -43,11 +55,8 @@ def train(
 
     if bool(recipe) == bool(resume):
         raise ConfigError("Give a recipe to start (ferscope train RECIPE --data PATH), or --resume NAME to go on.")
-    if resume and (set_ or name or seeds > 1):
-        raise ConfigError(
-            f"--resume {resume} goes on with that run's own recipe and name: leave --set, --name and --seeds away, or start a "
-            "new run."
-        )
+    if resume:
+        refuse_beside_resume(context, "data", "on_bad")
     with joined() as world:  # several processes, where torchrun has started this one
         if on and world.size > 1:
             raise ConfigError("--on starts processes of its own; leave torchrun away.")
@@ -58,13 +67,13 @@ def train(
             if status.state == "finished":
                 raise ConfigError(f"The run “{resume}” has finished; start a new one from its recipe instead.")
             data = data or status.data
-            dataset = open_dataset(data, on_bad=on_bad.value)
+            dataset = open_dataset(data, on_bad=on_bad)
             opened = [run]
         elif world.leads:
             if not data:
                 raise ConfigError("--data is missing: the path of a csv or folder, or “synthetic” for the drawn faces.")
             config = load_recipe(recipe, set_ or [])
-            dataset = open_dataset(data, on_bad=on_bad.value)
+            dataset = open_dataset(data, on_bad=on_bad)
             absolute = str(Path(data).resolve()) if Path(data).exists() else data
             stem = name or Path(recipe).stem
             for seed in range(config.seed, config.seed + seeds):
@@ -73,13 +82,13 @@ def train(
                 opened.append(RunFolder.create(one, config.model_copy(update={"seed": seed}), absolute))
         names, data = world.gather(([run.name for run in opened], data))[0]
         if not world.leads:
-            dataset = open_dataset(data, on_bad=on_bad.value)  # the leader has read it: the cache is there
+            dataset = open_dataset(data, on_bad=on_bad)  # the leader has read it: the cache is there
         else:
             report_skipped(dataset)
         console = Console(quiet=as_json or not world.leads, soft_wrap=not sys.stdout.isatty())
         with nullcontext() if resume else taken_back(opened):
             if on:
-                results = _on_cluster(opened, on, cpus, gpus, console, on_bad.value)
+                results = _on_cluster(opened, on, cpus, gpus, console, on_bad)
             else:
                 begun: list[RunFolder] = []
                 asked, results = on_interrupt(lambda: stop_last(begun)), []
@@ -91,7 +100,7 @@ def train(
                     results.append(_train(begun[-1], dataset, console, world))
         if not world.leads:
             return
-    if seeds > 1 and not resume:
+    if seeds > 1:
         _over_seeds(results, as_json)
     elif as_json:
         print(json.dumps(results[0]))
@@ -175,7 +184,7 @@ def _train(run: Any, dataset: Any, console: Console, world: Any) -> dict[str, An
 
 
 def _on_cluster(
-    runs: list[Any], on: str, cpus: float, gpus: float | None, console: Console, on_bad: str
+    runs: list[Any], on: str, cpus: float, gpus: float | None, console: Console, on_bad: Any
 ) -> list[dict[str, Any]]:
     from fer_core.runs.folder import Stopped
 
