@@ -40,10 +40,10 @@ def recall_differences(table: pd.DataFrame, a: str, b: str) -> alt.LayerChart:
         tooltip=alt.Tooltip("words:N", title=" "),
         description="words:N",
     )
-    title = ["percentage points", f"← {a} better   |   {b} better →"]
+    title = ["percentage points", f"← {a} better", f"{b} better →"]  # two lines, as names may be long
     ends = base.mark_errorbar(ticks=True, thickness=2).encode(x=alt.X("low:Q", title=title), x2="high:Q")
     dots = base.mark_point(size=110, strokeWidth=2, opacity=1).encode(
         x="difference:Q", fill=alt.condition("datum.colour", expressions_colour("colour:N"), alt.value("transparent"))
     )
     zero = alt.Chart(pd.DataFrame({"x": [0]})).mark_rule(color=QUIET).encode(x="x:Q")
-    return alt.layer(zero, ends, dots).properties(height=90 + 34 * len(table), usermeta=SVG)
+    return alt.layer(zero, ends, dots).properties(height=106 + 34 * len(table), usermeta=SVG)

@@ -33,7 +33,7 @@ def networks(table: pd.DataFrame, picked: str) -> alt.LayerChart:
     long = pd.concat(
         pd.DataFrame(
             {
-                "network": [f"{title}, n = {n:,}" for title, n in zip(table["title"], table["n"], strict=True)],
+                "network": [f"{title}\nn = {n:,}" for title, n in zip(table["title"], table["n"], strict=True)],
                 "figure": title,
                 "picked": table["name"] == picked,
                 **{end: 100 * table[f"{metric}{end}"] for end in ("", "_low", "_high")},
@@ -42,10 +42,12 @@ def networks(table: pd.DataFrame, picked: str) -> alt.LayerChart:
         for metric, title in METRICS.items()
     ).rename(columns={"": "value", "_low": "low", "_high": "high"})
     long["words"] = [
-        f"{row.network}: {row.figure} {row.value:.1f} % ({row.low:.1f} to {row.high:.1f})" for row in long.itertuples()
+        f"{row.network}: {row.figure} {row.value:.1f} % ({row.low:.1f} to {row.high:.1f})".replace("\n", ", ")
+        for row in long.itertuples()
     ]
+    names = alt.Axis(labelExpr="split(datum.label, '\\n')", labelLimit=220, ticks=False, domain=False)
     base = alt.Chart(long).encode(
-        y=alt.Y("network:N", sort=None, title=None, axis=alt.Axis(labelLimit=320, ticks=False, domain=False)),
+        y=alt.Y("network:N", sort=None, title=None, axis=names),
         yOffset=alt.YOffset("figure:N", sort=list(METRICS.values())),
         color=alt.condition("datum.picked", alt.value(ACCENT), alt.value(QUIET)),
         tooltip=alt.Tooltip("words:N", title=" "),
@@ -78,6 +80,7 @@ def curves(
         {
             "network": title,
             "part": part,
+            "few": len(results) <= 3,  # hardly a line, or none: its epochs are drawn as dots
             "epoch": result.epoch,
             "minutes": spent / 60,
             "accuracy": None if accuracy is None else 100 * accuracy,
@@ -97,9 +100,9 @@ def curves(
         x = alt.X("minutes:Q", title="CPU minutes", scale=alt.Scale(zero=True), axis=alt.Axis(grid=False))
     colours = alt.Scale(domain=list(histories), range=cycle(len(histories)))
     dashes = alt.Scale(domain=["validation", "training"], range=[[1, 0], [2, 3]])
-    under = {"orient": "bottom", "title": None, "columns": 2, "labelLimit": 320, "symbolType": "stroke"}
-    legend = alt.Legend(**under, symbolStrokeWidth=3) if len(histories) > 1 else None
-    parts = alt.Legend(**under, symbolStrokeColor=QUIET, symbolStrokeWidth=2)
+    strokes = {"title": None, "columns": 2, "labelLimit": 320, "symbolType": "stroke"}
+    legend = alt.Legend(**strokes, orient="bottom", symbolStrokeWidth=3) if len(histories) > 1 else None
+    parts = alt.Legend(**strokes, orient="top", symbolStrokeColor=QUIET, symbolStrokeWidth=2)  # beside the other: cut
 
     def chart(figure: str, title: str, digits: int, domain: list[int] | None = None) -> alt.LayerChart:
         base = alt.Chart(rows).encode(
@@ -110,7 +113,9 @@ def curves(
             color=alt.Color("network:N", scale=colours, legend=legend),
         )
         lines = base.mark_line(strokeWidth=2).encode(strokeDash=alt.StrokeDash("part:N", scale=dashes, legend=parts))
-        points = base.mark_circle(size=200 if last > 3 else 60, opacity=0 if last > 3 else 1).encode(
+        points = base.mark_circle().encode(  # unseen on a line: what a pointer finds
+            size=alt.condition("datum.few", alt.value(60), alt.value(200)),
+            opacity=alt.condition("datum.few", alt.value(1), alt.value(0)),
             tooltip=[
                 "network:N",
                 "part:N",

@@ -53,17 +53,14 @@ def cost(table: pd.DataFrame) -> go.Figure:
         360,
         xaxis={"title": "processor minutes (log)", "type": "log"},
         yaxis={"title": "best validation accuracy (%)", "zeroline": False},
-        showlegend=False,
     )
-    centre = (table["minutes"].min() * table["minutes"].max()) ** 0.5
     for colour, values in zip(cycle(len(table)), table.to_dict("records"), strict=True):
         middle, low, high = (100 * values[name] for name in ("accuracy", "low", "high"))
         chart.add_scatter(
             x=[values["minutes"]],
             y=[middle],
-            mode="markers+text",
-            text=[values["run"]],
-            textposition="middle left" if values["minutes"] > centre else "middle right",  # never over an interval
+            name=values["run"],
+            mode="markers",
             marker={"color": colour, "size": 10},
             error_y={"symmetric": False, "array": [high - middle], "arrayminus": [middle - low], "color": colour},
             hovertemplate=f"{values['run']}: {middle:.1f} % ({low:.1f} to {high:.1f}) in %{{x:.2f}} min<extra></extra>",

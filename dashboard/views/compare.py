@@ -148,7 +148,7 @@ def cells(found: Comparison, a: str, b: str, name: str) -> None:
         st.download_button("Download as csv", table.to_csv(index=False), f"cells-{name}.csv", "text/csv")
 
 
-HEADER = ("Network", "Group", "Accuracy, %", "Macro-F1, %", "Balanced accuracy, %", "n", "Against the best")
+HEADER = ("Network", "Group", "Accuracy, %", "Macro-F1, %", "Balanced accuracy, %", "Against the best")
 
 
 def everyone(here: dict[str, Checkpoint], choice: Picked) -> None:
@@ -173,7 +173,6 @@ def everyone(here: dict[str, Checkpoint], choice: Picked) -> None:
                 markup.figure(row[figure], Interval(row[f"{figure}_low"], row[f"{figure}_high"]))
                 for figure in ("accuracy", "macro_f1", "balanced_accuracy")
             ),
-            f"{row['n']:,}",
             "–" if place == 0 else _quiet_unless_told(row["p_best"]),
         ]
         for place, row in enumerate(board.to_dict("records"))

@@ -19,6 +19,7 @@ from fer_core.training.config import Section, TrainConfig
 PLOTLY = {"displayModeBar": False}
 FIRST = 6  # runs that are compared when the address names none
 NEWEST = 200  # runs that can be chosen without a tag
+AXES = 6  # settings that can be drawn beside each other and still be read
 
 
 @dataclass(frozen=True)
@@ -173,7 +174,11 @@ for run in compared:
 
 if names and len(compared) > 2:
     st.subheader("Settings and accuracy")
-    table = pd.DataFrame([{name: run.settings[name] for name in names} for run in compared])
+    axes = names
+    if len(names) > AXES:
+        first = sorted(names, key=lambda name: name.startswith("image."))[:AXES]
+        axes = st.multiselect("Settings to draw", names, first, max_selections=AXES, key=f"axes-{'-'.join(names)}")
+    table = pd.DataFrame([{name: run.settings[name] for name in axes} for run in compared])
     table["best accuracy"] = [run.best.val_accuracy for run in compared]
     st.plotly_chart(
         charts.parallel(table, "best accuracy", "best accuracy, %"), config=PLOTLY, key="parallel",
