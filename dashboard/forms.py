@@ -13,6 +13,8 @@ from dashboard.text import verbatim
 from fer_core.errors import FerError
 from fer_core.training.config import toml_value
 
+BIND: Literal["query-params"] = "query-params"  # a changed value is in the address, so that it outlives a reload
+
 
 def fields(
     model: BaseModel,
@@ -53,27 +55,32 @@ def _field(name: str, info: FieldInfo, before: Any, key: str, offered: Mapping[s
     text = before
     if _is_text(kind) and kind is not str:
         text = "" if before is None else toml_value(before)
-    changed = st.session_state.get(key, text) != text
+    changed = key in st.query_params or st.session_state.get(key, text) != text
     label = f"{name} :primary[changed, was {verbatim(str(text))}]" if changed else name
     help_ = info.description
     if offered:
         options = list(dict.fromkeys([before, *offered]))
-        return st.selectbox(label, options, 0, lambda o: f"{o}: {offered[o]}" if o in offered else o, key, help_)
+        return st.selectbox(
+            label, options, 0, lambda o: f"{o}: {offered[o]}" if o in offered else o, key, help_, bind=BIND
+        )
     if get_origin(kind) is Literal:
         options = [*([None] if kind is not info.annotation else []), *get_args(kind)]
         return st.selectbox(
-            label, options, options.index(before), lambda o: "as the network" if o is None else str(o), key, help_
-        )
+            label, options, options.index(before), lambda o: "as the network" if o is None else str(o), key, help_,
+            bind=BIND,
+        )  # fmt: skip
     if kind is bool:
-        return st.checkbox(label, before, key, help_)
+        return st.checkbox(label, before, key, help_, bind=BIND)
     if kind in (int, float):
         low, high = _bounds(info, kind)
         step, form = (1, "%d") if kind is int else (_step(before), "%g")
         number = st.number_input(
-            label, low, high, before, step, form, key, _with_range(help_, info), placeholder="as the network"
-        )
+            label, low, high, before, step, form, key, _with_range(help_, info), placeholder="as the network", bind=BIND,
+        )  # fmt: skip
         return before if number is None else number
-    written = st.text_input(label, text, key=key, help=help_, placeholder="as the network" if before is None else None)
+    written = st.text_input(
+        label, text, key=key, help=help_, placeholder="as the network" if before is None else None, bind=BIND
+    )
     if kind is str:
         return written
     if written == text:

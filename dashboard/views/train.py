@@ -40,30 +40,33 @@ def new_run() -> None:
     """The form of a new run, with its recipe and command line, and the button that starts it."""
     left, middle, right = st.columns(3)
     like = st.query_params.get("like")  # a run whose settings and data are the start
+    start = like or "new"
     used = RunFolder.named(like).status().data if like else SYNTHETIC
     sets = list(dict.fromkeys([used, SYNTHETIC, *known()]))
-    data = left.selectbox("Data", sets, key=f"data-{like}", help="The Data page adds a csv or a folder of pictures.")
+    data = left.selectbox(
+        "Data", sets, key=f"{start}.data", help="The Data page adds a csv or a folder of pictures.", bind="query-params"
+    )
     names = [*([like] if like else []), *recipes()]
     usual = 0 if like else names.index("synthetic" if data == SYNTHETIC else "small-vgg")
     recipe = middle.selectbox(
-        "Recipe", names, usual, lambda name: recipe_title(name, like), f"recipe-{data == SYNTHETIC}-{like}"
-    )
+        "Recipe", names, usual, lambda name: recipe_title(name, like), f"{start}.recipe{'.synthetic' * (data == SYNTHETIC)}",
+        bind="query-params",
+    )  # fmt: skip
     proposal = store.free_name(recipe)
-    if recipe == like:
-        recipe = str(RunFolder.named(recipe).path / "config.toml")
-    name = right.text_input("Name of the run", proposal, 80, f"name-{proposal}", live=True)
-    base = load_recipe(recipe)
+    source = str(RunFolder.named(recipe).path / "config.toml") if recipe == like else recipe
+    name = right.text_input("Name of the run", proposal, 80, f"{proposal}.name", live=True, bind="query-params")
+    base = load_recipe(source)
     st.caption(verbatim(about(base)))
 
-    settings = changed_settings(base, recipe)
+    settings = changed_settings(base, recipe, source)
     wrong = None
     try:
         RunFolder.named(name).refuse_taken()
-        config = load_recipe(recipe, settings)
+        config = load_recipe(source, settings)
     except FerError as error:
         wrong, config = error, base
-        st.error(verbatim(without_path(error, recipe)))
-    command = ["ferscope", "train", recipe, "--data", data, "--name", name]
+        st.error(verbatim(without_path(error, source)))
+    command = ["ferscope", "train", source, "--data", data, "--name", name]
     command += [part for setting in settings for part in ("--set", setting)]
     with st.expander("Recipe and command line"):
         st.caption("The same run from a terminal:")
@@ -80,7 +83,8 @@ def new_run() -> None:
     if started:
         run = RunFolder.create(name, config, data)
         launch(run)
-        st.query_params.from_dict({"run": run.name})
+        st.query_params["run"] = run.name
+        st.query_params.pop("like", None)
         st.rerun()
 
 
@@ -123,15 +127,20 @@ def about(config: TrainConfig) -> str:
     return " ".join(part for part in (source, reported, cost) if part)
 
 
-def changed_settings(base: TrainConfig, recipe: str) -> list[str]:
-    """Draw every setting of a recipe; the changed ones as `key=value`, as the command line takes them."""
+def changed_settings(base: TrainConfig, recipe: str, source: str) -> list[str]:
+    """Draw every setting of a recipe; the changed ones as `key=value`, as the command line takes them.
+
+    Args:
+        recipe: its name, which stands before theirs in the address.
+        source: what `load_recipe` takes.
+    """
 
     def draw(model: Section, names: Sequence[str], prefix: str) -> None:
         def check(name: str, value: object) -> None:
             try:
-                load_recipe(recipe, [f"{prefix}{name}={toml_value(value)}"])
+                load_recipe(source, [f"{prefix}{name}={toml_value(value)}"])
             except ConfigError as error:
-                said = without_path(error, recipe)
+                said = without_path(error, source)
                 if said.startswith(f"{prefix}{name}"):  # what speaks of several settings is said of the whole recipe
                     raise ConfigError(said) from error
 

@@ -145,3 +145,33 @@ def test_the_whole_name_of_a_run_can_be_read_in_the_list(page: Page, workbench: 
         assert words.evaluate("words => words.scrollWidth - words.clientWidth") == 0
     finally:
         shutil.rmtree(long)
+
+
+def test_what_was_set_outlives_a_reload_and_another_recipe_starts_at_its_own_values(
+    page: Page, workbench: Workbench
+) -> None:
+    page.goto(workbench.link("train"))
+    settle(page)
+    main, recipe = page.get_by_test_id("stMain"), page.get_by_role("combobox", name="Recipe")
+    recipe.fill("mini-xception: ")
+    recipe.press("Enter")
+    expect(recipe).to_have_value(re.compile("mini-xception"))
+    rate = page.get_by_role("spinbutton", name=re.compile("^optimizer.lr"))
+    for field, value in ((rate, "0.123"), (page.get_by_role("textbox", name="Name of the run"), "mine")):
+        field.fill(value)
+        field.press("Enter")
+    page.get_by_text("Recipe and command line").click()
+    command = "ferscope train mini-xception --data synthetic --name mine --set optimizer.lr=0.123"
+    expect(page.get_by_test_id("stCode").first).to_have_text(command)
+    page.wait_for_url("**mine**")
+    page.reload()
+    settle(page)
+    expect(rate).to_have_value("0.123")
+    expect(main).to_contain_text("optimizer.lr changed, was 0.1")
+    page.get_by_text("Recipe and command line").click()
+    expect(page.get_by_test_id("stCode").first).to_have_text(command)
+    recipe.fill("small-vgg: ")
+    recipe.press("Enter")
+    expect(page.get_by_test_id("stCode").first).to_have_text("ferscope train small-vgg --data synthetic --name small-vgg-2")
+    assert "mini-xception" not in page.url
+    expect_no_error(page)
