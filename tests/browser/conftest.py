@@ -6,7 +6,7 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from urllib.error import URLError
@@ -14,7 +14,7 @@ from urllib.parse import urlencode
 from urllib.request import urlopen
 
 import pytest
-from playwright.sync_api import Browser, Page, expect, sync_playwright
+from playwright.sync_api import Browser, Error, Page, expect, sync_playwright
 
 from fer_core.workspace import ROOT
 
@@ -123,6 +123,22 @@ def page(browser: Browser) -> Iterator[Page]:
     page.console_errors = errors
     yield page
     context.close()
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(
+    item: pytest.Function, call: pytest.CallInfo[None]
+) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """A failure is told with the words that the page showed: what failed once on a busy machine may not fail again."""
+    report = yield
+    page = item.funcargs.get("page")
+    if report.failed and call.when == "call" and isinstance(page, Page):
+        try:
+            words = page.locator("body").inner_text(timeout=5000)
+        except Error as error:  # the tab has crashed, or the browser
+            words = str(error)
+        report.sections.append(("The page", f"{page.url}\n{words}\nConsole: {page.console_errors}"))
+    return report
 
 
 def settle(page: Page) -> None:
