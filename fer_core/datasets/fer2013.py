@@ -14,7 +14,9 @@ import gzip
 import lzma
 import zipfile
 import zlib
+from collections import deque
 from collections.abc import Iterator, Mapping
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -105,6 +107,15 @@ def read_csv(path: Path, on_bad: OnBad, labels: Mapping[int, str], expressions: 
     indices: list[pd.DataFrame] = []
     pixels: list[NDArray[np.uint8]] = []
     total = 0
+    ahead: deque[Future[tuple[pd.DataFrame, NDArray[np.uint8], list[Skipped]]]] = deque()
+
+    def collect(left: int) -> None:
+        while len(ahead) > left:
+            index, values, bad = ahead.popleft().result()
+            indices.append(index)
+            pixels.append(values)
+            skipped.extend(bad)
+
     try:
         header = [name.strip() for name in _header(path)]
         if missing := [name for name in COLUMNS if name not in header]:
@@ -112,12 +123,12 @@ def read_csv(path: Path, on_bad: OnBad, labels: Mapping[int, str], expressions: 
                 f"{path}: the column {', '.join(missing)} is missing; expected {', '.join(COLUMNS)}, "
                 f"found {', '.join(filter(None, header)) or 'no header'}. Check that this is the challenge's fer2013.csv."
             )
-        for rows, batch in _batches(path, torn):
-            index, values, bad = _parse(batch, rows, labels)
-            indices.append(index)
-            pixels.append(values)
-            skipped += bad
-            total += len(rows)
+        with ThreadPoolExecutor(2) as parser:  # blocks are parsed while Arrow unpacks the next ones
+            for rows, batch in _batches(path, torn):
+                ahead.append(parser.submit(_parse, batch, rows, labels))
+                total += len(rows)
+                collect(2)
+            collect(0)
     except (*DAMAGED, ArrowInvalid, csv.Error) as error:
         raise DataError(
             f"{path}: the csv is damaged after row {total:,} ({error}); unpack or download it again."
