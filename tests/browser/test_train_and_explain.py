@@ -175,5 +175,5 @@ def test_what_was_set_outlives_a_reload_and_another_recipe_starts_at_its_own_val
     expect(page.get_by_test_id("stCode").first).to_have_text(
         "ferscope train small-vgg --data synthetic --name small-vgg-2"
     )
-    assert "mini-xception" not in page.url
+    expect(page).not_to_have_url(re.compile("mini-xception"))
     expect_no_error(page)

@@ -50,13 +50,14 @@ def nodes(monkeypatch: pytest.MonkeyPatch) -> Iterator[tuple[str, int]]:
         "RAY_worker_niceness": "0",  # Ray takes 15: beside other work the test would take long
         "RAY_health_check_initial_delay_ms": "0",
         "RAY_health_check_period_ms": "1000",
-        "RAY_health_check_failure_threshold": "3",
+        "RAY_health_check_failure_threshold": "10",  # fewer, and a living node is given up on a busy machine
     }.items():
         monkeypatch.setenv(name, value)
     logging.getLogger("ray").setLevel(logging.ERROR)
     size = {"num_cpus": 1, "object_store_memory": 80 * 2**20}
-    cluster = cluster_utils.Cluster(initialize_head=True, head_node_args=size | {"include_dashboard": False})
+    cluster = cluster_utils.Cluster()
     try:
+        cluster.add_node(**size, include_dashboard=False)
         yield cluster.address, cluster.add_node(**size).all_processes["raylet"][0].process.pid
     finally:
         cluster.shutdown()
