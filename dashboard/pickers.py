@@ -116,5 +116,7 @@ def choose(
         st.query_params[param] = st.session_state[param]
 
     place.selectbox(label, options, key=param, format_func=title, on_change=follow)
-    st.query_params[param] = st.session_state[f"last-{param}"] = value
+    st.session_state[f"last-{param}"] = value
+    if asked != value:  # a needless write sends the whole address again, without what was typed into a field meanwhile
+        st.query_params[param] = value
     return value

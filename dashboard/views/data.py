@@ -114,7 +114,8 @@ def pick_view() -> str:
     st.session_state["view"] = asked if asked in VIEWS else "samples"
     st.segmented_control("Look at", list(VIEWS), format_func=VIEWS.get, required=True, key="view", on_change=follow)
     view: str = st.session_state["view"]
-    st.query_params["view"] = view
+    if asked != view:
+        st.query_params["view"] = view
     return view
 
 

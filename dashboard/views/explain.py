@@ -117,7 +117,8 @@ def browse(frame: pd.DataFrame, row: DeltaGenerator) -> pd.Series | None:
         inside = 0 <= neighbour < len(ids)
         to = (ids[neighbour if inside else position],)
         row.button(name, disabled=not inside, on_click=go_to, args=to, shortcut=key)
-    st.query_params["image"] = ids[position]
+    if asked != ids[position]:
+        st.query_params["image"] = ids[position]
     row.caption(f"{position + 1:,} of {len(ids):,}")
     return frame.iloc[position]
 

@@ -116,7 +116,8 @@ def choose() -> list[RunFolder]:
     names = right.multiselect("Runs", list(runs), default, key=f"runs-{tag}")
     if len(names) < len(runs):
         st.caption(f"{len(names):,} of {len(runs):,} runs are compared; the box above has the others.")
-    st.query_params["run"] = names
+    if asked != names:
+        st.query_params["run"] = names
     return [runs[name] for name in names]
 
 

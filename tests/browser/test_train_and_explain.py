@@ -157,7 +157,10 @@ def test_what_was_set_outlives_a_reload_and_another_recipe_starts_at_its_own_val
     recipe.press("Enter")
     expect(recipe).to_have_value(re.compile("mini-xception"))
     rate = page.get_by_role("spinbutton", name=re.compile("^optimizer.lr"))
-    for field, value in ((rate, "0.123"), (page.get_by_role("textbox", name="Name of the run"), "mine")):
+    name = page.get_by_role("textbox", name="Name of the run")
+    expect(name).to_have_value("mini-xception-2")
+    settle(page)  # the fields below are that recipe's now
+    for field, value in ((rate, "0.123"), (name, "mine")):
         field.fill(value)
         field.press("Enter")
     page.get_by_text("Recipe and command line").click()
