@@ -1,9 +1,11 @@
 """What all tests share: a workspace of their own, and small data sets made in the real layouts."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import suppress
 from pathlib import Path
 
 import numpy as np
+import psutil
 import pytest
 from numpy.typing import NDArray
 from PIL import Image
@@ -17,6 +19,18 @@ def workspace(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     home = tmp_path / "workspace"
     monkeypatch.setenv("FERSCOPE_HOME", str(home))
     return home
+
+
+@pytest.fixture
+def no_process_is_left() -> Iterator[None]:
+    """What this test has started ends with it; the server and the browser of others in this process live on."""
+    others = set(psutil.Process().children())
+    yield
+    for child in set(psutil.Process().children()) - others:
+        for process in (*child.children(recursive=True), child):
+            with suppress(psutil.NoSuchProcess):
+                process.kill()
+        child.wait(10)
 
 
 @pytest.fixture

@@ -6,7 +6,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 import psutil
@@ -20,6 +20,8 @@ from fer_core.runs.launch import kill, launch, stop
 from fer_core.runs.process import Process
 from tests.tiny import PATIENCE, tiny
 
+pytestmark = pytest.mark.usefixtures("no_process_is_left")
+
 # Takes its turn, says so, works for a moment and ends, as a training does.
 WORKER = """
 import sys, time
@@ -32,14 +34,6 @@ time.sleep(float(sys.argv[3]))
 with Path(sys.argv[2]).open("a") as file:
     file.write(f"end {sys.argv[1]}\\n")
 """
-
-
-@pytest.fixture(autouse=True)
-def no_process_is_left() -> Iterator[None]:
-    yield
-    for child in psutil.Process().children(recursive=True):
-        child.kill()
-        child.wait(10)
 
 
 @pytest.fixture

@@ -7,7 +7,7 @@ import subprocess
 import sys
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -34,18 +34,12 @@ from tests.tiny import ended, tiny, wait_for
 from trainers import console
 from trainers.cli import app
 
+pytestmark = pytest.mark.usefixtures("no_process_is_left")
+
 
 @pytest.fixture(autouse=True)
 def one_thread(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("OMP_NUM_THREADS", "1")
-
-
-@pytest.fixture(autouse=True)
-def no_process_is_left() -> Iterator[None]:
-    yield
-    for child in psutil.Process().children(recursive=True):
-        child.kill()
-        child.wait(10)
 
 
 def in_the_middle(run: RunFolder) -> bool:

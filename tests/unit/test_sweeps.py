@@ -7,12 +7,11 @@ import subprocess
 import sys
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-import psutil
 import pytest
 import torch
 
@@ -25,6 +24,8 @@ from fer_core.runs.process import Process
 from fer_core.runs.sweeps import SweepFolder, load_sweep, work
 from fer_core.training.loop import Trainer
 from tests.tiny import PATIENCE, tiny
+
+pytestmark = pytest.mark.usefixtures("no_process_is_left")
 
 TINY = """
 recipe = "synthetic"
@@ -46,12 +47,8 @@ RANDOM = 'sampler = "random"\ntrials = 2'
 
 
 @pytest.fixture(autouse=True)
-def no_process_is_left(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+def one_thread(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("OMP_NUM_THREADS", "1")
-    yield
-    for child in psutil.Process().children(recursive=True):
-        child.kill()
-        child.wait(10)
 
 
 @pytest.fixture
