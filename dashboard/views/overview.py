@@ -83,13 +83,15 @@ def summary(networks: dict[str, Checkpoint], reports: dict[str, Headline]) -> pd
     )
 
 
-def groups(tables: dict[str, Path]) -> dict[str, int]:
-    """The group of each network on the leaderboard; empty where they share no picture."""
+def groups(tables: dict[str, Path]) -> tuple[dict[str, int], int]:
+    """The group of each network on the leaderboard, and how many pictures all share; empty and 0 where that is none."""
     try:
         board = cache.standings(tables) if len(tables) > 1 else None
     except DataError:
-        return {}
-    return {} if board is None else dict(zip(board["name"], board["group"], strict=True))
+        return {}, 0
+    if board is None:
+        return {}, 0
+    return dict(zip(board["name"], board["group"], strict=True)), int(board["n"].iloc[0])
 
 
 def side_by_side(networks: dict[str, Checkpoint], key: str) -> None:
@@ -192,7 +194,8 @@ network, key = choice.checkpoint, choice.table
 st.markdown(answer(network, key))
 tables = {name: other.tables[key] for name, other in networks.items() if key in other.tables}
 reports = cache.headlines(tables)
-group = groups({name: tables[name] for name in reports})
+group, shared = groups({name: tables[name] for name in reports})
+on = f", on the {pictures(shared)} that all read" if any(report.n > shared > 0 for report in reports.values()) else ""
 order = sorted(networks, key=lambda name: -reports[name].accuracy if name in reports else 1)
 st.html(
     markup.table(
@@ -204,7 +207,7 @@ st.html(
 )
 st.caption(
     "In a lighter tone: 95 % intervals, Wilson's for accuracy, bootstrap for macro-F1. Networks of one group cannot be told "
-    "from its best (McNemar's exact test, Holm over all pairs). On the pictures that chose the epoch (“Chosen on”), figures "
+    f"from its best (McNemar's exact test, Holm over all pairs{on}). On the pictures that chose the epoch (“Chosen on”), figures "
     "are a little too high."
     + (f" A dash: not evaluated on {verbatim(table_title(key))}." if key and len(reports) < len(networks) else "")
 )

@@ -15,7 +15,7 @@ from fer_core.runs.folder import RunFolder
 from fer_core.runs.reproduction import Row
 
 PLOTLY = {"displayModeBar": False}
-HEADER = ("Row", "Reported, %", "Reproduced, %", "n", "Epochs", "CPU min", "Data", "Outcome")
+HEADER = ("Row", "Reported, %", "Reproduced, %", "Outcome", "Epochs", "CPU min", "n", "Data")
 # Rows of the tables that nobody trains.
 BESIDE = {
     "emotions": "Their table also has human observers (65 ± 5 %, Goodfellow et al.) and a null model (60 %, an ensemble of "
@@ -44,18 +44,20 @@ def answer(rows: Sequence[Row]) -> str:
     run = [row for row in told if row.accuracy is not None]
     lacking = sum(row.state == "data missing" for row in told)
     words = Counter(row.verdict.partition(",")[0].partition(":")[0] for row in run)
-    outcome = ", ".join(f"{count} {word}" for word, count in words.most_common())
+    plural = {"agrees": "agree"}
+    outcome = ", ".join(f"{n} {plural.get(word, word) if n > 1 else word}" for word, n in words.most_common())
     cut = sum(row.cut for row in run)
     said = f"**{len(run)} of the {len(told)} rows have been run**"
     said += f": {outcome}; {cut} of them with fewer epochs than the report's." if run else "."
-    return f"{said} {lacking} lack their data here, {len(told) - len(run) - lacking} have not been run yet."
+    left = {"lack their data here": lacking, "have not been run yet": len(told) - len(run) - lacking}
+    return " ".join([said, *(f"{count} {words}." for words, count in left.items() if count)])
 
 
 def section(report: str, rows: Sequence[Row]) -> None:
     """One report: chart, table, curves, and what is missing, in words."""
     st.subheader(verbatim(rows[0].source))
     st.plotly_chart(reported_and_reproduced(rows), config=PLOTLY, key=f"chart-{report}")
-    st.html(markup.table(HEADER, [cells(row) for row in rows], words=(0, 6, 7)))
+    st.html(markup.table(HEADER, [cells(row) for row in rows], words=(0, 3, 7)))
     for said in missing(report, rows):
         st.caption(said)
     runs = [(row.title, RunFolder(row.folder)) for row in rows if row.folder is not None]
@@ -73,11 +75,11 @@ def cells(row: Row) -> list[str | Html]:
         "–"
         if row.accuracy is None or row.low is None or row.high is None
         else markup.figure(row.accuracy, Interval(row.low, row.high)),
-        f"{row.n:,}" if row.n else "–",
+        Html(f'<span style="display: inline-block; min-width: 9rem">{outcome}</span>'),
         f"{round(row.epochs * row.share, 2):g} of {row.asked}" if row.asked else "–",
         "–" if row.cpu_minutes is None else f"{row.cpu_minutes:.1f}",
+        f"{row.n:,}" if row.n else "–",
         f"{row.data}, {row.split}" if row.split else row.data,
-        Html(f'<span style="display: inline-block; min-width: 9rem">{outcome}</span>'),
     ]
 
 

@@ -66,6 +66,14 @@ def test_the_answer_comes_first_with_its_interval_and_n(open_page: OpenPage) -> 
     )
 
 
+def test_groups_say_on_how_many_pictures_they_compare_where_not_all_networks_read_all(open_page: OpenPage) -> None:
+    make_network("whole", predictions_elsewhere(210))
+    make_network("also-whole", predictions_elsewhere(210, seed=1))
+    assert "Holm over all pairs). " in texts(open_page("overview"))
+    make_network("part", predictions_elsewhere(140))
+    assert "Holm over all pairs, on the 140 pictures that all read). " in texts(open_page("overview"))
+
+
 def test_a_link_to_an_unknown_network_says_so_and_shows_another(open_page: OpenPage) -> None:
     make_network("one", predictions_elsewhere(), title="Network One")
     app = open_page("overview", network="gone", table="nowhere-val")
