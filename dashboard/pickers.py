@@ -117,6 +117,12 @@ def choose(
 
     place.selectbox(label, options, key=param, format_func=title, on_change=follow)
     st.session_state[f"last-{param}"] = value
-    if asked != value:  # a needless write sends the whole address again, without what was typed into a field meanwhile
-        st.query_params[param] = value
+    to_address(param, value)
     return value
+
+
+def to_address(param: str, *values: str) -> None:
+    """Put values into the address where they are not yet: each write sends the whole address, and would take from it
+    what a person has typed into a field while the page is drawn."""
+    if st.query_params.get_all(param) != list(values):
+        st.query_params[param] = values

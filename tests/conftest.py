@@ -27,7 +27,10 @@ def no_process_is_left() -> Iterator[None]:
     others = set(psutil.Process().children())
     yield
     for child in set(psutil.Process().children()) - others:
-        for process in (*child.children(recursive=True), child):
+        family = [child]
+        with suppress(psutil.NoSuchProcess):  # each may have ended by itself meanwhile
+            family += child.children(recursive=True)
+        for process in family:
             with suppress(psutil.NoSuchProcess):
                 process.kill()
         child.wait(10)

@@ -12,7 +12,7 @@ import streamlit as st
 from dashboard import cache, markup
 from dashboard.charts import data as charts
 from dashboard.markup import Picture
-from dashboard.pickers import choose
+from dashboard.pickers import choose, to_address
 from dashboard.text import pictures, verbatim
 from dashboard.views import data_changes, data_looks, data_twins
 from fer_core.datasets import Dataset, open_dataset
@@ -114,8 +114,7 @@ def pick_view() -> str:
     st.session_state["view"] = asked if asked in VIEWS else "samples"
     st.segmented_control("Look at", list(VIEWS), format_func=VIEWS.get, required=True, key="view", on_change=follow)
     view: str = st.session_state["view"]
-    if asked != view:
-        st.query_params["view"] = view
+    to_address("view", view)
     return view
 
 

@@ -13,7 +13,7 @@ from streamlit.delta_generator import DeltaGenerator
 
 from dashboard import cache, forms
 from dashboard.charts import networks as charts
-from dashboard.pickers import Picked, choose, picked, titles
+from dashboard.pickers import Picked, choose, picked, titles, to_address
 from dashboard.text import percent, table_title, verbatim
 from fer_core.checkpoint import Card
 from fer_core.datasets.known import SYNTHETIC
@@ -117,8 +117,7 @@ def browse(frame: pd.DataFrame, row: DeltaGenerator) -> pd.Series | None:
         inside = 0 <= neighbour < len(ids)
         to = (ids[neighbour if inside else position],)
         row.button(name, disabled=not inside, on_click=go_to, args=to, shortcut=key)
-    if asked != ids[position]:
-        st.query_params["image"] = ids[position]
+    to_address("image", ids[position])
     row.caption(f"{position + 1:,} of {len(ids):,}")
     return frame.iloc[position]
 

@@ -8,6 +8,7 @@ import streamlit as st
 from dashboard import curves, markup
 from dashboard.charts import runs as charts
 from dashboard.markup import Html
+from dashboard.pickers import to_address
 from dashboard.text import interval, percent, pictures, verbatim
 from fer_core.errors import FerError
 from fer_core.evaluation.intervals import Interval, wilson
@@ -116,8 +117,7 @@ def choose() -> list[RunFolder]:
     names = right.multiselect("Runs", list(runs), default, key=f"runs-{tag}")
     if len(names) < len(runs):
         st.caption(f"{len(names):,} of {len(runs):,} runs are compared; the box above has the others.")
-    if asked != names:
-        st.query_params["run"] = names
+    to_address("run", *names)
     return [runs[name] for name in names]
 
 
