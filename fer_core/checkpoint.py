@@ -166,7 +166,20 @@ def save_tensors(path: Path, tensors: dict[str, torch.Tensor], metadata: dict[st
     """Write named tensors as one safetensors file, atomically."""
     from safetensors.torch import save
 
-    write_atomically(path, save({key: value.detach().cpu().contiguous() for key, value in tensors.items()}, metadata))
+    write_atomically(path, save(_on_the_cpu(tensors), metadata))
+
+
+def _on_the_cpu(tensors: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
+    """Contiguous ones. Those of a GPU come over as one copy of each type, because every copy waits for the device."""
+    import torch
+
+    here = {key: value.detach() for key, value in tensors.items()}
+    for dtype in {value.dtype for value in here.values() if value.is_cuda}:
+        away = {key: value for key, value in here.items() if value.is_cuda and value.dtype == dtype}
+        copied = torch.cat([value.reshape(-1) for value in away.values()]).cpu()
+        parts = torch.split(copied, [value.numel() for value in away.values()])
+        here |= {key: part.view(away[key].shape) for key, part in zip(away, parts, strict=True)}
+    return {key: value.cpu().contiguous() for key, value in here.items()}
 
 
 def load_tensors(path: Path) -> tuple[dict[str, torch.Tensor], dict[str, str]]:

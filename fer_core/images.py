@@ -286,5 +286,7 @@ def normalise(batch: torch.Tensor, spec: ImageSpec) -> torch.Tensor:
         mean = scaled.mean(dim=(1, 2, 3), keepdim=True)
         deviation = scaled.std(dim=(1, 2, 3), keepdim=True, correction=0)
         return (scaled - mean) / (deviation + 1.0 / 255.0)
-    mean = torch.tensor(spec.mean, device=batch.device).view(1, -1, 1, 1)
-    return (scaled - mean) / torch.tensor(spec.std, device=batch.device).view(1, -1, 1, 1)
+    mean, std = (
+        torch.tensor(values).to(batch.device, non_blocking=True).view(1, -1, 1, 1) for values in (spec.mean, spec.std)
+    )
+    return (scaled - mean) / std

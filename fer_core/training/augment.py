@@ -58,7 +58,7 @@ def augment(batch: torch.Tensor, settings: Augment, draws: Draws, mirrored: torc
         cos, sin, tan = torch.cos(angle) / scale, torch.sin(angle) / scale, torch.tan(shear)
         tall = images.shape[2] / images.shape[3]  # both sides span -1..1, so that a turn in pixels is none of them
         rows = [cos * flip, (cos * tan - sin) * tall, shift_x, sin * flip / tall, sin * tan + cos, shift_y]
-        theta = torch.stack(rows, dim=1).view(len(batch), 2, 3).to(images.device)
+        theta = torch.stack(rows, dim=1).view(len(batch), 2, 3).to(images.device, non_blocking=True)
         grid = F.affine_grid(theta, list(images.shape), align_corners=False)
         images = F.grid_sample(images, grid, padding_mode="reflection", align_corners=False)
     elif settings.flip or settings.alternating:
@@ -78,7 +78,7 @@ def augment(batch: torch.Tensor, settings: Augment, draws: Draws, mirrored: torc
 
 def _each(values: torch.Tensor, images: torch.Tensor) -> torch.Tensor:
     """One value a picture, shaped to act on whole pictures."""
-    return values.to(images.device)[:, None, None, None]
+    return values.to(images.device, non_blocking=True)[:, None, None, None]
 
 
 def _erase(images: torch.Tensor, probability: float, draws: Draws) -> torch.Tensor:
@@ -95,7 +95,7 @@ def _rectangles(images: torch.Tensor, draws: Draws, height: torch.Tensor, width:
     for side, size in zip(images.shape[2:], (height, width), strict=True):
         centre, places = draws.uniform(), (torch.arange(side) + 0.5) / side
         inside.append((places[None] - centre[:, None]).abs() < size[:, None] / 2)
-    return (inside[0][:, None, :, None] & inside[1][:, None, None, :]).to(images.device)
+    return (inside[0][:, None, :, None] & inside[1][:, None, None, :]).to(images.device, non_blocking=True)
 
 
 def mix(
@@ -116,12 +116,12 @@ def mix(
     alpha = settings.cutmix if cut else settings.mixup
     seed = int(torch.randint(2**31, (), generator=draws.generator))  # torch's Beta takes no generator
     share = torch.from_numpy(np.random.default_rng(seed).beta(alpha, alpha, len(images)).astype(np.float32))
-    other = torch.randperm(len(images), generator=draws.generator).to(images.device)
+    other = torch.randperm(len(images), generator=draws.generator).to(images.device, non_blocking=True)
     if cut:
         side = torch.sqrt(1 - share)
         inside = _rectangles(images, draws, side, side)
-        share = 1 - inside.float().mean(dim=(1, 2, 3)).cpu()  # a rectangle may stick out
+        share = 1 - inside.float().mean(dim=(1, 2, 3))  # a rectangle may stick out
         mixed = torch.where(inside, images[other], images)
     else:
         mixed = torch.lerp(images[other], images, _each(share, images))
-    return mixed, torch.lerp(targets[other], targets, share.to(targets.device)[:, None])
+    return mixed, torch.lerp(targets[other], targets, share.to(targets.device, non_blocking=True)[:, None])

@@ -1,4 +1,4 @@
-"""Several processes that train one network, as `torchrun` starts them: gloo on processors, NCCL on GPUs.
+"""Several processes that train one network, as `torchrun` starts them: gloo on processors, NCCL on GPUs of their own.
 
 Each process computes a part of every batch; sums are added up over all of them before anything is divided, so that two
 processes take the same steps as one with the same batch, up to rounding. (Dropout draws other numbers.)
@@ -74,9 +74,12 @@ def joined() -> Iterator[World]:
     if size == 1:
         yield ALONE
         return
-    if torch.cuda.is_available():
-        torch.cuda.set_device(int(os.environ["LOCAL_RANK"]))
-    dist.init_process_group("nccl" if torch.cuda.is_available() else "gloo", timeout=PATIENCE)
+    gpus = torch.cuda.device_count()
+    if gpus:
+        torch.cuda.set_device(int(os.environ["LOCAL_RANK"]) % gpus)
+    # NCCL refuses two processes on one GPU; gloo carries their sums over the processor.
+    backend = "cpu:gloo,cuda:nccl" if gpus >= int(os.environ["LOCAL_WORLD_SIZE"]) else "gloo"
+    dist.init_process_group(backend, timeout=PATIENCE)
     try:
         yield World(dist.get_rank(), size)
     finally:

@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
+from functools import cached_property
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -138,6 +139,7 @@ class Trainer:
         if config.threads:
             torch.set_num_threads(config.threads)
         self.device = pick_device(config.device)
+        torch.backends.cudnn.deterministic = True  # a run on a GPU can be repeated to the bit too
         self.expressions = VOCABULARIES[config.expressions]
         self.spec = image_spec(config, dataset.preparation)
         self.asked = asked = dataset.without(config.leave_out)
@@ -292,12 +294,15 @@ class Trainer:
         sums = torch.tensor([tally.loss, tally.correct], dtype=torch.float64).to(self.device, torch.float32)
         last_save = last_beat = time.monotonic()
         while position.step < self.steps:
-            added, stop = self._step(order[position.step * config.batch_size : (position.step + 1) * config.batch_size])
-            sums += added
+            sums += self._step(order[position.step * config.batch_size : (position.step + 1) * config.batch_size])
             position.step += 1
             tally.seen += config.batch_size
             now = time.monotonic()
-            if stop or position.step % CHECK_EVERY == 0 or position.step == self.steps or now - last_save > SAVE_EVERY:
+            look = position.step % CHECK_EVERY == 0 or position.step == self.steps
+            stop = self.run.stop_requested
+            if self.world.size > 1:  # they stop at the same step, and to ask all of them is to wait for the devices
+                stop = look and any(self.world.gather(stop))
+            if stop or look or now - last_save > SAVE_EVERY:
                 tally.loss, tally.correct = sums.tolist()
                 if not np.isfinite(tally.loss):
                     raise Diverged
@@ -315,8 +320,11 @@ class Trainer:
                 self._save()
         return self._close_epoch(before, cpu, wall)
 
-    def _step(self, rows: NDArray[np.int64]) -> tuple[torch.Tensor, bool]:
-        """One update on a batch; returns (sum of losses, count of right ones) and whether a stop was asked for."""
+    def _step(self, rows: NDArray[np.int64]) -> torch.Tensor:
+        """One update on a batch; returns (sum of losses, count of right ones).
+
+        Nothing in it waits for a GPU, so that the next step is prepared while this one is computed.
+        """
         config, position, world = self.config, self.position, self.world
         start = time.perf_counter()
         seed = seed_of(config.seed, position.epoch, position.step)
@@ -335,8 +343,7 @@ class Trainer:
         with torch.autocast(self.device.type, dtype=dtype, enabled=enabled):
             logits = self.forward(inputs)
         loss, weight = self.loss(logits, targets)
-        shared = torch.stack([weight, weight.new_tensor(float(self.run.stop_requested))])
-        weight, stop = world.add_up(shared).unbind()
+        weight = world.add_up(weight)
         self.optimizer.zero_grad(set_to_none=True)
         self.scaler.scale(loss / weight).backward()
         world.add_up_gradients(self.model)
@@ -351,7 +358,7 @@ class Trainer:
         right = (logits.detach().argmax(1) == targets.argmax(1)).sum()
         sums = world.add_up(torch.stack([loss.detach() / weight * len(rows), right.float()]))
         position.tally.step_seconds += time.perf_counter() - start
-        return sums, bool(stop)
+        return sums
 
     def _batch(self, rows: NDArray[np.int64], generator: torch.Generator) -> tuple[torch.Tensor, torch.Tensor]:
         """This process's part of a batch, augmented and normalised, with its targets (n, K)."""
@@ -360,15 +367,16 @@ class Trainer:
         mixing = config.augment.mixup > 0 or config.augment.cutmix > 0
         if not mixing:  # else the whole batch is prepared by every process, because each picture needs another one
             rows = rows[part]
+        places = torch.from_numpy(rows).to(self.device, non_blocking=True)
         if self.resident is not None:
-            pictures = to_tensor(self.resident[torch.from_numpy(rows).to(self.device)], self.device)
+            pictures = to_tensor(self.resident[places], self.device)
         else:
             pictures = to_tensor(self.images[self.places[rows]], self.device)
         mirrored = None
         if config.augment.alternating:
             mirrored = torch.from_numpy((FIRST_FLIP[rows % len(FIRST_FLIP)] + self.position.epoch) % 2 == 1)
         pictures = augment(pictures, config.augment, Draws(generator, count, slice(None) if mixing else part), mirrored)
-        targets = self.targets[torch.from_numpy(rows).to(self.device)]
+        targets = self.targets[places]
         if mixing:
             pictures, targets = mix(pictures, targets, config.augment, Draws(generator, count))
             pictures, targets = pictures[part], targets[part]
@@ -523,7 +531,7 @@ class Trainer:
             tensors |= {f"average.{key}": value for key, value in self.average.model.state_dict().items()}
         tensors |= {f"optimizer.{key}": value for key, value in optimizer_tensors(self.optimizer).items()}
         position = self.position
-        metadata = {"recipe": self._identity(), "pictures": self._pictures()}
+        metadata = {"recipe": self._identity(), "pictures": self._pictures}
         metadata |= {"epoch": str(position.epoch), "step": str(position.step)}
         metadata |= {f"tally.{key}": repr(value) for key, value in vars(position.tally).items()}
         metadata |= {"precision": self.precision, "scale": repr(self.scaler.get_scale())}
@@ -547,7 +555,7 @@ class Trainer:
                 f"{path} was saved by another recipe than {self.run.path / 'config.toml'} now holds; put the recipe back, "
                 "or start a new run with the changed one."
             )
-        if metadata.get("pictures", self._pictures()) != self._pictures():
+        if metadata.get("pictures", self._pictures) != self._pictures:
             raise CheckpointError(
                 f"{path} was saved while other pictures, or other labels, were learned than {self.dataset.title} now holds in "
                 f"{self.config.train_split} ({len(self.rows):,}); give it the data that it began with, or start a new run."
@@ -573,6 +581,7 @@ class Trainer:
         if self.world.leads:
             self.run.write_metrics(self.results)
 
+    @cached_property
     def _pictures(self) -> str:
         """What is learned, in few letters: the order of an epoch, and the card, hold for these pictures alone."""
         index = self.dataset.index.iloc[self.rows][["id", "label"]]

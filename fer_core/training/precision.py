@@ -12,7 +12,7 @@ from fer_core.images import ImageSpec
 from fer_core.training.config import TrainConfig
 
 PRECISIONS = {"fp32": None, "bf16": torch.bfloat16, "fp16": torch.float16}
-PROBE_BATCH = 32
+PROBE_BATCH = 32  # on a processor; a GPU is not busy with so few, and measured on the recipe's own
 
 
 def choose_speed(
@@ -30,13 +30,14 @@ def choose_speed(
         pairs = [pair for pair in pairs if pair != ("fp32", "channels_last")]
     if len(pairs) == 1:
         return *pairs[0], f"{pairs[0][0]}, {pairs[0][1]}: forced by the recipe"
-    seconds = {pair: _measure(model, spec, classes, device, *pair) for pair in pairs}
+    batch = config.batch_size if device.type == "cuda" else PROBE_BATCH
+    seconds = {pair: _measure(model, spec, classes, device, batch, *pair) for pair in pairs}
     working = {pair: value for pair, value in seconds.items() if value is not None}
     if not working:
         return "fp32", "contiguous", "fp32, contiguous: no faster setting ran without an error"
     best = min(working, key=lambda pair: working[pair])
     rates = ", ".join(
-        f"{precision} {layout} {f'{PROBE_BATCH / value:.0f} images/s' if value else 'failed'}"
+        f"{precision} {layout} {f'{batch / value:.0f} images/s' if value else 'failed'}"
         for (precision, layout), value in seconds.items()
     )
     return *best, f"{best[0]}, {best[1]}: the fastest of {rates}"
@@ -64,15 +65,15 @@ def _has(feature: str) -> bool:
 
 
 def _measure(
-    model: nn.Module, spec: ImageSpec, classes: int, device: torch.device, precision: str, layout: str
+    model: nn.Module, spec: ImageSpec, classes: int, device: torch.device, batch: int, precision: str, layout: str
 ) -> float | None:
-    """Seconds of a training step of `PROBE_BATCH` pictures (the faster of two after a first), None if it fails."""
+    """Seconds of a training step of `batch` pictures (the faster of two after a first), None if it fails."""
     import copy
 
     memory_format = torch.channels_last if layout == "channels_last" else torch.contiguous_format
     probe = copy.deepcopy(model).to(device).to(memory_format=memory_format).train()
-    images = torch.zeros(PROBE_BATCH, *spec.shape, device=device).contiguous(memory_format=memory_format)
-    labels = torch.arange(PROBE_BATCH, device=device) % classes
+    images = torch.zeros(batch, *spec.shape, device=device).contiguous(memory_format=memory_format)
+    labels = torch.arange(batch, device=device) % classes
     times = []
     try:
         for _ in range(3):

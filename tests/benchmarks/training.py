@@ -7,7 +7,6 @@ The runs of the compared things alternate, so that a busy machine slows all of t
 from __future__ import annotations
 
 import os
-import platform
 import sys
 import tempfile
 import time
@@ -27,7 +26,7 @@ from fer_core.labels import FER7
 from fer_core.models import NETWORKS, build
 from fer_core.runs.folder import RunFolder
 from fer_core.training.config import TrainConfig
-from fer_core.training.loop import Trainer
+from fer_core.training.loop import Trainer, describe, pick_device
 
 BATCH = 64
 STEPS = 6  # of each thing in a repeat
@@ -54,7 +53,8 @@ def usual(folder: Path, dataset: Dataset) -> Callable[[], None]:
     ]  # fmt: skip
     pictures = ImageFolder(folder, transforms.Compose(steps))
     loader = torch.utils.data.DataLoader(pictures, BATCH, shuffle=True, drop_last=True)
-    model = build("small-vgg", classes=7, spec=NETWORKS.get("small-vgg").spec)
+    device = pick_device("auto")
+    model = build("small-vgg", classes=7, spec=NETWORKS.get("small-vgg").spec).to(device)
     optimizer = torch.optim.SGD(model.parameters(), lr=0.01, momentum=0.9, nesterov=True, weight_decay=5e-4)
     batches = iter(loader)
 
@@ -64,7 +64,7 @@ def usual(folder: Path, dataset: Dataset) -> Callable[[], None]:
         if images is None:
             batches = iter(loader)
             images, labels = next(batches)
-        loss = F.cross_entropy(model(images), labels)
+        loss = F.cross_entropy(model(images.to(device)), labels.to(device))
         optimizer.zero_grad()
         loss.backward()
         optimizer.step()
@@ -80,7 +80,7 @@ def ours(dataset: Dataset) -> tuple[Trainer, Callable[[], None]]:
     random = np.random.default_rng(0)
 
     def step() -> None:
-        sums, _ = trainer._step(random.permutation(len(trainer.rows))[:BATCH])
+        sums = trainer._step(random.permutation(len(trainer.rows))[:BATCH])
         trainer.position.step += 1
         sums.tolist()
 
@@ -89,14 +89,15 @@ def ours(dataset: Dataset) -> tuple[Trainer, Callable[[], None]]:
 
 def bare(trainer: Trainer) -> Callable[[], None]:
     """Forward, backward and update on one batch that lies ready, in the precision and layout of `trainer`."""
-    model = build("small-vgg", classes=7, spec=trainer.spec).to(memory_format=trainer.layout).train()
+    device = trainer.device
+    model = build("small-vgg", classes=7, spec=trainer.spec).to(device).to(memory_format=trainer.layout).train()
     optimizer = torch.optim.SGD(model.parameters(), lr=0.01, momentum=0.9, nesterov=True, weight_decay=5e-4)
-    images = torch.randn(BATCH, *trainer.spec.shape).contiguous(memory_format=trainer.layout)
-    labels = torch.arange(BATCH) % 7
+    images = torch.randn(BATCH, *trainer.spec.shape, device=device).contiguous(memory_format=trainer.layout)
+    labels = torch.arange(BATCH, device=device) % 7
     enabled = trainer.precision != "fp32"
 
     def step() -> None:
-        with torch.autocast("cpu", dtype=torch.bfloat16, enabled=enabled):
+        with torch.autocast(device.type, dtype=torch.bfloat16, enabled=enabled):
             logits = model(images)
         loss = F.cross_entropy(logits.float(), labels)
         optimizer.zero_grad()
@@ -167,7 +168,7 @@ def main() -> None:
         "ours / bare": [a / b for a, b in zip(taken["ours"], taken["bare"], strict=True)],
     }
     data = trainer.position.tally.data_seconds / trainer.position.tally.step_seconds
-    print(f"{platform.machine()}, {torch.get_num_threads()} threads, torch {torch.__version__}; {trainer.speed_note}")
+    print(f"{describe(trainer.device)}, torch {torch.__version__}; {trainer.speed_note}")
     for name, seconds in middle.items():
         print(f"{name:6s} {1000 * seconds:7.1f} ms a step of {BATCH}, {BATCH / seconds:6.0f} images/s")
     print(f"(a) ours is {median(ratios['usual / ours']):.2f} times as fast as the usual pipeline (goal: at least 3)")
