@@ -216,6 +216,7 @@ class Trainer:
         self.precision, self.layout_name = precision, layout
         self.layout = torch.channels_last if layout == "channels_last" else torch.contiguous_format
         self.model.to(memory_format=self.layout)
+        torch.backends.cudnn.allow_tf32 = precision != "fp32"  # else a GPU's convolutions round to 10 bits
         self.scaler = torch.amp.GradScaler(self.device.type, init_scale=scale, enabled=precision == "fp16")
 
     @property

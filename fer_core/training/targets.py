@@ -13,11 +13,11 @@ from numpy.typing import NDArray
 
 from fer_core.checkpoint import load_network
 from fer_core.datasets import Dataset
-from fer_core.errors import ConfigError
+from fer_core.errors import ConfigError, UnknownName
 from fer_core.inference import predict_logits
 from fer_core.labels import Expressions
 from fer_core.runs.store import find
-from fer_core.training.config import Loss
+from fer_core.training.config import Loss, recipes
 
 
 def make_targets(
@@ -66,7 +66,12 @@ def _answers(
     name: str, dataset: Dataset, rows: NDArray[np.int64], expressions: Expressions, settings: Loss, device: torch.device
 ) -> torch.Tensor:
     """A teacher's probabilities (N, K) for the clean pictures and their mirror images, computed once before the run."""
-    model, card = load_network(find(name).folder, str(device))
+    try:
+        folder = find(name).folder
+    except UnknownName as error:
+        hint = f" Train it first: ferscope train {name} --data PATH --name {name}" if name in recipes() else ""
+        raise ConfigError(f"loss.teachers: {error}{hint}") from error
+    model, card = load_network(folder, str(device))
     if missing := sorted(set(expressions.names) - set(card.expressions)):
         raise ConfigError(
             f"loss.teachers: {name} does not know {', '.join(missing)}; take a teacher of the same expressions."

@@ -453,6 +453,14 @@ def test_a_teachers_probabilities_are_mixed_into_the_targets(learnable: Path) ->
     np.testing.assert_allclose(targets, 0.7 * labels + 0.3 * odds / odds.sum(axis=1, keepdims=True), atol=1e-5)
 
 
+def test_a_teacher_that_is_not_trained_yet_is_named_with_the_command_that_trains_it(learnable: Path) -> None:
+    run, dataset = run_of("student", learnable, loss={"teachers": ["fer2013-wide"]})
+    with pytest.raises(
+        ConfigError, match=r"loss\.teachers: .*fer2013-wide.* Train it first: ferscope train fer2013-wide"
+    ):
+        Trainer(run, dataset)
+
+
 @pytest.mark.parametrize(
     ("network", "arguments"),
     [

@@ -317,7 +317,7 @@ def test_a_second_stage_starts_from_the_first_ones_best_weights_and_its_card_say
     run, dataset = run_of("second", learnable, transfer={"weights": "first"}, seed=9)
     trainer = Trainer(run, dataset)
     best = load_tensors(first.path / "best.safetensors")[0]
-    assert all(torch.equal(value, best[key]) for key, value in trainer.model.state_dict().items())
+    assert all(torch.equal(value.cpu(), best[key]) for key, value in trainer.model.state_dict().items())
     list(trainer.epochs())
     start = read_card(run.path).start
     assert start is not None
