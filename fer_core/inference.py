@@ -21,6 +21,7 @@ from fer_core.explanation.overlay import common_limit, overlay
 from fer_core.faces import FER2013_MARGIN, MIN_SIZE, Face, FaceCrop, find_faces, quality
 from fer_core.images import ImageSpec, fit, normalise, to_tensor
 from fer_core.models import attribution_layer
+from fer_core.passes import at_once
 
 if TYPE_CHECKING:
     import torch
@@ -28,13 +29,12 @@ if TYPE_CHECKING:
 
     from fer_core.datasets import Dataset
 
-BATCH = 256
 CROP = 0.875  # share of the side that a crop of “ten-crop” shows
 NOT_SURE = "not sure"
 
 
 def predict_logits(
-    model: nn.Module, images: NDArray[np.uint8], spec: ImageSpec, *, tta: str = "none", batch: int = BATCH
+    model: nn.Module, images: NDArray[np.uint8], spec: ImageSpec, *, tta: str = "none"
 ) -> NDArray[np.float32]:
     """Logits (N, K) of pictures already at the network's size.
 
@@ -43,12 +43,12 @@ def predict_logits(
         images: (N, H, W) or (N, H, W, 3) uint8, memory-mapped or not; only a batch at a time is taken into memory.
         tta: “flip” averages the logits of each picture and its mirror image, “ten-crop” of five crops and theirs.
     """
-    parts = list(logit_batches(model, images, spec, tta=tta, batch=batch))
+    parts = list(logit_batches(model, images, spec, tta=tta))
     return np.concatenate(parts)
 
 
 def logit_batches(
-    model: nn.Module, images: NDArray[np.uint8], spec: ImageSpec, *, tta: str, batch: int
+    model: nn.Module, images: NDArray[np.uint8], spec: ImageSpec, *, tta: str
 ) -> Iterator[NDArray[np.float32]]:
     """The same, a batch at a time, for whoever shows progress."""
     import torch
@@ -56,6 +56,7 @@ def logit_batches(
     device = next(model.parameters()).device
     was_training = model.training
     model.eval()
+    batch = at_once(spec.height, spec.width, device)
     try:
         for start in range(0, len(images), batch):
             with torch.inference_mode():
@@ -111,7 +112,7 @@ def penultimate(model: nn.Module, images: NDArray[np.uint8], spec: ImageSpec) ->
         if isinstance(layer, nn.Linear | nn.Conv2d):
             layer.register_forward_pre_hook(keep)  # the last that runs has the last word
     parts = []
-    for _ in logit_batches(network, images, spec, tta="none", batch=BATCH):
+    for _ in logit_batches(network, images, spec, tta="none"):
         parts.append(seen[0].float().cpu().numpy())
     return np.concatenate(parts)
 

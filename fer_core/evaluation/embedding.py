@@ -21,13 +21,13 @@ from fer_core.datasets import Dataset
 from fer_core.errors import CheckpointError, DataError
 from fer_core.evaluation.intervals import SEED
 from fer_core.images import ImageSpec, normalise, to_tensor
+from fer_core.passes import at_once
 from fer_core.workspace import cache, write_atomically
 
 if TYPE_CHECKING:
     from torch import nn
 
 VERSION = 1  # raise when features or maps change
-BATCH = 256
 MOST_MAPPED = 5000  # pictures: t-SNE takes a minute for so many
 BEFORE_TSNE = 50  # principal components that t-SNE is given, as in van der Maaten and Hinton 2008
 PERPLEXITY = 30.0
@@ -60,13 +60,14 @@ def features(
     model.eval()
     parts = []
     try:
-        for start in range(0, len(images), BATCH):
+        size = at_once(spec.height, spec.width, device)
+        for start in range(0, len(images), size):
             given.clear()
             with torch.inference_mode():
-                model(normalise(to_tensor(images[start : start + BATCH], device), spec))
+                model(normalise(to_tensor(images[start : start + size], device), spec))
                 values = given[-1]
                 parts.append((values.mean(dim=(2, 3)) if values.ndim == 4 else values.flatten(1)).float().cpu().numpy())
-            on_batch(min(start + BATCH, len(images)))
+            on_batch(min(start + size, len(images)))
     finally:
         handle.remove()
         model.train(was_training)

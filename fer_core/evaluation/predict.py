@@ -12,7 +12,7 @@ from fer_core.checkpoint import Card, load_network
 from fer_core.datasets import Dataset
 from fer_core.evaluation.predictions import Predictions
 from fer_core.images import ImageSpec
-from fer_core.inference import BATCH, logit_batches
+from fer_core.inference import logit_batches
 from fer_core.labels import Expressions
 
 if TYPE_CHECKING:
@@ -40,7 +40,7 @@ def predict_split(
     rows = dataset.rows(split)
     dataset.label_index(expressions, rows)  # refuses a label the network does not know, before any time is spent
     parts = []
-    for logits in logit_batches(model, dataset.images(spec)[rows], spec, tta=tta, batch=BATCH):
+    for logits in logit_batches(model, dataset.images(spec)[rows], spec, tta=tta):
         parts.append(logits)
         on_batch(sum(map(len, parts)))
     index = dataset.index.iloc[rows]

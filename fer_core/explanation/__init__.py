@@ -20,13 +20,13 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 
 from fer_core.errors import ConfigError, DataError
 from fer_core.images import ImageSpec, normalise, to_tensor
+from fer_core.passes import at_once
 from fer_core.registry import Registry
 
 if TYPE_CHECKING:  # a form is drawn from a method's parameters without torch
     import torch
     from torch import nn
 
-BATCH = 128  # pictures, noisy copies or covered copies in one pass through the network
 COARSEST = 4  # a 2 x 2 or 3 x 3 map stretched over a face shows nothing
 
 
@@ -70,6 +70,11 @@ class Question:
     inputs: torch.Tensor
     classes: tuple[torch.Tensor, ...]
     layer: str | None
+
+    @property
+    def at_once(self) -> int:
+        """Pictures, noisy copies or covered copies in one pass through the network."""
+        return at_once(self.spec.height, self.spec.width, self.inputs.device)
 
 
 class Parameters(BaseModel):
@@ -181,8 +186,9 @@ def explain(
     maps = np.zeros((len(images), spec.height, spec.width), dtype=np.float32)
     asked = [targets] if against is None else [targets, against]
     with torch.inference_mode(False), torch.enable_grad():  # also when the caller works without gradients
-        for start in range(0, len(images), BATCH):
-            rows = slice(start, start + BATCH)
+        size = at_once(spec.height, spec.width, device)
+        for start in range(0, len(images), size):
+            rows = slice(start, start + size)
             inputs = normalise(to_tensor(images[rows], device), spec)
             classes = tuple(torch.tensor([int(t) for t in indices[rows]], device=device) for indices in asked)
             question = Question(network, spec, score, inputs, classes, layer)

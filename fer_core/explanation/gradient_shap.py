@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from pydantic import Field
 
-from fer_core.explanation import BATCH, Parameters, Question, method
+from fer_core.explanation import Parameters, Question, method
 
 if TYPE_CHECKING:
     import torch
@@ -41,7 +41,7 @@ def gradient_shap(question: Question, parameters: Draws) -> torch.Tensor:
     noise = torch.randn(parameters.draws, *inputs.shape[1:], generator=generator).to(inputs.device)
     spread = (parameters.noise * (inputs.amax(dim=(1, 2, 3)) - inputs.amin(dim=(1, 2, 3)))).view(-1, 1, 1, 1, 1)
     total = torch.zeros_like(inputs)
-    size = max(1, BATCH // len(inputs))
+    size = max(1, question.at_once // len(inputs))
     for part, along in zip(torch.split(noise, size), torch.split(points, size), strict=True):
         baselines = spread * part
         way = inputs[:, None] - baselines

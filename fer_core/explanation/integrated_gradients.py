@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from pydantic import Field
 
-from fer_core.explanation import BATCH, Parameters, Question, method
+from fer_core.explanation import Parameters, Question, method
 
 if TYPE_CHECKING:
     import torch
@@ -35,6 +35,6 @@ def integrated_gradients(question: Question, parameters: Path) -> torch.Tensor:
         question.inputs,
         additional_forward_args=question.classes,
         n_steps=parameters.steps,
-        internal_batch_size=max(BATCH, len(question.inputs)),
+        internal_batch_size=max(question.at_once, len(question.inputs)),
     )
     return shares.sum(dim=1)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from pydantic import Field, model_validator
 
 from fer_core.errors import ConfigError
-from fer_core.explanation import BATCH, Parameters, Question, method
+from fer_core.explanation import Parameters, Question, method
 
 if TYPE_CHECKING:
     import torch
@@ -43,6 +43,6 @@ def occlusion(question: Question, parameters: Patch) -> torch.Tensor:
         sliding_window_shapes=(channels, parameters.window, parameters.window),
         strides=(channels, parameters.stride, parameters.stride),
         additional_forward_args=question.classes,
-        perturbations_per_eval=max(1, BATCH // pictures),
+        perturbations_per_eval=max(1, question.at_once // pictures),
     )
     return fall[:, 0]  # all channels are covered at once, so each holds the same

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from fer_core.explanation import BATCH, Parameters, Question, method
+from fer_core.explanation import Parameters, Question, method
 from fer_core.explanation.regions import REGIONS, template
 
 if TYPE_CHECKING:
@@ -28,6 +28,6 @@ def region_ablation(question: Question, parameters: Parameters) -> torch.Tensor:
         question.inputs,
         feature_mask=regions.expand(1, spec.channels, -1, -1),
         additional_forward_args=question.classes,
-        perturbations_per_eval=max(1, min(len(REGIONS), BATCH // len(question.inputs))),
+        perturbations_per_eval=max(1, min(len(REGIONS), question.at_once // len(question.inputs))),
     )
     return fall[:, 0]  # all channels are covered at once, so each holds the same

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from pydantic import Field
 
-from fer_core.explanation import BATCH, Parameters, Question, method
+from fer_core.explanation import Parameters, Question, method
 from fer_core.explanation.grad_cam import at_layer, has_maps
 
 if TYPE_CHECKING:
@@ -57,7 +57,7 @@ def score_cam(question: Question, parameters: Channels) -> torch.Tensor:
             masks = (large - low) / (high - low).clamp_min(1e-12)
             blank = question.score(torch.zeros_like(inputs), *question.classes)
             scores = torch.empty(len(inputs), count, device=inputs.device)
-            step = max(1, BATCH // len(inputs))
+            step = max(1, question.at_once // len(inputs))
             for start in range(0, count, step):
                 part = masks[:, start : start + step]
                 seen = (inputs[:, None] * part[:, :, None]).flatten(0, 1)

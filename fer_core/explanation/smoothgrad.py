@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from pydantic import Field
 
-from fer_core.explanation import BATCH, Parameters, Question, method
+from fer_core.explanation import Parameters, Question, method
 
 if TYPE_CHECKING:
     import torch
@@ -49,7 +49,7 @@ def noisy_gradients(question: Question, parameters: Smoothing) -> Iterator[torch
     generator = torch.Generator().manual_seed(parameters.seed)
     noise = torch.randn(parameters.copies, *inputs.shape[1:], generator=generator).to(inputs.device)
     spread = parameters.noise * (inputs.amax(dim=(1, 2, 3)) - inputs.amin(dim=(1, 2, 3)))
-    for part in torch.split(noise, max(1, BATCH // len(inputs))):
+    for part in torch.split(noise, max(1, question.at_once // len(inputs))):
         copies = (inputs[:, None] + spread.view(-1, 1, 1, 1, 1) * part).flatten(0, 1).requires_grad_()
         classes = tuple(c.repeat_interleave(len(part)) for c in question.classes)
         gradient = Saliency(question.score).attribute(copies, abs=False, additional_forward_args=classes)

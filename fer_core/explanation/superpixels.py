@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from pydantic import Field
 
-from fer_core.explanation import BATCH, Parameters, Question
+from fer_core.explanation import Parameters, Question
 
 if TYPE_CHECKING:
     import torch
@@ -42,7 +42,7 @@ def scores(question: Question, shown: torch.Tensor, segments: torch.Tensor) -> t
     inputs = question.inputs
     found = torch.empty(len(inputs), len(shown), dtype=torch.float64, device=inputs.device)
     masks = shown.to(inputs.device)[:, segments.to(inputs.device)].float()
-    step = max(1, BATCH // len(inputs))
+    step = max(1, question.at_once // len(inputs))
     with torch.no_grad():
         for start in range(0, len(shown), step):
             part = masks[start : start + step]

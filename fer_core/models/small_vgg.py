@@ -14,14 +14,9 @@ from fer_core.models import network
 
 
 class SmallVGG(nn.Module):
-    """Stages of [conv 3x3, BN, ReLU] x 2, halved in size between stages; global average; dropout; one linear layer.
+    """Stages of [conv 3x3, BN, ReLU] x 2, halved in size between stages; global average; dropout; one linear layer."""
 
-    A share of the values that pass from one stage to the next can be dropped too.
-    """
-
-    def __init__(
-        self, classes: int, channels: int, widths: Sequence[int], dropout: float, stage_dropout: float
-    ) -> None:
+    def __init__(self, classes: int, channels: int, widths: Sequence[int], dropout: float) -> None:
         super().__init__()
         stages = []
         before = channels
@@ -30,8 +25,6 @@ class SmallVGG(nn.Module):
             for _ in range(2):
                 layers += [nn.Conv2d(before, width, 3, padding=1, bias=False), nn.BatchNorm2d(width), nn.ReLU()]
                 before = width
-            if stage_dropout and i < len(widths) - 1:
-                layers.append(nn.Dropout(stage_dropout))
             stages.append(nn.Sequential(*layers))
         self.stages = nn.Sequential(*stages)
         self.head = nn.Sequential(
@@ -50,14 +43,9 @@ class SmallVGG(nn.Module):
     paper="after Simonyan and Zisserman 2015, arXiv 1409.1556",
 )
 def small_vgg(
-    *,
-    classes: int,
-    spec: ImageSpec,
-    widths: Sequence[int] = (32, 64, 128, 256),
-    dropout: float = 0.2,
-    stage_dropout: float = 0.0,
+    *, classes: int, spec: ImageSpec, widths: Sequence[int] = (32, 64, 128, 256), dropout: float = 0.2
 ) -> nn.Module:
     """1.2 million parameters at the default widths; the last of its maps is 6 x 6 for 48 x 48 pictures."""
     if not widths:
         raise ConfigError("arguments of small-vgg: widths is empty; give the channels of at least one stage.")
-    return SmallVGG(classes, spec.channels, widths, dropout, stage_dropout)
+    return SmallVGG(classes, spec.channels, widths, dropout)

@@ -20,7 +20,7 @@ import torch
 
 from fer_core.checkpoint import load_network
 from fer_core.datasets.synthetic import draw_faces
-from fer_core.explanation import BATCH, explain
+from fer_core.explanation import explain
 from fer_core.images import fit, normalise, to_tensor
 from fer_core.inference import predict_logits
 from fer_core.models import NETWORKS
@@ -28,6 +28,7 @@ from fer_core.runs.store import find
 from fer_core.workspace import CHECKPOINTS
 
 GOAL, INTERACTIVE = 1.2, 300
+BATCH = 128
 FEW, MAPS = 16, 9  # pictures for the slow methods; single maps, of which the median counts
 
 
@@ -48,7 +49,7 @@ def measure(name: str, count: int) -> bool:
         return lambda: explain(model, images[:some], spec, targets[:some], method, layer)
 
     passes: dict[str, Callable[[int], Callable[[], object]]] = {
-        "forward pass": lambda some: lambda: predict_logits(model, images[:some], spec, batch=BATCH),
+        "forward pass": lambda some: lambda: predict_logits(model, images[:some], spec),
         "Grad-CAM": lambda some: maps("grad-cam", some, layer),
     }
     try:

@@ -14,11 +14,12 @@ from torch import nn
 from torch.nn import functional as F
 
 from fer_core.errors import ConfigError, DataError, UnknownName
-from fer_core.explanation import BATCH, METHODS, explain, spatial_layers
+from fer_core.explanation import METHODS, explain, spatial_layers
 from fer_core.explanation.regions import template
 from fer_core.images import ImageSpec, normalise, to_tensor
 from fer_core.inference import predict_logits
 from fer_core.models import NETWORKS, build
+from fer_core.passes import at_once
 
 GREY = ImageSpec(channels=1, height=16, width=16)  # x = (pixel / 255 - 0.5) / 0.5
 RGB = ImageSpec(channels=3, height=16, width=16)
@@ -479,11 +480,12 @@ def test_more_pictures_than_fit_one_pass_are_split(method):
             sizes.append(len(inputs))
             return super().forward(inputs)
 
-    n = BATCH + 3
+    most = at_once(16, 16)
+    n = most + 3
     model, images, targets = Counting(*pooled(4)), pictures(n), [i % 4 for i in range(n)]
     found = run(model, images, targets, method, **({"copies": 2} if method == "smoothgrad" else {}))
-    assert max(sizes) <= BATCH
-    ends = [0, BATCH - 1, BATCH, n - 1]
+    assert max(sizes) <= most
+    ends = [0, most - 1, most, n - 1]
     few = run(
         model, images[ends], [targets[i] for i in ends], method, **({"copies": 2} if method == "smoothgrad" else {})
     )
