@@ -283,9 +283,9 @@ def normalise(batch: torch.Tensor, spec: ImageSpec) -> torch.Tensor:
 
     scaled = batch.float() / 255.0
     if spec.standardise == "image":
-        mean = scaled.mean(dim=(1, 2, 3), keepdim=True)
-        deviation = scaled.std(dim=(1, 2, 3), keepdim=True, correction=0)
-        return (scaled - mean) / (deviation + 1.0 / 255.0)
+        centred = scaled - scaled.mean(dim=(1, 2, 3), keepdim=True)
+        deviation = centred.square().mean(dim=(1, 2, 3), keepdim=True).sqrt()  # `std` takes ten times as long
+        return centred / (deviation + 1.0 / 255.0)
     mean, std = (
         torch.tensor(values).to(batch.device, non_blocking=True).view(1, -1, 1, 1) for values in (spec.mean, spec.std)
     )

@@ -23,7 +23,7 @@ from fer_core.evaluation.predictions import Predictions
 from fer_core.inference import predict_logits
 from fer_core.labels import FER7
 from fer_core.runs.folder import EpochResult, RunFolder, RunStatus, Stopped
-from fer_core.training.augment import Draws, augment, mix
+from fer_core.training.augment import Draws, _grid, augment, mix
 from fer_core.training.config import Augment, Loss, Optimizer, Schedule, TrainConfig
 from fer_core.training.loop import Trainer
 from fer_core.training.losses import SoftLoss, make_loss
@@ -81,6 +81,13 @@ def test_a_disc_in_a_picture_wider_than_high_is_a_disc_however_it_is_turned() ->
     turned = augment(batch, Augment(flip=0.5, rotate=90), Draws(torch.Generator().manual_seed(3), 50))
     middle = (turned - batch)[..., 24:72]  # further out the mirrored edge shows another disc
     assert middle.abs().max() < 200  # its rim is smoothed
+
+
+def test_pixels_are_taken_from_where_torchs_affine_grid_says() -> None:
+    theta = torch.randn(5, 2, 3, generator=torch.Generator().manual_seed(0))
+    images = torch.zeros(5, 1, 48, 64)
+    expected = F.affine_grid(theta, [5, 1, 48, 64], align_corners=False)
+    torch.testing.assert_close(_grid(theta.view(5, 6), images), expected, rtol=1e-5, atol=1e-6)
 
 
 def test_each_picture_gets_parameters_of_its_own() -> None:
@@ -473,6 +480,7 @@ def test_two_processes_take_the_same_steps_as_one(
 ) -> None:
     changes = {
         "precision": "fp32",
+        "memory_format": "contiguous",  # measured, it may differ between the two
         "network": network,
         "arguments": arguments,
         "augment": {"rotate": 10, "mixup": 0.2},
