@@ -36,6 +36,11 @@ class Cost(BaseModel):
     device: str
     images_per_second: float = Field(ge=0)
 
+    @property
+    def minutes(self) -> tuple[float, str]:
+        """What it is compared by: a processor's own time, all threads together (“CPU”), or a GPU's on the clock (“GPU”)."""
+        return (self.cpu_minutes, "CPU") if "processor" in self.device else (self.wall_minutes, "GPU")
+
 
 class Start(BaseModel):
     """Which weights a training started from. Tensors are counted without those that only count batches.

@@ -37,6 +37,7 @@ def answer(network: Checkpoint, key: str | None) -> str:
 
 def row(network: Checkpoint, report: Headline | None, group: int | None) -> list[str | Html]:
     card = network.card
+    minutes, of = card.cost.minutes
     figures: list[str | Html] = ["–", "–", "–", "–"]
     if report:
         figures = [
@@ -52,13 +53,13 @@ def row(network: Checkpoint, report: Headline | None, group: int | None) -> list
         f"{card.parameters:,}",
         card.chosen_epoch,
         str(card.seed),
-        f"{card.cost.cpu_minutes:,.1f}",
+        markup.light(f"{minutes:,.1f}", of),
         card.chosen_on.rpartition(" (")[0] or card.chosen_on,
     ]
 
 
 HEADER = (
-    "Network", "From", "Group", "Accuracy, %", "Macro-F1, %", "n", "Parameters", "Best epoch", "Seed", "CPU minutes", "Chosen on",
+    "Network", "From", "Group", "Accuracy, %", "Macro-F1, %", "n", "Parameters", "Best epoch", "Seed", "Minutes", "Chosen on",
 )  # fmt: skip
 
 

@@ -352,6 +352,7 @@ def _worst(answers: Predictions, dataset: Dataset | None) -> str:
 
 def _facts(network: Checkpoint) -> list[tuple[str, str]]:
     card = network.card
+    minutes, of = card.cost.minutes
     size = f"{card.image.height} x {card.image.width}, {'grey' if card.image.channels == 1 else 'colour'}"
     return [
         ("Network", card.network + "".join(f", {key} {value}" for key, value in card.arguments.items())),
@@ -364,7 +365,7 @@ def _facts(network: Checkpoint) -> list[tuple[str, str]]:
         ("Seed", str(card.seed)),
         ("Test-time augmentation", card.tta),
         ("Temperature", f"{card.temperature:.3f}" if card.temperature else "not fitted"),
-        ("Cost", f"{card.cost.cpu_minutes:,.1f} CPU minutes on {card.cost.device}"),
+        ("Cost", f"{minutes:,.1f} {of} minutes on {card.cost.device}"),
         ("Made", f"{card.created[:10]} with {', '.join(f'{key} {value}' for key, value in card.versions.items())}"),
     ]
 

@@ -79,7 +79,7 @@ def make_network(name: str, predictions: Predictions | None, *, title: str = "",
         seed=0,
         recipe=TrainConfig(network="small-vgg").model_dump(mode="json"),
         versions={},
-        cost=Cost(cpu_minutes=12.3, wall_minutes=7.0, device="cpu", images_per_second=400),
+        cost=Cost(cpu_minutes=12.3, wall_minutes=7.0, device="x86_64 processor, 1 thread", images_per_second=400),
         created="2026-01-01T00:00:00+00:00",
         results=results,
     )

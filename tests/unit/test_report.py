@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from fer_core.checkpoint import read_card, write_card
+from fer_core.checkpoint import Cost, read_card, write_card
 from fer_core.datasets import open_dataset
 from fer_core.errors import DataError, UnknownName
 from fer_core.evaluation.calibration import with_temperature
@@ -77,6 +77,17 @@ def test_the_model_card_names_the_figures_with_interval_and_n() -> None:
     assert f"({100 * low:.1f} to {100 * high:.1f}) of 210 pictures of elsewhere-val" in text
     assert "| happy |" in text
     assert "not for decisions about people" in text
+
+
+def test_a_gpus_cost_is_its_time_on_the_clock() -> None:
+    cost = {"cpu_minutes": 7.19, "wall_minutes": 5.41, "images_per_second": 14_686.0}
+    on_gpu = Cost(device="NVIDIA H100 80GB HBM3, bf16, channels_last", **cost)
+    on_cpu = Cost(device="x86_64 processor, 1 thread, bf16, channels_last", **cost)
+    for folder, one in zip(made(2), (on_gpu, on_cpu), strict=True):
+        write_card(folder, read_card(folder).model_copy(update={"cost": one}))
+    texts = document([find("net0"), find("net1")]).cards
+    assert "5.4 GPU minutes on NVIDIA H100" in texts["net0"]
+    assert "7.2 CPU minutes on x86_64 processor" in texts["net1"]
 
 
 def test_a_title_is_never_markup() -> None:
