@@ -48,12 +48,7 @@ def table(
 
 def figure(share: float, bounds: Interval) -> Html:
     """A share in per cent with its 95 % interval beside it in a lighter tone."""
-    return light(f"{100 * share:.1f}", interval(bounds))
-
-
-def light(value: str, beside: str) -> Html:
-    """A value with what belongs to it beside it in a lighter tone."""
-    return Html(f'{escape(value)} <span class="fer-light">{escape(beside)}</span>')
+    return Html(f'{100 * share:.1f} <span class="fer-light">{interval(bounds)}</span>')
 
 
 def expression(name: str) -> Html:

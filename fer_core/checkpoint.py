@@ -128,6 +128,12 @@ class Card(BaseModel):
         """“44 of 50”; of an ensemble that each member has its own."""
         return "each its own" if "members" in self.recipe else f"{self.best_epoch} of {self.epochs}"
 
+    @property
+    def seeds(self) -> str:
+        """“14”; of an ensemble those of its members, “14, 13, 11”."""
+        own = [str(recipe.get("seed", 0)) for recipe in self.recipes]
+        return ", ".join(own) if "members" in self.recipe else str(self.seed)
+
 
 def _recipes(recipe: dict[str, Any]) -> tuple[dict[str, Any], ...]:
     if "members" not in recipe:

@@ -52,8 +52,8 @@ def row(network: Checkpoint, report: Headline | None, group: int | None) -> list
         *figures,
         f"{card.parameters:,}",
         card.chosen_epoch,
-        str(card.seed),
-        markup.light(f"{minutes:,.1f}", of),
+        card.seeds,
+        f"{minutes:,.1f}\u00a0{of}",
         card.chosen_on.rpartition(" (")[0] or card.chosen_on,
     ]
 

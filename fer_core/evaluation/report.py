@@ -362,7 +362,7 @@ def _facts(network: Checkpoint) -> list[tuple[str, str]]:
         ("Trained on", f"{card.data}, {card.train_images:,} pictures"),
         ("Started from", card.start.sentence if card.start else "fresh weights"),
         ("Epoch chosen on", f"{card.chosen_on}: {card.chosen_epoch}"),
-        ("Seed", str(card.seed)),
+        ("Seed", card.seeds),
         ("Test-time augmentation", card.tta),
         ("Temperature", f"{card.temperature:.3f}" if card.temperature else "not fitted"),
         ("Cost", f"{minutes:,.1f} {of} minutes on {card.cost.device}"),

@@ -34,6 +34,8 @@ def logits_of(name: str, images: torch.Tensor) -> torch.Tensor:
 def test_an_ensemble_answers_with_the_mean_of_its_members_probabilities(workspace: Path, learnable: Path) -> None:
     untrained("first")
     second = untrained("second", arguments={"widths": [8, 8, 8, 8]})
+    seeded = read_card(second)
+    write_card(second, seeded.model_copy(update={"seed": 7, "recipe": seeded.recipe | {"seed": 7}}))
     run = combine(["first", "second"], "both", str(learnable))
     model, card = load_network(run.path)
     images = torch.randn(5, *card.image.shape, generator=torch.Generator().manual_seed(0))
@@ -43,6 +45,7 @@ def test_an_ensemble_answers_with_the_mean_of_its_members_probabilities(workspac
     assert card.parameters == sum(read_card(find(name).folder).parameters for name in ("first", "second"))
     assert card.cost.cpu_minutes == pytest.approx(2 * read_card(second).cost.cpu_minutes)
     assert card.chosen_epoch == "each its own"
+    assert card.seeds == "0, 7"
     assert (run.status().state, run.status().progress) == ("finished", 1.0)
     table, _ = predict_checkpoint(run.path, open_dataset(learnable), "val")
     assert find("both").tables.keys() == {"learnable-val"}
