@@ -1,7 +1,13 @@
-"""How many pictures go through a network in one pass, where only the speed depends on it."""
+"""How a processor's memory serves a network: how many pictures go through it in one pass, and what becomes of its tensors.
+
+Only the speed depends on either (docs/design/0014-training-on-a-gpu-and-passes-on-a-processor.md).
+"""
 
 from __future__ import annotations
 
+import ctypes
+import platform
+from functools import cache
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -9,13 +15,22 @@ if TYPE_CHECKING:
 
 PIXELS = 16 * 48 * 48  # of the pictures of a pass on a processor
 ON_A_GPU = 16  # so many times as many keep one busy
+M_TRIM_THRESHOLD, M_MMAP_THRESHOLD = -1, -3  # malloc.h
+LARGEST = 32 * 2**20  # bytes; glibc takes no larger threshold
+KEPT = 2**30
 
 
 def at_once(height: int, width: int, device: torch.device | str = "cpu") -> int:
-    """Pictures of height x width pixels in a pass.
-
-    Few on a processor: a first layer's maps then stay below 32 MB, above which glibc fetches each from the system anew and
-    gives it back, which takes longer than the arithmetic (docs/design/0014-training-on-a-gpu-and-passes-on-a-processor.md).
-    """
+    """Pictures of height x width pixels in a pass: few on a processor, so that a layer's maps stay below `LARGEST`."""
     pixels = PIXELS if str(device).startswith("cpu") else ON_A_GPU * PIXELS
     return max(2, pixels // (height * width))
+
+
+@cache
+def keep_memory() -> None:
+    """Let glibc keep up to `KEPT` of what tensors give back. Else it returns each to the system and fetches it anew, page by
+    page, which takes as long as the arithmetic. Does nothing elsewhere."""
+    if platform.libc_ver()[0] == "glibc":
+        libc = ctypes.CDLL(None)
+        libc.mallopt(M_MMAP_THRESHOLD, LARGEST)
+        libc.mallopt(M_TRIM_THRESHOLD, KEPT)

@@ -13,6 +13,7 @@ from pydantic import ValidationError, validate_call
 
 from fer_core.errors import ConfigError
 from fer_core.images import ImageSpec
+from fer_core.passes import keep_memory
 from fer_core.registry import Registry
 
 if TYPE_CHECKING:
@@ -106,6 +107,7 @@ def build(name: str, *, classes: int, spec: ImageSpec, arguments: dict[str, Any]
     """
     from fer_core.models.layers import activate  # brings torch, which the titles do without
 
+    keep_memory()
     entry, given = NETWORKS.get(name), dict(arguments or {})
     activation = given.pop("activation", "relu")
     takes = [key for key in inspect.signature(entry.build).parameters if key not in ("classes", "spec")]
