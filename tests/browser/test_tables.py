@@ -152,6 +152,7 @@ def test_a_click_on_a_cell_shows_exactly_its_images(page: Page, workbench: Workb
     page.locator(f'[aria-label="{len(there)} of happy read as happy"]').click()
     page.wait_for_url("**true=happy**")
     expect(page.get_by_test_id("stMain")).to_contain_text("labelled happy, rightly read as happy")
+    settle(page)  # as many pictures of the cell before stand there until then
     expect(page.locator(".fer-gallery img")).to_have_count(len(there))
     assert shown_ids(page) == there
     assert page.locator(".fer-gallery img").evaluate_all("images => images.every(image => image.naturalWidth > 0)")
