@@ -1,5 +1,6 @@
 """The router: the only `st.navigation` call, the shared pickers, and the one place where an expected error is shown."""
 
+from collections.abc import Callable
 from pathlib import Path
 
 import streamlit as st
@@ -22,11 +23,12 @@ SECTIONS = {
         "slices": "Slices",
         "robustness": "Robustness",
     },
-    "What it looks at": {"explain": "Explain", "explain_report": "Regions", "embedding": "Map"},
-    "Make": {"train": "Train", "runs": "Runs", "search": "Search", "data": "Data"},
+    "What it looks at": {"explain": "Explain", "regions": "Regions", "map": "Map"},
+    "Make": {"train": "Train", "runs": "Runs", "sweeps": "Sweeps", "data": "Data"},
     "Show": {"live": "Live"},
 }
 FIRST = "overview"
+FORMER = {"explain_report": "regions", "embedding": "map", "search": "sweeps"}  # addresses that people may have saved
 LOGO = """<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 112 24" role="img" aria-label="FERscope">
 <text x="0" y="18" font-family="Source Sans, sans-serif" font-size="19" font-weight="600" fill="#808791">FERscope</text>
 </svg>"""
@@ -36,8 +38,9 @@ st.logo(LOGO, size="medium")
 st.html(Path(__file__).with_name("style.css"))
 
 
-def to_first() -> None:
-    st.switch_page(f"views/{FIRST}.py", query_params=st.query_params.to_dict())
+def leads_to(name: str) -> Callable[[], None]:
+    """A page that only leads to another one, with what its address holds."""
+    return lambda: st.switch_page(f"views/{name}.py", query_params=st.query_params.to_dict())
 
 
 pages = {
@@ -48,7 +51,8 @@ pages = {
     for section, named in SECTIONS.items()
 }
 # The first page has the bare address; who types its name, as that of any other page, is led there.
-pages["How good"].append(st.Page(to_first, title="Overview", url_path=FIRST, visibility="hidden"))
+for address, name in {FIRST: FIRST, **FORMER}.items():
+    pages["How good"].append(st.Page(leads_to(name), title=address, url_path=address, visibility="hidden"))
 page = st.navigation(pages, expanded=True)
 try:
     pickers.draw()

@@ -11,30 +11,30 @@ import pandas as pd
 import streamlit as st
 from numpy.typing import NDArray
 
-from dashboard import peek
+from dashboard import hover_image
 from fer_core.checkpoint import weights_path
 from fer_core.datasets import Dataset, open_dataset, summary
 from fer_core.datasets.duplicates import Duplicates, duplicates_of
 from fer_core.datasets.known import SYNTHETIC, known, resolve
 from fer_core.errors import DataError
-from fer_core.evaluation import embedding, label_quality
+from fer_core.evaluation import embedding
 from fer_core.evaluation import label_issues as issues
 from fer_core.evaluation.comparison import Comparison, compare, leaderboard
 from fer_core.evaluation.intervals import SEED
-from fer_core.evaluation.metrics import Headline, Report, evaluate, headline
+from fer_core.evaluation.metrics import EvaluationReport, Headline, evaluate, headline
 from fer_core.evaluation.predictions import Predictions
 from fer_core.evaluation.shift import picture_statistics
+from fer_core.experiments.sweep_folder import SweepFolder
 from fer_core.explanation import Attribution, explain, spatial_layers
-from fer_core.explanation import report as reports
+from fer_core.explanation import region_report as reports
 from fer_core.explanation.aggregate import maps_of, mean_difference, mean_map, network_difference, relative
 from fer_core.explanation.bootstrap import Band
 from fer_core.explanation.figure import cases, draw
 from fer_core.faces import Face, FaceCrop
 from fer_core.images import ImageSpec, decode
-from fer_core.inference import Predictor
 from fer_core.models import attribution_layer
 from fer_core.runs.store import Checkpoint
-from fer_core.runs.sweeps import SweepFolder
+from fer_core.serving.predictor import Predictor
 
 
 def predictions(path: Path) -> Predictions:
@@ -47,13 +47,13 @@ def _predictions(path: Path, mtime: int) -> Predictions:
     return Predictions.read(path)
 
 
-def report(path: Path) -> Report:
+def report(path: Path) -> EvaluationReport:
     """All figures of a predictions table; shared between sessions, so not to be changed."""
     return _report(path, path.stat().st_mtime_ns)
 
 
 @st.cache_resource(max_entries=256, show_spinner="Computing the figures and their intervals")
-def _report(path: Path, mtime: int) -> Report:
+def _report(path: Path, mtime: int) -> EvaluationReport:
     return evaluate(Predictions.read(path))
 
 
@@ -148,12 +148,12 @@ def _mean_faces(folder: str, split: str, _dataset: Dataset) -> dict[str, NDArray
 
 @st.cache_resource(max_entries=4, show_spinner="Reading the votes")
 def _shipped_votes() -> pd.DataFrame:
-    return pd.read_parquet(label_quality.SHIPPED)
+    return pd.read_parquet(SHIPPED_VOTES)
 
 
 def votes(dataset: Dataset) -> pd.DataFrame | None:
     """FER+'s votes by split and id for a data set of the same pictures, or None; shared, so not to be changed."""
-    return _shipped_votes() if dataset.name in label_quality.SHIPPED_FOR else None
+    return _shipped_votes() if dataset.name in SHIPPED_FOR else None
 
 
 def label_issues(path: Path) -> pd.DataFrame:
@@ -207,7 +207,7 @@ def sheet(dataset: Dataset, spec: ImageSpec, rows: tuple[int, ...]) -> str:
 
 @st.cache_data(max_entries=4, show_spinner="Reading the pictures")
 def _sheet(folder: str, name: str, rows: tuple[int, ...], _dataset: Dataset, _spec: ImageSpec) -> str:
-    return peek.sheet(_dataset.images(_spec)[list(rows)])
+    return hover_image.sheet(_dataset.images(_spec)[list(rows)])
 
 
 def predictor(folder: Path) -> Predictor:

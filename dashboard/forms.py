@@ -11,7 +11,7 @@ from pydantic.fields import FieldInfo
 
 from dashboard.text import verbatim
 from fer_core.errors import FerError
-from fer_core.training.config import toml_value
+from fer_core.recipe import toml_value
 
 BIND: Literal["query-params"] = "query-params"  # a changed value is in the address, so that it outlives a reload
 

@@ -6,7 +6,6 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
 CHECKPOINTS = ROOT / "checkpoints"
-RECIPES = ROOT / "trainers" / "recipes"
 
 
 def home() -> Path:

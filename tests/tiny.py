@@ -3,8 +3,8 @@
 import time
 from collections.abc import Callable
 
+from fer_core.recipe import TrainConfig, parse
 from fer_core.runs.folder import RunFolder
-from fer_core.training.config import TrainConfig, parse
 
 PATIENCE = 240.0  # seconds; the test machine may be busy
 

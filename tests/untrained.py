@@ -7,7 +7,7 @@ import torch
 
 from fer_core.checkpoint import read_card, save_tensors, write_card
 from fer_core.models import build
-from tests.app.made import make_network
+from tests.app.examples import make_network
 
 
 def untrained(name: str = "untrained", **card: Any) -> Path:

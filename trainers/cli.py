@@ -7,6 +7,7 @@ import os
 import pkgutil
 import sys
 from importlib import import_module
+from importlib.metadata import entry_points
 
 from rich.console import Console
 from rich.markup import escape
@@ -17,6 +18,8 @@ from trainers.console import app
 
 for module in pkgutil.iter_modules(commands.__path__):
     import_module(f"{commands.__name__}.{module.name}")
+for command in entry_points(group="ferscope.commands"):  # of packages that this one does not import
+    app.command(command.name)(command.load())
 
 
 def main() -> None:

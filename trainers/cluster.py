@@ -13,7 +13,7 @@ from rich.console import Console
 from fer_core.errors import RunError
 
 if TYPE_CHECKING:
-    from fer_core.runs.cluster import Cluster
+    from fer_core.experiments.cluster import Cluster
 
 On = Annotated[
     str,
@@ -34,11 +34,11 @@ def joined(
     on: str, cpus: float, gpus: float | None, *, name: str, device: str, stop: Callable[[], None]
 ) -> Iterator[Cluster]:
     """A connection to a cluster whose Ctrl-C calls `stop`; on this machine alone it waits for its turn on the device."""
-    from fer_core.runs import turns
-    from fer_core.runs.cluster import connected
+    from fer_core.experiments.cluster import connected
+    from fer_core.runs import queue
 
     if on == "local":
-        turns.wait(turns.device_of(device), name, lambda first: None)
+        queue.wait(queue.device_of(device), name, lambda first: None)
     with connected(on, cpus, gpus) as cluster:
         signs = (signal.SIGINT, signal.SIGTERM)
         # after the connection: Ray sets one of its own

@@ -73,20 +73,3 @@ def report_skipped(dataset: Any) -> None:
     if dataset.skipped:
         first = "; ".join(f"{bad.id}: {bad.reason}" for bad in dataset.skipped[:3])
         Console(stderr=True).print(f"Left out {len(dataset.skipped):,} of {dataset.title}: {first}", soft_wrap=True)
-
-
-def sentence(key: str, figures: dict[str, Any]) -> str:
-    low, high = figures["accuracy_interval"]
-    f1_low, f1_high = figures["macro_f1_interval"]
-    text = (
-        f"{key}: accuracy {figures['accuracy']:.2%} ({100 * low:.1f} to {100 * high:.1f}), macro-F1 "
-        f"{100 * figures['macro_f1']:.1f} ({100 * f1_low:.1f} to {100 * f1_high:.1f}), n = {figures['n']:,}; "
-        "95 % intervals."
-    )
-    if rest := figures.get("without_leaks"):
-        low, high = rest["accuracy_interval"]
-        text += (
-            f" Without the {figures['n'] - rest['n']:,} pictures that also occur in training: "
-            f"{rest['accuracy']:.2%} ({100 * low:.1f} to {100 * high:.1f}), n = {rest['n']:,}."
-        )
-    return text

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from dashboard.charts.base import ACCENT, QUIET, figure
-from fer_core.runs.reproduction import Row
+from fer_core.experiments.reproduction import Row
 
 if TYPE_CHECKING:
     import plotly.graph_objects as go

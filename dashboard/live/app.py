@@ -14,7 +14,7 @@ from pathlib import Path
 import gradio as gr
 
 from dashboard.live import camera, compare, controls, folder, photo, video
-from dashboard.live.look import CSS, THEME
+from dashboard.live.theme import CSS, THEME
 from dashboard.live.uploads import KEPT, MAX_UPLOAD
 from fer_core.errors import ConfigError
 

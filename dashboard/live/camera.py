@@ -10,14 +10,14 @@ from html import escape
 
 import gradio as gr
 
-from dashboard.live import answers
+from dashboard.live import html
 from dashboard.live.controls import Chosen, predictor, tta
 from dashboard.live.drawing import annotated, at_shown_size, data_url
 from dashboard.live.photo import explained
 from dashboard.live.uploads import Picture
 from fer_core.errors import FerError
 from fer_core.images import decode
-from fer_core.tracking import Tracker
+from fer_core.serving.face_tracker import Tracker
 
 AT_ONCE = 8  # streams; each holds a place until it ends. Photos and jobs have places of their own.
 SECONDS = 300  # that a stream holds its place
@@ -71,13 +71,13 @@ def draw(chosen: Chosen) -> None:
             camera = Picture(label="Camera", sources=["webcam"], streaming=True, height=300)
             gr.HTML("", html_template="${value && `<p class='problem' role='alert'>${value}</p>`}", js_on_load=SAY_WHY)
             gr.HTML(
-                answers.light(
+                html.light(
                     "Choose the camera, then Record. Frames are looked at and forgotten; a stream ends after "
                     f"{SECONDS // 60} minutes. Probabilities are smoothed over time."
                 )
             )
         with gr.Column(scale=3):
-            view = gr.HTML(answers.light("The picture with its faces marked, and their probabilities, come here."))
+            view = gr.HTML(html.light("The picture with its faces marked, and their probabilities, come here."))
     camera.stream(
         show,
         [camera, *chosen.predicting, chosen.look, stream],
@@ -112,12 +112,12 @@ def show(
         if look:
             image, stream.limit = known.explain(image, predictions, limit=FADE * stream.limit)
     except FerError as error:
-        return answers.problem(error), stream
+        return html.problem(error), stream
     numbers = [track.number for track in tracks] if len(tracks) > 1 else None
     source = data_url(annotated(image, predictions, sure, numbers))
-    text = escape(answers.sentence(predictions, sure))
+    text = escape(html.sentence(predictions, sure))
     # Decoded before it is shown, so that the picture does not blink between two frames.
     shot = f'<img class="shot" decoding="sync" src="{source}" alt="Camera picture. {text}">'
-    rate = answers.light(f"{stream.rate():.1f} frames a second")
-    legend = answers.scale(stream.limit if look else 0.0, explained(networks))
-    return shot + rate + legend + answers.bars(predictions, sure, numbers), stream
+    rate = html.light(f"{stream.rate():.1f} frames a second")
+    legend = html.scale(stream.limit if look else 0.0, explained(networks))
+    return shot + rate + legend + html.bars(predictions, sure, numbers), stream

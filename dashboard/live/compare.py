@@ -10,26 +10,18 @@ from typing import Any
 import gradio as gr
 
 from dashboard.charts.live import accuracy_beside
-from dashboard.live import answers, findings, jobs
+from dashboard.live import findings, html, jobs
 from dashboard.live.controls import NO_NETWORK, NONE_CHOSEN, Chosen, choices, predictor
-from dashboard.live.look import WIDE
+from dashboard.live.theme import WIDE
 from dashboard.live.uploads import GONE, KEPT, MAX_UPLOAD, said, scratch
 from dashboard.text import table_title
+from fer_core.datasets.class_folders import LEAVE_OUT, decided, members, proposed, words
 from fer_core.errors import ConfigError, DataError, FerError
 from fer_core.evaluation.predictions import Predictions
-from fer_core.inference import Member as Network
+from fer_core.experiments.private_set import PrivateSetReport, compare_networks, keep
 from fer_core.labels import COLOURS
-from fer_core.private import (
-    LEAVE_OUT,
-    Report,
-    compare_networks,
-    decided,
-    keep,
-    members,
-    proposed,
-    words,
-)
 from fer_core.runs import store
+from fer_core.serving.predictor import LoadedNetwork as Network
 
 
 def draw(chosen: Chosen, *, local: bool) -> None:
@@ -43,20 +35,20 @@ def draw(chosen: Chosen, *, local: bool) -> None:
             upload = gr.File(label="Private set: a zip of class folders", file_types=[".zip"], height=150)
             benchmark = gr.Dropdown([], label="Benchmark")
             gr.HTML(
-                answers.light(
+                html.light(
                     f"A zip of up to {MAX_UPLOAD // 2**20} MB with one folder an expression; 30 pictures in each are "
                     "enough. Pictures that are faces already: choose “none” under “Faces found by”. Nothing is kept."
                 )
             )
             problem = gr.HTML()
         with gr.Column(scale=3, min_width=WIDE):
-            state = gr.HTML(answers.light("Is your camera's set as easy as the benchmark, and if not, why?"))
+            state = gr.HTML(html.light("Is your camera's set as easy as the benchmark, and if not, why?"))
 
             @gr.render([found], triggers=[found.change])
             def mapping(counts: dict[str, int]) -> None:
                 if not counts:
                     return
-                gr.HTML(answers.light("What does each folder stand for? Proposals are filled in; check them."))
+                gr.HTML(html.light("What does each folder stand for? Proposals are filled in; check them."))
                 folders = {}
                 meant = proposed(counts)
                 with gr.Row():
@@ -140,7 +132,7 @@ def _read(path: str | None) -> tuple[dict[str, int], str]:
     try:
         return words(_place(path)), ""
     except FerError as error:
-        return {}, answers.problem(error)
+        return {}, html.problem(error)
 
 
 def _place(path: str | None) -> Path:
@@ -155,8 +147,8 @@ def _kept(path: str | None, name: str, mapping: dict[str, str | None]) -> str:
     try:
         count = keep(members(_place(path)), decided(mapping), name.strip())
     except FerError as error:
-        return answers.problem(error)
-    return answers.light(f"{count:,} pictures are now the data set “{name.strip()}” of the workbench.")
+        return html.problem(error)
+    return html.light(f"{count:,} pictures are now the data set “{name.strip()}” of the workbench.")
 
 
 def _tables_of(networks: list[str] | None, key: str | None) -> dict[str, tuple[Network, Predictions]]:
@@ -182,21 +174,21 @@ def compared(
     detector: str,
     mapping: dict[str, str | None],
     local: bool,
-) -> Iterator[str | list[Report]]:
+) -> Iterator[str | list[PrivateSetReport]]:
     """What is being done, as HTML, and at last the reports, one a network."""
     tables, place, meant = _tables_of(networks, key), _place(path), decided(mapping)
     total = sum(words(place).values())
-    progress = answers.Progress("picture", total)
+    progress = html.Progress("picture", total)
     for step in compare_networks(place, meant, tables, key or "", detector, total, with_pictures=local):
         if isinstance(step, list):
             yield step
         elif isinstance(step, str):
-            yield answers.light(escape(step))
+            yield html.light(escape(step))
         elif progress.due():
             yield progress.line(step)
 
 
-def show(steps: Iterator[str | list[Report]]) -> Iterator[tuple[Any, Any, Any, Any]]:
+def show(steps: Iterator[str | list[PrivateSetReport]]) -> Iterator[tuple[Any, Any, Any, Any]]:
     """Progress; then the answer, the reports, whose details are shown, and the report to download."""
     hidden = gr.Dropdown(visible="hidden"), gr.File(visible="hidden")
     try:
@@ -213,16 +205,16 @@ def show(steps: Iterator[str | list[Report]]) -> Iterator[tuple[Any, Any, Any, A
                     gr.File(str(_page(step, folder)), visible=True),
                 )
     except FerError as error:
-        yield answers.problem(error), [], *hidden
+        yield html.problem(error), [], *hidden
 
 
-def _page(reports: list[Report], folder: Path) -> Path:
+def _page(reports: list[PrivateSetReport], folder: Path) -> Path:
     path = folder / "report.html"
     path.write_text(findings.page(reports), encoding="utf-8")
     return path
 
 
-def _details(name: str | None, reports: list[Report]) -> tuple[Any, str]:
+def _details(name: str | None, reports: list[PrivateSetReport]) -> tuple[Any, str]:
     one = next((report for report in reports if report.network == name), None)
     if one is None:
         return gr.Plot(visible="hidden"), ""

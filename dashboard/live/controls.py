@@ -13,8 +13,8 @@ from gradio.components import Component
 
 from fer_core.checkpoint import weights_path
 from fer_core.errors import ConfigError, UnknownName
-from fer_core.inference import Predictor
 from fer_core.runs import store
+from fer_core.serving.predictor import Predictor
 
 DETECTORS = [("MTCNN", "mtcnn"), ("Haar cascade", "haar"), ("none: whole picture", "none")]
 AVERAGING = [

@@ -10,8 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageFont
 
-from fer_core.inference import NOT_SURE, Prediction
 from fer_core.labels import COLOURS
+from fer_core.serving.predictor import NOT_SURE, Prediction
 
 SHOWN = (480, 1280)  # pixels of the longer side at which pictures are shown: small ones are enlarged, large ones shrunk
 QUIET = "#888888"

@@ -10,14 +10,14 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from dashboard.charts.live import accuracy_beside
-from dashboard.live.answers import light, table
 from dashboard.live.drawing import data_url
-from dashboard.live.look import CSS
+from dashboard.live.html import light, table
+from dashboard.live.theme import CSS
 from dashboard.text import interval, percent
 from fer_core.evaluation.comparison import p_value
 from fer_core.evaluation.intervals import Interval
-from fer_core.faces.quality import TILTED, TURNED
-from fer_core.private import AS_CHOSEN, Report
+from fer_core.experiments.private_set import AS_CHOSEN, PrivateSetReport
+from fer_core.images.quality import TILTED, TURNED
 
 ALPHA = 0.05
 
@@ -27,7 +27,7 @@ def signed(points: float) -> str:
     return f"{100 * points:+.1f}"
 
 
-def overview(reports: Sequence[Report]) -> str:
+def overview(reports: Sequence[PrivateSetReport]) -> str:
     """The answer in a sentence for the first network, and a row for each."""
     rows, grey = [], []
     for report in reports:
@@ -48,7 +48,7 @@ def overview(reports: Sequence[Report]) -> str:
     return f'<p class="say" role="status">{verdict}</p>' + (table(header, rows, grey) if len(reports) > 1 else "")
 
 
-def why(report: Report) -> str:
+def why(report: PrivateSetReport) -> str:
     """The gap taken apart: what differs, what the class balance explains, what changes if something is matched."""
     parts = [f"<h3>Why?</h3><p>{_shift_sentence(report)}</p>"]
     gap = report.gap
@@ -121,7 +121,7 @@ def why(report: Report) -> str:
     return "".join(parts)
 
 
-def _shift_sentence(report: Report) -> str:
+def _shift_sentence(report: PrivateSetReport) -> str:
     found = report.shifted
     if found:
         return f"The private set differs from {escape(report.benchmark_name)} in {', '.join(map(escape, found))}."
@@ -129,7 +129,7 @@ def _shift_sentence(report: Report) -> str:
     return f"No difference from {escape(report.benchmark_name)} was found.{measured}"
 
 
-def expressions(report: Report) -> str:
+def expressions(report: PrivateSetReport) -> str:
     """Recall of each expression on both sets, and the significance of each gap."""
     rows, grey = [], []
     for row in report.per_expression.itertuples(index=False):
@@ -143,7 +143,7 @@ def expressions(report: Report) -> str:
     return table(header, rows, grey)
 
 
-def matrices(report: Report) -> str:
+def matrices(report: PrivateSetReport) -> str:
     """Both confusion matrices, coloured by the share of the label."""
     benchmark, private = report.confusion
     return (
@@ -175,7 +175,7 @@ def _cell(count: int, share: float) -> str:
     return f'<td style="background:rgb({red},{green},{blue});color:{ink}">{100 * share:.0f} %<br><small>{count:,}</small></td>'
 
 
-def errors(report: Report) -> str:
+def errors(report: PrivateSetReport) -> str:
     """The surest errors, each beside its nearest training faces; nothing where those are not at hand."""
     if not report.errors:
         return ""
@@ -199,7 +199,7 @@ def errors(report: Report) -> str:
     )
 
 
-def left_out(report: Report) -> str:
+def left_out(report: PrivateSetReport) -> str:
     if not report.skipped:
         return ""
     reasons = pd.Series([skipped.reason.partition(" (")[0] for skipped in report.skipped]).value_counts()
@@ -207,7 +207,7 @@ def left_out(report: Report) -> str:
     return f'<p class="warn">{len(report.skipped):,} files were left out: {said}. First: {escape(report.skipped[0].id)}.</p>'
 
 
-def page(reports: Sequence[Report]) -> str:
+def page(reports: Sequence[PrivateSetReport]) -> str:
     """The whole report as one file that needs no network."""
     parts = [overview(reports)]
     for number, report in enumerate(reports):

@@ -9,14 +9,14 @@ from typing import Any
 import gradio as gr
 import pandas as pd
 
-from dashboard.live import answers, jobs
+from dashboard.live import html, jobs
 from dashboard.live.controls import Chosen, predictor, tta
-from dashboard.live.look import WIDE
+from dashboard.live.theme import WIDE
 from dashboard.live.uploads import GONE, MAX_FILES, MAX_UPLOAD, picture_bytes, said, scratch
-from fer_core.archive import MAX_PICTURES, Member, pictures_in
+from fer_core.datasets.archive import MAX_PICTURES, ArchiveEntry, pictures_in
 from fer_core.errors import DataError, FerError, ImageError
 from fer_core.images import PICTURE_SUFFIXES
-from fer_core.sheet import columns, picture_rows, problem_row
+from fer_core.serving.score_table import columns, picture_rows, problem_row
 
 SHOWN_ROWS = 200
 
@@ -32,14 +32,12 @@ def draw(chosen: Chosen) -> None:
             )
             both = jobs.buttons("Predict all")
             gr.HTML(
-                answers.light(
+                html.light(
                     f"Up to {MAX_FILES} files, or a zip of up to {MAX_UPLOAD // 2**20} MB and {MAX_PICTURES:,} pictures."
                 )
             )
         with gr.Column(scale=3, min_width=WIDE):
-            state = gr.HTML(
-                answers.light("The csv has a row for each face: box, verdict, a probability an expression.")
-            )
+            state = gr.HTML(html.light("The csv has a row for each face: box, verdict, a probability an expression."))
             sheet = gr.File(label="probabilities.csv", interactive=False, visible="hidden")
             shown = gr.Dataframe(interactive=False, visible="hidden", max_height=420)
     jobs.on_click(both, show, [files, *chosen.predicting], [state, sheet, shown], "folder")
@@ -47,7 +45,7 @@ def draw(chosen: Chosen) -> None:
     jobs.endpoint("predict_files", predict_files, [files, *chosen.predicting], sent, "folder")
 
 
-def uploaded_pictures(paths: list[str] | None) -> Iterator[Member]:
+def uploaded_pictures(paths: list[str] | None) -> Iterator[ArchiveEntry]:
     """The pictures of an upload: files, or the content of zips.
 
     Raises:
@@ -66,9 +64,9 @@ def uploaded_pictures(paths: list[str] | None) -> Iterator[Member]:
             yield from pictures_in(path)
             continue
         try:
-            yield Member(path.name, picture_bytes(path))
+            yield ArchiveEntry(path.name, picture_bytes(path))
         except ImageError as error:
-            yield Member(path.name, None, str(error))
+            yield ArchiveEntry(path.name, None, str(error))
 
 
 def _rows(
@@ -95,7 +93,7 @@ def show(
 ) -> Iterator[tuple[Any, Any, Any]]:
     """Progress, then the sheet and its first rows."""
     rows: list[dict[str, Any]] = []
-    progress, done = answers.Progress("picture", 0), 0
+    progress, done = html.Progress("picture", 0), 0
     hidden = gr.File(visible="hidden"), gr.Dataframe(visible="hidden")
     try:
         yield progress.line(0), *hidden
@@ -112,7 +110,7 @@ def show(
                 gr.Dataframe(_shown(table), visible=True),
             )
     except FerError as error:
-        yield answers.problem(error), *hidden
+        yield html.problem(error), *hidden
 
 
 def predict_files(
@@ -140,7 +138,7 @@ def _sentence(table: pd.DataFrame, pictures: int) -> str:
     counts = table["verdict"].value_counts()
     shares = ", ".join(f"{name} {count:,}" for name, count in counts.items())
     bad = int((table["problem"].fillna("") != "").sum())
-    text = f"{answers.counted(pictures, 'picture')}, {answers.counted(faces, 'face')}"
+    text = f"{html.counted(pictures, 'picture')}, {html.counted(faces, 'face')}"
     text += f": {shares}." if faces else "."
     text += f" {bad:,} without an answer; the column “problem” says why." if bad else ""
     more = f" The first {SHOWN_ROWS} rows:" if len(table) > SHOWN_ROWS else ""

@@ -8,7 +8,7 @@ from typing import Any
 import gradio as gr
 from gradio.components import Component
 
-from dashboard.live import answers
+from dashboard.live import html
 
 AT_ONCE = 2  # jobs of one kind that run together; later ones wait for their turn
 
@@ -42,7 +42,7 @@ def on_click(
         concurrency_limit=AT_ONCE,
         concurrency_id=kind,
     )
-    stop.click(lambda: answers.light("Stopped."), None, outputs[0], cancels=[event], api_visibility="private")
+    stop.click(lambda: html.light("Stopped."), None, outputs[0], cancels=[event], api_visibility="private")
 
 
 def endpoint(

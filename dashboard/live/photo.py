@@ -11,15 +11,15 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from dashboard.live import answers, jobs
+from dashboard.live import html, jobs
 from dashboard.live.controls import Chosen, predictor, tta
 from dashboard.live.drawing import annotated, at_shown_size
 from dashboard.live.uploads import Picture, picture_bytes, said
 from fer_core.datasets.synthetic import draw_face
 from fer_core.errors import DataError, FerError, ImageError
 from fer_core.images import PICTURE_SUFFIXES, UPLOAD, decode
-from fer_core.inference import Prediction
 from fer_core.labels import COLOURS
+from fer_core.serving.predictor import Prediction
 
 AT_ONCE = 4
 MOST = 24  # photos that are looked at together; the Folder tab takes more
@@ -52,7 +52,7 @@ def draw(chosen: Chosen) -> None:
             result = gr.Image(
                 label="Faces", format="png", height=480, interactive=False, buttons=["download", "fullscreen"]
             )
-            answer = gr.HTML(answers.waiting_for_photo())
+            answer = gr.HTML(html.waiting_for_photo())
     gr.on(
         [picture.change, *(choice.change for choice in (*chosen.predicting, chosen.look))],
         show,
@@ -118,14 +118,14 @@ def show(
     picture: bytes | None, networks: list[str] | None, detector: str, averaging: str, sure: float, look: bool
 ) -> tuple[Any, str]:
     if picture is None:
-        return None, answers.waiting_for_photo()
+        return None, html.waiting_for_photo()
     try:
         image, predictions, limit = looked_at(picture, networks, detector, averaging, look)
     except FerError as error:
-        return None, answers.problem(error)
-    text = answers.sentence(predictions, sure)
+        return None, html.problem(error)
+    text = html.sentence(predictions, sure)
     marked = gr.Image(annotated(image, predictions, sure), alt_text=f"The photo with its faces marked. {text}")
-    return marked, answers.scale(limit, explained(networks)) + answers.bars(predictions, sure)
+    return marked, html.scale(limit, explained(networks)) + html.bars(predictions, sure)
 
 
 def show_several(
@@ -137,11 +137,11 @@ def show_several(
         return
     if len(paths) > MOST:
         problem = f"{len(paths)} photos at once are too many to look at; choose up to {MOST}, or use the Folder tab."
-        yield gr.HTML(answers.problem(DataError(problem)), visible=True), gr.Gallery(visible="hidden")
+        yield gr.HTML(html.problem(DataError(problem)), visible=True), gr.Gallery(visible="hidden")
         return
     shown: list[tuple[NDArray[np.uint8], str]] = []
     faces = without = bad = 0
-    progress = answers.Progress("photo", len(paths))
+    progress = html.Progress("photo", len(paths))
     yield gr.HTML(progress.line(0), visible=True), gr.skip()
     for path in map(Path, paths):
         try:
@@ -150,17 +150,17 @@ def show_several(
             bad += 1
             shown.append((_BLANK, str(error).replace(UPLOAD, path.name, 1)))
         except FerError as error:  # of the choices: the same for each photo
-            yield gr.HTML(answers.problem(error), visible=True), gr.Gallery(visible="hidden")
+            yield gr.HTML(html.problem(error), visible=True), gr.Gallery(visible="hidden")
             return
         else:
             faces += len(predictions)
             without += not predictions
             image, factor = _small(image)
             small = annotated(image, [prediction.scaled(factor) for prediction in predictions], sure)
-            shown.append((small, f"{path.name}: {answers.sentence(predictions, sure)}"))
+            shown.append((small, f"{path.name}: {html.sentence(predictions, sure)}"))
         if progress.due():
             yield gr.HTML(progress.line(len(shown))), gr.skip()
-    text = answers.counted(len(paths), "photo") + ", " + answers.counted(faces, "face")
+    text = html.counted(len(paths), "photo") + ", " + html.counted(faces, "face")
     text += f"; {without} without a face" if without else ""
     text += f"; {bad} cannot be read" if bad else ""
     said = f'<p class="say" role="status">{text}. Click one to look closer.</p>'

@@ -15,7 +15,7 @@ import gradio as gr
 from gradio.component_meta import ComponentMeta
 from gradio.data_classes import ImageData
 
-from fer_core.archive import MAX_PICTURE_BYTES
+from fer_core.datasets.archive import MAX_PICTURE_BYTES
 from fer_core.errors import FerError, ImageError
 
 MAX_UPLOAD = 200 * 2**20  # bytes of one file: a zip or a video

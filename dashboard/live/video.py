@@ -10,17 +10,17 @@ import gradio as gr
 import pandas as pd
 
 from dashboard.charts.live import timeline
-from dashboard.live import answers, jobs
+from dashboard.live import html, jobs
 from dashboard.live.controls import Chosen, predictor, tta
 from dashboard.live.drawing import annotated, at_shown_size
-from dashboard.live.look import WIDE
+from dashboard.live.theme import WIDE
 from dashboard.live.uploads import GONE, MAX_UPLOAD, said, scratch
 from dashboard.text import interval, percent
-from fer_core import video
 from fer_core.errors import DataError, FerError
 from fer_core.evaluation.intervals import wilson
-from fer_core.sheet import face_row
-from fer_core.tracking import FORGET, Tracker
+from fer_core.serving import video
+from fer_core.serving.face_tracker import FORGET, Tracker
+from fer_core.serving.score_table import face_row
 
 HEADER = ["face", "seconds", "frames", "most often", "share of frames, 95 %"]
 
@@ -32,13 +32,13 @@ def draw(chosen: Chosen) -> None:
             rate = gr.Slider(1, 25, 5, step=1, label="Frames looked at in a second")
             both = jobs.buttons("Analyse")
             gr.HTML(
-                answers.light(
+                html.light(
                     f"MP4, MOV, WebM, MKV or AVI up to {MAX_UPLOAD // 2**20} MB and {video.MAX_SECONDS / 60:.0f} "
                     "minutes. Nothing of it is kept."
                 )
             )
         with gr.Column(scale=3, min_width=WIDE):
-            state = gr.HTML(answers.light("A timeline of each face, the annotated video and a csv come here."))
+            state = gr.HTML(html.light("A timeline of each face, the annotated video and a csv come here."))
             chart = gr.Plot(show_label=False, visible="hidden")
             copy = gr.Video(label="Annotated, faces numbered", interactive=False, visible="hidden", height=380)
             sheet = gr.File(label="frames.csv", interactive=False, visible="hidden")
@@ -99,7 +99,7 @@ def show(
     try:
         there = Path(path) if path and Path(path).exists() else None  # else `_analysed` says what is wrong
         pace = video.pace(there, rate) if there else rate
-        progress, done = answers.Progress("frame", int(video.probe(there).seconds * pace) if there else 0), 0
+        progress, done = html.Progress("frame", int(video.probe(there).seconds * pace) if there else 0), 0
         yield progress.line(0), *hidden
         with scratch() as folder:
             copy = folder / "annotated.mp4"
@@ -115,7 +115,7 @@ def show(
                 gr.File(str(sheet), visible=True),
             )
     except FerError as error:
-        yield answers.problem(error), *hidden
+        yield html.problem(error), *hidden
 
 
 def predict_video(
@@ -148,7 +148,7 @@ def summary(table: pd.DataFrame, frames: int, rate: float) -> str:
     said_ = ", ".join(f"{name} {percent(share)}" for name, share in shares.items())
     faces = table["face"].nunique()
     return (
-        f'<p class="say" role="status">{answers.counted(faces, "face")} in {frames:,} frames: {said_}. '
+        f'<p class="say" role="status">{html.counted(faces, "face")} in {frames:,} frames: {said_}. '
         "Neighbouring frames are alike, so the intervals are too narrow rather than too wide.</p>"
-        + answers.table(HEADER, rows[:20])
+        + html.table(HEADER, rows[:20])
     )

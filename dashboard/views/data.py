@@ -14,7 +14,7 @@ from dashboard.charts import data as charts
 from dashboard.markup import Picture
 from dashboard.pickers import choose, to_address
 from dashboard.text import pictures, verbatim
-from dashboard.views import data_changes, data_looks, data_twins
+from dashboard.views import data_changes, data_images, data_twins
 from fer_core.datasets import Dataset, open_dataset
 from fer_core.datasets.known import SYNTHETIC, add, known
 from fer_core.errors import FerError
@@ -99,7 +99,7 @@ def samples(dataset: Dataset) -> None:
     first, second, third = st.columns([2, 2, 3], vertical_alignment="bottom")
     split = choose("Split", list(dataset.splits), "split", place=first)
     label = choose("Expression", [EVERY, *dataset.expressions.names], "expression", place=second)
-    seed = data_looks.draw_again("Other samples", third)
+    seed = data_images.draw_again("Other samples", third)
     shown = dataset.expressions.names if label == EVERY else (label,)
     st.html("".join(sample(dataset, split, one, EACH if label == EVERY else ONE, seed) for one in shown))
 
@@ -145,8 +145,8 @@ view = pick_view()
 st.subheader("Synthetic samples" if name == SYNTHETIC and view == "samples" else VIEWS[view])
 {
     "samples": samples,
-    "means": data_looks.means,
-    "light": data_looks.light,
+    "means": data_images.means,
+    "light": data_images.light,
     "twins": data_twins.twins,
     "faceless": data_twins.faceless,
     "votes": data_twins.votes,

@@ -7,13 +7,13 @@ from dashboard import markup
 from dashboard.markup import Picture
 from dashboard.pickers import choose
 from dashboard.text import verbatim
-from dashboard.views.data_looks import draw_again
+from dashboard.views.data_images import draw_again
 from fer_core.datasets import Dataset
 from fer_core.datasets.known import SYNTHETIC
 from fer_core.errors import FerError
+from fer_core.faces.illumination import LIGHT
 from fer_core.images import ImageSpec, Preparation
-from fer_core.light import LIGHT
-from fer_core.training.config import Augment, load_recipe, recipes
+from fer_core.recipe import Augment, load_recipe, recipes
 from fer_core.training.preview import augmented
 
 ROWS, COPIES = 5, 7

@@ -11,7 +11,7 @@ from dashboard.pickers import choose, evaluated, titles
 from dashboard.text import interval, percent, pictures, table_title, verbatim
 from fer_core.evaluation.gallery import Filter, examples, select
 from fer_core.evaluation.intervals import Interval
-from fer_core.evaluation.metrics import CLASS_FIGURES, Report, figures_table, most_confused, ordered
+from fer_core.evaluation.metrics import CLASS_FIGURES, EvaluationReport, figures_table, most_confused, ordered
 from fer_core.evaluation.predictions import Predictions
 
 SHARES = {
@@ -26,7 +26,7 @@ HEADER = (
 )  # fmt: skip
 
 
-def answer(title: str, key: str, report: Report) -> str:
+def answer(title: str, key: str, report: EvaluationReport) -> str:
     classes = report.per_class[report.per_class["support"] > 0]
     best, worst = (classes.loc[pick(classes["f1"])] for pick in (pd.Series.idxmax, pd.Series.idxmin))
     sentence = (

@@ -19,16 +19,16 @@ from fer_core.checkpoint import Card
 from fer_core.datasets.known import SYNTHETIC
 from fer_core.errors import FerError
 from fer_core.explanation import METHODS, Attribution, Method
-from fer_core.explanation import report as reports
+from fer_core.explanation import region_report as reports
 from fer_core.explanation.faithfulness import badge
 from fer_core.explanation.overlay import colour, common_limit, overlay
-from fer_core.explanation.regions import REGIONS, points_of, template
 from fer_core.explanation.regions import shares as attributed
+from fer_core.faces.template import REGIONS, points_of, template
 from fer_core.images import decode
-from fer_core.inference import Prediction, Predictor
 from fer_core.models import attribution_layer
 from fer_core.runs import store
 from fer_core.runs.store import Checkpoint
+from fer_core.serving.predictor import Prediction, Predictor
 
 SIDE = 192  # pixels of a picture on the page
 BOX = 180  # pixels of a select box in a row that wraps on a narrow page

@@ -11,11 +11,11 @@ from dashboard.charts import labels as charts
 from dashboard.markup import Html
 from dashboard.pickers import choose, evaluated, titles
 from dashboard.text import interval, percent, pictures, table_title, verbatim
+from fer_core.datasets.votes import SHIPPED_FOR
 from fer_core.errors import DataError
 from fer_core.evaluation.intervals import Interval, wilson
 from fer_core.evaluation.label_issues import by_label, not_learned
 from fer_core.evaluation.label_quality import (
-    SHIPPED_FOR,
     VERDICTS,
     Ceiling,
     by_agreement,
@@ -26,7 +26,7 @@ from fer_core.evaluation.label_quality import (
     votes_of,
 )
 from fer_core.evaluation.predictions import Predictions
-from fer_core.runs import crossval
+from fer_core.experiments import crossval
 from fer_core.runs.store import Checkpoint
 
 PLOTLY = {"displayModeBar": False}

@@ -12,8 +12,8 @@ from dashboard.pickers import picked, titles
 from dashboard.text import interval, percent, pictures, table_title, verbatim
 from fer_core.errors import DataError
 from fer_core.evaluation.metrics import Headline
-from fer_core.evaluation.report import document
 from fer_core.evaluation.seeds import FIGURES, over_seeds
+from fer_core.reports.evaluation_report import document
 from fer_core.runs import store
 from fer_core.runs.store import Checkpoint
 

@@ -10,9 +10,9 @@ from dashboard.charts.reproduction import reported_and_reproduced
 from dashboard.markup import Html
 from dashboard.text import verbatim
 from fer_core.evaluation.intervals import Interval
-from fer_core.runs import reproduction
+from fer_core.experiments import reproduction
+from fer_core.experiments.reproduction import Row
 from fer_core.runs.folder import RunFolder
-from fer_core.runs.reproduction import Row
 
 PLOTLY = {"displayModeBar": False}
 HEADER = ("Row", "Reported, %", "Reproduced, %", "Outcome", "Epochs", "CPU min", "n", "Data")

@@ -12,10 +12,10 @@ from dashboard.pickers import to_address
 from dashboard.text import interval, percent, pictures, verbatim
 from fer_core.errors import FerError
 from fer_core.evaluation.intervals import Interval, wilson
+from fer_core.recipe import Section, TrainConfig
 from fer_core.runs import store
 from fer_core.runs.diagnosis import Diagnosis, diagnose
 from fer_core.runs.folder import EpochResult, RunFolder, RunStatus, best_epoch
-from fer_core.training.config import Section, TrainConfig
 
 PLOTLY = {"displayModeBar": False}
 FIRST = 6  # runs that are compared when the address names none

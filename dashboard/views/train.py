@@ -1,9 +1,6 @@
 """Train a network: start a run, watch it, stop it, go on. A run is a process of its own; this page reads its folder."""
 
-import json
 import shlex
-import subprocess
-import sys
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import asdict
@@ -19,14 +16,14 @@ from dashboard.text import interval, percent, pictures, table_title, verbatim
 from fer_core.datasets.known import SYNTHETIC, known
 from fer_core.errors import ConfigError, FerError, RunError
 from fer_core.evaluation.intervals import Interval
+from fer_core.experiments.estimate import estimate_elsewhere
 from fer_core.labels import VOCABULARIES
 from fer_core.models import titles
-from fer_core.runs import store, turns
+from fer_core.recipe import Section, TrainConfig, load_recipe, recipes, to_toml, toml_value
+from fer_core.runs import queue, store
 from fer_core.runs.diagnosis import diagnose
 from fer_core.runs.folder import EpochResult, Notes, RunFolder, RunStatus, best_epoch
-from fer_core.runs.launch import kill, launch, stop
-from fer_core.training.config import Section, TrainConfig, load_recipe, recipes, to_toml, toml_value
-from fer_core.workspace import ROOT
+from fer_core.training.launch import kill, launch, stop
 
 WATCH = 2.0  # least seconds between two looks at a run that goes on; as often as it writes its status
 NEWEST = 15  # runs listed as links; older ones are found by name
@@ -75,11 +72,10 @@ def new_run() -> None:
         st.code(to_toml(config), "toml")
     with st.container(horizontal=True, vertical_alignment="center"):
         started = st.button("Start training", type="primary", disabled=wrong is not None)
-        measure = ["estimate", *command[2:5], *(part for setting in settings for part in ("--set", setting))]
         asked_for = st.button(
             "Estimate time and memory", disabled=wrong is not None, help="Trains a few steps and throws them away."
         )
-        estimated(measure, asked_for)
+        estimated(source, data, settings, asked_for)
     if started:
         run = RunFolder.create(name, config, data)
         launch(run)
@@ -92,24 +88,24 @@ def recipe_title(name: str, like: str | None) -> str:
     return f"as the run {name}" if name == like else f"{name}: {load_recipe(name).about.title}"
 
 
-def estimated(arguments: list[str], measure: bool) -> None:
-    """What a few steps of these settings say about the whole run; another process measures, so that the page stays free
-    of torch."""
+def estimated(source: str, data: str, settings: Sequence[str], measure: bool) -> None:
+    """What a few steps of these settings say about the whole run."""
     known = st.session_state.setdefault("estimates", {})
-    key = tuple(arguments)
+    key = (source, data, *settings)
     if measure:
-        command = [sys.executable, "-m", "trainers.cli", *arguments, "--json"]
-        with st.spinner("Measuring a few steps (about ten seconds)"):
-            answer = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
-        known[key] = json.loads(answer.stdout) if answer.returncode == 0 else answer.stderr.removeprefix("Error: ")
+        try:
+            with st.spinner("Measuring a few steps (about ten seconds)"):
+                known[key] = estimate_elsewhere(source, data, settings)
+        except ConfigError as error:
+            known[key] = error
     found = known.get(key)
-    if isinstance(found, str):
-        st.error(verbatim(found.strip()[-500:]))
+    if isinstance(found, ConfigError):
+        st.error(verbatim(str(found)))
     elif found:
         st.markdown(
-            f"About **{duration(found['seconds'])}** ({found['seconds_per_epoch']:.1f} s an epoch) and "
-            f"**{found['memory'] / 1e9:.1f} GB**, on the {verbatim(found['device'])} as busy as it is now; "
-            f":gray[measured on {found['measured']} steps]"
+            f"About **{duration(found.seconds)}** ({found.seconds_per_epoch:.1f} s per epoch) and "
+            f"**{found.memory / 1e9:.1f} GB** on the {verbatim(found.device)}, at its current load; "
+            f":gray[measured on {found.measured} steps]"
         )
 
 
@@ -302,8 +298,8 @@ def use(status: RunStatus) -> str:
 
 def waiting(run: RunFolder) -> str:
     """Who is before it in the line of its device."""
-    device = turns.device_of(run.config().device)
-    names = [ticket.name for ticket in turns.line(device)]
+    device = queue.device_of(run.config().device)
+    names = [ticket.name for ticket in queue.line(device)]
     before = names[: names.index(run.name)] if run.name in names else []
     if not before:
         return "Starting: it loads the program and the data."

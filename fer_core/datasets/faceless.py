@@ -15,7 +15,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from fer_core.datasets import Dataset
-from fer_core.datasets.ferplus import majority
+from fer_core.datasets.votes import majority
 from fer_core.faces import find_faces
 
 SMALL = 128  # pixels; a smaller picture is a tight crop, in which detectors find little
@@ -28,9 +28,9 @@ def by_votes(index: pd.DataFrame) -> pd.Series:
     Args:
         index: of a set; `source`, where it has one, names the set that a picture came from.
     """
-    from fer_core.evaluation.label_quality import SHIPPED, SHIPPED_FOR
+    from fer_core.datasets.votes import SHIPPED_FOR, SHIPPED_VOTES
 
-    votes = pd.read_parquet(SHIPPED)
+    votes = pd.read_parquet(SHIPPED_VOTES)
     said = pd.Series(majority(votes).to_numpy(), index=votes["id"])
     number = index["id"].str.rsplit("/", n=1).str[-1]  # a merged set has the source before it
     found = pd.Series(said.reindex(number).to_numpy(), index=index.index)
@@ -91,7 +91,7 @@ def faceless_of(
     on_done: Callable[[int, int], None] = lambda done, total: None,
 ) -> pd.DataFrame:
     """The pictures of a set that show no face: `row`, `split`, `id`, `label`, `why`; kept beside its pictures in the cache."""
-    from fer_core.evaluation.label_quality import SHIPPED_FOR
+    from fer_core.datasets.votes import SHIPPED_FOR
     from fer_core.workspace import write_atomically
 
     path = faceless_at(dataset, detector)

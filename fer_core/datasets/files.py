@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -90,3 +90,24 @@ def read_files(
     if (twice := index[index.duplicated(["split", "id"])]).size:
         raise DataError(f"{root}: {twice['id'].iloc[0]} occurs twice in {twice['split'].iloc[0]}; keep one of them.")
     return Reading(index, expressions, skipped=(*skipped, *left_out))
+
+
+def picture_files(places: Iterable[Path]) -> Iterator[Path]:
+    """The pictures among files and below folders, in alphabetical order within a folder; a named file of any kind.
+
+    Below a folder hidden files and folders, and those of a Mac's archive, are left aside.
+    """
+    for place in places:
+        if place.is_dir():
+            yield from sorted(
+                file
+                for file in place.rglob("*")
+                if file.suffix.lower() in PICTURE_SUFFIXES and _own(file.relative_to(place)) and file.is_file()
+            )
+        else:
+            yield place
+
+
+def _own(file: Path) -> bool:
+    *folders, name = file.parts
+    return not name.startswith(".") and not any(folder.startswith(HIDDEN) for folder in folders)

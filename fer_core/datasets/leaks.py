@@ -16,7 +16,6 @@ from fer_core.datasets.duplicates import duplicates_of, leaks
 
 if TYPE_CHECKING:
     from fer_core.datasets import Dataset
-    from fer_core.evaluation.predictions import Predictions
 
 SHIPPED = Path(__file__).with_name("shipped")
 COUNTS = {"fer2013": (28_709, 3_589)}  # of train and the split: a set that was cut has other row numbers
@@ -65,14 +64,3 @@ def leak_warning(dataset: Dataset, split: str, into: str = "train") -> str:
         "figures on them are too good. The figures are given with and without them; `ferscope data split` and `ferscope "
         "data clean` make a set without."
     )
-
-
-def without_leaks(predictions: Predictions, leaked: pd.DataFrame, *, identical_only: bool = False) -> Predictions:
-    """The rows of a predictions table whose pictures do not also occur in training.
-
-    Args:
-        leaked: a table with `id` and `kind`, of the predictions' own set and split.
-        identical_only: leave out only pixel-identical pictures, not their near duplicates.
-    """
-    ids = leaked["id"][leaked["kind"] == "identical"] if identical_only else leaked["id"]
-    return predictions.where(~predictions.table["id"].isin(set(ids)))

@@ -7,7 +7,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from fer_core.datasets import Dataset
-from fer_core.datasets.ferplus import VOTES, majority
+from fer_core.datasets.votes import VOTES, majority
 from fer_core.images import ImageSpec
 
 

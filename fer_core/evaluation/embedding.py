@@ -21,7 +21,7 @@ from fer_core.datasets import Dataset
 from fer_core.errors import CheckpointError, DataError
 from fer_core.evaluation.intervals import SEED
 from fer_core.images import ImageSpec, normalise, to_tensor
-from fer_core.passes import at_once
+from fer_core.models.batching import at_once
 from fer_core.workspace import cache, write_atomically
 
 if TYPE_CHECKING:

@@ -22,15 +22,12 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from fer_core.datasets.ferplus import VOTES, majority, read_votes
+from fer_core.datasets.votes import CHOICES, SHIPPED_FOR, SHIPPED_VOTES, majority, read_votes
 from fer_core.errors import DataError
 from fer_core.evaluation.intervals import Interval, wilson, wilson_bounds
 from fer_core.evaluation.predictions import Predictions
 from fer_core.labels import canonical
 
-CHOICES = tuple(VOTES.values())
-SHIPPED = Path(__file__).with_name("ferplus-votes.parquet")
-SHIPPED_FOR = ("fer2013", "ferplus")  # data sets whose ids are rows of fer2013.csv
 VERDICTS = ("network wrong", "label contested", "label probably wrong")
 LEAST_AGREEMENT = 0.4  # of decided pictures; votes in another order agree by chance, with a fifth of the labels
 ENOUGH = 100  # decided pictures from which that is told from chance
@@ -57,7 +54,7 @@ def votes_of(predictions: Predictions, path: str | Path | None = None) -> pd.Dat
             f"There are no votes for {dataset or 'a table without pictures'}: those shipped are for FER2013 as a csv; "
             "give the path of a csv with a column id and one of counts for each expression."
         )
-    votes = pd.read_parquet(SHIPPED) if path is None else _read(Path(path).expanduser())
+    votes = pd.read_parquet(SHIPPED_VOTES) if path is None else _read(Path(path).expanduser())
     by = ["split", "id"] if "split" in votes.columns else ["id"]
     keys = pd.MultiIndex.from_frame(votes[by])
     if (twice := keys.duplicated()).any():

@@ -262,7 +262,7 @@ class Headline:
 
 
 @dataclass(frozen=True, eq=False)
-class Report(Headline):
+class EvaluationReport(Headline):
     """What is known of a network from one table; intervals are 95 %, Wilson for proportions, else bootstrap.
 
     `per_class` has one row an expression in the network's order: `expression`, `precision`, `recall`, `f1`, `auroc`,
@@ -333,7 +333,7 @@ def _headline(matrix: Counts, samples: Counts) -> Headline:
     )
 
 
-def evaluate(predictions: Predictions) -> Report:
+def evaluate(predictions: Predictions) -> EvaluationReport:
     """All figures of a predictions table.
 
     Raises:
@@ -360,7 +360,7 @@ def evaluate(predictions: Predictions) -> Report:
         f"macro_{name}": float(ranks[name].mean()) for name in ("auroc", "average_precision")
     }  # sorted once is enough
     figures = {name: means[name] if name in means else metric(predictions) for name, metric in others.items()}
-    return Report(
+    return EvaluationReport(
         **first,
         expressions=names,
         others=figures,
@@ -377,7 +377,7 @@ def evaluate(predictions: Predictions) -> Report:
     )
 
 
-def figures_table(report: Report) -> pd.DataFrame:
+def figures_table(report: EvaluationReport) -> pd.DataFrame:
     """Every figure of a report in words: `figure`, `value`, `interval`, `range`."""
     rows = []
     for name, metric in METRICS.items():

@@ -12,8 +12,8 @@ from fer_core.checkpoint import Card, load_network
 from fer_core.datasets import Dataset
 from fer_core.evaluation.predictions import Predictions
 from fer_core.images import ImageSpec
-from fer_core.inference import logit_batches
 from fer_core.labels import Expressions
+from fer_core.models.logits import logit_batches
 
 if TYPE_CHECKING:
     from torch import nn

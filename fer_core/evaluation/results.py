@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+import pandas as pd
 
 from fer_core.checkpoint import Card
 from fer_core.datasets import Dataset
-from fer_core.datasets.leaks import leaks_of, without_leaks
+from fer_core.datasets.leaks import leaks_of
 from fer_core.evaluation.metrics import evaluate
 from fer_core.evaluation.predictions import Predictions
+
+if TYPE_CHECKING:
+    from fer_core.datasets import Dataset
+    from fer_core.evaluation.predictions import Predictions
 
 KEPT = ("n", "accuracy", "accuracy_interval", "macro_f1", "macro_f1_interval")
 
@@ -34,3 +40,32 @@ def results(predictions: Predictions, dataset: Dataset, split: str, train_split:
         of_rest = evaluate(rest).to_json()
         figures["without_leaks"] = {key: of_rest[key] for key in KEPT}
     return figures
+
+
+def without_leaks(predictions: Predictions, leaked: pd.DataFrame, *, identical_only: bool = False) -> Predictions:
+    """The rows of a predictions table whose pictures do not also occur in training.
+
+    Args:
+        leaked: a table with `id` and `kind`, of the predictions' own set and split.
+        identical_only: leave out only pixel-identical pictures, not their near duplicates.
+    """
+    ids = leaked["id"][leaked["kind"] == "identical"] if identical_only else leaked["id"]
+    return predictions.where(~predictions.table["id"].isin(set(ids)))
+
+
+def in_words(key: str, figures: dict[str, Any]) -> str:
+    """The figures of `results` in a sentence, each with its 95 % interval."""
+    low, high = figures["accuracy_interval"]
+    f1_low, f1_high = figures["macro_f1_interval"]
+    text = (
+        f"{key}: accuracy {figures['accuracy']:.2%} ({100 * low:.1f} to {100 * high:.1f}), macro-F1 "
+        f"{100 * figures['macro_f1']:.1f} ({100 * f1_low:.1f} to {100 * f1_high:.1f}), n = {figures['n']:,}; "
+        "95 % intervals."
+    )
+    if rest := figures.get("without_leaks"):
+        low, high = rest["accuracy_interval"]
+        text += (
+            f" Without the {figures['n'] - rest['n']:,} pictures that also occur in training: "
+            f"{rest['accuracy']:.2%} ({100 * low:.1f} to {100 * high:.1f}), n = {rest['n']:,}."
+        )
+    return text

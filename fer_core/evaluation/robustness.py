@@ -30,7 +30,7 @@ from fer_core.checkpoint import Card, read_card, weights_path
 from fer_core.datasets import Dataset
 from fer_core.errors import DataError, UnknownName
 from fer_core.evaluation.intervals import SEED, percentile, resample, wilson_bounds
-from fer_core.explanation.regions import REGIONS, points_of, template
+from fer_core.faces.template import REGIONS, points_of, template
 from fer_core.workspace import cache, write_atomically
 
 VERSION = 1  # raise when a corruption changes
@@ -286,7 +286,7 @@ def measure(
             from fer_core.checkpoint import load_network
 
             model, card = load_network(folder)
-        from fer_core.inference import predict_logits
+        from fer_core.models.logits import predict_logits
 
         answers = []
         for start in range(0, len(rows), CHUNK):

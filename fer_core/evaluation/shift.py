@@ -18,7 +18,7 @@ from fer_core.evaluation import metrics
 from fer_core.evaluation.comparison import holm
 from fer_core.evaluation.intervals import RESAMPLES, SEED, Interval, percentile, resample, wilson_bounds
 from fer_core.evaluation.predictions import Predictions
-from fer_core.faces import quality
+from fer_core.images import quality
 
 PERMUTATIONS = 999
 MOST = 600  # pictures of each set in the permutation test: all their distances are held in memory

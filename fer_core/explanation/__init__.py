@@ -20,7 +20,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 
 from fer_core.errors import ConfigError, DataError
 from fer_core.images import ImageSpec, normalise, to_tensor
-from fer_core.passes import at_once
+from fer_core.models.batching import at_once
 from fer_core.registry import Registry
 
 if TYPE_CHECKING:  # a form is drawn from a method's parameters without torch

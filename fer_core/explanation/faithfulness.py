@@ -73,7 +73,7 @@ def deletion_insertion(
     """
     import cv2
 
-    from fer_core.inference import predict_logits
+    from fer_core.models.logits import predict_logits
 
     pixels = spec.height * spec.width
     tie = np.random.default_rng(SEED).random(pixels)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from fer_core.explanation import Parameters, Question, method
-from fer_core.explanation.regions import REGIONS, template
+from fer_core.faces.template import REGIONS, template
 
 if TYPE_CHECKING:
     import torch

@@ -217,3 +217,15 @@ class FaceCrop(BaseModel):
 
     def _side(self, face: Face) -> int:
         return self.side or max(16, round(face.size))
+
+
+def framed_for(card: FaceCrop, detector: str) -> FaceCrop:
+    """How faces found by `detector` are cut out for a network whose card names another one.
+
+    Detectors draw boxes of different size around one face; FER2013's own framing, known for each, is the yardstick.
+    For a network that was trained on crops (its card says “none”) this is FER2013's framing itself.
+    """
+    if detector == card.detector:
+        return card
+    ratio = (1 + FER2013_MARGIN.get(detector, 0.0)) / (1 + FER2013_MARGIN.get(card.detector, 0.0))
+    return card.model_copy(update={"detector": detector, "margin": (1 + card.margin) * ratio - 1})

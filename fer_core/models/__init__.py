@@ -13,7 +13,7 @@ from pydantic import ValidationError, validate_call
 
 from fer_core.errors import ConfigError
 from fer_core.images import ImageSpec
-from fer_core.passes import keep_memory
+from fer_core.models.batching import keep_memory
 from fer_core.registry import Registry
 
 if TYPE_CHECKING:

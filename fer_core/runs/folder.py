@@ -17,8 +17,8 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal, Self
 
 from fer_core import workspace
 from fer_core.errors import FerError, RunError
+from fer_core.recipe import TrainConfig, load_recipe, to_toml
 from fer_core.runs.process import Process
-from fer_core.training.config import TrainConfig, load_recipe, to_toml
 from fer_core.workspace import write_atomically
 
 if TYPE_CHECKING:  # a run that waits for its turn should stay small

@@ -5,10 +5,14 @@ from __future__ import annotations
 
 import os
 import socket
+import subprocess
 from dataclasses import dataclass
 from pathlib import Path
+from typing import IO
 
 import psutil
+
+from fer_core import workspace
 
 LINUX = Path("/proc/self/stat").exists()
 
@@ -68,3 +72,11 @@ def _started(pid: int) -> float | None:
         return None
     values = text.rpartition(")")[2].split()  # a name in parentheses stands before and may hold anything
     return None if values[0] in "ZX" else int(values[19]) / os.sysconf("SC_CLK_TCK")
+
+
+def detached(arguments: list[str], log: IO[bytes]) -> subprocess.Popen[bytes]:
+    """A process that outlives this one and its terminal, on the same workspace though in another folder."""
+    return subprocess.Popen(
+        arguments, cwd=workspace.ROOT, stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True,
+        env=os.environ | {"FERSCOPE_HOME": str(workspace.home().absolute())},
+    )  # fmt: skip

@@ -12,7 +12,7 @@ import numpy as np
 import torch
 import torch.nn.functional as F
 
-from fer_core.training.config import Augment
+from fer_core.recipe import Augment
 
 
 @dataclass(frozen=True)

@@ -33,13 +33,13 @@ from fer_core.evaluation.predict import predict_split
 from fer_core.evaluation.results import results
 from fer_core.faces import FaceCrop
 from fer_core.images import ImageSpec, Preparation, normalise, to_tensor
-from fer_core.inference import predict_logits
 from fer_core.labels import VOCABULARIES
 from fer_core.models import NETWORKS, build
 from fer_core.models.layers import size_after
+from fer_core.models.logits import predict_logits
+from fer_core.recipe import TrainConfig
 from fer_core.runs.folder import HEARTBEAT, EpochResult, RunFolder, RunStatus, Stopped, best_epoch
 from fer_core.training.augment import Draws, augment, mix
-from fer_core.training.config import TrainConfig
 from fer_core.training.distributed import ALONE, World, synchronised
 from fer_core.training.losses import make_loss
 from fer_core.training.optim import MovingAverage, make_optimizer, optimizer_tensors, restore_optimizer, taken_over

@@ -9,7 +9,7 @@ from torch import nn
 
 from fer_core.errors import ConfigError
 from fer_core.labels import Expressions
-from fer_core.training.config import Loss
+from fer_core.recipe import Loss
 
 
 class SoftLoss(nn.Module):

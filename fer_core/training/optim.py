@@ -9,7 +9,7 @@ from typing import Any
 import torch
 from torch import nn
 
-from fer_core.training.config import Optimizer
+from fer_core.recipe import Optimizer
 
 
 def make_optimizer(

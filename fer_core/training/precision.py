@@ -9,7 +9,7 @@ import torch.nn.functional as F
 from torch import nn
 
 from fer_core.images import ImageSpec
-from fer_core.training.config import TrainConfig
+from fer_core.recipe import TrainConfig
 
 PRECISIONS = {"fp32": None, "bf16": torch.bfloat16, "fp16": torch.float16}
 PROBE_BATCH = 32  # on a processor; a GPU is not busy with so few, and measured on the recipe's own

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from fer_core.training.config import Augment
+from fer_core.recipe import Augment
 
 
 def augmented(pictures: NDArray[np.uint8], settings: Augment, copies: int, seed: int = 0) -> NDArray[np.uint8]:

@@ -7,7 +7,7 @@ to be saved or resumed.
 import math
 from collections.abc import Sequence
 
-from fer_core.training.config import Schedule
+from fer_core.recipe import Schedule
 
 
 def factor(schedule: Schedule, progress: float, losses: Sequence[float]) -> float:

@@ -14,10 +14,10 @@ from numpy.typing import NDArray
 from fer_core.checkpoint import load_network
 from fer_core.datasets import Dataset
 from fer_core.errors import ConfigError, UnknownName
-from fer_core.inference import predict_logits
 from fer_core.labels import Expressions
+from fer_core.models.logits import predict_logits
+from fer_core.recipe import Loss, recipes
 from fer_core.runs.store import find
-from fer_core.training.config import Loss, recipes
 
 
 def make_targets(

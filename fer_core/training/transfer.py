@@ -19,8 +19,8 @@ from fer_core.errors import CheckpointError, ConfigError
 from fer_core.images import ImageSpec
 from fer_core.labels import Expressions
 from fer_core.models import NETWORKS, build
+from fer_core.recipe import TrainConfig
 from fer_core.runs.store import find
-from fer_core.training.config import TrainConfig
 
 ENOUGH = 0.75  # share of the part before the head that has to be in the file
 PICKLED = (".pt", ".pth", ".bin", ".ckpt")

@@ -15,7 +15,7 @@ from fer_core.evaluation.metrics import evaluate
 from fer_core.evaluation.predictions import Predictions
 from fer_core.labels import RAFDB6
 from tests.app.conftest import texts
-from tests.app.made import make_network, predictions_elsewhere
+from tests.app.examples import make_network, predictions_elsewhere
 
 OpenPage = Callable[..., AppTest]
 

@@ -14,10 +14,10 @@ from fer_core.datasets import open_dataset
 from fer_core.datasets.faceless import faceless_of
 from fer_core.datasets.known import add
 from fer_core.datasets.summary import differences, disagreements, mean_faces, most_alike
-from fer_core.training.config import Augment
+from fer_core.recipe import Augment
 from fer_core.training.preview import augmented
 from tests.app.conftest import texts
-from tests.app.made import make_pictures
+from tests.app.examples import make_pictures
 
 OpenPage = Callable[..., AppTest]
 

@@ -13,11 +13,12 @@ from dashboard.text import percent
 from fer_core.checkpoint import weights_path
 from fer_core.datasets import open_dataset
 from fer_core.datasets.known import add
-from fer_core.explanation import report
-from fer_core.explanation.regions import CORE, REGIONS
+from fer_core.explanation import region_report
+from fer_core.explanation.regions import CORE
+from fer_core.faces.template import REGIONS
 from fer_core.labels import FER7
 from tests.app.conftest import texts
-from tests.app.made import make_network, make_pictures, predictions_elsewhere, predictions_on
+from tests.app.examples import make_network, make_pictures, predictions_elsewhere, predictions_on
 from tests.untrained import untrained
 
 Open = Callable[..., AppTest]
@@ -32,7 +33,7 @@ def spread(names: list[str], value: float) -> dict[str, float]:
     return {name + end: value + step for name in names for end, step in (("", 0.0), ("_low", -0.02), ("_high", 0.02))}
 
 
-def made_report(folder: Path) -> report.Report:
+def made_report(folder: Path) -> region_report.RegionReport:
     """A report with made-up figures: the mouth costs 30 points, the background none; saliency is supported, lime not."""
     groups, costs = ["all", *FER7.names], dict.fromkeys(REGIONS, 0.05) | {"mouth": 0.3, "background": -0.01, CORE: 0.4}
     covering = [
@@ -65,21 +66,23 @@ def made_report(folder: Path) -> report.Report:
     )
     means = [
         {"method": method, "expression": name, "n": 50, "y": y, "x": x, "mean": 1.0, "low": 0.9, "high": 1.1}
-        for method, name, y, x in product(report.REGION_METHODS, FER7.names, range(4), range(4))
+        for method, name, y, x in product(region_report.REGION_METHODS, FER7.names, range(4), range(4))
     ]
     agreement = pd.DataFrame([{"method": "saliency", "other": "lime", "n": 50, **spread(["correlation"], 0.4)}])
     about = {
         "format": 1, "network": folder.name, "data": "elsewhere", "split": "val", "n": 50, "n_of_split": 210,
-        "methods_n": 50, "layer": "stages.3", "seed": 0, "weights": report._weights(folder), "seconds": 1.0,
+        "methods_n": 50, "layer": "stages.3", "seed": 0, "weights": region_report._weights(folder), "seconds": 1.0,
         "verdict": "Eyes, nose and mouth matter, the background does not.",
         "sentences": {"happy": "For happy, covering the mouth costs 30.0 points (28.0 to 32.0)."},
     }  # fmt: skip
-    return report.Report(about, *map(pd.DataFrame, (regions, covering, methods)), agreement, pd.DataFrame(means))
+    return region_report.RegionReport(
+        about, *map(pd.DataFrame, (regions, covering, methods)), agreement, pd.DataFrame(means)
+    )
 
 
 def test_without_a_report_the_page_gives_the_command_that_makes_one(open_page: Open) -> None:
     make_network("bare", predictions_elsewhere())
-    app = open_page("explain_report", network="bare")
+    app = open_page("regions", network="bare")
     assert not app.exception
     assert any(block.value == "ferscope explain-report bare --data elsewhere --split val" for block in app.code)
 
@@ -87,8 +90,8 @@ def test_without_a_report_the_page_gives_the_command_that_makes_one(open_page: O
 def test_a_report_is_shown_with_its_answer_first_and_what_it_says_of_methods(open_page: Open) -> None:
     folder = untrained("measured")
     predictions_elsewhere().write(folder / "predictions-elsewhere-val.parquet")
-    report.write(folder, made_report(folder))
-    app = open_page("explain_report", network="measured", table="elsewhere-val")
+    region_report.write(folder, made_report(folder))
+    app = open_page("regions", network="measured", table="elsewhere-val")
     assert not app.exception
     said = texts(app).replace("\\", "")
     assert "Eyes, nose and mouth matter, the background does not." in said
@@ -107,7 +110,7 @@ def test_a_report_is_shown_with_its_answer_first_and_what_it_says_of_methods(ope
     assert app.query_params["cover"] == "noise"
     path = weights_path(folder)
     path.write_bytes(path.read_bytes() + b" ")
-    app = open_page("explain_report", network="measured", table="elsewhere-val")
+    app = open_page("regions", network="measured", table="elsewhere-val")
     assert any("weights have been changed" in box.value for box in app.warning)
 
 
@@ -158,7 +161,7 @@ def test_a_report_is_the_badge_of_each_map(open_page: Open, explained: str) -> N
     from fer_core.runs.store import find
 
     folder = find("one").folder
-    report.write(folder, made_report(folder))
+    region_report.write(folder, made_report(folder))
     app = open_page("explain", network="one", table="faces-val", image=explained, methods="saliency")
     assert not app.exception
     assert "Supported: on 50 pictures the pixels it marks beat random ones by 10.0 points" in texts(app).replace(
@@ -167,7 +170,7 @@ def test_a_report_is_the_badge_of_each_map(open_page: Open, explained: str) -> N
 
 
 def test_the_mean_maps_of_two_networks_and_their_difference_are_shown(open_page: Open, explained: str) -> None:
-    app = open_page("explain_report", network="one", table="faces-val", beside="two", shown="sad")
+    app = open_page("regions", network="one", table="faces-val", beside="two", shown="sad")
     app.toggle(key="compute-networks").set_value(True).run()
     assert not app.exception
     assert not app.error
@@ -175,5 +178,5 @@ def test_the_mean_maps_of_two_networks_and_their_difference_are_shown(open_page:
     mine, other, _, difference, _ = captions(app)[-5:]
     assert (mine, other, difference) == ("one", "two", "difference")
     assert f"{percent(0)} of the pixels are coloured; chance alone colours about 5 %" in texts(app)  # equal weights
-    again = open_page("explain_report", network="one", table="faces-val", **{"compute-networks": "true"})
+    again = open_page("regions", network="one", table="faces-val", **{"compute-networks": "true"})
     assert again.toggle(key="compute-networks").value  # a reload, or a link, shows them too

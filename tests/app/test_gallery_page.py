@@ -13,7 +13,7 @@ from fer_core.datasets.known import add
 from fer_core.evaluation import selections
 from fer_core.evaluation.predictions import Predictions
 from tests.app.conftest import texts
-from tests.app.made import make_network, make_pictures, predictions_elsewhere, predictions_on
+from tests.app.examples import make_network, make_pictures, predictions_elsewhere, predictions_on
 
 OpenPage = Callable[..., AppTest]
 

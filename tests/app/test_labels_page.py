@@ -11,7 +11,7 @@ from fer_core.evaluation.label_issues import label_issues
 from fer_core.evaluation.predictions import Predictions
 from fer_core.labels import FER7
 from tests.app.conftest import texts
-from tests.app.made import make_network, predictions_elsewhere
+from tests.app.examples import make_network, predictions_elsewhere
 
 OpenPage = Callable[..., AppTest]
 

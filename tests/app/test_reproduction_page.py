@@ -8,11 +8,11 @@ import pytest
 from statsmodels.stats.proportion import proportion_confint
 from streamlit.testing.v1 import AppTest
 
-from fer_core.runs import reproduction
-from fer_core.training import config as recipes_of
-from fer_core.training.config import to_toml
+from fer_core import recipe as recipes_of
+from fer_core.experiments import reproduction
+from fer_core.recipe import to_toml
 from tests.app.conftest import texts
-from tests.app.made import make_network, predictions_elsewhere
+from tests.app.examples import make_network, predictions_elsewhere
 from tests.tiny import tiny
 
 Open = Callable[..., AppTest]

@@ -10,7 +10,7 @@ from fer_core.datasets.known import add
 from fer_core.evaluation.predict import predict_checkpoint
 from fer_core.evaluation.robustness import measure, sample
 from tests.app.conftest import texts
-from tests.app.made import make_network, make_pictures, predictions_elsewhere
+from tests.app.examples import make_network, make_pictures, predictions_elsewhere
 from tests.untrained import untrained
 
 OpenPage = Callable[..., AppTest]

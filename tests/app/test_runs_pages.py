@@ -9,12 +9,12 @@ import pytest
 from streamlit.testing.v1 import AppTest
 
 from fer_core import workspace
-from fer_core.runs import turns
+from fer_core.experiments.sweep_folder import TRIAL, SweepFolder
+from fer_core.runs import queue
 from fer_core.runs.folder import Notes, RunFolder
 from fer_core.runs.store import checkpoints
-from fer_core.runs.sweeps import TRIAL, SweepFolder
 from tests.app.conftest import texts
-from tests.app.made import make_network, predictions_elsewhere
+from tests.app.examples import make_network, predictions_elsewhere
 
 Open = Callable[..., AppTest]
 
@@ -76,7 +76,7 @@ def test_unreadable_and_unstarted_runs_are_passed_over(open_page: Open) -> None:
     assert len(checkpoints()) == 3
 
 
-@pytest.mark.parametrize("page", ["runs", "search"])
+@pytest.mark.parametrize("page", ["runs", "sweeps"])
 def test_the_page_loads_nothing_slow(page: str) -> None:
     import subprocess
     import sys
@@ -115,7 +115,7 @@ def searched(name: str = "tiny") -> SweepFolder:
 
 
 def test_without_a_search_the_page_offers_one_with_its_command_line(open_page: Open) -> None:
-    app = open_page("search")
+    app = open_page("sweeps")
     assert not app.exception
     assert "There is no search yet" in texts(app)
     next(box for box in app.selectbox if box.label == "Sweep file").set_value("synthetic-tpe").run()
@@ -128,7 +128,7 @@ def test_without_a_search_the_page_offers_one_with_its_command_line(open_page: O
 
 def test_a_search_names_its_best_settings_with_their_interval(open_page: Open) -> None:
     searched()
-    app = open_page("search", sweep="tiny")
+    app = open_page("sweeps", sweep="tiny")
     assert not app.exception
     said = texts(app).replace("\\", "")
     # by hand: 0.66 (1 - 0.7^6) + 0.02 = 0.60235
@@ -142,7 +142,7 @@ def test_a_search_names_its_best_settings_with_their_interval(open_page: Open) -
 
 def test_a_search_that_goes_on_can_be_stopped(open_page: Open) -> None:
     folder = searched()
-    turns.ticket("cpu", "tiny", os.getpid)
-    app = open_page("search", sweep="tiny")
+    queue.ticket("cpu", "tiny", os.getpid)
+    app = open_page("sweeps", sweep="tiny")
     next(button for button in app.button if button.label == "Stop").click().run()
     assert folder.stop_requested

@@ -19,7 +19,7 @@ from fer_core.evaluation.predictions import Predictions
 from fer_core.labels import FER7
 from fer_core.workspace import ROOT
 from tests.app.conftest import texts
-from tests.app.made import make_network, make_pictures, predictions_elsewhere, predictions_on
+from tests.app.examples import make_network, make_pictures, predictions_elsewhere, predictions_on
 
 OpenPage = Callable[..., AppTest]
 SLOW = ("torch", "torchvision", "gradio", "sklearn", "captum")

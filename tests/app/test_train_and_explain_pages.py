@@ -15,12 +15,12 @@ from dashboard.charts.networks import curves
 from fer_core.checkpoint import read_card, write_card
 from fer_core.datasets import open_dataset
 from fer_core.datasets.known import add
-from fer_core.runs import turns
+from fer_core.recipe import load_recipe
+from fer_core.runs import queue
 from fer_core.runs.folder import Notes, RunFolder
 from fer_core.runs.process import Process
-from fer_core.training.config import load_recipe
 from tests.app.conftest import texts
-from tests.app.made import make_network, make_pictures, predictions_elsewhere, predictions_on
+from tests.app.examples import make_network, make_pictures, predictions_elsewhere, predictions_on
 from tests.untrained import untrained
 
 Open = Callable[..., AppTest]
@@ -125,8 +125,8 @@ def test_a_failed_run_shows_its_reason_and_its_log_and_can_be_resumed(open_page:
 
 def test_a_run_that_waits_says_who_has_the_device(open_page: Open) -> None:
     run = RunFolder.create("waits", load_recipe("synthetic", ["device=cpu"]), "synthetic")
-    turns.ticket("cpu", "the first", os.getpid)
-    turns.ticket("cpu", "waits", os.getppid)
+    queue.ticket("cpu", "the first", os.getpid)
+    queue.ticket("cpu", "waits", os.getppid)
     process = Process.of(os.getppid())
     assert process is not None
     run.write(replace(run.status(), state="queued").of(process))
@@ -210,9 +210,9 @@ def test_a_few_steps_tell_time_and_memory(open_page: Open, learnable: Path) -> N
     field(app, "epochs").set_value(4).run()
     button(app, "Estimate time and memory").click().run()
     assert not app.error
-    assert re.search(r"About \*\*\d+ s\*\* \([\d.]+ s an epoch\) and \*\*[\d.]+ GB", texts(app))
+    assert re.search(r"About \*\*\d+ s\*\* \([\d.]+ s per epoch\) and \*\*[\d.]+ GB", texts(app))
     field(app, "epochs").set_value(5).run()
-    assert "s an epoch" not in texts(app)  # it was another run's
+    assert "s per epoch" not in texts(app)  # it was another run's
 
 
 def test_a_damaged_run_is_named_among_the_others(open_page: Open) -> None:

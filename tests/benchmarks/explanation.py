@@ -22,8 +22,8 @@ from fer_core.checkpoint import load_network
 from fer_core.datasets.synthetic import draw_faces
 from fer_core.explanation import explain
 from fer_core.images import fit, normalise, to_tensor
-from fer_core.inference import predict_logits
 from fer_core.models import NETWORKS
+from fer_core.models.logits import predict_logits
 from fer_core.runs.store import find
 from fer_core.workspace import CHECKPOINTS
 

@@ -34,7 +34,7 @@ def frame() -> np.ndarray:
 
 def path_against_parts(repeats: int) -> bool:
     from fer_core.faces import find_faces
-    from fer_core.inference import Predictor
+    from fer_core.serving.predictor import Predictor
     from fer_core.workspace import CHECKPOINTS
 
     picture, good = frame(), True

@@ -13,7 +13,7 @@ from statistics import median
 
 from playwright.sync_api import Browser
 
-from tests.app.made import make_network, make_pictures, predictions_elsewhere
+from tests.app.examples import make_network, make_pictures, predictions_elsewhere
 from tests.browser.conftest import Workbench, launch_chromium, serve, settle
 
 GOAL = 3.0

@@ -14,44 +14,45 @@ import cv2
 import numpy as np
 from PIL import Image
 
-from fer_core.archive import Member
 from fer_core.datasets import open_dataset
+from fer_core.datasets.archive import ArchiveEntry
+from fer_core.datasets.class_folders import members, word
 from fer_core.evaluation.predictions import Predictions
-from fer_core.inference import Member as Network
-from fer_core.inference import Predictor
-from fer_core.private import Reference, Report, compare, gather, members, reference, word
+from fer_core.experiments.private_set import PrivateSetReport, Reference, compare, gather, reference
 from fer_core.runs.store import find
+from fer_core.serving.predictor import LoadedNetwork as Network
+from fer_core.serving.predictor import Predictor
 
 
-def reported(source: list[Member], network: Network, table: Predictions, known: Reference) -> Report:
+def reported(source: list[ArchiveEntry], network: Network, table: Predictions, known: Reference) -> PrivateSetReport:
     mapping = {name: name for name in network.card.expressions}
     *_, (gathered,) = gather(source, mapping, [network], "none", len(source))
     *_, report = compare(network, gathered, table, "fer2013, val", known)
     return report
 
 
-def changed(source: list[Member], change) -> list[Member]:
+def changed(source: list[ArchiveEntry], change) -> list[ArchiveEntry]:
     found = []
     for member in source:
         picture = np.asarray(Image.open(io.BytesIO(member.data)).convert("L"))
         buffer = io.BytesIO()
         Image.fromarray(change(picture)).save(buffer, "PNG")
-        found.append(Member(member.name, buffer.getvalue()))
+        found.append(ArchiveEntry(member.name, buffer.getvalue()))
     return found
 
 
-def rows_as_files(csv: str, split: str) -> list[Member]:
+def rows_as_files(csv: str, split: str) -> list[ArchiveEntry]:
     """A split's pictures as png in class folders, in the order of the table."""
     dataset = open_dataset(csv)
     found = []
     for row in dataset.rows(split):
         buffer = io.BytesIO()
         Image.fromarray(dataset.picture(row)).save(buffer, "PNG")
-        found.append(Member(f"{dataset.index['label'].iloc[row]}/{row:05d}.png", buffer.getvalue()))
+        found.append(ArchiveEntry(f"{dataset.index['label'].iloc[row]}/{row:05d}.png", buffer.getvalue()))
     return found
 
 
-def directly(source: list[Member], network: Network) -> float:
+def directly(source: list[ArchiveEntry], network: Network) -> float:
     """The network's accuracy on the pictures, without any of the code that is tested here."""
     pictures = np.stack([np.asarray(Image.open(io.BytesIO(member.data)).convert("L")) for member in source])
     names = np.array(network.card.expressions)

@@ -22,10 +22,10 @@ from PIL import Image
 from safetensors.numpy import load_file
 
 from fer_core import workspace
+from fer_core.recipe import load_recipe
 from fer_core.runs import store
 from fer_core.runs.folder import HEARTBEAT, RunFolder
-from fer_core.runs.launch import launch
-from fer_core.training.config import load_recipe
+from fer_core.training.launch import launch
 from tests.browser.conftest import launch_chromium, serve, settle
 from tests.tiny import ended, tiny
 

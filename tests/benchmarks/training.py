@@ -24,8 +24,8 @@ from PIL import Image
 from fer_core.datasets import Dataset, open_dataset
 from fer_core.labels import FER7
 from fer_core.models import NETWORKS, build
+from fer_core.recipe import TrainConfig
 from fer_core.runs.folder import RunFolder
-from fer_core.training.config import TrainConfig
 from fer_core.training.loop import Trainer, describe, pick_device
 
 BATCH = 64

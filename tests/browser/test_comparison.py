@@ -11,7 +11,7 @@ from fer_core.datasets.known import add
 from fer_core.evaluation.calibration import at_threshold
 from fer_core.evaluation.comparison import compare
 from fer_core.runs.store import find
-from tests.app.made import make_network, make_pictures, predictions_on
+from tests.app.examples import make_network, make_pictures, predictions_on
 from tests.browser.conftest import WAIT, Workbench, expect_no_error, settle
 from tests.browser.test_tables import address, shown_ids
 

@@ -6,8 +6,8 @@ import numpy as np
 from playwright.sync_api import Page, expect
 
 from fer_core.datasets import open_dataset
-from fer_core.explanation import report
-from tests.app.made import predictions_on
+from fer_core.explanation import region_report
+from tests.app.examples import predictions_on
 from tests.app.test_explain_pages import made_report
 from tests.browser.conftest import Workbench, expect_no_error, settle
 from tests.untrained import untrained
@@ -20,7 +20,7 @@ def test_a_wrong_case_is_explained_and_its_link_shows_the_same_elsewhere(page: P
     first = int(np.flatnonzero(~predictions.correct)[0])  # what the page begins with
     involved = {predictions.table["label"].iloc[first], predictions.predicted[first]}
     third = next(name for name in predictions.expressions.names if name not in involved)
-    report.write(folder, made_report(folder))
+    region_report.write(folder, made_report(folder))
     page.goto(workbench.link("explain", network="looked-into", table="synthetic-val", only="wrong", against=third))
     settle(page)
     main = page.get_by_test_id("stMain")
@@ -40,7 +40,7 @@ def test_a_wrong_case_is_explained_and_its_link_shows_the_same_elsewhere(page: P
     expect(main.get_by_text("The network says")).to_have_text(said)
     expect(maps.first).to_have_attribute("alt", shown or "")
 
-    page.goto(workbench.link("explain_report", network="looked-into"))
+    page.goto(workbench.link("regions", network="looked-into"))
     settle(page)
     expect(main.get_by_text("Eyes, nose and mouth matter, the background does not.")).to_be_visible()
     expect(main.locator(".js-plotly-plot")).to_have_count(3)

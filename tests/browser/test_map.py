@@ -11,7 +11,7 @@ from fer_core.datasets.known import add
 from fer_core.evaluation import selections
 from fer_core.evaluation.embedding import features_of
 from fer_core.evaluation.predict import predict_checkpoint
-from tests.app.made import make_pictures
+from tests.app.examples import make_pictures
 from tests.browser.conftest import Workbench, expect_no_error, settle
 from tests.untrained import untrained
 
@@ -32,7 +32,7 @@ def network(workbench: Workbench) -> str:
 def test_a_lasso_around_all_points_shows_all_pictures(
     page: Page, workbench: Workbench, network: str, workspace: Path
 ) -> None:
-    page.goto(workbench.link("embedding", network=network, table="map-faces-val", among="val"))
+    page.goto(workbench.link("map", network=network, table="map-faces-val", among="val"))
     settle(page)
     plot = page.locator(".js-plotly-plot .nsewdrag").first
     plot.scroll_into_view_if_needed()
@@ -55,7 +55,7 @@ def test_a_lasso_around_all_points_shows_all_pictures(
 
 
 def test_the_picture_of_the_point_under_the_pointer_is_shown(page: Page, workbench: Workbench, network: str) -> None:
-    page.goto(workbench.link("embedding", network=network, table="map-faces-val", among="val"))
+    page.goto(workbench.link("map", network=network, table="map-faces-val", among="val"))
     settle(page)
     plot = page.locator(".js-plotly-plot .nsewdrag").first
     plot.scroll_into_view_if_needed()

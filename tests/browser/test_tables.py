@@ -12,7 +12,7 @@ from fer_core.datasets import open_dataset
 from fer_core.datasets.known import add
 from fer_core.evaluation.predictions import Predictions
 from fer_core.runs.store import find
-from tests.app.made import make_network, make_pictures, predictions_on
+from tests.app.examples import make_network, make_pictures, predictions_on
 from tests.browser.conftest import WAIT, Workbench, expect_no_error, settle
 
 KEY = "faces-val"

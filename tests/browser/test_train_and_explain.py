@@ -11,7 +11,7 @@ from playwright.sync_api import Page, expect
 
 from fer_core.runs import store
 from fer_core.runs.folder import RunFolder
-from tests.app.made import make_network
+from tests.app.examples import make_network
 from tests.browser.conftest import Workbench, expect_no_error, settle
 
 TRAINING = 900_000  # milliseconds for a tiny run that first draws the synthetic faces, on a busy machine

@@ -27,7 +27,7 @@ def compare(
     """
     from fer_core.evaluation.comparison import compare as compared
     from fer_core.evaluation.comparison import p_value
-    from fer_core.evaluation.report import distinct_titles, shared_table
+    from fer_core.reports.evaluation_report import distinct_titles, shared_table
     from fer_core.runs.store import find
 
     found = {network.name: network for network in map(find, networks)}

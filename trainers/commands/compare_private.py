@@ -32,12 +32,13 @@ def compare_private(
 
     The benchmark's own pictures are looked at too if this machine has them (`ferscope data add`).
     """
+    from fer_core.datasets.class_folders import decided, proposed, words
     from fer_core.errors import ConfigError
     from fer_core.evaluation.comparison import p_value
-    from fer_core.evaluation.report import shared_table
-    from fer_core.inference import Predictor
-    from fer_core.private import Report, compare_networks, decided, proposed, words
+    from fer_core.experiments.private_set import PrivateSetReport, compare_networks
+    from fer_core.reports.evaluation_report import shared_table
     from fer_core.runs.store import find
+    from fer_core.serving.predictor import Predictor
     from fer_core.workspace import write_atomically
 
     counts = words(place)
@@ -50,7 +51,7 @@ def compare_private(
     found = {network.name: network for network in map(find, networks)}
     key = table or shared_table(found.values())
     known = {name: (Predictor(one.folder).members[0], one.predictions(key)) for name, one in found.items()}
-    reports: list[Report] = []
+    reports: list[PrivateSetReport] = []
     total = sum(counts.values())
     with Progress(console=out, transient=True, disable=as_json) as bar:
         task = bar.add_task("Reading", total=total)

@@ -42,10 +42,10 @@ def crossval(
 ) -> None:
     """Train a recipe once a fold; print each fold, mean and standard deviation; write the out-of-fold predictions."""
     from fer_core.datasets import open_dataset
-    from fer_core.runs.crossval import CrossValidation
+    from fer_core.experiments.crossval import CrossValidation
+    from fer_core.recipe import load_recipe
     from fer_core.runs.folder import Stopped
     from fer_core.runs.store import taken_back
-    from fer_core.training.config import load_recipe
 
     if bool(recipe) == bool(resume):
         raise ConfigError("Give a recipe to start (ferscope crossval RECIPE --data PATH), or --resume NAME to go on.")
@@ -96,13 +96,13 @@ def crossval(
 
 def _here(made: Any, dataset: Any, console: Console) -> None:
     """Train the folds one after the other in this process, in one turn on the device."""
-    from fer_core.runs import turns
-    from fer_core.runs.crossval import train_fold
+    from fer_core.experiments.crossval import train_fold
+    from fer_core.runs import queue
     from fer_core.runs.folder import Stopped
 
     now: list[Any] = []
     asked = on_interrupt(lambda: stop_last(now))
-    turns.wait(turns.device_of(made.runs[0].config().device), made.name, lambda first: None)
+    queue.wait(queue.device_of(made.runs[0].config().device), made.name, lambda first: None)
     for run in made.runs:
         if asked:
             raise Stopped

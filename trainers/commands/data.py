@@ -79,7 +79,7 @@ def data_add(path: Path, name: Name = "", on_bad: Bad = None) -> None:
 def data_get(name: str) -> None:
     """Download a data set where its owners allow it (fer2013), or say how to get it."""
     from fer_core.datasets import known
-    from fer_core.download import get
+    from fer_core.datasets.download import get
 
     path = get(name)
     out.print(f"Added “{known.add(path, name)}”: {path}", soft_wrap=True)
@@ -280,7 +280,7 @@ def data_clean(
 @data_app.command("merge")
 def data_merge(recipe: str, name: Name = "") -> None:
     """Make a set of several: lmu or kaist as in the reports, or a TOML file of yours."""
-    from fer_core.datasets.made import SHIPPED
+    from fer_core.datasets.derived import SHIPPED
     from fer_core.errors import UnknownName
 
     path = SHIPPED / f"{recipe}.toml" if "." not in recipe else Path(recipe)
@@ -359,9 +359,9 @@ def data_prepare(
 
     from fer_core.datasets import open_dataset
     from fer_core.datasets.known import resolve
+    from fer_core.datasets.preparation import prepare
     from fer_core.errors import ConfigError
     from fer_core.images import Preparation
-    from fer_core.preparation import prepare
 
     try:
         settings = Preparation.model_validate(

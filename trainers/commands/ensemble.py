@@ -10,7 +10,7 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
-from trainers.console import AsJson, Data, app, out, sentence
+from trainers.console import AsJson, Data, app, out
 
 
 class Vote(StrEnum):
@@ -40,8 +40,8 @@ def ensemble(
     from fer_core.checkpoint import read_card, write_card
     from fer_core.datasets import open_dataset
     from fer_core.evaluation.predict import predict_checkpoint
-    from fer_core.evaluation.results import results, trained_on
-    from fer_core.runs.ensemble import combine
+    from fer_core.evaluation.results import in_words, results, trained_on
+    from fer_core.experiments.ensemble import combine
 
     dataset = open_dataset(data)
     absolute = str(Path(data).resolve()) if Path(data).exists() else data
@@ -60,7 +60,7 @@ def ensemble(
     if as_json:
         print(json.dumps({"run": run.name, **card.results[key], **({"weights": weights} if weights else {})}))
         return
-    out.print(f"{run.name}: {sentence(key, card.results[key])}", soft_wrap=True)
+    out.print(f"{run.name}: {in_words(key, card.results[key])}", soft_wrap=True)
     if weights:
         shares = ", ".join(f"{one} {share:.2f}" for one, share in zip(networks, weights, strict=True))
         out.print(f"Weights: {shares}.", soft_wrap=True)

@@ -39,7 +39,7 @@ def labels(
 
     from fer_core.evaluation import label_issues as issues
     from fer_core.evaluation import label_quality as quality
-    from fer_core.runs.crossval import CrossValidation
+    from fer_core.experiments.crossval import CrossValidation
     from fer_core.runs.store import find
 
     if bool(crossval) == bool(network) or bool(network) != bool(table):

@@ -20,8 +20,8 @@ def estimate(
 ) -> None:
     """Measure a few steps of a recipe and say how long it will take and how much memory it needs."""
     from fer_core.datasets import open_dataset
-    from fer_core.runs.estimate import estimate as measure
-    from fer_core.training.config import load_recipe
+    from fer_core.experiments.estimate import estimate as measure
+    from fer_core.recipe import load_recipe
 
     config = load_recipe(recipe, set_ or [])
     found = measure(config, open_dataset(data))

@@ -10,7 +10,7 @@ from rich.console import Console
 from rich.progress import Progress
 from rich.table import Table
 
-from trainers.console import AsJson, Bad, Data, app, out, report_skipped, sentence
+from trainers.console import AsJson, Bad, Data, app, out, report_skipped
 
 
 @app.command()
@@ -26,7 +26,7 @@ def evaluate(
     from fer_core.datasets.leaks import leak_warning
     from fer_core.evaluation.metrics import CLASS_FIGURES
     from fer_core.evaluation.predict import predict_checkpoint
-    from fer_core.evaluation.results import results, trained_on
+    from fer_core.evaluation.results import in_words, results, trained_on
     from fer_core.runs.store import find
 
     found = find(checkpoint)
@@ -48,7 +48,7 @@ def evaluate(
     if as_json:
         print(json.dumps(figures))
         return
-    out.print(sentence(f"{dataset.name}-{split}", figures), soft_wrap=True)
+    out.print(in_words(f"{dataset.name}-{split}", figures), soft_wrap=True)
     table = Table("expression", "precision", "recall", "F1", "AUROC", "average precision", "n")
     for column in table.columns[1:]:
         column.justify = "right"

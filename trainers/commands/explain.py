@@ -48,9 +48,9 @@ def explain(
     from fer_core.explanation import explain as maps_of
     from fer_core.explanation import figure as figures
     from fer_core.explanation.overlay import common_limit, overlay
-    from fer_core.inference import Predictor
     from fer_core.models import attribution_layer
     from fer_core.runs.store import find
+    from fer_core.serving.predictor import Predictor
 
     if not image and not figure:
         raise ConfigError("Nothing to explain: name pictures with --image ID, or ask for --figure.")
@@ -121,7 +121,7 @@ def explain(
                         "map": f"{stem}.npy",
                     }
                 )
-    report: dict[str, object] = {"network": found.name, "data": dataset.name, "split": split, "maps": maps}
+    region_report: dict[str, object] = {"network": found.name, "data": dataset.name, "split": split, "maps": maps}
     if figure:
         key = f"{dataset.name}-{split}"
         table = found.predictions(key) if key in found.tables else None
@@ -139,11 +139,11 @@ def explain(
             methods[0].name, used,
         )  # fmt: skip
         Image.fromarray(sheet).save(to / "figure.png")
-        report["figure"] = "figure.png"
-        report["cases"] = {name: [case and case.id for case in pair] for name, pair in chosen_cases.items()}
-    (to / "explanations.json").write_text(json.dumps(report, indent=2) + "\n", encoding="utf-8")
+        region_report["figure"] = "figure.png"
+        region_report["cases"] = {name: [case and case.id for case in pair] for name, pair in chosen_cases.items()}
+    (to / "explanations.json").write_text(json.dumps(region_report, indent=2) + "\n", encoding="utf-8")
     if as_json:
-        print(json.dumps(report))
+        print(json.dumps(region_report))
         return
     if maps:
         shown = Table("picture", "given", "predicted", "explained", "method", "map")
@@ -180,7 +180,7 @@ def explain_report(
 
     from fer_core.checkpoint import load_network
     from fer_core.datasets import open_dataset
-    from fer_core.explanation import METHODS, report
+    from fer_core.explanation import METHODS, region_report
     from fer_core.models import attribution_layer
     from fer_core.runs.store import find
 
@@ -192,13 +192,13 @@ def explain_report(
     model, card = load_network(found.folder)
     with Progress(console=out, transient=True, disable=as_json) as bar:
         task = bar.add_task("Measuring")
-        made = report.make(
+        made = region_report.make(
             model, card, found.folder, dataset, split,
             layer=layer or attribution_layer(card.network, model), limit=limit, methods_on=methods_on,
             methods=method,
             on_progress=lambda what, done, total: bar.update(task, description=what, completed=done, total=total),
         )  # fmt: skip
-    path = report.write(found.folder, made)
+    path = region_report.write(found.folder, made)
     if as_json:
         leaders = made.methods.astype(object).where(made.methods.notna(), None).to_dict("records")
         print(json.dumps({**made.about, "methods": leaders, "path": str(path)}))

@@ -24,8 +24,8 @@ def export(
     as_json: AsJson = False,
 ) -> None:
     """Write a network as ONNX, checked against torch, with a prediction script for onnxruntime, numpy and OpenCV."""
-    from fer_core.export import export_onnx
     from fer_core.runs.store import find
+    from fer_core.serving.export import export_onnx
 
     apart = export_onnx(find(checkpoint).folder, to)
     files = [to]

@@ -29,12 +29,13 @@ def predict(
     """Write a csv of probabilities with one row a face: `file`, `face`, box, `verdict`, `prob_<expression>`, warnings."""
     import csv
 
-    from fer_core.archive import Member, pictures_in
+    from fer_core.datasets.archive import ArchiveEntry, pictures_in
+    from fer_core.datasets.files import picture_files
     from fer_core.errors import DataError
     from fer_core.images import shown
-    from fer_core.inference import Predictor
     from fer_core.runs.store import find
-    from fer_core.sheet import columns, picture_files, picture_rows, problem_row
+    from fer_core.serving.predictor import Predictor
+    from fer_core.serving.score_table import columns, picture_rows, problem_row
     from fer_core.workspace import write_atomically
 
     predictor = Predictor(*(find(name).folder for name in checkpoint.split(",")))
@@ -45,7 +46,7 @@ def predict(
     with Progress(console=out, transient=True, disable=as_json or to is None) as bar:
         for file in bar.track(files, description="Predicting"):
             zipped = file.suffix.lower() == ".zip"
-            for member in pictures_in(file) if zipped and file.is_file() else [Member(shown(str(file)), b"")]:
+            for member in pictures_in(file) if zipped and file.is_file() else [ArchiveEntry(shown(str(file)), b"")]:
                 if member.data is None:
                     rows.append(problem_row(member.name, member.reason))
                 else:

@@ -11,16 +11,16 @@ from rich.table import Column, Table
 from trainers.console import AsJson, app, out
 
 if TYPE_CHECKING:
-    from fer_core.runs.reproduction import Row
-    from fer_core.training.config import TrainConfig
+    from fer_core.experiments.reproduction import Row
+    from fer_core.recipe import TrainConfig
 
 
 @app.command()
 def recipes(as_json: AsJson = False) -> None:
     """List the shipped recipes; of those that repeat a report's table, the data they need and what came out."""
-    from fer_core.runs.reproduction import rows
-    from fer_core.training.config import load_recipe
-    from fer_core.training.config import recipes as shipped
+    from fer_core.experiments.reproduction import rows
+    from fer_core.recipe import load_recipe
+    from fer_core.recipe import recipes as shipped
 
     loaded = {name: load_recipe(path) for name, path in shipped().items()}
     found = {row.recipe: row for row in rows()}

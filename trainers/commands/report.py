@@ -21,7 +21,7 @@ def report(
 ) -> None:
     """Write a report: one HTML file with tables and figures, a model card each in Markdown, every table as csv."""
     from fer_core.datasets import open_dataset
-    from fer_core.evaluation.report import document
+    from fer_core.reports.evaluation_report import document
     from fer_core.runs.store import find
 
     made = document(

@@ -36,7 +36,7 @@ def reproduce(
     side on a cluster; what fits the minutes is measured here, and ensembles vote here.
     """
     from fer_core.datasets import open_dataset
-    from fer_core.runs import reproduction
+    from fer_core.experiments import reproduction
     from fer_core.runs.folder import RunFolder, Stopped
 
     configs = reproduction.of_reports()

@@ -55,9 +55,9 @@ def runs_show(name: Name, as_json: AsJson = False) -> None:
     """Show a run: its state, its best epoch, what its curves say, its recipe."""
     from dataclasses import asdict
 
+    from fer_core.recipe import to_toml
     from fer_core.runs.diagnosis import diagnose
     from fer_core.runs.folder import RunFolder, best_epoch
-    from fer_core.training.config import to_toml
 
     run = RunFolder.named(name)
     status, results, notes = run.status(), run.metrics(), run.notes()
@@ -138,7 +138,7 @@ def runs_stop(
 ) -> None:
     """Ask a run to finish its step, save and end. If it has not ended after a minute, it is killed."""
     from fer_core.runs.folder import RunFolder
-    from fer_core.runs.launch import kill, stop
+    from fer_core.training.launch import kill, stop
 
     run = RunFolder.named(name)
     if now:
@@ -153,7 +153,7 @@ def runs_stop(
 def runs_resume(name: Name) -> None:
     """Go on with a run in the background, from its last save, when its device is free."""
     from fer_core.runs.folder import RunFolder
-    from fer_core.runs.launch import launch
+    from fer_core.training.launch import launch
 
     launch(RunFolder.named(name))
     out.print(f"Started “{name}”; `ferscope runs watch {name}` follows it.")
@@ -162,7 +162,7 @@ def runs_resume(name: Name) -> None:
 @runs_app.command("queue")
 def runs_queue(as_json: AsJson = False) -> None:
     """Show who has each device of this machine, and who waits for it, in order."""
-    from fer_core.runs.turns import lines
+    from fer_core.runs.queue import lines
 
     found = {device: [ticket.name for ticket in tickets] for device, tickets in lines().items()}
     if as_json:

@@ -3,11 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
-import signal
-import subprocess
-import sys
-import time
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -20,8 +15,6 @@ from trainers.console import AsJson, app, on_interrupt, out, refuse_beside_resum
 
 sweeps_app = typer.Typer(no_args_is_help=True, help="Searches of this workspace.")
 app.add_typer(sweeps_app, name="sweeps")
-AGAIN = 3  # times that a worker that was killed is started anew
-LOOK = 0.5  # seconds between two looks at the workers
 
 
 @app.command()
@@ -39,7 +32,8 @@ def sweep(
 ) -> None:
     """Search a recipe's settings; each trial is a run. Ctrl-C saves; the same command, or --resume NAME, goes on."""
     from fer_core.datasets import open_dataset
-    from fer_core.runs.sweeps import SweepFolder
+    from fer_core.experiments.sweep_folder import SweepFolder
+    from fer_core.experiments.sweep_process import run_workers
 
     if bool(file) == bool(resume):
         raise ConfigError("Give a sweep file to start (ferscope sweep FILE --data PATH), or --resume NAME to go on.")
@@ -61,16 +55,23 @@ def sweep(
     if on:
         _there(folder, on, cpus, gpus, as_json)
     else:
-        _here(folder, workers, as_json)
+        on_interrupt(folder.request_stop)
+        run_workers(folder, workers, lambda line: None if as_json else out.print(line, soft_wrap=True, markup=False))
     shown(folder, as_json)
 
 
 def _there(folder: Any, on: str, cpus: float, gpus: float | None, quiet: bool) -> None:
     """Give the trials out as tasks of a Ray cluster."""
     from fer_core.datasets import open_dataset
-    from fer_core.runs.sweeps import take
+    from fer_core.experiments.sweep_process import report_ended
+    from fer_core.experiments.sweep_worker import take
 
     study, dataset = folder.study(), open_dataset(folder.data)
+    told: set[str] = set()
+
+    def say(line: str) -> None:
+        if not quiet:
+            out.print(line, soft_wrap=True, markup=False)
 
     def next_run(busy: frozenset[str]) -> Any:
         taken = take(folder, study, dataset, busy)
@@ -78,65 +79,7 @@ def _there(folder: Any, on: str, cpus: float, gpus: float | None, quiet: bool) -
 
     device = folder.sweep.config({}).device
     with joined(on, cpus, gpus, name=folder.name, device=device, stop=folder.request_stop) as cluster:
-        cluster.train(next_run, stop=lambda: folder.stop_requested, look=lambda: _progress(folder, quiet))
-
-
-def _here(folder: Any, workers: int, quiet: bool) -> None:
-    """Run worker processes on this machine, in the sweep's turn on the device."""
-    from fer_core.runs import turns
-
-    on_interrupt(folder.request_stop)
-    said: set[str] = set()
-
-    def wait(first: turns.Ticket) -> None:
-        if folder.stop_requested:
-            raise ConfigError(f"The sweep “{folder.name}” was stopped before its turn came.")
-        if first.name not in said and not quiet:
-            out.print(f"Waiting for its turn: {first.name} has the device {first.device}.")
-            said.add(first.name)
-
-    turns.wait(turns.device_of(folder.sweep.config({}).device), folder.name, wait)
-    threads = str(max(1, (os.cpu_count() or 1) // workers))
-    environment = {"OMP_NUM_THREADS": threads, **os.environ}
-
-    def begin(number: int) -> subprocess.Popen[bytes]:
-        command = [sys.executable, "-m", "trainers.cli", "sweeps", "work", folder.name, "--parent", str(os.getpid())]
-        with (folder.path / f"worker-{number}.log").open("ab") as log:
-            return subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=log, stderr=log, env=environment)
-
-    processes = {number: begin(number) for number in range(workers)}
-    left = dict.fromkeys(processes, AGAIN)
-    while processes:
-        time.sleep(LOOK)
-        for number, process in list(processes.items()):
-            if process.poll() is None:
-                continue
-            if process.returncode < 0 and left[number] and not folder.stop_requested:
-                left[number] -= 1  # it was killed: another takes its trial over from the last save
-                processes[number] = begin(number)
-                continue
-            del processes[number]
-            if process.returncode:
-                tail = (folder.path / f"worker-{number}.log").read_text(errors="replace").splitlines()[-1:]
-                words = f"Worker {number} ended with {process.returncode}: {' '.join(tail)}"
-                out.print(words, soft_wrap=True, markup=False)
-        _progress(folder, quiet)
-
-
-_told: set[str] = set()
-
-
-def _progress(folder: Any, quiet: bool) -> None:
-    """A line for each trial that has ended since the last look."""
-    for trial in folder.trials():
-        if trial.status.active or trial.run.name in _told:
-            continue
-        _told.add(trial.run.name)
-        if not quiet:
-            figure = f"{trial.accuracy:.2%}" if trial.accuracy is not None else "no epoch"
-            values = ", ".join(f"{key} = {value}" for key, value in trial.values.items())
-            state = "pruned" if trial.pruned else trial.status.state
-            out.print(f"Trial {trial.number} of {folder.sweep.total}: {figure} ({state}); {values}", soft_wrap=True)
+        cluster.train(next_run, stop=lambda: folder.stop_requested, look=lambda: report_ended(folder, told, say))
 
 
 def shown(folder: Any, as_json: bool) -> None:
@@ -167,7 +110,8 @@ def shown(folder: Any, as_json: bool) -> None:
 @sweeps_app.command("list")
 def sweeps_list(as_json: AsJson = False) -> None:
     """List the sweeps of this workspace, and the sweep files that are shipped."""
-    from fer_core.runs.sweeps import load_sweep, sweep_files, sweeps
+    from fer_core.experiments.sweep_file import load_sweep, sweep_files
+    from fer_core.experiments.sweep_folder import sweeps
 
     found = {folder.name: {"trials": len(folder.trials()), "total": folder.sweep.total} for folder in sweeps()}
     files = {name: load_sweep(path).about.title for name, path in sweep_files().items()}
@@ -185,7 +129,7 @@ def sweeps_list(as_json: AsJson = False) -> None:
 @sweeps_app.command("show")
 def sweeps_show(name: str, as_json: AsJson = False) -> None:
     """Show the best trials of a sweep."""
-    from fer_core.runs.sweeps import SweepFolder
+    from fer_core.experiments.sweep_folder import SweepFolder
 
     folder = SweepFolder.named(name)
     folder.data  # noqa: B018 there is such a sweep
@@ -195,20 +139,9 @@ def sweeps_show(name: str, as_json: AsJson = False) -> None:
 @sweeps_app.command("stop")
 def sweeps_stop(name: str) -> None:
     """Ask a sweep's workers to save their trials and end; `ferscope sweep --resume NAME` goes on."""
-    from fer_core.runs.sweeps import SweepFolder
+    from fer_core.experiments.sweep_folder import SweepFolder
 
     folder = SweepFolder.named(name)
     folder.data  # noqa: B018 there is such a sweep
     folder.request_stop()
     out.print(f"Asked “{name}” to stop; its trials are saved first.")
-
-
-@sweeps_app.command("work", hidden=True)
-def sweeps_work(name: str, parent: int = 0) -> None:
-    """One worker of a sweep; `ferscope sweep` starts it."""
-    from fer_core.datasets import open_dataset
-    from fer_core.runs.sweeps import SweepFolder, work
-
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the sweep's process asks its workers to stop
-    folder = SweepFolder.named(name)
-    print(f"{work(folder, open_dataset(folder.data), parent)} trials ended here.")

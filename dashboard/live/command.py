@@ -1,0 +1,26 @@
+"""`ferscope live`: the command line finds it by its entry point in pyproject.toml."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+
+def live(
+    port: Annotated[int, typer.Option(help="Port to listen on; 0 takes a free one.")] = 7860,
+    host: Annotated[
+        str, typer.Option(help="Address to listen on; any but this machine needs a password.")
+    ] = "127.0.0.1",
+    share: Annotated[bool, typer.Option(help="Make a public Gradio link; needs a password.")] = False,
+    password: Annotated[str, typer.Option(envvar="FERSCOPE_PASSWORD", help="With any user name.")] = "",
+    certificate: Annotated[
+        Path | None, typer.Option(help="PEM file: HTTPS, which other machines' cameras need.")
+    ] = None,
+    key: Annotated[Path | None, typer.Option(help="PEM file with the certificate's key.")] = None,
+) -> None:
+    """Open the live app: photo, camera, video, folder, and a private set beside the benchmark."""
+    from dashboard.live import launch  # brings gradio and torch, 6 s
+
+    launch(port, host, share, password or None, certificate, key)

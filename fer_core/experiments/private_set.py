@@ -1,0 +1,470 @@
+"""A private set, a folder or zip of class folders, through networks, beside what they reach on their benchmark.
+
+Photos are read one at a time and only the faces at the networks' sizes are kept, so a thousand large photos need no
+more memory than a thousand small ones.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import tempfile
+from collections.abc import Hashable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path, PurePosixPath
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from fer_core.datasets import Dataset, Skipped, open_dataset
+from fer_core.datasets import known as known_sets
+from fer_core.datasets.archive import ArchiveEntry
+from fer_core.datasets.class_folders import members, word
+from fer_core.errors import DataError, ImageError
+from fer_core.evaluation import shift
+from fer_core.evaluation.comparison import mcnemar_exact, p_in_words
+from fer_core.evaluation.intervals import SEED
+from fer_core.evaluation.metrics import confusion_matrix
+from fer_core.evaluation.predictions import Predictions
+from fer_core.faces import Face, find_faces, framed_for
+from fer_core.images import UPLOAD, ImageSpec, decode, fit, quality
+from fer_core.models.logits import penultimate, predict_logits
+from fer_core.serving.predictor import LoadedNetwork as Network
+from fer_core.workspace import home
+
+NAME = "private"  # the data set's name in the predictions tables
+WIDER = 0.2  # how much larger and smaller the face is cut for the answer to “is it the crop?”
+MOST_ERRORS = 12  # that are shown with their nearest training faces
+MOST_TRAINING = 4000  # training faces among which the nearest are looked for: a random choice of more
+MOST_AGAIN = 600  # private faces that are predicted again with one thing changed: evenly spread among more
+
+
+def keep(source: Iterable[ArchiveEntry], mapping: Mapping[str, str | None], name: str) -> int:
+    """Save a private set as a data set of the workbench, in the workspace, and say how many pictures it has.
+
+    Files get names of our own (a number and the picture's suffix), so nothing an archive says becomes a path.
+
+    Raises:
+        DataError: the name is taken or cannot name a data set, or no picture can be read.
+    """
+    folder = home() / "private" / name
+    if not re.fullmatch(r"[a-z0-9][a-z0-9-]{0,63}", name) or folder.exists() or name in known_sets.known():
+        raise DataError(f"“{name}” cannot name the data set; use a new name of small letters, digits and hyphens.")
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    count = 0
+    with tempfile.TemporaryDirectory(dir=folder.parent, prefix=".keeping-") as temporary:
+        for member in source:
+            label = mapping.get(word(member.name))
+            if member.data is None or label is None:
+                continue
+            try:
+                decode(member.data)
+            except ImageError:
+                continue
+            count += 1
+            place = Path(temporary, name, label, f"{count:05d}{PurePosixPath(member.name).suffix.lower()}")
+            place.parent.mkdir(parents=True, exist_ok=True)
+            place.write_bytes(member.data)
+        if not count:
+            raise DataError("No picture of the upload can be read, so there is nothing to keep.")
+        os.replace(Path(temporary, name), folder)
+    known_sets.add(folder, name)
+    return count
+
+
+@dataclass
+class Gathered:
+    """The faces of a private set for one network: pictures at its size, and what was measured on the whole photos.
+
+    Attributes:
+        pictures: (n, H, W[, 3]) uint8, cut as the card says.
+        again: positions of the faces that `variants` hold too, at most about `MOST_AGAIN`.
+        variants: by what is changed about the crop, (len(again), H, W[, 3]) uint8.
+        faces: one row a picture: `id`, `label`, `size` (pixels of the cut), `turn`, `tilt` (NaN without points).
+        skipped: what was left out, and why.
+    """
+
+    pictures: NDArray[np.uint8]
+    again: NDArray[np.int64]
+    variants: dict[str, NDArray[np.uint8]]
+    faces: pd.DataFrame
+    skipped: list[Skipped] = field(default_factory=list)
+
+
+AS_CHOSEN = "as chosen"
+
+
+def gather(
+    source: Iterable[ArchiveEntry],
+    mapping: Mapping[str, str | None],
+    networks: Sequence[Network],
+    detector: str,
+    total: int = 0,
+) -> Iterator[int | list[Gathered]]:
+    """Read a private set for several networks; each photo is decoded and searched once.
+
+    Args:
+        mapping: class folder to expression; folders that are missing or None are left out.
+        total: how many pictures there are, if known: of many, only some are cut in several ways.
+
+    Yields:
+        how many pictures are done, and at last the list of `Gathered`, one a network.
+
+    Raises:
+        DataError: no picture is left.
+    """
+    every = max(1, -(-total // MOST_AGAIN))
+    pictures: list[list[NDArray[np.uint8]]] = [[] for _ in networks]
+    variants: list[dict[str, list[NDArray[np.uint8]]]] = [{} for _ in networks]
+    again: list[int] = []
+    rows: list[dict[str, object]] = []
+    skipped: list[Skipped] = []
+    for done, member in enumerate(source, 1):
+        label = mapping.get(word(member.name))
+        if member.data is None:
+            skipped.append(Skipped(member.name, member.reason))
+        elif label is not None:
+            try:
+                image = decode(member.data)
+            except ImageError as error:
+                skipped.append(Skipped(member.name, str(error).removeprefix(f"{UPLOAD}: ")))
+            else:
+                found = find_faces(image, detector)
+                if found:
+                    cuts = [framed_for(network.card.face, detector).cut(image, found[0]) for network in networks]
+                    for network, kept, cut in zip(networks, pictures, cuts, strict=True):
+                        kept.append(fit(cut, network.card.image))
+                    if len(rows) % every == 0:
+                        again.append(len(rows))
+                        for network, of in zip(networks, variants, strict=True):
+                            for name, cut in _recut(image, found[0], network, detector).items():
+                                of.setdefault(name, []).append(fit(cut, network.card.image))
+                    turn, tilt = quality.pose(found[0]) or (np.nan, np.nan)
+                    size = max(cuts[0].shape[:2])
+                    rows.append({"id": member.name, "label": label, "size": size, "turn": turn, "tilt": tilt})
+                else:
+                    skipped.append(Skipped(member.name, "no face was found"))
+        yield done
+    if not rows:
+        first = "; ".join(f"{bad.id}: {bad.reason}" for bad in skipped[:3])
+        raise DataError(f"No face is left to predict ({first or 'no folder stands for an expression'}).")
+    faces = pd.DataFrame(rows)
+    yield [
+        Gathered(
+            np.stack(kept),
+            np.array(again, dtype=np.int64),
+            {name: np.stack(some) for name, some in of.items()},
+            faces,
+            skipped,
+        )
+        for kept, of in zip(pictures, variants, strict=True)
+    ]
+
+
+def _recut(image: NDArray[np.uint8], face: Face, network: Network, detector: str) -> dict[str, NDArray[np.uint8]]:
+    """A face cut in other ways, by what is changed."""
+    framing = framed_for(network.card.face, detector)
+    if detector == "none":
+        inner = find_faces(image, "mtcnn")
+        framed = framed_for(network.card.face, "mtcnn")
+        return {"crop: face found by MTCNN": framed.cut(image, inner[0]) if inner else image}
+    cuts = {}
+    for name, factor in (("crop: wider", 1 + WIDER), ("crop: closer", 1 - WIDER)):
+        margin = (1 + framing.margin) * factor - 1
+        cuts[f"{name} by {100 * WIDER:.0f} %"] = framing.model_copy(update={"margin": margin}).cut(image, face)
+    cuts["crop: the whole picture"] = image
+    return cuts
+
+
+@dataclass(frozen=True, eq=False)
+class Reference:
+    """A benchmark's pictures for one network, if this machine has them.
+
+    Attributes:
+        pictures: (n, H, W[, 3]) uint8 of the benchmark's split; `labels` their expressions; `size` their native size.
+        training, training_labels: at most `MOST_TRAINING` of the same set's training split, for nearest faces.
+    """
+
+    pictures: NDArray[np.uint8]
+    labels: tuple[str, ...]
+    size: int
+    training: NDArray[np.uint8]
+    training_labels: tuple[str, ...]
+
+
+def reference(dataset: Dataset, split: str, spec: ImageSpec) -> Reference:
+    """A benchmark's pictures from an open data set.
+
+    Raises:
+        DataError: it has no such split.
+    """
+    images = dataset.images(spec)
+    rows = dataset.rows(split)
+    train = dataset.rows("train") if "train" in dataset.splits else rows[:0]
+    labels = dataset.index["label"]
+    random = np.random.default_rng(SEED)
+    train = np.sort(random.permutation(train)[:MOST_TRAINING])
+    return Reference(
+        images[rows],
+        tuple(labels.iloc[rows]),
+        max(dataset.picture(int(rows[0])).shape[:2]),
+        images[train],
+        tuple(labels.iloc[train]),
+    )
+
+
+def known_reference(key: str, spec: ImageSpec) -> Reference | None:
+    """The pictures behind a predictions table, if a data set of this machine has its name; None otherwise.
+
+    Args:
+        key: “<data set>-<split>”.
+    """
+    dataset, _, split = key.rpartition("-")
+    for name in (known_sets.SYNTHETIC, *known_sets.known()):
+        try:
+            place, layout = known_sets.resolve(name)
+            if dataset in (name, layout.called(place)):
+                return reference(open_dataset(name, on_bad="skip"), split, spec)
+        except DataError:  # moved away, or no such split: as good as not there
+            continue
+    return None
+
+
+@dataclass(frozen=True)
+class Error:
+    """A private face that was taken for another expression, and its nearest training faces in feature space."""
+
+    id: str
+    label: str
+    predicted: str
+    picture: NDArray[np.uint8]
+    nearest: tuple[tuple[str, NDArray[np.uint8]], ...]  # label and picture
+
+
+@dataclass(frozen=True, eq=False)
+class PrivateSetReport:
+    """A network on a private set beside its benchmark.
+
+    Attributes:
+        per_expression, gap: see `shift`. `variants`: one row a change, with `accuracy`, `difference`, `p` (McNemar), `n`.
+        balance: class balance; `differences`, `distance`, `distance_within`: of the pictures, None without them.
+    """
+
+    network: str
+    benchmark_name: str
+    benchmark: Predictions
+    private: Predictions
+    per_expression: pd.DataFrame
+    gap: shift.GapSplit
+    balance: shift.Balance
+    variants: pd.DataFrame
+    faces: pd.DataFrame
+    skipped: tuple[Skipped, ...]
+    confusion: tuple[NDArray[np.int64], NDArray[np.int64]]
+    differences: pd.DataFrame | None = None
+    distance: shift.Distance | None = None
+    distance_within: shift.Distance | None = None
+    errors: tuple[Error, ...] = ()
+
+    @property
+    def shifted(self) -> list[str]:
+        """In what the private set differs from the benchmark, at 5 %; empty if in nothing that was measured."""
+        found = []
+        if self.balance.p <= 0.05:
+            found.append("class balance")
+        if self.differences is not None:
+            found += self.differences.loc[self.differences["p_adjusted"] <= 0.05, "statistic"].tolist()
+        if self.distance_within is not None and self.distance_within.p <= 0.05:
+            found.append("what the network sees")
+        return found
+
+    def sentence(self) -> str:
+        """Accuracy on both sets with 95 % intervals, and whether the gap is more than chance."""
+        row = self.per_expression.iloc[0]
+
+        def share(end: str) -> str:
+            return f"{100 * row[f'recall_{end}']:.1f}\N{NO-BREAK SPACE}%"
+
+        def bounds(end: str) -> str:
+            low, high = 100 * row[f"low_{end}"], 100 * row[f"high_{end}"]
+            return f"{low:.1f} to {high:.1f}, n = {int(row[f'n_{end}']):,}"
+
+        chance = "is more than chance" if row["p"] <= 0.05 else "may be chance"
+        return (
+            f"{self.network} recognises {share('b')} of the private set ({bounds('b')}) and {share('a')} of "
+            f"{self.benchmark_name} ({bounds('a')}); the gap of {100 * row['difference']:+.1f} points {chance} "
+            f"({p_in_words(row['p'])})."
+        )
+
+    def to_json(self) -> dict[str, Any]:
+        """The figures in JSON's types; pictures are left out, NaN is None."""
+
+        def records(table: pd.DataFrame | None) -> list[dict[Hashable, Any]] | None:
+            return None if table is None else table.astype(object).where(table.notna(), None).to_dict("records")
+
+        return {
+            "benchmark": self.benchmark_name,
+            "n": len(self.private),
+            "per_expression": records(self.per_expression),
+            "gap": {key: list(v) if isinstance(v, tuple) else v for key, v in vars(self.gap).items()},
+            "balance": {"distance": self.balance.distance, "p": self.balance.p},
+            "differences": records(self.differences),
+            "distance": self.distance and vars(self.distance),
+            "distance_within": self.distance_within and vars(self.distance_within),
+            "variants": records(self.variants),
+            "shifted": self.shifted,
+            "expressions": {"benchmark": self.benchmark.expressions.names, "private": self.private.expressions.names},
+            "confusion": {"benchmark": self.confusion[0].tolist(), "private": self.confusion[1].tolist()},
+            "skipped": [{"id": bad.id, "reason": bad.reason} for bad in self.skipped],
+        }
+
+
+def compare(
+    network: Network, gathered: Gathered, benchmark: Predictions, benchmark_name: str, known: Reference | None
+) -> Iterator[str | PrivateSetReport]:
+    """Accuracy beside the benchmark, and why it differs.
+
+    Args:
+        known: the benchmark's pictures; without them accuracy, gap, balance and crops are compared, pictures are not.
+
+    Yields:
+        what is done next, in words, and at last the report.
+
+    Raises:
+        DataError: no picture of the private set has an expression that the network knows.
+    """
+    names = network.card.expressions
+    usable = gathered.faces["label"].isin(names).to_numpy()
+    faces = gathered.faces[usable].reset_index(drop=True)
+    skipped = [
+        Skipped(str(row.id), f"the network does not know “{row.label}”")
+        for row in gathered.faces[~usable].itertuples(index=False)
+    ]
+    if faces.empty:
+        raise DataError(f"{network.card.name} knows none of the private set's expressions; choose another network.")
+
+    def predicted(pictures: NDArray[np.uint8], rows: NDArray[np.int64]) -> Predictions:
+        logits = predict_logits(network.model, pictures, network.card.image, tta=network.card.tta)
+        ids, labels = faces["id"].iloc[rows].tolist(), faces["label"].iloc[rows].tolist()
+        return Predictions.from_logits(ids, NAME, "test", labels, logits, network.card.vocabulary)
+
+    chosen = gathered.pictures[usable]
+    place = np.cumsum(usable) - 1  # of a face among the usable ones
+    kept_again = usable[gathered.again]
+    some = place[gathered.again[kept_again]]
+    yield f"Predicting {len(chosen):,} faces"
+    private = predicted(chosen, np.arange(len(chosen)))
+    changed = {name: kept[kept_again] for name, kept in gathered.variants.items()}
+    if chosen.ndim == 4:
+        grey = network.card.image.model_copy(update={"channels": 1, "preparation": None})
+        changed["made grey first"] = np.stack([np.repeat(fit(one, grey)[..., None], 3, axis=2) for one in chosen[some]])
+    found: dict[str, Any] = {}
+    if known is not None:
+        yield "Measuring light, contrast and sharpness"
+        here, there = shift.picture_statistics(chosen), shift.picture_statistics(known.pictures)
+        here["face size"], there["face size"] = faces["size"], known.size
+        found["differences"] = shift.differences(there, here)
+        lit = there[["brightness", "contrast"]].median()
+        changed["light: brightness and contrast as the benchmark's"] = shift.relit(
+            chosen[some], float(lit["brightness"]), float(lit["contrast"])
+        )
+        yield "Measuring the distance of what the network sees"
+        random = np.random.default_rng(SEED)
+        others = np.sort(random.permutation(len(known.pictures))[: shift.MOST])
+        spec, labels = network.card.image, faces["label"].to_numpy()
+        features = penultimate(network.model, chosen[some], spec)
+        of_benchmark = penultimate(network.model, known.pictures[others], spec)
+        known_labels = np.array(known.labels, dtype=object)[others].tolist()
+        found["distance"] = shift.feature_distance(of_benchmark, features)
+        found["distance_within"] = shift.feature_distance(of_benchmark, features, known_labels, labels[some].tolist())
+        yield "Looking for the training faces nearest to the errors"
+        found["errors"] = _errors(network, private, chosen, known)
+    again = private.where(np.isin(np.arange(len(private)), some))
+    base = float(again.correct.mean())
+    variants = [(AS_CHOSEN, base, 0.0, np.nan, len(some))]
+    for name, kept in changed.items():
+        yield f"Again, {name}"
+        other = predicted(kept, some)
+        accuracy = float(other.correct.mean())
+        variants.append((name, accuracy, accuracy - base, mcnemar_exact(again, other).p, len(some)))
+    yield PrivateSetReport(
+        network=network.card.name,
+        benchmark_name=benchmark_name,
+        benchmark=benchmark,
+        private=private,
+        per_expression=shift.per_expression(benchmark, private),
+        gap=shift.gap_split(benchmark, private),
+        balance=shift.class_balance(benchmark.table["label"].tolist(), faces["label"].tolist(), names),
+        variants=pd.DataFrame(variants, columns=["change", "accuracy", "difference", "p", "n"]),
+        faces=faces,
+        skipped=(*gathered.skipped, *skipped),
+        confusion=(confusion_matrix(benchmark), confusion_matrix(private)),
+        **found,
+    )
+
+
+def compare_networks(
+    place: Path,
+    mapping: Mapping[str, str | None],
+    networks: Mapping[str, tuple[Network, Predictions]],
+    key: str,
+    detector: str,
+    total: int,
+    *,
+    with_pictures: bool = True,
+) -> Iterator[int | str | list[PrivateSetReport]]:
+    """A private set beside one benchmark for several networks; its photos are read and searched once.
+
+    Args:
+        place: a zip or folder of class folders.
+        mapping: as `decided` gives it.
+        networks: by name, each with its predictions table of the benchmark.
+        key: the benchmark, “<data set>-<split>”.
+        total: how many pictures there are, as `words` counts them.
+        with_pictures: look at the benchmark's own pictures, if this machine has them.
+
+    Yields:
+        how many pictures have been read, then what is done in words, and at last the reports, one a network.
+
+    Raises:
+        DataError: as `members`, `gather` and `compare`.
+    """
+    gathered: list[Gathered] = []
+    for step in gather(members(place), mapping, [network for network, _ in networks.values()], detector, total):
+        if isinstance(step, int):
+            yield step
+        else:
+            gathered = step
+    dataset, _, split = key.rpartition("-")
+    reports = []
+    for (name, (network, table)), one in zip(networks.items(), gathered, strict=True):
+        yield f"Comparing {name} with {dataset}, {split}"
+        known = known_reference(key, network.card.image) if with_pictures else None
+        for said in compare(network, one, table, f"{dataset}, {split}", known):
+            if isinstance(said, str):
+                yield f"{name}: {said}"
+            else:
+                reports.append(said)
+    yield reports
+
+
+def _errors(network: Network, private: Predictions, pictures: NDArray[np.uint8], known: Reference) -> tuple[Error, ...]:
+    """The surest errors, each with its three nearest training faces."""
+    wrong = np.flatnonzero(~private.correct)
+    wrong = wrong[np.argsort(-private.confidence[wrong], kind="stable")][:MOST_ERRORS]
+    if not len(wrong) or not len(known.training):
+        return ()
+    own, training = (penultimate(network.model, p, network.card.image) for p in (pictures[wrong], known.training))
+    near, _ = shift.nearest(own, training)
+    return tuple(
+        Error(
+            str(private.table["id"].iloc[row]),
+            str(private.table["label"].iloc[row]),
+            str(private.predicted[row]),
+            pictures[row],
+            tuple((known.training_labels[i], np.array(known.training[i])) for i in rows),
+        )
+        for row, rows in zip(wrong, near, strict=True)
+    )

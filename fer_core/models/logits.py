@@ -1,0 +1,103 @@
+"""Logits of images that already have the network's size: one view, or averaged over test-time augmentation."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+
+from fer_core.images import ImageSpec, normalise, to_tensor
+from fer_core.models.batching import at_once
+
+if TYPE_CHECKING:
+    import torch
+    from torch import nn
+
+
+CROP = 0.875  # share of the side that a crop of “ten-crop” shows
+
+
+def predict_logits(
+    model: nn.Module, images: NDArray[np.uint8], spec: ImageSpec, *, tta: str = "none"
+) -> NDArray[np.float32]:
+    """Logits (N, K) of pictures already at the network's size.
+
+    Args:
+        model: its mode is restored afterwards, also after an error.
+        images: (N, H, W) or (N, H, W, 3) uint8, memory-mapped or not; only a batch at a time is taken into memory.
+        tta: “flip” averages the logits of each picture and its mirror image, “ten-crop” of five crops and theirs.
+    """
+    parts = list(logit_batches(model, images, spec, tta=tta))
+    return np.concatenate(parts)
+
+
+def logit_batches(
+    model: nn.Module, images: NDArray[np.uint8], spec: ImageSpec, *, tta: str
+) -> Iterator[NDArray[np.float32]]:
+    """The same, a batch at a time, for whoever shows progress."""
+    import torch
+
+    device = next(model.parameters()).device
+    was_training = model.training
+    model.eval()
+    batch = at_once(spec.height, spec.width, device)
+    try:
+        for start in range(0, len(images), batch):
+            with torch.inference_mode():
+                inputs = normalise(to_tensor(images[start : start + batch], device), spec)
+                logits = logits_with(model, inputs, tta)
+            yield logits.float().cpu().numpy()
+    finally:
+        model.train(was_training)
+
+
+def logits_with(model: nn.Module, inputs: torch.Tensor, tta: str) -> torch.Tensor:
+    """Logits (N, K) of normalised inputs (N, C, H, W), averaged over the views that test-time augmentation takes.
+
+    “flip” adds the mirror image; “ten-crop” takes the corners and the centre, `CROP` of the side each, enlarged to the
+    network's size, and their mirror images (Krizhevsky et al. 2012, section 4.1).
+    """
+    logits: list[torch.Tensor] = []
+    for view in _crops(inputs) if tta == "ten-crop" else [inputs]:
+        logits.append(model(view))
+        if tta != "none":
+            logits.append(model(view.flip(3)))
+    mean: torch.Tensor = sum(logits[1:], start=logits[0]) / len(logits)
+    return mean
+
+
+def _crops(inputs: torch.Tensor) -> Iterator[torch.Tensor]:
+    import torch.nn.functional as F
+
+    height, width = (int(side) for side in inputs.shape[2:])  # numbers also while ONNX is traced
+    tall, wide = round(CROP * height), round(CROP * width)
+    places = [(0, 0), (0, width - wide), (height - tall, 0), (height - tall, width - wide)]
+    for top, left in [*places, ((height - tall) // 2, (width - wide) // 2)]:
+        crop = inputs[:, :, top : top + tall, left : left + wide]
+        yield F.interpolate(crop, size=(height, width), mode="bilinear", align_corners=False)
+
+
+def penultimate(model: nn.Module, images: NDArray[np.uint8], spec: ImageSpec) -> NDArray[np.float32]:
+    """What the last layer with weights is given, (N, F): the features of pictures (N, H, W[, 3]) at the network's size.
+
+    A map is averaged over its places. The work is done on a copy, so no hook is left on a network that serves others.
+    """
+    import copy
+
+    from torch import nn
+
+    network = copy.deepcopy(model).eval()
+    seen: list[torch.Tensor] = []
+
+    def keep(_layer: nn.Module, inputs: tuple[torch.Tensor, ...]) -> None:
+        seen[:] = [inputs[0].mean(dim=(2, 3)) if inputs[0].ndim == 4 else inputs[0].flatten(1)]
+
+    for layer in network.modules():
+        if isinstance(layer, nn.Linear | nn.Conv2d):
+            layer.register_forward_pre_hook(keep)  # the last that runs has the last word
+    parts = []
+    for _ in logit_batches(network, images, spec, tta="none"):
+        parts.append(seen[0].float().cpu().numpy())
+    return np.concatenate(parts)

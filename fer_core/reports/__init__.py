@@ -1,0 +1,1 @@
+"""Documents that stand alone: HTML and Markdown made from tables."""

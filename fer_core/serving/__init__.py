@@ -1,0 +1,1 @@
+"""Predicting on whole photos, frames, videos and folders with trained networks, and exporting networks."""

@@ -1,0 +1,109 @@
+"""A checkpoint as one ONNX file that carries its card, for programs that have neither torch nor FERscope."""
+
+from __future__ import annotations
+
+import io
+import logging
+import warnings
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from fer_core.checkpoint import Card, load_network
+from fer_core.errors import CheckpointError, ConfigError
+from fer_core.faces import framed_for
+from fer_core.images import normalise, to_tensor
+from fer_core.models.logits import logits_with
+from fer_core.workspace import write_atomically
+
+if TYPE_CHECKING:
+    import torch
+    from torch import nn
+
+OPSET = 18
+TOLERANCE = 1e-4  # largest difference of a probability between onnxruntime and torch
+
+
+def export_onnx(folder: Path, target: Path) -> float:
+    """Write a checkpoint as ONNX, and check it against the network.
+
+    The file takes `pictures`, (N, H, W) or (N, H, W, 3) uint8 at the card's size, any N, and gives `probs`, (N, K) in
+    the order of the card's expressions: normalisation, test-time augmentation and temperature are inside. Its metadata
+    hold `card` (JSON) and `haar_margin`, the margin that frames OpenCV's Haar boxes as the card's crop asks for.
+
+    Returns:
+        the largest difference of a probability from torch's, on 4 random pictures.
+
+    Raises:
+        CheckpointError: as `load_network`; or the file answers other than the network, which is then not written.
+        ConfigError: onnx or onnxruntime is not installed; or the network learned faces that were aligned or evenly lit,
+            which the file's users would have to do themselves.
+    """
+    try:
+        import onnx
+        import onnxruntime
+    except ImportError as error:
+        raise ConfigError(
+            f"Exporting needs onnx and onnxruntime ({error.name} is missing): pip install 'ferscope[export]'."
+        ) from error
+    import torch
+
+    model, card = load_network(folder)
+    served = _served(model, card)
+    spec = card.image
+    if (done := spec.preparation) and (done.light or done.align != "none"):
+        raise ConfigError(
+            f"{card.name} learned faces with align {done.align} and light {', '.join(done.light) or 'none'}, which programs "
+            "that take an ONNX file do not do; predict with `ferscope predict`, or export a network of plain faces."
+        )
+    shape = (spec.height, spec.width) if spec.channels == 1 else (spec.height, spec.width, 3)
+    pictures = np.random.default_rng(0).integers(0, 256, (4, *shape), dtype=np.uint8)
+    buffer = io.BytesIO()
+    with warnings.catch_warnings(), torch.no_grad():
+        warnings.simplefilter("ignore")  # the tracer warns of each Python number, and that it is the older exporter
+        logging.getLogger("torch.onnx").setLevel(logging.ERROR)
+        torch.onnx.export(
+            served,
+            (torch.from_numpy(pictures[:2]),),
+            buffer,  # type: ignore[arg-type]  # the older exporter writes into it, the annotation is the newer one's
+            input_names=["pictures"],
+            output_names=["probs"],
+            dynamic_axes={"pictures": {0: "n"}, "probs": {0: "n"}},
+            opset_version=OPSET,
+            dynamo=False,  # the newer exporter needs onnxscript and is four times as slow for these networks
+        )
+        wanted = served(torch.from_numpy(pictures)).numpy()
+    file = onnx.load_from_string(buffer.getvalue())
+    facts = {"card": card.model_dump_json(), "haar_margin": repr(framed_for(card.face, "haar").margin)}
+    onnx.helper.set_model_props(file, facts)
+    file.doc_string = f"{card.title}: facial expressions, exported by FERscope"
+    onnx.checker.check_model(file)
+    content = file.SerializeToString()
+    session = onnxruntime.InferenceSession(content, providers=["CPUExecutionProvider"])
+    (found,) = session.run(None, {"pictures": pictures})
+    apart = float(np.abs(np.asarray(found) - wanted).max())
+    if not apart <= TOLERANCE:
+        raise CheckpointError(
+            f"The ONNX file of {card.name} answers other than the network (a probability differs by {apart:.2g}); "
+            "it was not written."
+        )
+    write_atomically(target, content)
+    return apart
+
+
+def _served(model: nn.Module, card: Card) -> nn.Module:
+    from torch import nn
+
+    class Served(nn.Module):
+        """From uint8 pictures to probabilities, as `Predictor` does it."""
+
+        def __init__(self) -> None:
+            super().__init__()
+            self.network = model
+
+        def forward(self, pictures: torch.Tensor) -> torch.Tensor:
+            logits = logits_with(self.network, normalise(to_tensor(pictures), card.image), card.tta)
+            return (logits / (card.temperature or 1.0)).softmax(dim=1)
+
+    return Served().eval()

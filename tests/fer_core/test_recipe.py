@@ -1,0 +1,93 @@
+"""Recipes: reading, checking, settings."""
+
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from fer_core.errors import ConfigError, UnknownName
+from fer_core.recipe import TrainConfig, load_recipe, parse, recipes, to_toml
+
+
+def test_every_shipped_recipe_is_valid_and_says_where_it_comes_from() -> None:
+    assert {"small-vgg", "mini-xception"} <= set(recipes())
+    for path in recipes().values():
+        about = load_recipe(path).about
+        assert about.title
+        head = path.read_text(encoding="utf-8").split("\n\n")[0]
+        assert ("Reported: " if about.report else "Expected:") in head
+        assert "Run: ferscope " in head
+
+
+@pytest.mark.parametrize(
+    ("setting", "says"),
+    [
+        ("epoch=3", "There is no recipe key “epoch”; did you mean “epochs”?"),
+        ("optimizer.lrr=1", "There is no key in [optimizer] “lrr”; did you mean “lr”?"),
+        ("optimizer.lr=-1", "optimizer.lr = -1: Input should be greater than 0"),
+        ("optimizer.lr=nan", "optimizer.lr"),
+        ("optimizer.sgd_after=0.5", "name = “sgd” is SGD from the start"),
+        ("val_split=test", "may not choose the best epoch"),
+        ("val_split=val+test", "may not choose the best epoch"),
+        ("loss.class_weights=[-1, 1, 1, 1, 1, 1, 1]", "a weight may not be below 0"),
+        ("loss.class_weights=[0, 0, 0, 0, 0, 0, 0]", "one has to be above it"),
+        ("schedule.milestones=[30, 45]", "expected shares of the run in 0 to below 1, not epochs"),
+        ("epochs.more=3", "epochs is a value and has no key more"),
+        ("epochs", "has no value; write key=value"),
+        ("resolution=[[0.5, 32], [0.2, 48]]", "shares must rise"),
+        ("device=tpu", "device"),
+        ("expressions=fer9", "There is no vocabulary “fer9”; did you mean “fer7”?"),
+    ],
+)
+def test_a_wrong_setting_is_refused_with_the_remedy(setting: str, says: str) -> None:
+    with pytest.raises(ConfigError) as caught:
+        load_recipe("small-vgg", [setting])
+    assert says in str(caught.value)
+
+
+def test_settings_change_the_recipe_and_nothing_else() -> None:
+    plain = load_recipe("small-vgg")
+    changed = load_recipe("small-vgg", ["optimizer.lr=0.01", "network=mini-xception", "loss.class_weights=balanced"])
+    assert changed.optimizer.lr == 0.01
+    assert changed.network == "mini-xception"
+    assert changed.loss.class_weights == "balanced"
+    assert changed.augment == plain.augment
+    assert load_recipe("small-vgg") == plain
+
+
+def test_an_unknown_recipe_lists_the_known_ones() -> None:
+    with pytest.raises(UnknownName, match="did you mean “small-vgg”"):
+        load_recipe("smal-vgg")
+
+
+def test_broken_toml_is_named(tmp_path: Path) -> None:
+    (tmp_path / "mine.toml").write_text("epochs = = 3")
+    with pytest.raises(ConfigError, match=r"mine\.toml is no valid TOML"):
+        load_recipe(tmp_path / "mine.toml")
+
+
+@given(
+    st.builds(
+        TrainConfig,
+        network=st.text(min_size=1, max_size=20).filter(lambda text: text.isprintable()),
+        epochs=st.integers(1, 99),
+        seed=st.integers(0, 2**31 - 1),
+        arguments=st.dictionaries(
+            st.sampled_from(["width", "dropout"]), st.integers() | st.booleans() | st.just("“x”")
+        ),
+        resolution=st.just(((0.0, 32), (0.5, 40))) | st.just(()),
+        ema=st.floats(0, 0.9999),
+    )
+)
+def test_a_recipe_written_as_toml_reads_back_equal(
+    tmp_path_factory: pytest.TempPathFactory, config: TrainConfig
+) -> None:
+    path = tmp_path_factory.mktemp("recipe") / "config.toml"
+    path.write_text(to_toml(config), encoding="utf-8")
+    assert load_recipe(path) == config
+
+
+def test_all_mistakes_are_named_at_once() -> None:
+    with pytest.raises(ConfigError, match=r"epochs = 0.*batch_size = 1"):
+        parse({"epochs": 0, "batch_size": 1})
