@@ -16,6 +16,7 @@ from fer_core.checkpoint import weights_path
 from fer_core.datasets import Dataset, open_dataset, summary
 from fer_core.datasets.duplicates import Duplicates, duplicates_of
 from fer_core.datasets.known import SYNTHETIC, known, resolve
+from fer_core.datasets.votes import SHIPPED_FOR, SHIPPED_VOTES
 from fer_core.errors import DataError
 from fer_core.evaluation import embedding
 from fer_core.evaluation import label_issues as issues
