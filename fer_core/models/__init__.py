@@ -30,7 +30,8 @@ class Network:
         spec: the images it was designed for; a recipe may ask for another size.
         attribution_layer: dotted name of the last layer whose map is still at least 6 x 6, for Grad-CAM, with the usual
             arguments; `attribution_layer` gives it for any.
-        head: name of the module that turns features into logits; empty where the network has none of its own.
+        head: name of the module that turns features into logits; empty: the last child that has weights; None: the
+            network has no head of its own (`head_of` gives the name for a built network).
         imagenet: arguments of the network -> file of its ImageNet weights; None where there are none.
         translate: (tensors of a foreign file, the module) -> the same under the module's own names; a name that it
             does not know stays as it is.
@@ -42,7 +43,7 @@ class Network:
     spec: ImageSpec
     attribution_layer: str
     paper: str
-    head: str = "head"
+    head: str | None = ""
     imagenet: Callable[[Mapping[str, Any]], Path] | None = None
     translate: Callable[[dict[str, torch.Tensor], nn.Module], dict[str, torch.Tensor]] | None = None
 
@@ -57,7 +58,7 @@ def network(
     spec: ImageSpec,
     attribution_layer: str,
     paper: str,
-    head: str = "head",
+    head: str | None = "",
     imagenet: Callable[[Mapping[str, Any]], Path] | None = None,
     translate: Callable[[dict[str, torch.Tensor], nn.Module], dict[str, torch.Tensor]] | None = None,
 ) -> Callable[[Callable[..., nn.Module]], Callable[..., nn.Module]]:
@@ -80,6 +81,18 @@ def attribution_layer(name: str, model: nn.Module) -> str:
         *_, found = model.get_submodule(layer.rpartition(".")[0]).children()
     places: dict[nn.Module, str] = {module: place for place, module in model.named_modules()}
     return places[found]
+
+
+def head_of(name: str, model: nn.Module) -> str:
+    """Name of the module of a built network that turns features into logits.
+
+    Raises:
+        ConfigError: the network is made of trained networks and has no head of its own.
+    """
+    head = NETWORKS.get(name).head
+    if head is None:
+        raise ConfigError(f"{name} is made of trained networks and has no head of its own.")
+    return head or [child for child, module in model.named_children() if any(True for _ in module.parameters())][-1]
 
 
 def titles() -> dict[str, str]:

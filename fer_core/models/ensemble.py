@@ -110,7 +110,7 @@ class Ensemble(nn.Module):
     spec=ImageSpec(channels=1, height=48, width=48, standardise="image"),
     attribution_layer="map",
     paper="soft voting, as in the source `emotions`; stacking: Wolpert 1992",
-    head="",
+    head=None,
 )
 def ensemble(
     *,

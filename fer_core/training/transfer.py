@@ -18,7 +18,7 @@ from fer_core.checkpoint import Start, load_tensors, weights_path
 from fer_core.errors import CheckpointError, ConfigError
 from fer_core.images import ImageSpec
 from fer_core.labels import Expressions
-from fer_core.models import NETWORKS, build
+from fer_core.models import NETWORKS, build, head_of
 from fer_core.recipe import TrainConfig
 from fer_core.runs.store import find
 
@@ -44,7 +44,7 @@ def start_from(model: nn.Module, config: TrainConfig, spec: ImageSpec, expressio
         UnknownName: neither a file nor a network of that name.
     """
     entry, source = NETWORKS.get(config.network), config.transfer.weights
-    if not entry.head:
+    if entry.head is None:
         raise ConfigError(
             f"transfer.weights: {config.network} is made of trained networks and starts from none; combine them with "
             "`ferscope ensemble`."
@@ -74,7 +74,7 @@ def start_from(model: nn.Module, config: TrainConfig, spec: ImageSpec, expressio
         },
         skipped=tuple(sorted(skipped)),
     )
-    _refuse_another(own, taken, tensors, start, entry.head, config)
+    _refuse_another(own, taken, tensors, start, head_of(config.network, model), config)
     with torch.no_grad():
         for name, value in taken.items():
             own[name].copy_(value)
@@ -214,7 +214,7 @@ class LoadedPart:
     @classmethod
     def of(cls, model: nn.Module, config: TrainConfig, start: Start) -> LoadedPart:
         """The part of a network that its start filled."""
-        outside = f"{NETWORKS.get(config.network).head}."
+        outside = f"{head_of(config.network, model)}."
         fresh = {*start.missing, *start.reshaped, *start.skipped}
         named = [
             (name, value)

@@ -12,7 +12,7 @@ import torch
 from fer_core.checkpoint import load_tensors, save_tensors
 from fer_core.errors import ConfigError, UnknownName
 from fer_core.images import ImageSpec
-from fer_core.models import NETWORKS, attribution_layer, build
+from fer_core.models import NETWORKS, attribution_layer, build, head_of
 from fer_core.models.layers import ACTIVATIONS
 
 ALL = NETWORKS.names()
@@ -110,6 +110,17 @@ def test_the_attribution_layer_is_at_least_six_by_six(name: str) -> None:
     layer.register_forward_hook(lambda *args: shapes.append(args[2].shape))
     model(images_for(name))
     assert min(shapes[0][2:]) >= 6
+
+
+@pytest.mark.parametrize("name", [name for name in ALL if NETWORKS.get(name).head is not None])
+def test_only_the_head_depends_on_the_number_of_expressions(name: str) -> None:
+    spec = NETWORKS.get(name).spec
+    with torch.device("meta"):
+        seven, eight = (build(name, classes=n, spec=spec) for n in (7, 8))
+    theirs = eight.state_dict()
+    depend = [key for key, value in seven.state_dict().items() if value.shape != theirs[key].shape]
+    assert depend
+    assert all(key.startswith(f"{head_of(name, seven)}.") for key in depend)
 
 
 def test_a_vgg_of_fewer_stages_is_looked_at_in_its_last_one_also_in_an_ensemble() -> None:

@@ -254,17 +254,6 @@ def test_without_internet_the_file_and_its_place_are_named_and_it_works_from_the
     assert start.source == "imagenet (resnet18-f37072fd.pth)"
 
 
-@pytest.mark.parametrize("name", [name for name in NETWORKS.names() if name != "ensemble"])
-def test_a_networks_head_is_where_its_registration_says(name: str) -> None:
-    """Only tensors of the head depend on the number of expressions."""
-    spec = NETWORKS.get(name).spec
-    with torch.device("meta"):
-        shapes = [{k: v.shape for k, v in build(name, classes=n, spec=spec).state_dict().items()} for n in (7, 8)]
-    depend = [key for key in shapes[0] if shapes[0][key] != shapes[1][key]]
-    assert len(depend) == 2
-    assert all(key.startswith(f"{NETWORKS.get(name).head}.") for key in depend)
-
-
 def test_a_network_of_other_expressions_gives_all_but_its_last_layer(workspace: Path) -> None:
     folder = untrained("first")
     config = parse({"network": "small-vgg", "arguments": read_card(folder).arguments, "transfer": {"weights": "first"}})
