@@ -27,6 +27,9 @@ SECTIONS = {
     "Make": {"train": "Train", "runs": "Runs", "sweeps": "Sweeps", "data": "Data"},
     "Show": {"live": "Live"},
 }
+named = {name for pages in SECTIONS.values() for name in pages}
+if more := {path.stem for path in Path(__file__).with_name("views").glob("[a-z]*.py")} - named:
+    SECTIONS["More"] = {name: name.capitalize() for name in sorted(more)}  # one file adds a page
 FIRST = "overview"
 FORMER = {"explain_report": "regions", "embedding": "map", "search": "sweeps"}  # addresses that people may have saved
 LOGO = """<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 112 24" role="img" aria-label="FERscope">

@@ -1,34 +1,157 @@
-"""The arrows of the design: what may import what, and what opening a page may cost."""
+"""The arrows of the design: what may import what, and what opening a page may cost.
+
+`python -m tests.test_architecture` prints the packages of `fer_core`, each below those that import it.
+"""
 
 import ast
+import re
 import subprocess
 import sys
+from collections.abc import Iterator
+from functools import cache
+from graphlib import CycleError, TopologicalSorter
 from pathlib import Path
 
 import pytest
 
 ROOT = Path(__file__).resolve().parents[1]
+TOPS = ("fer_core", "dashboard", "trainers")
+# Each of these may import those below it in this list of packages, and none above it.
+ABOVE = {"fer_core": {"dashboard", "trainers"}, "dashboard": {"trainers"}, "trainers": {"dashboard"}}
+INTERFACES = {"streamlit", "gradio", "plotly"}
+CHARTS_IN = "reports"  # the one package of the library that draws
 
 
-def imported(path: Path) -> set[str]:
-    """Top-level names of every import of a file, wherever it stands in it."""
-    names: set[str] = set()
-    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+@cache
+def tree(path: Path) -> ast.Module:
+    return ast.parse(path.read_text(encoding="utf-8"))
+
+
+def files(*tops: str) -> list[Path]:
+    return sorted(path for top in tops for path in (ROOT / top).rglob("*.py"))
+
+
+def module_of(path: Path) -> str:
+    return ".".join(path.relative_to(ROOT).with_suffix("").parts).removesuffix(".__init__")
+
+
+MODULES = {module_of(path) for path in files(*TOPS)}
+
+
+def imports(path: Path) -> Iterator[str]:
+    """The modules that a file imports, wherever the import stands in it; of this code also for types only."""
+    for node in ast.walk(tree(path)):
         if isinstance(node, ast.Import):
-            names |= {alias.name.split(".")[0] for alias in node.names}
-        elif isinstance(node, ast.ImportFrom) and node.module and not node.level:
-            names.add(node.module.split(".")[0])
-    return names
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom) and node.module:
+            assert not node.level, f"{path}: relative imports hide where an arrow leads"
+            for alias in node.names:
+                whole = f"{node.module}.{alias.name}"
+                yield whole if whole in MODULES else node.module
 
 
-@pytest.mark.parametrize("path", sorted((ROOT / "fer_core").rglob("*.py")), ids=lambda path: path.stem)
+def tops(path: Path) -> set[str]:
+    return {name.partition(".")[0] for name in imports(path)}
+
+
+def package(module: str) -> str:
+    """The part of `fer_core` that a module belongs to: a folder, or a file directly below it."""
+    return module.split(".")[1] if "." in module else module
+
+
+@cache
+def packages() -> dict[str, set[str]]:
+    """Which packages of `fer_core` each one imports."""
+    graph: dict[str, set[str]] = {package(module): set() for module in MODULES if module.startswith("fer_core.")}
+    for path in files("fer_core"):
+        mine = package(module_of(path))
+        if mine != "fer_core":
+            graph[mine] |= {package(name) for name in imports(path) if name.startswith("fer_core.")} - {mine}
+    return graph
+
+
+@cache
+def floors() -> list[list[str]]:
+    """The packages from the ground up: each imports only those of the lists before its own.
+
+    Raises:
+        CycleError: packages that import each other in a circle; the error names them.
+    """
+    sorter = TopologicalSorter(packages())
+    sorter.prepare()
+    found = []
+    while sorter.is_active():
+        ready = sorted(sorter.get_ready())
+        found.append(ready)
+        sorter.done(*ready)
+    return found
+
+
+def test_no_package_imports_another_in_a_circle() -> None:
+    try:
+        order = floors()
+    except CycleError as circle:
+        pytest.fail(f"These packages import each other in a circle: {' <- '.join(circle.args[1])}")
+    floor = {name: number for number, names in enumerate(order) for name in names}
+    assert floor["errors"] == 0
+    assert floor["faces"] < floor["images"] < floor["models"] < floor["evaluation"] < floor["explanation"]
+    assert floor["runs"] < floor["training"] < floor["experiments"]
+
+
+@pytest.mark.parametrize("path", files("fer_core"), ids=module_of)
 def test_the_library_imports_no_user_interface(path: Path) -> None:
-    assert not imported(path) & {"streamlit", "gradio", "plotly", "altair", "dashboard", "trainers"}
+    forbidden = INTERFACES if package(module_of(path)) == CHARTS_IN else INTERFACES | {"altair"}
+    assert not tops(path) & (forbidden | ABOVE["fer_core"])
 
 
-@pytest.mark.parametrize("path", sorted((ROOT / "dashboard").rglob("*.py")), ids=lambda path: path.stem)
-def test_pages_do_not_import_the_command_line(path: Path) -> None:
-    assert "trainers" not in imported(path)
+@pytest.mark.parametrize("path", files("dashboard", "trainers"), ids=module_of)
+def test_pages_and_commands_do_not_import_each_other(path: Path) -> None:
+    assert not tops(path) & ABOVE[module_of(path).partition(".")[0]]
+
+
+@pytest.mark.parametrize("path", files(*TOPS), ids=module_of)
+def test_no_string_names_a_module_above(path: Path) -> None:
+    """A module that is started by name (`python -m`), or a folder, is an arrow too."""
+    above = ABOVE[module_of(path).partition(".")[0]]
+    mine = package(module_of(path))
+    order = {name: number for number, names in enumerate(floors()) for name in names}
+    documented = {
+        id(node.body[0].value)
+        for node in ast.walk(tree(path))
+        if isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef)
+        and node.body
+        and isinstance(node.body[0], ast.Expr)
+    }
+    for node in ast.walk(tree(path)):
+        if not isinstance(node, ast.Constant) or not isinstance(node.value, str) or id(node) in documented:
+            continue
+        named = re.fullmatch(r"(fer_core|dashboard|trainers)((?:\.\w+)*)", node.value)
+        if named is None or node.value == "fer_core":
+            continue
+        assert named[1] not in above, f"{path}:{node.lineno} names {node.value}"
+        if named[1] == module_of(path).partition(".")[0] == "fer_core":
+            assert order[package(node.value)] <= order[mine], f"{path}:{node.lineno} names {node.value}"
+
+
+@pytest.mark.parametrize("path", files("dashboard/views", "dashboard/parts"), ids=module_of)
+def test_no_page_starts_a_program_but_its_own(path: Path) -> None:
+    """Pages call the library, which starts processes; only Live starts the app that it shows."""
+    assert "subprocess" not in tops(path) or path.name == "live.py"
+
+
+COMPUTES = {"numpy": {"linalg", "percentile", "quantile", "corrcoef", "cov", "random", "bincount", "histogram"}}
+
+
+@pytest.mark.parametrize("path", files("dashboard/views", "dashboard/parts", "dashboard/charts"), ids=module_of)
+def test_no_page_computes(path: Path) -> None:
+    """Figures come from the library: a page imports no statistics, and calls no numpy function that makes some."""
+    assert not tops(path) & {"scipy", "sklearn", "statsmodels", "torch", "captum", "cv2"}
+    called = {
+        node.attr
+        for node in ast.walk(tree(path))
+        if isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name) and node.value.id == "np"
+    }
+    assert not called & COMPUTES["numpy"]
 
 
 def loaded_by(code: str) -> set[str]:
@@ -41,7 +164,8 @@ def loaded_by(code: str) -> set[str]:
 
 def test_importing_every_table_module_loads_nothing_slow() -> None:
     code = (
-        "import fer_core, fer_core.labels, fer_core.images, fer_core.checkpoint, fer_core.runs.store, fer_core.training.launch\n"
+        "import fer_core, fer_core.labels, fer_core.images, fer_core.checkpoint, fer_core.runs.store\n"
+        "import fer_core.training.launch, fer_core.experiments.sweep_process, fer_core.experiments.estimate\n"
         "import fer_core.evaluation.metrics, fer_core.evaluation.comparison, fer_core.evaluation.calibration\n"
         "from fer_core.datasets import READERS, open_dataset\n"
         "from fer_core.datasets.known import known\n"
@@ -57,15 +181,22 @@ def test_only_home_routes() -> None:
     assert routers == ["Home.py"]
 
 
-def test_nothing_unpickles() -> None:
-    for folder in ("fer_core", "dashboard", "trainers"):
-        for path in (ROOT / folder).rglob("*.py"):
-            text = path.read_text(encoding="utf-8")
-            if path.name == "transfer.py":  # foreign weights: tensors alone, and pickle's error for all that holds more
-                assert text.count("torch.load(") == text.count("weights_only=True)") == 1
-                lines = [line.strip() for line in text.splitlines() if "import" in line and "pickle" in line]
-                assert lines == ["from pickle import UnpicklingError"]
-            else:
-                assert not imported(path) & {"pickle", "joblib", "dill", "cloudpickle"}, path
-                assert "torch.load" not in text, path
-            assert "allow_pickle=True" not in path.read_text(encoding="utf-8"), path
+@pytest.mark.parametrize("path", files(*TOPS), ids=module_of)
+def test_nothing_unpickles(path: Path) -> None:
+    text = path.read_text(encoding="utf-8")
+    assert "allow_pickle=True" not in text
+    if path.name == "transfer.py":  # foreign weights: tensors alone, and pickle's error for all that holds more
+        assert text.count("torch.load(") == text.count("weights_only=True)") == 1
+        lines = [line.strip() for line in text.splitlines() if "import" in line and "pickle" in line]
+        assert lines == ["from pickle import UnpicklingError"]
+    else:
+        assert not tops(path) & {"pickle", "joblib", "dill", "cloudpickle"}
+        assert "torch.load" not in text
+
+
+if __name__ == "__main__":
+    graph = packages()
+    for names in reversed(floors()):
+        for name in names:
+            print(f"{name:12} -> {', '.join(sorted(graph[name])) or 'nothing'}")
+        print()

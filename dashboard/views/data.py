@@ -12,9 +12,9 @@ import streamlit as st
 from dashboard import cache, markup
 from dashboard.charts import data as charts
 from dashboard.markup import Picture
+from dashboard.parts import data_changes, data_images, data_twins
 from dashboard.pickers import choose, to_address
 from dashboard.text import pictures, verbatim
-from dashboard.views import data_changes, data_images, data_twins
 from fer_core.datasets import Dataset, open_dataset
 from fer_core.datasets.known import SYNTHETIC, add, known
 from fer_core.errors import FerError

@@ -5,9 +5,9 @@ import streamlit as st
 
 from dashboard import markup
 from dashboard.markup import Picture
+from dashboard.parts.data_images import draw_again
 from dashboard.pickers import choose
 from dashboard.text import verbatim
-from dashboard.views.data_images import draw_again
 from fer_core.datasets import Dataset
 from fer_core.datasets.known import SYNTHETIC
 from fer_core.errors import FerError
