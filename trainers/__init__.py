@@ -1,1 +1,1 @@
-"""The command line of FERscope and its recipes."""
+"""The command line of FERscope."""

@@ -25,7 +25,11 @@ On = Annotated[
 Cpus = Annotated[float, typer.Option("--cpus", min=0.01, help="With --on: processors for each run.")]
 Gpus = Annotated[
     float | None,
-    typer.Option("--gpus", min=0, help="With --on: GPUs for each run, 0.25 lets four share one; one if there are any."),
+    typer.Option(
+        "--gpus",
+        min=0,
+        help="With --on: GPUs for each run; 0.25 lets four runs share one. Default: one, if there are any.",
+    ),
 ]
 
 
@@ -53,7 +57,7 @@ def joined(
 def spread(
     runs: Sequence[Any], name: str, on: str, cpus: float, gpus: float | None, console: Console, on_bad: Any = None
 ) -> None:
-    """Train runs on a cluster, each from its last save where it has one.
+    """Train runs on a cluster, each from its last save if it has one.
 
     Raises:
         Stopped: on Ctrl-C, when all have saved.

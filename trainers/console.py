@@ -1,4 +1,4 @@
-"""What all commands share: the app they register on, the console, common options, and how figures are put in words."""
+"""What all commands share: the app they register on, the console and common options."""
 
 from __future__ import annotations
 
@@ -19,10 +19,13 @@ app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_
 out = Console()
 
 
-Data = Annotated[str, typer.Option("--data", help="Path of a csv or folder, or the name of a known data set.")]
+Data = Annotated[str, typer.Option("--data", help="Path of a csv file or folder, or the name of an added data set.")]
 Bad = Annotated[
     Literal["refuse", "skip"] | None,
-    typer.Option("--on-bad", help="What to do with pictures that cannot be read; as the set was added, else refuse."),
+    typer.Option(
+        "--on-bad",
+        help="What to do with images that cannot be read. Default: as chosen when the data set was added, otherwise refuse.",
+    ),
 ]
 AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON object, for scripts.")]
 
@@ -40,7 +43,7 @@ def refuse_beside_resume(context: typer.Context, *allowed: str) -> None:
     ]  # fmt: skip
     if given:
         raise ConfigError(
-            f"--resume {context.params['resume']} goes on as it began: leave {', '.join(given)} away, or start a new one."
+            f"--resume {context.params['resume']} continues with its own settings: leave out {', '.join(given)}, or start anew."
         )
 
 

@@ -170,11 +170,17 @@ def test_ctrl_c_while_a_run_is_evaluated_begins_no_other(recipe: Path, learnable
     [
         (["train", "nothing", "--data", "synthetic"], "There is no recipe “nothing”"),
         (["train", "small-vgg"], "--data is missing"),
-        (["train", "--resume", "mine", "--set", "epochs=9"], "--resume mine goes on as it began: leave --set away"),
-        (["sweep", "--resume", "mine", "--data", "synthetic"], "--resume mine goes on as it began: leave --data away"),
+        (
+            ["train", "--resume", "mine", "--set", "epochs=9"],
+            "--resume mine continues with its own settings: leave out --set away",
+        ),
+        (
+            ["sweep", "--resume", "mine", "--data", "synthetic"],
+            "--resume mine continues with its own settings: leave out --data away",
+        ),
         (
             ["crossval", "--resume", "mine", "--set", "epochs=9", "--folds", "5", "--seed", "0"],
-            "--resume mine goes on as it began: leave --set, --folds, --seed away, or start a new one.",
+            "--resume mine continues with its own settings: leave out --set, --folds, --seed, or start anew.",
         ),
         (["train", "small-vgg", "--data", "nowhere.csv"], "nowhere.csv does not exist"),
         (["train", "small-vgg", "--data", "synthetic", "--set", "epohs=3"], "did you mean “epochs”"),

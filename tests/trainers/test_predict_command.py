@@ -75,7 +75,7 @@ def test_pictures_of_which_none_shows_a_face_end_in_an_error_after_their_rows(fe
     code, printed, problem = ferscope("predict", "untrained", pictures / "below", pictures / "broken.jpg")
     assert code == 2
     assert next(row["problem"] for row in csv.DictReader(printed.splitlines())) == "no face was found"
-    assert "No face was read in any of the pictures (2); " in problem
+    assert "No face was found in any of the images (2); " in problem
     assert "empty.png: no face was found." in problem
 
 

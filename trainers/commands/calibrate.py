@@ -19,10 +19,10 @@ def calibrate(
     on_bad: Bad = None,
     as_json: AsJson = False,
 ) -> None:
-    """Fit the temperature of a network's confidence on its validation part, and store it in its card.
+    """Fit a network's temperature on its validation set and store it in the card.
 
-    Pages, the live tab and whoever loads the network then apply it. The answers stay the same; only how sure they are
-    changes. The split is the one that chose the epoch, never a test split.
+    Pages, the live app and everything else that loads the network then apply it. Predictions stay the same, their
+    confidence changes. The split is the one that chose the epoch, never a test split.
     """
     from fer_core.datasets import open_dataset
     from fer_core.evaluation import calibration
@@ -34,9 +34,8 @@ def calibrate(
     split = calibration.validation_split(found.card)
     if not split:
         raise ConfigError(
-            f"{found.name} was trained without a validation part, or its members without a common one, so that no picture is "
-            "left to fit a temperature on; "
-            "calibrate the run with the same recipe that kept one, its temperature will do."
+            f"{found.name} was trained without a validation set, or its members without a common one, so no image is left to "
+            "fit a temperature on. Calibrate the run of the same recipe that kept one and use its temperature."
         )
     dataset = open_dataset(data, on_bad=on_bad)
     report_skipped(dataset)
@@ -56,8 +55,8 @@ def calibrate(
         print(json.dumps({"temperature": temperature, "n": total, "before": before, "after": after}))
         return
     out.print(
-        f"Temperature {temperature:.3f}, from {total:,} pictures of {dataset.name}, {split}: calibration error "
+        f"Temperature {temperature:.3f}, fitted on {total:,} images of {dataset.name}, {split}: calibration error "
         f"{100 * before['ece']:.1f} to {100 * after['ece']:.1f} points, log loss {before['log_loss']:.3f} to "
-        f"{after['log_loss']:.3f} nats, on the pictures it was fitted on. Stored in {found.folder / 'card.json'}.",
+        f"{after['log_loss']:.3f} nats, on the same images. Stored in {found.folder / 'card.json'}.",
         soft_wrap=True,
     )

@@ -18,12 +18,14 @@ if TYPE_CHECKING:
 @app.command()
 def compare(
     networks: Annotated[list[str], typer.Argument(help="Two networks, A and B, or more of them for a leaderboard.")],
-    table: Annotated[str, typer.Option(help="“<data set>-<split>”; the first that all have when not given.")] = "",
+    table: Annotated[
+        str, typer.Option(help="“<data set>-<split>”. Default: the first table that all networks have.")
+    ] = "",
     as_json: AsJson = False,
 ) -> None:
-    """Is A better than B? Of two networks their difference, of more the groups that can be told apart.
+    """Test whether networks differ: two networks with their difference, more of them as a leaderboard.
 
-    Compares predictions tables, which `ferscope evaluate` writes: no network is loaded.
+    Reads the predictions tables that `ferscope evaluate` writes; no network is loaded.
     """
     from fer_core.evaluation.comparison import compare as compared
     from fer_core.evaluation.comparison import p_value
@@ -32,7 +34,7 @@ def compare(
 
     found = {network.name: network for network in map(find, networks)}
     if len(found) < 2:
-        raise ConfigError("One network cannot be compared; name two or more, as in ferscope compare A B.")
+        raise ConfigError("A comparison needs two networks or more, as in ferscope compare A B.")
     key = table or shared_table(found.values())
     tables = {name: network.predictions(key) for name, network in found.items()}
     if len(tables) > 2:
@@ -48,8 +50,8 @@ def compare(
     low, high = figures.difference.macro_f1_interval
     out.print(
         f"Macro-F1 of {two} is {100 * figures.difference.macro_f1:+.1f} points ({100 * low:.1f} to {100 * high:.1f}) from "
-        f"that of {one}. They give the same answer to {figures.agreement.share:.1%}; {two} fixes {figures.test.only_b:,} "
-        f"pictures and breaks {figures.test.only_a:,}. 95 % intervals of a paired bootstrap, p of McNemar's exact test.",
+        f"that of {one}. They agree on {figures.agreement.share:.1%} of the images; {two} corrects "
+        f"{figures.test.only_b:,} errors and makes {figures.test.only_a:,} new ones. 95 % intervals of a paired bootstrap, p of McNemar's exact test.",
         soft_wrap=True,
     )
     rows = Table("expression", "recall A", "recall B", "B - A", "95 % interval", "p (Holm)", "n")
@@ -74,8 +76,8 @@ def _leaderboard(key: str, tables: dict[str, Predictions], as_json: bool) -> Non
     differ = int((pairs["p_adjusted"] <= ALPHA).sum())
     groups = int(board["group"].max())
     out.print(
-        f"{key}: {differ} of the {len(pairs)} pairs of networks differ significantly on the {board['n'].iloc[0]:,} pictures "
-        f"that all have read, which makes {groups} group{'s' if groups > 1 else ''}. A group cannot be told from its best "
+        f"{key}: {differ} of the {len(pairs)} pairs of networks differ significantly on the {board['n'].iloc[0]:,} images "
+        f"that all predicted, which makes {groups} group{'s' if groups > 1 else ''}. A group cannot be told from its best "
         "(McNemar's exact test, Holm over all pairs; 95 % intervals).",
         soft_wrap=True,
     )

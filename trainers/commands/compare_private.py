@@ -15,22 +15,26 @@ from trainers.console import AsJson, app, out
 
 @app.command("compare-private")
 def compare_private(
-    place: Annotated[Path, typer.Argument(help="A zip or folder of class folders; 30 pictures in each are enough.")],
+    place: Annotated[Path, typer.Argument(help="A zip or folder of class folders; 30 images in each are enough.")],
     networks: Annotated[list[str], typer.Argument(help="Networks, by name.")],
-    table: Annotated[str, typer.Option(help="“<data set>-<split>”; the first that all have when not given.")] = "",
+    table: Annotated[
+        str, typer.Option(help="“<data set>-<split>”. Default: the first table that all networks have.")
+    ] = "",
     detector: Annotated[str, typer.Option(help="mtcnn, haar, yunet, or none for pictures that are faces.")] = "mtcnn",
     folder: Annotated[
         list[str] | None,
-        typer.Option(help="FOLDER=EXPRESSION, or FOLDER=“leave out”, where a folder's name does not say; repeatable."),
+        typer.Option(
+            help="FOLDER=EXPRESSION, or FOLDER=“leave out”, for a folder whose name is not an expression; may be repeated."
+        ),
     ] = None,
     to: Annotated[
-        Path | None, typer.Option("--out", dir_okay=False, help="Write the whole report, one HTML file.")
+        Path | None, typer.Option("--out", dir_okay=False, help="Write the whole report as one HTML file.")
     ] = None,
     as_json: AsJson = False,
 ) -> None:
-    """Is a private set as easy as the benchmark, and if not, why? The Compare tab of `ferscope live`, for scripts.
+    """Compare a private set with the benchmark and explain the gap: the Compare tab of `ferscope live`, for scripts.
 
-    The benchmark's own pictures are looked at too if this machine has them (`ferscope data add`).
+    The benchmark's own images are compared too if this machine has them (`ferscope data add`).
     """
     from fer_core.datasets.class_folders import decided, proposed, words
     from fer_core.errors import ConfigError
@@ -72,9 +76,9 @@ def compare_private(
     for one in reports:
         out.print(one.sentence(), soft_wrap=True)
         out.print(
-            f"Of the gap, {100 * one.gap.prior:+.1f} points are the class balance and {100 * one.gap.rest:+.1f} the rest. "
+            f"Of the gap, {100 * one.gap.prior:+.1f} points are due to the class balance and {100 * one.gap.rest:+.1f} the rest. "
             f"It differs in: {', '.join(one.shifted) or 'nothing that was measured'}."
-            + ("" if one.differences is not None else " The benchmark's pictures are not on this machine."),
+            + ("" if one.differences is not None else " The benchmark's images are not on this machine."),
             soft_wrap=True,
         )
         rows = Table("expression", "benchmark", "n", "private", "n", "gap", "p (Holm)")

@@ -23,24 +23,27 @@ def crossval(
     recipe: Annotated[str, typer.Argument(help="Name of a shipped recipe, or the path of a TOML file.")] = "",
     data: Annotated[str, typer.Option(help="Path of a csv or folder, or the name of a known data set.")] = "",
     set_: Annotated[list[str] | None, typer.Option("--set", help="key=value, as in optimizer.lr=0.05.")] = None,
-    folds: Annotated[int, typer.Option(min=2, max=1000, help="How many folds.")] = 5,
-    pool: Annotated[str, typer.Option(help="Splits of the set that are dealt out, separated by commas.")] = "train",
+    folds: Annotated[int, typer.Option(min=2, max=1000, help="Number of folds.")] = 5,
+    pool: Annotated[str, typer.Option(help="Splits that are divided into folds, separated by commas.")] = "train",
     group: Annotated[
-        str | None, typer.Option(help="Column that stays together; “” nothing. Persons and films do by themselves.")
+        str | None,
+        typer.Option(
+            help="Column whose values stay in one fold; “” for none. Default: person or film, if the set knows them."
+        ),
     ] = None,
     twins_apart: Annotated[
-        bool, typer.Option("--twins-apart", help="Deal out pictures that occur twice one by one.")
+        bool, typer.Option("--twins-apart", help="Allow duplicates of an image in different folds.")
     ] = False,
-    plain: Annotated[bool, typer.Option("--plain", help="Do not balance the expressions over the folds.")] = False,
-    seed: Annotated[int, typer.Option(help="Another seed deals other folds.")] = 0,
-    name: Annotated[str, typer.Option(help="Name; made from the recipe's when none is given.")] = "",
-    resume: Annotated[str, typer.Option(help="Go on with this cross-validation.")] = "",
+    plain: Annotated[bool, typer.Option("--plain", help="Do not balance the expressions across the folds.")] = False,
+    seed: Annotated[int, typer.Option(help="Seed of the division into folds.")] = 0,
+    name: Annotated[str, typer.Option(help="Name; derived from the recipe's name by default.")] = "",
+    resume: Annotated[str, typer.Option(help="Continue this cross-validation.")] = "",
     on: On = "",
     cpus: Cpus = 1.0,
     gpus: Gpus = None,
     as_json: AsJson = False,
 ) -> None:
-    """Train a recipe once a fold; print each fold, mean and standard deviation; write the out-of-fold predictions."""
+    """Train a recipe once per fold; print each fold, mean and standard deviation; write the out-of-fold predictions."""
     from fer_core.datasets import open_dataset
     from fer_core.experiments.crossval import CrossValidation
     from fer_core.recipe import load_recipe
@@ -48,7 +51,9 @@ def crossval(
     from fer_core.runs.store import taken_back
 
     if bool(recipe) == bool(resume):
-        raise ConfigError("Give a recipe to start (ferscope crossval RECIPE --data PATH), or --resume NAME to go on.")
+        raise ConfigError(
+            "Give a recipe to start (ferscope crossval RECIPE --data PATH), or --resume NAME to continue."
+        )
     if resume:
         refuse_beside_resume(context)
         made = CrossValidation.named(resume)
@@ -71,7 +76,7 @@ def crossval(
             else:
                 _here(made, dataset, console)
     except Stopped:
-        console.print(f"Stopped and saved. Go on with: ferscope crossval --resume {made.name}")
+        console.print(f"Stopped and saved. Continue with: ferscope crossval --resume {made.name}")
         raise typer.Exit(130) from None
     path, found = made.finish(), made.summary()
     if as_json:
@@ -86,8 +91,8 @@ def crossval(
     out.print(table)
     low, high = found["all"]["accuracy_interval"]
     out.print(
-        f"Mean over folds {100 * found['mean']:.1f} %, standard deviation {100 * found['sd']:.1f} points. All pictures, each "
-        f"read by the network that has not seen it: {100 * found['all']['accuracy']:.1f} % ({100 * low:.1f} to "
+        f"Mean over folds {100 * found['mean']:.1f} %, standard deviation {100 * found['sd']:.1f} points. All images, each "
+        f"predicted by the network that was not trained on it: {100 * found['all']['accuracy']:.1f} % ({100 * low:.1f} to "
         f"{100 * high:.1f}), n = {found['all']['n']:,}. Kept together: {made.told()['kept_together'] or 'nothing'}.\n"
         f"Table written to {path}",
         soft_wrap=True,
@@ -95,7 +100,7 @@ def crossval(
 
 
 def _here(made: Any, dataset: Any, console: Console) -> None:
-    """Train the folds one after the other in this process, in one turn on the device."""
+    """Train the folds one after the other in this process; they wait for the device once."""
     from fer_core.experiments.crossval import train_fold
     from fer_core.runs import queue
     from fer_core.runs.folder import Stopped

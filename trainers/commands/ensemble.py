@@ -25,14 +25,14 @@ def ensemble(
     data: Data,
     name: Annotated[str, typer.Option(help="Name of the ensemble.")] = "ensemble",
     vote: Annotated[
-        Vote, typer.Option(help="Mean of probabilities; or weights or a layer, fitted on the validation part alone.")
+        Vote, typer.Option(help="mean of the probabilities; weighted or stacked: fitted on the validation set only.")
     ] = Vote.mean,
     split: Annotated[
-        str, typer.Option(help="What it is evaluated on; never what its members were trained on.")
+        str, typer.Option(help="Split to evaluate on; never one that its members were trained on.")
     ] = "val",
     as_json: AsJson = False,
 ) -> None:
-    """Combine networks into one that answers with a vote on their probabilities, and evaluate it.
+    """Combine networks into one that votes with their probabilities, and evaluate it.
 
     Expressions are matched by name; what not all know is named and not answered. Images may be of different size. On
     the part that a vote was fitted on, each picture is answered by a vote fitted on others.
@@ -49,7 +49,7 @@ def ensemble(
     card, key = read_card(run.path), f"{dataset.name}-{split}"
     if card.leave_out:
         Console(stderr=True).print(
-            f"Not answered, because not every member knows it: {', '.join(card.leave_out)}.", soft_wrap=True
+            f"Left out, because not every member knows it: {', '.join(card.leave_out)}.", soft_wrap=True
         )
     if key not in card.results:
         predictions, _ = predict_checkpoint(run.path, dataset, split)

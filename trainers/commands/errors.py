@@ -1,4 +1,4 @@
-"""`ferscope labels` and `ferscope slices`: whose fault errors are, and on which kinds of pictures they gather."""
+"""`ferscope labels` and `ferscope slices`: wrong network or wrong label, and the kinds of images with many errors."""
 
 from __future__ import annotations
 
@@ -24,16 +24,19 @@ def labels(
     network: Annotated[str, typer.Argument(help="Name of a network or run, or the path of its folder.")] = "",
     table: Annotated[str, typer.Option("--table", help="Data set and split of a predictions table: fer2013-val.")] = "",
     votes: Annotated[Path | None, typer.Option(help="A csv of votes; FER+ is shipped for FER2013.")] = None,
-    without_votes: Annotated[bool, typer.Option(help="Judge the labels by the network's answers (cleanlab).")] = False,
-    crossval: Annotated[str, typer.Option(help="Judge them by this cross-validation's answers, without votes.")] = "",
+    without_votes: Annotated[
+        bool, typer.Option(help="Judge the labels by the network's predictions (cleanlab).")
+    ] = False,
+    crossval: Annotated[str, typer.Option(help="Judge them by the predictions of this cross-validation.")] = "",
     csv: Annotated[
-        Path | None, typer.Option("--csv", dir_okay=False, help="Write the suspected labels, as corrections, here.")
+        Path | None,
+        typer.Option("--csv", dir_okay=False, help="Write the suspected labels to this csv, as corrections."),
     ] = None,
     as_json: AsJson = False,
 ) -> None:
-    """Divide a network's errors by what people voted: network wrong, label contested, label probably wrong.
+    """Divide a network's errors by people's votes: network wrong, label contested, label probably wrong.
 
-    Where a set has no votes, name the labels that are probably wrong by confident learning.
+    For a set without votes, list the labels that are probably wrong (confident learning).
     """
     from dataclasses import asdict
 
@@ -63,7 +66,7 @@ def labels(
     out.print(
         f"{found.name} on {table}: {int(divided['n'].sum()):,} errors on {ceiling.n:,} pictures with votes. Against the "
         f"given labels the voters' majority scores {ceiling.majority:.1%} of {ceiling.decided:,}, the network "
-        f"{ceiling.network:.1%} of the same; one voter drawn by lot {ceiling.voter:.1%} of all.",
+        f"{ceiling.network:.1%} on the same images; one random voter {ceiling.voter:.1%} of all.",
         soft_wrap=True,
     )
     shown = Table("verdict", "n", "share of errors", "answers the majority", "two votes or more")
@@ -81,7 +84,7 @@ def labels(
 
 
 def _suspected(whose: str, predictions: Predictions, csv: Path | None, as_json: bool) -> None:
-    """The labels that are probably wrong by the answers of networks that had not learned the pictures."""
+    """The labels that are probably wrong by the predictions of networks that were not trained on the images."""
     from fer_core.evaluation import label_issues as issues
     from fer_core.evaluation import label_quality as quality
     from fer_core.workspace import write_atomically
@@ -104,7 +107,7 @@ def _suspected(whose: str, predictions: Predictions, csv: Path | None, as_json: 
         f"{whose}: {len(found):,} of {len(predictions):,} labels are probably wrong (confident learning; no votes asked).",
         soft_wrap=True,
     )
-    shown = Table("given label", "n", "suspected", "share", "the network says most often")
+    shown = Table("given label", "n", "suspected", "share", "most frequent prediction")
     for column in shown.columns[1:4]:
         column.justify = "right"
     for row in shares.to_dict("records"):
@@ -120,7 +123,9 @@ def _suspected(whose: str, predictions: Predictions, csv: Path | None, as_json: 
             soft_wrap=True,
         )
     out.print(
-        f"Written to {csv}" if csv else "--csv FILE writes them for `ferscope data clean --corrections`; look first."
+        f"Written to {csv}"
+        if csv
+        else "--csv FILE writes them for `ferscope data clean --corrections`; check them first."
     )
 
 
@@ -129,11 +134,11 @@ def slices(
     network: Network,
     table: Key,
     data: Annotated[str, typer.Option("--data", help="The data set: a path, or the name of a known one.")],
-    min_support: Annotated[int, typer.Option(help="Pictures in a slice, at least.")] = 50,
-    crossed: Annotated[bool, typer.Option(help="Pairs of conditions too.")] = False,
+    min_support: Annotated[int, typer.Option(help="Smallest number of images in a slice.")] = 50,
+    crossed: Annotated[bool, typer.Option(help="Slices by pairs of conditions too.")] = False,
     as_json: AsJson = False,
 ) -> None:
-    """Accuracy on slices by brightness, contrast, sharpness and the data set's columns, against what labels explain."""
+    """Accuracy on slices by brightness, contrast, sharpness and the data set's columns, compared with what the labels explain."""
     import pandas as pd
 
     from fer_core.datasets import open_dataset
@@ -160,8 +165,8 @@ def slices(
         return
     differ = int((found["p_adjusted"] <= ALPHA).sum())
     out.print(
-        f"{checkpoint.name} on {table}: {differ} of {len(found)} slices differ from what their labels would give "
-        "(Cochran, Mantel and Haenszel, with Holm's correction); intervals are Wilson's, 95 %."
+        f"{checkpoint.name} on {table}: {differ} of {len(found)} slices are significantly harder or easier "
+        "than their mix of expressions explains (Cochran-Mantel-Haenszel test, Holm's correction; 95 % Wilson intervals)."
     )
     shown = Table("slice", "n", "accuracy, %", "expected, %", "p (Holm)")
     for column in shown.columns[1:]:

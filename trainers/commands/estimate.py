@@ -18,7 +18,7 @@ def estimate(
     set_: Annotated[list[str] | None, typer.Option("--set", help="key=value, as in optimizer.lr=0.05.")] = None,
     as_json: AsJson = False,
 ) -> None:
-    """Measure a few steps of a recipe and say how long it will take and how much memory it needs."""
+    """Measure a few training steps of a recipe and estimate its time and memory."""
     from fer_core.datasets import open_dataset
     from fer_core.experiments.estimate import estimate as measure
     from fer_core.recipe import load_recipe
@@ -29,8 +29,8 @@ def estimate(
         print(json.dumps(asdict(found)))
         return
     out.print(
-        f"About {found.seconds / 60:.1f} min for {config.epochs} epochs ({found.seconds_per_epoch:.1f} s an epoch, "
-        f"{found.images_per_second:,.0f} images/s) and {found.memory / 1e9:.1f} GB on the {found.device}, as busy as it is "
-        f"now; measured on {found.measured} steps.",
+        f"About {found.seconds / 60:.1f} min for {config.epochs} epochs ({found.seconds_per_epoch:.1f} s per epoch, "
+        f"{found.images_per_second:,.0f} images/s) and {found.memory / 1e9:.1f} GB on the {found.device}, at its current "
+        f"load; measured on {found.measured} steps.",
         soft_wrap=True,
     )

@@ -16,17 +16,21 @@ from trainers.console import AsJson, app, out
 
 @app.command()
 def predict(
-    checkpoint: Annotated[str, typer.Argument(help="Name of a network or run; several with commas answer together.")],
-    places: Annotated[list[Path], typer.Argument(help="Pictures, folders of pictures, or zips.")],
+    checkpoint: Annotated[
+        str, typer.Argument(help="Name of a network or run; several, separated by commas, are averaged.")
+    ],
+    places: Annotated[list[Path], typer.Argument(help="Images, folders of images, or zips.")],
     to: Annotated[
-        Path | None, typer.Option("--out", dir_okay=False, help="The csv to write; printed where none is given.")
+        Path | None, typer.Option("--out", dir_okay=False, help="The csv to write. Default: print it.")
     ] = None,
     detector: Annotated[str, typer.Option(help="mtcnn, haar, yunet, or none for pictures that are faces.")] = "mtcnn",
-    sure: Annotated[float, typer.Option(min=0, max=1, help="“not sure” below this confidence.")] = 0.0,
-    tta: Annotated[str, typer.Option(help="none, flip or ten-crop; empty: as the network's card says.")] = "",
+    sure: Annotated[float, typer.Option(min=0, max=1, help="Print “not sure” below this confidence.")] = 0.0,
+    tta: Annotated[
+        str, typer.Option(help="Test-time augmentation: none, flip or ten-crop. Default: the network's own.")
+    ] = "",
     as_json: AsJson = False,
 ) -> None:
-    """Write a csv of probabilities with one row a face: `file`, `face`, box, `verdict`, `prob_<expression>`, warnings."""
+    """Write a csv of probabilities with one row per face: `file`, `face`, box, `verdict`, `prob_<expression>`, warnings."""
     import csv
 
     from fer_core.datasets.archive import ArchiveEntry, pictures_in
@@ -67,4 +71,4 @@ def predict(
         sys.stdout.write(text.getvalue())
     if rows and not faces:  # the rows stand written; a script is to notice all the same
         first = f"{rows[0]['file']}: {rows[0]['problem'].rstrip('.')}"
-        raise DataError(f"No face was read in any of the pictures ({len(rows):,}); {first}.")
+        raise DataError(f"No face was found in any of the images ({len(rows):,}); {first}.")

@@ -1,4 +1,4 @@
-"""`ferscope recipes`: what can be trained, after which report, with which data, and what came out."""
+"""`ferscope recipes`: the shipped recipes with source, data and result."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 @app.command()
 def recipes(as_json: AsJson = False) -> None:
-    """List the shipped recipes; of those that repeat a report's table, the data they need and what came out."""
+    """List the shipped recipes; for those that reproduce a report's table, the data they need and the result."""
     from fer_core.experiments.reproduction import rows
     from fer_core.recipe import load_recipe
     from fer_core.recipe import recipes as shipped
@@ -37,7 +37,7 @@ def recipes(as_json: AsJson = False) -> None:
 
 
 def _status(recipe: TrainConfig, row: Row | None) -> str:
-    """What came out, what is missing, or what a recipe that repeats no report promises."""
+    """The result, the missing data, or the title of a recipe that reproduces no report."""
     if row is None:
         return recipe.about.title
     if row.accuracy is None:

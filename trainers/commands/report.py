@@ -15,11 +15,15 @@ from trainers.console import AsJson, app, out
 def report(
     networks: Annotated[list[str], typer.Argument(help="One or more networks, by name or folder.")],
     to: Annotated[Path, typer.Option(help="Folder to write into.")] = Path("report"),
-    table: Annotated[str, typer.Option(help="“<data set>-<split>”; the first that all have when not given.")] = "",
-    data: Annotated[str, typer.Option(help="The pictures, for the worst errors where the licence allows.")] = "",
+    table: Annotated[
+        str, typer.Option(help="“<data set>-<split>”. Default: the first table that all networks have.")
+    ] = "",
+    data: Annotated[
+        str, typer.Option(help="Data set with the images, to show the worst errors where its licence allows.")
+    ] = "",
     as_json: AsJson = False,
 ) -> None:
-    """Write a report: one HTML file with tables and figures, a model card each in Markdown, every table as csv."""
+    """Write a report: one HTML file with tables and figures, a model card per network (Markdown), every table (csv)."""
     from fer_core.datasets import open_dataset
     from fer_core.reports.evaluation_report import document
     from fer_core.runs.store import find

@@ -17,16 +17,16 @@ def robustness(
     networks: Annotated[list[str], typer.Argument(help="Names of networks or runs, or paths of their folders.")],
     data: Data,
     split: Annotated[str, typer.Option(help="train, val or test.")] = "val",
-    limit: Annotated[int | None, typer.Option(help="So many pictures, drawn by lot; all when not given.")] = None,
-    only: Annotated[list[str] | None, typer.Option(help="A kind of damage; may be given several times.")] = None,
+    limit: Annotated[int | None, typer.Option(help="Number of images, chosen at random. Default: all.")] = None,
+    only: Annotated[list[str] | None, typer.Option(help="A corruption; may be given several times.")] = None,
     keep: Annotated[bool, typer.Option("--keep", help="Write the table beside the weights too.")] = False,
-    seed: Annotated[int, typer.Option(help="Equal seeds damage equal pictures equally.")] = 0,
+    seed: Annotated[int, typer.Option(help="Seed of the corruptions.")] = 0,
     on_bad: Bad = None,
     as_json: AsJson = False,
 ) -> None:
-    """Measure the accuracy on damaged pictures: noise, blur, light, jpeg, rotation, covered eyes or mouth, and so on.
+    """Measure the accuracy on corrupted images: noise, blur, brightness, JPEG, rotation, covered eyes or mouth, and others.
 
-    Results are kept, so an interrupted command goes on where it was.
+    Results are kept, so an interrupted command continues.
     """
     from fer_core.datasets import open_dataset
     from fer_core.evaluation import robustness as measurement
@@ -40,7 +40,7 @@ def robustness(
     tables = {}
     for network in found:
         with Progress(console=out, transient=True, disable=as_json) as bar:
-            task = bar.add_task(f"{network.name}, {len(chosen.rows):,} pictures a condition", total=None)
+            task = bar.add_task(f"{network.name}, {len(chosen.rows):,} images per condition", total=None)
             tables[network.name] = measurement.measure(
                 network.name, network.folder, dataset, split, chosen, only or (),
                 lambda done, total: bar.update(task, completed=done, total=total),  # noqa: B023
@@ -54,11 +54,11 @@ def robustness(
         clean = table.iloc[0]
         out.print(
             f"{name} on {dataset.name}-{split}: {clean['accuracy']:.2%} ({100 * clean['low']:.1f} to "
-            f"{100 * clean['high']:.1f}) as they are, {measurement.overall(table):.2%} in the mean of all damages, "
+            f"{100 * clean['high']:.1f}) uncorrupted, {measurement.overall(table):.2%} on average over all corruptions, "
             f"n = {clean['n']:,} each; 95 % intervals.",
             soft_wrap=True,
         )
-        shown = Table("damage at severity", *map(str, range(1, 6)))
+        shown = Table("corruption at severity", *map(str, range(1, 6)))
         for column in shown.columns[1:]:
             column.justify = "right"
         for kind, part in table[table["severity"] > 0].groupby("corruption", sort=False):

@@ -52,7 +52,7 @@ def runs_list(
 
 @runs_app.command("show")
 def runs_show(name: Name, as_json: AsJson = False) -> None:
-    """Show a run: its state, its best epoch, what its curves say, its recipe."""
+    """Show a run: its state, best epoch, diagnosis and recipe."""
     from dataclasses import asdict
 
     from fer_core.recipe import to_toml
@@ -99,7 +99,7 @@ def log_tail(run: Any, lines: int = 20) -> str:
 
 @runs_app.command("watch")
 def runs_watch(name: Name) -> None:
-    """Follow a run until it ends; Ctrl-C only ends the watching."""
+    """Follow a run until it ends; Ctrl-C stops following, not the run."""
     from fer_core.runs.folder import HEARTBEAT, RunFolder
 
     run = RunFolder.named(name)
@@ -136,7 +136,7 @@ def runs_stop(
         bool, typer.Option("--now", help="Kill it at once; what it did since its last save is lost.")
     ] = False,
 ) -> None:
-    """Ask a run to finish its step, save and end. If it has not ended after a minute, it is killed."""
+    """Ask a run to save and end. It is killed if it has not ended after a minute."""
     from fer_core.runs.folder import RunFolder
     from fer_core.training.launch import kill, stop
 
@@ -151,7 +151,7 @@ def runs_stop(
 
 @runs_app.command("resume")
 def runs_resume(name: Name) -> None:
-    """Go on with a run in the background, from its last save, when its device is free."""
+    """Continue a run in the background, from its last save, when its device is free."""
     from fer_core.runs.folder import RunFolder
     from fer_core.training.launch import launch
 
@@ -161,7 +161,7 @@ def runs_resume(name: Name) -> None:
 
 @runs_app.command("queue")
 def runs_queue(as_json: AsJson = False) -> None:
-    """Show who has each device of this machine, and who waits for it, in order."""
+    """Show which run uses each device of this machine, and which runs wait for it."""
     from fer_core.runs.queue import lines
 
     found = {device: [ticket.name for ticket in tickets] for device, tickets in lines().items()}
@@ -237,7 +237,7 @@ def runs_promote(
     to: Annotated[str, typer.Option(help="Its name there; the run's when not given.")] = "",
     half: Annotated[bool, typer.Option(help="Round the weights to 16 bits, and evaluate what is shipped.")] = False,
 ) -> None:
-    """Copy a finished run to `checkpoints/`, where the networks to be shipped lie."""
+    """Copy a finished run to `checkpoints/`, to ship it with the program."""
     from fer_core.checkpoint import write_card
     from fer_core.datasets import open_dataset
     from fer_core.evaluation.predict import predict_checkpoint

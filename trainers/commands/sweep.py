@@ -1,4 +1,4 @@
-"""`ferscope sweep` and `ferscope sweeps`: searches over a recipe's settings."""
+"""`ferscope sweep` and `ferscope sweeps`: searching a recipe's settings."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from fer_core.errors import ConfigError
 from trainers.cluster import Cpus, Gpus, On, joined
 from trainers.console import AsJson, app, on_interrupt, out, refuse_beside_resume
 
-sweeps_app = typer.Typer(no_args_is_help=True, help="Searches of this workspace.")
+sweeps_app = typer.Typer(no_args_is_help=True, help="Sweeps of this workspace.")
 app.add_typer(sweeps_app, name="sweeps")
 
 
@@ -23,25 +23,25 @@ def sweep(
     file: Annotated[str, typer.Argument(help="Name of a shipped sweep file, or the path of a TOML file.")] = "",
     data: Annotated[str, typer.Option(help="Path of a csv or folder, or the name of a known data set.")] = "",
     name: Annotated[str, typer.Option(help="Name of the sweep; the file's when none is given.")] = "",
-    resume: Annotated[str, typer.Option(help="Go on with this sweep.")] = "",
+    resume: Annotated[str, typer.Option(help="Continue this sweep.")] = "",
     workers: Annotated[int, typer.Option(min=1, max=256, help="Processes that train trials side by side.")] = 1,
     on: On = "",
     cpus: Cpus = 1.0,
     gpus: Gpus = None,
     as_json: AsJson = False,
 ) -> None:
-    """Search a recipe's settings; each trial is a run. Ctrl-C saves; the same command, or --resume NAME, goes on."""
+    """Search a recipe's settings; each trial is a run. Ctrl-C saves; the same command, or --resume NAME, continues."""
     from fer_core.datasets import open_dataset
     from fer_core.experiments.sweep_folder import SweepFolder
     from fer_core.experiments.sweep_process import run_workers
 
     if bool(file) == bool(resume):
-        raise ConfigError("Give a sweep file to start (ferscope sweep FILE --data PATH), or --resume NAME to go on.")
+        raise ConfigError("Give a sweep file to start (ferscope sweep FILE --data PATH), or --resume NAME to continue.")
     if resume:
         refuse_beside_resume(context, "workers")
     if on and workers > 1:
         raise ConfigError(
-            "--workers is for this machine; with --on the cluster takes as many trials as it has room for."
+            "--workers is for this machine; with --on the cluster runs as many trials as it has room for."
         )
     if resume:
         folder = SweepFolder.named(resume)
