@@ -13,6 +13,7 @@ import os
 import shutil
 import tempfile
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import asdict
 from pathlib import Path
 
 import numpy as np
@@ -25,7 +26,7 @@ from fer_core.images import ImageSpec, Preparation
 from fer_core.labels import Expressions
 from fer_core.workspace import cache
 
-VERSION = 3  # raise when a reader's result changes
+VERSION = 4  # raise when a reader's result changes
 KEEP_GB = float(os.environ.get("FERSCOPE_CACHE_GB", "20"))
 
 
@@ -75,7 +76,13 @@ def _write(folder: Path, path: Path, layout: Reader, on_bad: OnBad) -> None:
     folder.parent.mkdir(parents=True, exist_ok=True)
     temporary = Path(tempfile.mkdtemp(dir=folder.parent, prefix=".writing-"))
     try:
-        reading.index.to_parquet(temporary / "index.parquet", index=False)
+        index = reading.index
+        if reading.encoded is not None:
+            (temporary / "images").mkdir()
+            for row, image in enumerate(reading.encoded):
+                (temporary / "images" / f"{row:07d}").write_bytes(image)
+            index = index.assign(file=[str(folder / "images" / f"{row:07d}") for row in range(len(index))])
+        index.to_parquet(temporary / "index.parquet", index=False)
         if reading.pixels is not None:
             np.save(temporary / "pixels.npy", reading.pixels)
         if reading.masks is not None:
@@ -84,7 +91,7 @@ def _write(folder: Path, path: Path, layout: Reader, on_bad: OnBad) -> None:
             "path": str(path),
             "vocabulary": reading.expressions.name,
             "expressions": reading.expressions.names,
-            "skipped": [{"id": bad.id, "reason": bad.reason} for bad in reading.skipped],
+            "skipped": [asdict(entry) for entry in reading.skipped],
             "preparation": reading.preparation and reading.preparation.model_dump(),
         }
         (temporary / "meta.json").write_text(json.dumps(meta), encoding="utf-8")
@@ -131,7 +138,7 @@ def images_at(dataset: Dataset, spec: ImageSpec) -> NDArray[np.uint8]:
 def _forget_oldest(keep: Path) -> None:
     """Bound the cache: while it is above `KEEP_GB`, drop the entry that was not used for longest."""
     entries = sorted((entry for entry in keep.parent.iterdir() if entry.is_dir()), key=lambda e: e.stat().st_mtime)
-    sizes = {entry: sum(f.stat().st_size for f in entry.iterdir() if f.is_file()) for entry in entries}
+    sizes = {entry: sum(f.stat().st_size for f in entry.rglob("*") if f.is_file()) for entry in entries}
     total = sum(sizes.values())
     for entry in entries:
         if total <= KEEP_GB * 1e9 or entry == keep:
