@@ -4,7 +4,6 @@ the Train page's form all fill this model, so that what is allowed is said once.
 from __future__ import annotations
 
 import json
-import tomllib
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any, Literal
@@ -14,6 +13,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_valida
 from fer_core.errors import ConfigError, UnknownName
 from fer_core.faces.illumination import Light
 from fer_core.labels import COLOURS, VOCABULARIES, canonical
+from fer_core.untrusted import is_file, parse_toml, read_text
 
 RECIPES = Path(__file__).with_name("recipes")
 
@@ -295,11 +295,11 @@ def load_recipe(source: str | Path, settings: Iterable[str] = ()) -> TrainConfig
         ConfigError: unreadable TOML, an unknown key, a value out of range; each named with what is allowed.
     """
     path = recipes().get(str(source), Path(source))
-    if not path.is_file():
+    if not is_file(path):
         raise UnknownName("recipe", str(source), recipes())
     try:
-        values = tomllib.loads(path.read_text(encoding="utf-8"))
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        values = parse_toml(read_text(path))
+    except ValueError as error:
         raise ConfigError(
             f"{path} is no valid TOML ({error}); compare it with a recipe of `ferscope recipes`."
         ) from error
@@ -348,8 +348,8 @@ def _apply(values: dict[str, Any], setting: str) -> None:
     if not equals:
         raise ConfigError(f"The setting “{setting}” has no value; write key=value, as in optimizer.lr=0.05.")
     try:
-        value = tomllib.loads(f"value = {text.strip()}")["value"]
-    except tomllib.TOMLDecodeError:
+        value = parse_toml(f"value = {text.strip()}")["value"]
+    except ValueError:
         value = text.strip()  # a bare word is a string
     *sections, name = key.strip().split(".")
     place = values

@@ -5,7 +5,7 @@ from pathlib import Path
 import pandas as pd
 import streamlit as st
 
-from dashboard import cache, curves, markup
+from dashboard import cache, curves, damaged, markup
 from dashboard.charts import networks as charts
 from dashboard.markup import Html
 from dashboard.pickers import picked, titles
@@ -178,10 +178,11 @@ def report_button(networks: dict[str, Checkpoint], others: list[str], first: str
 
 st.title("How good are they?")
 networks, choice = store.checkpoints(), picked()
-running = [run.name for run in store.runs() if run.status().state in ("queued", "running")]
+running = [run.name for run in store.runs() if run.look().state in ("queued", "running")]
 if running:
     st.caption(f"Training now: {verbatim(', '.join(running))}.")
     st.page_link("views/train.py", label="Watch on the Train page")
+damaged.show()
 if choice is None:
     st.info(
         "There is no trained network here yet. Train one on the synthetic faces: it takes about a minute, "

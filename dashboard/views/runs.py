@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import pandas as pd
 import streamlit as st
 
-from dashboard import curves, markup
+from dashboard import curves, damaged, markup
 from dashboard.charts import runs as charts
 from dashboard.markup import Html
 from dashboard.pickers import to_address
@@ -154,6 +154,7 @@ if not store.runs():
     if st.button("Train a network", type="primary"):
         st.switch_page("views/train.py")
     st.stop()
+damaged.show()
 chosen = choose()
 compared = [found for run in chosen if (found := read(run))]
 if not compared:

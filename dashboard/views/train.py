@@ -435,7 +435,7 @@ def main() -> None:
                 )
             watch(run)
             manage(run)
-        except RunError as error:  # said here, so that the other runs are still listed
+        except FerError as error:  # said here, so that the other runs are still listed
             st.error(verbatim(str(error)))
     all_runs(name)
 

@@ -9,9 +9,10 @@ from typing import Any
 
 from fer_core.datasets import READERS, OnBad, Reader, open_dataset, short_name
 from fer_core.datasets.files import HIDDEN
-from fer_core.errors import DataError, UnknownName
+from fer_core.errors import DataError, UnknownName, shortened
 from fer_core.images import LFS_ADVICE, LFS_POINTER, PICTURE_SUFFIXES
-from fer_core.workspace import home, write_atomically
+from fer_core.untrusted import read_json
+from fer_core.workspace import home, names_a_device, write_atomically
 
 SYNTHETIC = "synthetic"
 NOTES = frozenset(
@@ -41,7 +42,7 @@ def _entries() -> dict[str, dict[str, Any]]:
     try:
         entries = {
             name: {"path": entry} if isinstance(entry, str) else {"path": str(entry["path"]), **entry}
-            for name, entry in sorted(json.loads(path.read_text(encoding="utf-8")).items())
+            for name, entry in sorted(read_json(path).items())
         }
     except (ValueError, AttributeError, TypeError, KeyError) as error:
         raise DataError(f"{path} is damaged ({error}); mend it or delete it and add the data sets again.") from error
@@ -89,8 +90,8 @@ def refuse_name(name: str) -> None:
     Raises:
         DataError: the name is none for a data set.
     """
-    if not re.fullmatch(r"[a-z0-9][a-z0-9-]{0,63}", name) or name == SYNTHETIC:
-        raise DataError(f"“{name}” cannot name a data set; use small letters, digits and hyphens.")
+    if not re.fullmatch(r"[a-z0-9][a-z0-9-]{0,63}", name) or name == SYNTHETIC or names_a_device(name):
+        raise DataError(f"“{shortened(name)}” cannot name a data set; use small letters, digits and hyphens.")
 
 
 def resolve(path: str | Path) -> tuple[Path, Reader]:

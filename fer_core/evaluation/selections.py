@@ -13,7 +13,7 @@ from filelock import FileLock
 
 from fer_core.errors import DataError
 from fer_core.evaluation.predictions import KEY
-from fer_core.workspace import home, write_atomically
+from fer_core.workspace import home, names_a_device, write_atomically
 
 COLUMNS = [*KEY, "label"]
 NAME = re.compile(r"[a-z0-9][a-z0-9-]{0,63}")
@@ -67,6 +67,6 @@ def _folder() -> Path:
 
 
 def _path(name: str) -> Path:
-    if not NAME.fullmatch(name):
+    if not NAME.fullmatch(name) or names_a_device(name):
         raise DataError(f"“{name}” cannot name a selection; use small letters, digits and hyphens, at most 64.")
     return _folder() / f"{name}.csv"

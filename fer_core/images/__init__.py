@@ -57,7 +57,7 @@ LFS_ADVICE = "a Git LFS pointer, not the file itself; run `git lfs pull` in its 
 class Preparation(BaseModel):
     """What becomes of a photo before a network sees it, in this order. With the detector “none” it is a face already."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
     detector: str = Field("mtcnn", description="mtcnn, haar (Viola-Jones), yunet, or none.")
     faces: Literal["largest", "all"] = Field("largest", description="Of several faces in a picture.")
@@ -112,7 +112,7 @@ class ImageSpec(BaseModel):
     deviation 1 by its own pixels instead, and `mean` and `std` are ignored.
     """
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
     channels: Literal[1, 3] = 1
     height: int = Field(48, ge=16, le=1024)
