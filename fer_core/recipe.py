@@ -3,11 +3,11 @@ the Train page's form all fill this model, so that what is allowed is said once.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any, Literal
 
+import tomli_w
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
 from fer_core.errors import ConfigError, UnknownName
@@ -363,19 +363,17 @@ def _apply(values: dict[str, Any], setting: str) -> None:
 
 def to_toml(config: TrainConfig) -> str:
     """The recipe as TOML, with only what differs from the defaults; reading it back gives an equal recipe."""
-    values = config.model_dump(mode="json", exclude_defaults=True)
-    top = [f"{key} = {toml_value(value)}" for key, value in values.items() if not isinstance(value, dict)]
-    lines = [*top]
-    for key, value in values.items():
-        if isinstance(value, dict) and value:
-            lines += ["", f"[{key}]", *(f"{name} = {toml_value(inner)}" for name, inner in value.items())]
-    return "\n".join(lines).lstrip() + "\n"
+    return tomli_w.dumps(config.model_dump(mode="json", exclude_defaults=True))
 
 
 def toml_value(value: Any) -> str:
-    """A value as TOML writes it, tables inline."""
+    """A value as TOML writes it, on one line; sweeps name their choices so, and old sweeps are found by these names."""
     if isinstance(value, dict):
-        return "{" + ", ".join(f"{key} = {toml_value(inner)}" for key, inner in value.items()) + "}"
+        return "{" + ", ".join(f"{_toml_key(key)} = {toml_value(inner)}" for key, inner in value.items()) + "}"
     if isinstance(value, list | tuple):
         return "[" + ", ".join(toml_value(inner) for inner in value) + "]"
-    return json.dumps(value, ensure_ascii=False)  # JSON's strings, numbers and booleans are TOML's
+    return tomli_w.dumps({"_": value}).removeprefix("_ = ").removesuffix("\n")
+
+
+def _toml_key(key: str) -> str:
+    return tomli_w.dumps({key: 0}).removesuffix(" = 0\n")
