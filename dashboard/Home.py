@@ -26,6 +26,7 @@ SECTIONS = {
     "What it looks at": {"explain": "Explain", "regions": "Regions", "map": "Map"},
     "Make": {"train": "Train", "runs": "Runs", "sweeps": "Sweeps", "data": "Data"},
     "Show": {"live": "Live"},
+    "Help": {"glossary": "Glossary"},
 }
 named = {name for pages in SECTIONS.values() for name in pages}
 if more := {path.stem for path in Path(__file__).with_name("views").glob("[a-z]*.py")} - named:

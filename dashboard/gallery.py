@@ -15,7 +15,7 @@ import streamlit as st
 
 from dashboard import cache, markup
 from dashboard.markup import Html, Picture
-from dashboard.text import percent, verbatim
+from dashboard.text import dataset_title, percent, split_title, verbatim
 from fer_core.datasets import Dataset
 from fer_core.datasets.known import SYNTHETIC
 from fer_core.evaluation.gallery import positions
@@ -56,19 +56,19 @@ def show(
     """
     if not len(frame):
         return
-    shown = frame.iloc[page_of(len(frame), each, (view, network, key))]
+    page = frame.iloc[page_of(len(frame), each, (view, network, key))]
     source = cache.dataset_of(table)
     if source is None:
         name = str(table.table["dataset"].iloc[0])
         st.info(
-            f"The pictures of “{verbatim(name)}” are not on this machine, or not where this workspace knows them; "
-            f"their ids are {verbatim(', '.join(shown['id']))}."
+            f"The images of {verbatim(dataset_title(name))} are not on this machine, or this workspace does not know their "
+            f"path. Ids on this page: {verbatim(', '.join(page['id']))}."
         )
         if st.button("Add the data set"):
             st.switch_page("views/data.py")
         return
-    items, there = [], positions(source, shown)
-    for (_, row), place in zip(shown.iterrows(), there, strict=True):
+    items, there = [], positions(source, page)
+    for (_, row), place in zip(page.iterrows(), there, strict=True):
         if place >= 0:
             items.append((row, _picture(source, int(place), row, network, key, note(row))))
     if ticks:
@@ -77,11 +77,11 @@ def show(
                 _tile(row, item)
     else:
         st.html(markup.gallery([item for _, item in items]))
-    lines = "Label → predicted, confidence, id" if note is nothing else "Label → predicted, confidence, figures, id"
-    st.caption(f"{lines}. A picture leads to its explanation; the arrow keys turn the page.")
-    if len(items) < len(shown):
-        missing = sorted(shown["id"][there < 0])
-        st.info(f"{source.title} here no longer holds {verbatim(', '.join(missing))}.")
+    lines = "label → prediction, confidence, id" if note is nothing else "label → prediction, confidence, further figures, id"
+    st.caption(f"Below each image: {lines}. Click an image to explain it. The arrow keys turn the page.")
+    if len(items) < len(page):
+        missing = sorted(page["id"][there < 0])
+        st.info(f"{source.title} on this machine no longer contains {verbatim(', '.join(missing))}.")
 
 
 def page_of(count: int, each: int, view: Hashable) -> slice:
@@ -123,7 +123,7 @@ def _picture(
     kind = "Synthetic face labelled" if source.name == SYNTHETIC else "Labelled"
     text = (
         f"{kind} {row['label']}, predicted {row['predicted']}, confidence {confidence}, id {row['id']} of "
-        f"{source.title}, {row['split']}"
+        f"{source.title}, {split_title(row['split'])}"
     )
     lines = (f"{row['label']} → {row['predicted']}", confidence, *further, row["id"])
     href = "explain?" + urlencode({"network": network, "table": key, "image": row["id"]})
