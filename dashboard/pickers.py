@@ -23,8 +23,31 @@ class Picked:
     table: str | None
 
 
+# What the address of a saved link may say, by parameter, and what the page says now: Streamlit keeps the words of an option.
+FORMER_WORDS = {
+    "bins": {"Equally wide bins": "Bins of equal width", "Equally full bins": "Bins of equal size"},
+    "change": {"Fixed": "Newly right", "Broken": "Newly wrong"},
+    "confidence-of": {"as trained": "uncalibrated", "with its temperature": "calibrated"},
+    "order": {
+        "As the network lists them": "Network order",
+        "Best recognised first": "Highest recall first",
+        "Confused ones beside": "Group confused classes",
+    },
+}
+
+
+def renew_address() -> None:
+    """Bring the words of a saved link to those of today; without this the choice in it would be lost."""
+    for param, words in FORMER_WORDS.items():
+        values = st.query_params.get_all(param)
+        renewed = [words.get(value, value) for value in values]
+        if renewed != values:
+            st.query_params[param] = renewed
+
+
 def draw() -> None:
     """Draw the shared pickers into the sidebar. Called once in each run, by Home."""
+    renew_address()
     networks = store.checkpoints()
     st.session_state["titles"] = _titles(networks)
     evaluated = next((name for name, network in networks.items() if network.tables), None)

@@ -50,8 +50,8 @@ def reliability(tables: Mapping[str, pd.DataFrame], shown: str) -> alt.LayerChar
     return alt.layer(equal.encode(x="x:Q", y="x:Q"), bars, lines, dots).properties(height=370, usermeta=SVG)
 
 
-def pictures(table: pd.DataFrame) -> alt.Chart:
-    """How many pictures have which confidence.
+def histogram(table: pd.DataFrame) -> alt.Chart:
+    """How many images have which confidence.
 
     Args:
         table: of `calibration.reliability`.
