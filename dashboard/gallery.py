@@ -77,7 +77,11 @@ def show(
                 _tile(row, item)
     else:
         st.html(markup.gallery([item for _, item in items]))
-    lines = "label → prediction, confidence, id" if note is nothing else "label → prediction, confidence, further figures, id"
+    lines = (
+        "label → prediction, confidence, id"
+        if note is nothing
+        else "label → prediction, confidence, further figures, id"
+    )
     st.caption(f"Below each image: {lines}. Click an image to explain it. The arrow keys turn the page.")
     if len(items) < len(page):
         missing = sorted(page["id"][there < 0])

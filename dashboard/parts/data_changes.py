@@ -52,9 +52,7 @@ def augmentation(dataset: Dataset) -> None:
         for name, value in changed.items()
     )
     st.markdown(
-        f"Augmentation of the recipe **{recipe}**: {said}."
-        if said
-        else f"The recipe **{recipe}** has no augmentation."
+        f"Augmentation of the recipe **{recipe}**: {said}." if said else f"The recipe **{recipe}** has no augmentation."
     )
     size = config.image
     spec = ImageSpec(channels=1, height=size.height or 48, width=size.width or 48)
@@ -74,9 +72,7 @@ def augmentation(dataset: Dataset) -> None:
         galleries.append(markup.gallery(items))
     st.html("<br>".join(galleries))
     st.markdown("The expression must stay recognisable. If you cannot recognise it, reduce the augmentation.")
-    st.caption(
-        "The images are made by the function that training uses, at the size of the network's input."
-    )
+    st.caption("The images are made by the function that training uses, at the size of the network's input.")
 
 
 def preparation(dataset: Dataset) -> None:
@@ -106,7 +102,9 @@ def preparation(dataset: Dataset) -> None:
             items.append(Picture(after, f"{label}, id {image}, {LIGHTS[step]}", (label, LIGHTS[step])))
         galleries.append(markup.gallery(items))
     if missed:
-        st.info(f"{detector} finds no face in {missed} of these images. If the images are already cropped faces, choose “none”.")
+        st.info(
+            f"{detector} finds no face in {missed} of these images. If the images are already cropped faces, choose “none”."
+        )
     if galleries:
         st.html("<br>".join(galleries))
     st.caption(

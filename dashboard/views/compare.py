@@ -19,7 +19,9 @@ CHANGES = {"fixed": "Newly right", "broken": "Newly wrong"}
 
 
 def main() -> None:
-    st.title("Compare: is A better than B?", help=explained("McNemar's test", "Statistically significant", "Cohen's kappa"))
+    st.title(
+        "Compare: is A better than B?", help=explained("McNemar's test", "Statistically significant", "Cohen's kappa")
+    )
     choice = picked()
     if choice is None or choice.table is None:
         st.info(

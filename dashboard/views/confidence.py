@@ -71,9 +71,7 @@ def calibration_in_words(title: str, key: str, tables: dict[str, Predictions], e
     )
     if SCALED in tables:
         off, ends = (figure(tables[SCALED], equal=equal) for figure in (ece, ece_interval))
-        said += (
-            f" After calibration, it misses by **{100 * off:.1f} points** ({interval(ends)}); {tendency(tables[SCALED])}."
-        )
+        said += f" After calibration, it misses by **{100 * off:.1f} points** ({interval(ends)}); {tendency(tables[SCALED])}."
     return said
 
 

@@ -15,7 +15,7 @@ from dashboard.markup import Picture
 from dashboard.parts import data_changes, data_images, data_twins
 from dashboard.pickers import choose, to_address
 from dashboard.text import pictures, split_title, verbatim
-from fer_core.datasets import Dataset, open_dataset
+from fer_core.datasets import Dataset, open_dataset, relabelling
 from fer_core.datasets.known import SYNTHETIC, add, known
 from fer_core.errors import FerError
 from fer_core.glossary import explained
@@ -39,7 +39,9 @@ def add_form() -> None:
     """Add a data set by its path; errors are shown here."""
     with st.form("add", border=False):
         path = st.text_input("Path of a csv file or folder on this machine", placeholder="~/fer2013.csv.gz")
-        name = st.text_input("Name (optional)", help="Lower-case letters, digits and hyphens. If empty, the name is made from the path.")
+        name = st.text_input(
+            "Name (optional)", help="Lower-case letters, digits and hyphens. If empty, the name is made from the path."
+        )
         on_bad = st.radio(
             "If an image cannot be read",
             ["refuse", "skip"],
@@ -91,7 +93,9 @@ def sample(dataset: Dataset, split: str, label: str, count: int, seed: int) -> s
     items = []
     for row in np.random.default_rng(seed).permutation(rows)[:count]:
         image = str(dataset.index["id"].iloc[row])
-        items.append(Picture(dataset.picture(row), f"{kind} labelled {label}, id {image}, {split_title(split)}", (image,)))
+        items.append(
+            Picture(dataset.picture(row), f"{kind} labelled {label}, id {image}, {split_title(split)}", (image,))
+        )
     n = f'<span class="fer-light">n = {len(rows):,}</span>'
     return f'<p class="fer-heading">{markup.expression(label).text} {n}</p>{markup.gallery(items)}'
 
@@ -103,6 +107,18 @@ def samples(dataset: Dataset) -> None:
     seed = data_images.draw_again("Show other samples", third)
     names = dataset.expressions.names if label == EVERY else (label,)
     st.html("".join(sample(dataset, split, one, EACH if label == EVERY else ONE, seed) for one in names))
+
+
+def corrected_labels(name: str, dataset: Dataset) -> None:
+    """The labels that were corrected on the Gallery page, and how to apply them."""
+    found = relabelling.corrections(dataset.name)
+    if not len(found):
+        return
+    with st.expander(f"Corrected labels ({len(found):,})"):
+        command = f"ferscope data clean {name} --corrections {relabelling.path_of(dataset.name)}"
+        st.markdown("To apply these corrections, make a corrected copy of the data set with this command:")
+        st.code(command, "bash", wrap_lines=True)
+        st.dataframe(found, hide_index=True)
 
 
 def pick_view() -> str:
@@ -119,7 +135,9 @@ def pick_view() -> str:
     return view
 
 
-st.title("Data: what is in the data set?", help=explained("Training, validation and test set", "Data leak", "Augmentation"))
+st.title(
+    "Data: what is in the data set?", help=explained("Training, validation and test set", "Data leak", "Augmentation")
+)
 places = {SYNTHETIC: "Synthetic faces (built in)"} | {name: f"{name} ({path})" for name, path in known().items()}
 name = choose("Data set", list(places), "data", places.__getitem__)
 with st.expander("Add a data set"):
@@ -141,6 +159,8 @@ if dataset.skipped:
     left_out = "1 entry was" if len(dataset.skipped) == 1 else f"{len(dataset.skipped):,} entries were"
     with st.expander(f"{left_out} left out"):
         st.dataframe(pd.DataFrame(dataset.skipped), hide_index=True)
+
+corrected_labels(name, dataset)
 
 view = pick_view()
 st.subheader("Synthetic samples" if name == SYNTHETIC and view == "samples" else VIEWS[view])

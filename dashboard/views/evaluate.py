@@ -72,7 +72,8 @@ def show_images(table: Predictions, label: str, predicted: str, network: str, ke
 
 
 st.title(
-    "Evaluate: where does the network fail?", help=explained("Accuracy", "F1", "Confusion matrix", "Confidence interval")
+    "Evaluate: where does the network fail?",
+    help=explained("Accuracy", "F1", "Confusion matrix", "Confidence interval"),
 )
 network, key = evaluated("see where it fails")
 report, table = cache.report(network.tables[key]), cache.predictions(network.tables[key])

@@ -202,7 +202,9 @@ def keep(name: str, chosen: pd.DataFrame) -> None:
     except FerError as error:
         st.error(verbatim(str(error)))
         return
-    st.session_state["kept"] = f"Saved. “{name}” contains {pictures(count)}. Choose it under “Selection” to see it again."
+    st.session_state["kept"] = (
+        f"Saved. “{name}” contains {pictures(count)}. Choose it under “Selection” to see it again."
+    )
     st.rerun()  # the box of the selections stands above and has been drawn already
 
 

@@ -6,7 +6,9 @@ from dashboard import markup
 from fer_core.glossary import GLOSSARY
 
 st.title("Glossary: what do the terms mean?")
-st.markdown("These are the terms on the other pages. A question mark beside a heading shows the same explanations there.")
+st.markdown(
+    "These are the terms on the other pages. A question mark beside a heading shows the same explanations there."
+)
 asked = st.text_input("Find a term", key="term", bind="query-params", placeholder="calibration").strip().lower()
 found = {
     name: term for name, term in sorted(GLOSSARY.items(), key=lambda item: item[0].lower())

@@ -202,7 +202,9 @@ with right:
     st.subheader("Accuracy and agreement of the voters")
     agreeing = by_agreement(judged)
     st.plotly_chart(charts.agreement(agreeing), config=PLOTLY, key="agreement")
-    st.caption("The first point includes all images with less agreement. Error bars: 95 % confidence intervals (Wilson).")
+    st.caption(
+        "The first point includes all images with less agreement. Error bars: 95 % confidence intervals (Wilson)."
+    )
     with st.expander("Table behind the chart"):
         st.dataframe(agreeing, hide_index=True)
         st.download_button(

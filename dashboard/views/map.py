@@ -61,7 +61,9 @@ def neighbourhood(network: Checkpoint, source: Dataset, own: np.ndarray, split: 
     st.subheader("Nearest neighbours of an image", help=explained("Cosine similarity"))
     parts = [name for name in ("train", split, *source.splits) if name in source.splits]
     kept = [part for part in parts if features_path(network.folder, source, part).exists()]
-    among = choose("Search in", list(dict.fromkeys(parts)), "among", split_title, default=kept[0], place=st.container(width=BOX))
+    among = choose(
+        "Search in", list(dict.fromkeys(parts)), "among", split_title, default=kept[0], place=st.container(width=BOX)
+    )
     known = own if among == split else read_features(network, source, among or split, "The search")
     if known is None:
         return
@@ -101,9 +103,7 @@ network, key = evaluated("see which faces it finds similar")
 table = cache.predictions(network.tables[key])
 source, split = cache.dataset_of(table), str(table.table["split"].iloc[0])
 if source is None or split not in source.splits:
-    st.info(
-        f"The images of {verbatim(table_in_words(key))} are not on this machine. Add the data set to see its map."
-    )
+    st.info(f"The images of {verbatim(table_in_words(key))} are not on this machine. Add the data set to see its map.")
     if st.button("Add the data set", type="primary"):
         st.switch_page("views/data.py")
     st.stop()
@@ -130,7 +130,9 @@ colour = choose("Colour shows", list(COLOURS), "colour", COLOURS.__getitem__, pl
 plane = cache.plane(path, rows, method)
 axes = ("", "")
 if plane.explained:
-    axes = tuple(f"principal component {i + 1} ({percent(share)} of the variance)" for i, share in enumerate(plane.explained))
+    axes = tuple(
+        f"principal component {i + 1} ({percent(share)} of the variance)" for i, share in enumerate(plane.explained)
+    )
 points = frame.assign(x=plane.points[:, 0], y=plane.points[:, 1])
 chosen = st.plotly_chart(
     charts.embedding(points, colour, axes), key=f"map-{network.name}-{key}-{method}", on_select="rerun",
@@ -139,7 +141,11 @@ chosen = st.plotly_chart(
 hover_image.over_charts(cache.sheet(source, network.card.image, tuple(frame["place"].tolist())))
 st.caption(
     "Point at a dot to see its image. Click it to see its neighbours. Draw a lasso or a box to see all images inside. "
-    + ("" if plane.explained else "t-SNE keeps neighbours together; distances between groups and their sizes mean little.")
+    + (
+        ""
+        if plane.explained
+        else "t-SNE keeps neighbours together; distances between groups and their sizes mean little."
+    )
 )
 picked_rows = sorted({int(point["customdata"][0]) for point in chosen["selection"]["points"]})
 if len(picked_rows) == 1:

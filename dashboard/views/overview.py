@@ -12,8 +12,8 @@ from dashboard.pickers import picked, titles
 from dashboard.text import estimate, pictures, split_title, table_in_words, table_title, verbatim
 from fer_core.errors import DataError
 from fer_core.evaluation.metrics import Headline
-from fer_core.glossary import explained
 from fer_core.evaluation.seeds import FIGURES, over_seeds
+from fer_core.glossary import explained
 from fer_core.reports.evaluation_report import document
 from fer_core.runs import store
 from fer_core.runs.store import Checkpoint
@@ -30,7 +30,9 @@ def accuracy_in_words(network: Checkpoint, key: str | None) -> str:
         )
     report = cache.headlines({network.name: network.tables[key]}).get(network.name)
     if report is None:
-        return f"The predictions of {title} on {verbatim(table_in_words(key))} cannot be read. Evaluate the network again."
+        return (
+            f"The predictions of {title} on {verbatim(table_in_words(key))} cannot be read. Evaluate the network again."
+        )
     return (
         f"{title} has an accuracy of {estimate(report.accuracy, report.accuracy_interval, report.n)} "
         f"on {verbatim(table_in_words(key))}."
@@ -126,7 +128,11 @@ def side_by_side(networks: dict[str, Checkpoint], key: str) -> None:
     sizes = {part: sorted({report.n for report in found[part].values()}) for part in parts}
     st.html(
         markup.table(
-            ("Network, accuracy in %", *(f"{split_title(part.rpartition('-')[2])}, n = {_n(sizes[part])}" for part in parts)), rows
+            (
+                "Network, accuracy in %",
+                *(f"{split_title(part.rpartition('-')[2])}, n = {_n(sizes[part])}" for part in parts),
+            ),
+            rows,
         )
     )
     st.markdown("A network that is much better on the training set than on the others overfits the training set.")
@@ -202,7 +208,11 @@ st.markdown(accuracy_in_words(network, key))
 tables = {name: other.tables[key] for name, other in networks.items() if key in other.tables}
 reports = cache.headlines(tables)
 group, shared = groups({name: tables[name] for name in reports})
-on = f", on the {pictures(shared)} that all have predicted" if any(report.n > shared > 0 for report in reports.values()) else ""
+on = (
+    f", on the {pictures(shared)} that all have predicted"
+    if any(report.n > shared > 0 for report in reports.values())
+    else ""
+)
 order = sorted(networks, key=lambda name: -reports[name].accuracy if name in reports else 1)
 st.html(
     markup.table(

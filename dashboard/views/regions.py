@@ -74,7 +74,9 @@ def no_report(choice: Picked) -> None:
     place, _, split = (choice.table or "synthetic-val").rpartition("-")
     st.info("There is no region report for this network yet. Run this command to make one:")
     st.code(command(choice.checkpoint.name, place, split), None, wrap_lines=True)
-    st.markdown("It takes a few minutes: regions are covered on the whole split, and methods are compared on 128 images.")
+    st.markdown(
+        "It takes a few minutes: regions are covered on the whole split, and methods are compared on 128 images."
+    )
 
 
 def command(name: str, place: str, split: str) -> str:
@@ -110,7 +112,9 @@ def attribution_by_region(report: RegionReport) -> None:
         f"in an even map (95 % CI {everything['density_low']:.2f} to {everything['density_high']:.2f}, n = {everything['n']:,})."
     )
     st.plotly_chart(charts.density(table), key="density", alt="Density of attribution by expression and region")
-    st.markdown("If this table and the table of covered regions disagree, trust the covered regions: they measure accuracy.")
+    st.markdown(
+        "If this table and the table of covered regions disagree, trust the covered regions: they measure accuracy."
+    )
     with st.expander("The table"):
         st.dataframe(table, hide_index=True)
 
@@ -176,7 +180,11 @@ def trust_in_methods(report: RegionReport) -> None:
 def mean_maps(report: RegionReport) -> None:
     st.subheader("Mean map of each expression")
     method = choose(
-        "Method of the mean maps", list(report.means["method"].unique()), "mean", title_of, place=st.container(width=BOX)
+        "Method of the mean maps",
+        list(report.means["method"].unique()),
+        "mean",
+        title_of,
+        place=st.container(width=BOX),
     )
     table = report.means[report.means["method"] == method]
     maps = {
@@ -228,7 +236,9 @@ def attention_on_errors(choice: Picked) -> None:
         f"Mean maps for **{given}**, the label, with {title_of(method)}: {pictures(int(wrong.sum()))} predicted as {taken}, "
         f"compared with {int(right.sum()):,} predicted correctly."
     )
-    if not row.toggle("Compute", key="compute", bind="query-params", help="The maps are stored, so the second time is fast."):
+    if not row.toggle(
+        "Compute", key="compute", bind="query-params", help="The maps are stored, so the second time is fast."
+    ):
         st.markdown("Switch on “Compute” to make the maps. A few hundred images take some seconds.")
         return
     layer = attribution_layer(choice.checkpoint.card.network, cache.predictor(choice.checkpoint.folder).model)
@@ -248,7 +258,9 @@ def attention_of_two_networks(choice: Picked) -> None:
         return
     row = st.container(horizontal=True, vertical_alignment="bottom")
     title = titles().__getitem__
-    beside = choose("Compare with", list(others), "beside", title, place=row.container(width=2 * BOX)) or next(iter(others))
+    beside = choose("Compare with", list(others), "beside", title, place=row.container(width=2 * BOX)) or next(
+        iter(others)
+    )
     known = set(others[beside].card.expressions)
     both = [name for name in table.expressions.names if name in known]
     if not both:
@@ -257,16 +269,16 @@ def attention_of_two_networks(choice: Picked) -> None:
     given = choose("Expression", both, "shown", default="fear", place=row.container(width=BOX)) or both[0]
     kept = "The maps are stored, so the second time is fast."
     if not row.toggle("Compute", key="compute-networks", bind="query-params", help=kept):
-        st.markdown(f"Switch on “Compute” to make the maps of up to {MOST} images with both networks. This takes some seconds.")
+        st.markdown(
+            f"Switch on “Compute” to make the maps of up to {MOST} images with both networks. This takes some seconds."
+        )
         return
     n, *found = cache.network_maps(choice.checkpoint, others[beside], choice.table or "", given, "grad-cam", MOST)
     if n < 2:
         st.info(f"There are too few images of {given} for a mean map ({n}).")
         return
     own = title(choice.checkpoint.name)
-    st.markdown(
-        f"Mean maps for **{given}**, the label, with {title_of('grad-cam')}, on the same {pictures(n)}."
-    )
+    st.markdown(f"Mean maps for **{given}**, the label, with {title_of('grad-cam')}, on the same {pictures(n)}.")
     pair(found, own, title(beside), f"in {own}")
 
 

@@ -54,7 +54,9 @@ def read(run: RunFolder) -> Compared | None:
     except FerError:
         return None
     best = best_epoch(results)
-    return Compared(run, run.look(), settings, results, best, diagnose(results), validated_images(run)) if best else None
+    return (
+        Compared(run, run.look(), settings, results, best, diagnose(results), validated_images(run)) if best else None
+    )
 
 
 def validated_images(run: RunFolder) -> int:
@@ -88,7 +90,11 @@ def best_in_words(runs: list[Compared], names: list[str]) -> str:
     """Which run was best, by how much, and whether the difference is significant."""
     order = sorted(runs, key=lambda run: -run.best.val_accuracy)
     first = order[0]
-    reached = estimate(first.best.val_accuracy, first.bounds, first.n) if first.bounds else f"**{percent(first.best.val_accuracy)}**"
+    reached = (
+        estimate(first.best.val_accuracy, first.bounds, first.n)
+        if first.bounds
+        else f"**{percent(first.best.val_accuracy)}**"
+    )
     said = f"**{verbatim(first.run.name)}** has the highest validation accuracy: {reached} at epoch {first.best.epoch}."
     if len(order) > 1:
         second = order[1]
@@ -158,7 +164,9 @@ if not store.runs():
 chosen = choose()
 compared = [found for run in chosen if (found := read(run))]
 if not compared:
-    st.info("None of these runs has finished an epoch with validation yet. Choose other runs above, or come back later.")
+    st.info(
+        "None of these runs has finished an epoch with validation yet. Choose other runs above, or come back later."
+    )
     st.stop()
 names = differing(compared)
 st.markdown(best_in_words(compared, names))
@@ -177,7 +185,14 @@ if names and len(compared) > 2:
     axes = names
     if len(names) > AXES:
         first = sorted(names, key=lambda name: name.startswith("image."))[:AXES]
-        axes = st.multiselect("Settings in the chart", names, first, format_func=setting_title, max_selections=AXES, key=f"axes-{'-'.join(names)}")
+        axes = st.multiselect(
+            "Settings in the chart",
+            names,
+            first,
+            format_func=setting_title,
+            max_selections=AXES,
+            key=f"axes-{'-'.join(names)}",
+        )
     table = pd.DataFrame([{setting_title(name): run.settings[name] for name in axes} for run in compared])
     table["best accuracy"] = [run.best.val_accuracy for run in compared]
     st.plotly_chart(

@@ -11,8 +11,8 @@ from fer_core.evaluation.comparison import ALPHA
 from fer_core.evaluation.gallery import Filter, examples, positions, select
 from fer_core.evaluation.intervals import Interval
 from fer_core.evaluation.predictions import Predictions
-from fer_core.glossary import explained
 from fer_core.evaluation.slices import LEAST_SUPPORT, MIN_SUPPORT, columns_of, find
+from fer_core.glossary import explained
 
 DRAWN = 15  # slices in the chart
 BOX = 360  # pixels of the box, wide enough for a pair of conditions

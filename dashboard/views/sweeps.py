@@ -115,7 +115,10 @@ def progress(folder: SweepFolder, running: bool) -> None:
         shares = cache.importance(folder.path)
         if shares:
             st.plotly_chart(
-                charts.importance({setting_title(name): share for name, share in shares.items()}), config=PLOTLY, key="importance", alt="Importance of each setting in per cent"
+                charts.importance({setting_title(name): share for name, share in shares.items()}),
+                config=PLOTLY,
+                key="importance",
+                alt="Importance of each setting in per cent",
             )
             st.caption("Share of the variance of accuracy that a setting explains (PED-ANOVA over finished trials).")
         else:

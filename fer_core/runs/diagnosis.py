@@ -57,7 +57,10 @@ def diagnose(results: Sequence[EpochResult]) -> Diagnosis | None:
     )
     verdict: Verdict
     if train < 0 < val and worse:
-        verdict, words = "overfits", f"It overfits: the validation loss rises while the training loss falls. {losses_said}"
+        verdict, words = (
+            "overfits",
+            f"It overfits: the validation loss rises while the training loss falls. {losses_said}",
+        )
     elif gap > GAP:
         # training images known by heart: said only with the two accuracies that show it
         verdict, words = "overfits", f"It overfits: it memorises training images. {gap_said}"
@@ -70,7 +73,10 @@ def diagnose(results: Sequence[EpochResult]) -> Diagnosis | None:
     elif val < -0.002 and rise > FLAT:
         verdict, words = "still improves", f"It still improves, so more epochs may help. {losses_said}"
     else:
-        verdict, words = "converged", f"It has converged; there is no sign of overfitting or underfitting. {losses_said}"
+        verdict, words = (
+            "converged",
+            f"It has converged; there is no sign of overfitting or underfitting. {losses_said}",
+        )
     return Diagnosis(verdict, best.epoch, gap, val, words)
 
 
