@@ -1,6 +1,6 @@
-"""A gallery of a predictions table's pictures, page by page: the one that every page shows pictures with.
+"""A gallery of a predictions table's images, page by page: the one that every page shows images with.
 
-Only the pictures of the page that is looked at are read, each from the data set's arrays on disk. The page number is in
+Only the images of the page that is looked at are read, each from the data set's arrays on disk. The page number is in
 the address; the arrow keys turn the pages.
 """
 
@@ -21,8 +21,8 @@ from fer_core.datasets.known import SYNTHETIC
 from fer_core.evaluation.gallery import positions
 from fer_core.evaluation.predictions import KEY, Predictions
 
-SELECTED = "selected"  # in the session: the (data set, split, id) of the pictures that are ticked
-TILE = 132  # pixels of a picture that can be ticked
+SELECTED = "selected"  # in the session: the (data set, split, id) of the images that are ticked
+TILE = 132  # pixels of an image that can be ticked
 
 
 Note = Callable[[pd.Series], tuple[str | Html, ...]]
@@ -43,16 +43,16 @@ def show(
     note: Note = nothing,
     ticks: bool = False,
 ) -> None:
-    """One page of pictures, and the buttons to turn it.
+    """One page of images, and the buttons to turn it.
 
     Args:
-        table: the predictions that the pictures are of.
-        frame: one row a picture, in the order to show: `dataset`, `split`, `id`, `label`, `predicted`, `confidence`.
-        network, key: which network and table, for the link to a picture's explanation.
-        each: pictures a page; two full rows on a wide window, four on a narrow one.
+        table: the predictions that the images are of.
+        frame: one row an image, in the order to show: `dataset`, `split`, `id`, `label`, `predicted`, `confidence`.
+        network, key: which network and table, for the link to an image's explanation.
+        each: images a page; two full rows on a wide window, four on a narrow one.
         view: whatever makes this another gallery; it then begins at its first page.
-        note: further lines below a picture.
-        ticks: whether pictures can be selected; see `ticked`.
+        note: further lines below an image.
+        ticks: whether images can be selected; see `ticked`.
     """
     if not len(frame):
         return
@@ -148,7 +148,7 @@ def _tick(image: tuple[str, str, str], name: str) -> None:
 
 
 def ticked() -> set[tuple[str, str, str]]:
-    """The (data set, split, id) of the pictures that are ticked in this session; change it in place."""
+    """The (data set, split, id) of the images that are ticked in this session; change it in place."""
     chosen: set[tuple[str, str, str]] = st.session_state.setdefault(SELECTED, set())
     return chosen
 

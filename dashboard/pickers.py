@@ -24,7 +24,13 @@ class Picked:
 
 
 # What the address of a saved link may say, by parameter, and what the page says now: Streamlit keeps the words of an option.
+FORMER_TITLES = {
+    "Small VGG, long": "Small VGG (long)",
+    "Small VGG, fast": "Small VGG (fast)",
+}
 FORMER_WORDS = {
+    "beside": FORMER_TITLES,
+    "over": FORMER_TITLES,
     "bins": {"Equally wide bins": "Bins of equal width", "Equally full bins": "Bins of equal size"},
     "change": {"Fixed": "Newly right", "Broken": "Newly wrong"},
     "confidence-of": {"as trained": "uncalibrated", "with its temperature": "calibrated"},

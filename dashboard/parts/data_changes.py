@@ -29,7 +29,7 @@ ALIGN = {"none": "none", "upright": "eyes horizontal", "eyes": "eyes at fixed po
 
 
 def _drawn(dataset: Dataset, split: str, seed: int, count: int) -> list[int]:
-    """Positions of pictures drawn at random from a split, of as many expressions as there are."""
+    """Positions of images drawn at random from a split, of as many expressions as there are."""
     rows = np.random.default_rng(seed).permutation(dataset.rows(split))
     labels = dataset.index["label"].iloc[rows].to_numpy()
     first = {label: int(row) for label, row in zip(labels[::-1], rows[::-1], strict=True)}

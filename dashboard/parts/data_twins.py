@@ -8,7 +8,7 @@ from dashboard import cache, gallery, markup
 from dashboard.charts import data as charts
 from dashboard.markup import Picture
 from dashboard.pickers import choose
-from dashboard.text import interval, percent, pictures, split_title, verbatim
+from dashboard.text import images, interval, percent, split_title, verbatim
 from fer_core.datasets import Dataset
 from fer_core.datasets.duplicates import KINDS, Duplicates, across, contradicting, leaks
 from fer_core.datasets.faceless import faceless_at, faceless_of
@@ -44,7 +44,7 @@ def twins(dataset: Dataset) -> None:
     for split, table in leaked.items():
         n, same = dataset.splits[split], int((table["kind"] == "identical").sum())
         words.append(
-            f"**{len(table):,} of {pictures(n)}** of the {split_title(split)} ({percent(len(table) / n)}) also occur in the "
+            f"**{len(table):,} of {images(n)}** of the {split_title(split)} ({percent(len(table) / n)}) also occur in the "
             f"training set, {same:,} of them identical. Figures on these images are too good."
             if len(table)
             else f"No image of the {split_title(split)} occurs in the training set."
@@ -122,7 +122,7 @@ def faceless(dataset: Dataset) -> None:
     key = f"faceless-{dataset.folder.name}"
     if not voted and not faceless_at(dataset).exists() and not st.session_state.get(key):
         st.info(
-            f"There are no votes for these images, so a face detector (MTCNN) has to check all {pictures(len(dataset))}. This "
+            f"There are no votes for these images, so a face detector (MTCNN) has to check all {images(len(dataset))}. This "
             f"takes about {max(1, round(len(dataset) / 20 / 60))} min on one processor. The result is stored. "
             f"`ferscope data faceless {dataset.name}` does the same."
         )
@@ -133,15 +133,15 @@ def faceless(dataset: Dataset) -> None:
 
     def show(done: int, total: int) -> None:
         if total and (done % 20 == 0 or done == total):
-            bar.progress(done / total, f"{done:,} of {pictures(total)} checked")
+            bar.progress(done / total, f"{done:,} of {images(total)} checked")
 
     table = faceless_of(dataset, on_done=show)
     bar.empty()
     n, share = len(table), len(table) / len(dataset)
     who = "according to the voters of FER+" if voted else "according to MTCNN"
     st.markdown(
-        f"**{n:,} of {pictures(len(dataset))}** ({percent(share)}) show no face, {who}. Check them before you leave them out: some "
-        "show a dark, turned or covered face."
+        f"**{n:,} of {images(len(dataset))}** ({percent(share)}) show no face, {who}. Check them before you leave them out: "
+        "some show a dark, turned or covered face."
     )
     if not n:
         return
@@ -174,9 +174,9 @@ def votes(dataset: Dataset) -> None:
     differ = decided[decided["majority"] != decided["label"]]
     share, bounds = len(differ) / max(1, len(decided)), wilson(len(differ), len(decided))
     st.markdown(
-        f"For {len(decided):,} of {pictures(len(table))}, the voters have a majority. In **{len(differ):,}** of these cases "
-        f"(**{percent(share)}**, 95 % CI {interval(bounds)}) it disagrees with the label. For {len(table) - len(decided):,} images "
-        "there is no majority."
+        f"For {len(decided):,} of {images(len(table))}, the voters have a majority. In **{len(differ):,}** of these cases "
+        f"(**{percent(share)}**, 95 % CI {interval(bounds)}) it disagrees with the label. "
+        f"For {len(table) - len(decided):,} images there is no majority."
     )
     cross = pd.crosstab(table["label"], table["majority"])
     order = dict.fromkeys((*dataset.expressions.names, *sorted(set(cross.columns) - {"none"}), "none"))
@@ -195,7 +195,7 @@ def votes(dataset: Dataset) -> None:
     chosen = table[(table["label"] == label) & (table["majority"] == said)]
     chosen = chosen.sort_values("for_label", kind="stable", ignore_index=True)
     st.markdown(
-        f"**{pictures(len(chosen))}** labelled {label} with the majority {verbatim(said)}. Fewest votes for the label first."
+        f"**{images(len(chosen))}** labelled {label} with the majority {verbatim(said)}. Fewest votes for the label first."
     )
     items = []
     for row in _page(chosen, f"{label}-{said}").itertuples(index=False):

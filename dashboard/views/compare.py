@@ -7,7 +7,7 @@ from dashboard.charts import comparison as charts
 from dashboard.charts import confusion
 from dashboard.markup import Html
 from dashboard.pickers import Picked, choose, picked, titles
-from dashboard.text import interval, percent, pictures, table_in_words, table_title, verbatim
+from dashboard.text import images, interval, percent, table_in_words, table_title, verbatim
 from fer_core.errors import DataError
 from fer_core.evaluation.comparison import ALPHA, Comparison, p_in_words
 from fer_core.evaluation.intervals import Interval
@@ -73,7 +73,7 @@ def overall_difference(found: Comparison, a: str, b: str) -> None:
     )
     if not n == found.size_a == found.size_b:
         st.markdown(
-            f"Both networks are compared on the {pictures(n)} that they have in common with the same label. {verbatim(a)} was "
+            f"Both networks are compared on the {images(n)} that they have in common with the same label. {verbatim(a)} was "
             f"evaluated on {found.size_a:,} images, {verbatim(b)} on {found.size_b:,}."
         )
     st.caption(
@@ -112,7 +112,7 @@ def changes(found: Comparison, choice: Picked, other: Checkpoint, a: str, b: str
         f"**{found.test.only_a:,}** that {verbatim(a)} gets right."
     )
     kind = st.segmented_control(
-        "Pictures", list(CHANGES), format_func=CHANGES.get, default="fixed", required=True, key="change",
+        "Images", list(CHANGES), format_func=CHANGES.get, default="fixed", required=True, key="change",
         bind="query-params", label_visibility="collapsed",
     )  # fmt: skip
     frame = found.changed[found.changed["change"] == kind]
@@ -166,8 +166,8 @@ def everyone(here: dict[str, Checkpoint], choice: Picked) -> None:
     groups, first = int(board["group"].max()), board[board["group"] == 1]["name"].map(titles().get)
     st.markdown(
         f"The {len(board)} networks form {groups} group{'s' if groups > 1 else ''} on the "
-        f"{pictures(int(board['n'].iloc[0]))} that all have in common. First group: "
-        f"{verbatim(', '.join(first.head(5)))}{' and others' if len(first) > 5 else ''}. Networks in one group do not differ "
+        f"{images(int(board['n'].iloc[0]))} that all have in common. First group: "
+        f"{verbatim('; '.join(first.head(5)))}{' and others' if len(first) > 5 else ''}. Networks in one group do not differ "
         "significantly from the best network of the group."
     )
     rows = [

@@ -8,7 +8,7 @@ from dashboard import cache, gallery, markup
 from dashboard.charts import confidence as charts
 from dashboard.markup import Html
 from dashboard.pickers import evaluated, titles
-from dashboard.text import estimate, interval, percent, pictures, split_title, table_in_words, verbatim
+from dashboard.text import estimate, images, interval, percent, split_title, table_in_words, verbatim
 from fer_core.evaluation import calibration
 from fer_core.evaluation.intervals import Interval
 from fer_core.evaluation.metrics import ece, ece_interval
@@ -79,8 +79,8 @@ def tendency(table: Predictions) -> str:
     """Whether the network is over- or underconfident, with the mean difference."""
     gap = 100 * calibration.overconfidence(table)
     if abs(gap) < 0.05:
-        return "neither over- nor underconfident on average"
-    return f"{'slightly ' * (abs(gap) < 2)}{'overconfident' if gap > 0 else 'underconfident'} by {abs(gap):.1f} points on average"
+        return "neither overconfident nor underconfident"
+    return f"{'slightly ' * (abs(gap) < 2)}{'overconfident' if gap > 0 else 'underconfident'} ({abs(gap):.1f} points)"
 
 
 def offer_temperature(network: Checkpoint, key: str, table: Predictions) -> None:
@@ -159,7 +159,7 @@ def abstained(table: Predictions, network: Checkpoint, key: str) -> None:
     if not len(unsure):
         st.markdown("Every image gets an answer.")
         return
-    st.markdown(f"**{pictures(len(unsure))}** without an answer, lowest confidence first.")
+    st.markdown(f"**{images(len(unsure))}** without an answer, lowest confidence first.")
     frame = table.table[[*KEY, "label"]].iloc[unsure]
     frame = frame.assign(predicted=table.predicted[unsure], confidence=table.confidence[unsure])
     gallery.show(table, frame, network.name, key, view=("confidence", threshold))

@@ -14,7 +14,7 @@ from dashboard.charts import data as charts
 from dashboard.markup import Picture
 from dashboard.parts import data_changes, data_images, data_twins
 from dashboard.pickers import choose, to_address
-from dashboard.text import pictures, split_title, verbatim
+from dashboard.text import images, split_title, verbatim
 from fer_core.datasets import Dataset, open_dataset, relabelling
 from fer_core.datasets.known import SYNTHETIC, add, known
 from fer_core.errors import FerError
@@ -79,8 +79,8 @@ def balance(counts: pd.DataFrame) -> str:
     words = (
         f"In the {split_title(split)}, all expressions are equally frequent."
         if present[most] == present[least]
-        else f"In the {split_title(split)}, {most} ({present[most]:,}) is {present[most] / present[least]:.1f} times as frequent as "
-        f"{least} ({present[least]:,})."
+        else f"In the {split_title(split)}, {most} ({present[most]:,}) is {present[most] / present[least]:.1f} times as frequent "
+        f"as {least} ({present[least]:,})."
     )
     return words + (f" There are no images of {', '.join(missing)}." if missing else "")
 
@@ -89,7 +89,7 @@ def sample(dataset: Dataset, split: str, label: str, count: int, seed: int) -> s
     """Images of one expression drawn at random, under its name; equal seeds give equal images."""
     rows = dataset.rows(split)
     rows = rows[(dataset.index["label"].iloc[rows] == label).to_numpy()]
-    kind = "Synthetic face" if dataset.name == SYNTHETIC else "Picture"
+    kind = "Synthetic face" if dataset.name == SYNTHETIC else "Image"
     items = []
     for row in np.random.default_rng(seed).permutation(rows)[:count]:
         image = str(dataset.index["id"].iloc[row])
@@ -146,7 +146,7 @@ dataset = cache.dataset(name)
 counts = table_of_counts(dataset)
 kind = "synthetic, drawn by the program" if name == SYNTHETIC else "licence: " + dataset.licence
 st.markdown(
-    f"{verbatim(dataset.title)} contains **{pictures(len(dataset))}** of {len(dataset.expressions)} expressions "
+    f"{verbatim(dataset.title)} contains **{images(len(dataset))}** of {len(dataset.expressions)} expressions "
     f"({verbatim(kind)}). {balance(counts)} {verbatim(dataset.protocol)}"
 )
 places = st.columns([1.4] + [1.0] * (len(counts.columns) - 1))  # the first holds the expressions' names

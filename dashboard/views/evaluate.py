@@ -8,7 +8,7 @@ import streamlit as st
 from dashboard import cache, gallery, markup
 from dashboard.charts import confusion as charts
 from dashboard.pickers import choose, evaluated, titles
-from dashboard.text import estimate, percent, pictures, table_in_words, verbatim
+from dashboard.text import estimate, images, percent, table_in_words, verbatim
 from fer_core.evaluation.gallery import Filter, examples, select
 from fer_core.evaluation.intervals import Interval
 from fer_core.evaluation.metrics import CLASS_FIGURES, EvaluationReport, figures_table, most_confused, ordered
@@ -58,7 +58,7 @@ def show_images(table: Predictions, label: str, predicted: str, network: str, ke
     frame = select(examples(table), Filter((label,), (predicted,)), "confidence")
     verb = "correctly predicted as" if label == predicted else "predicted as"
     st.markdown(
-        f"**{pictures(len(frame))}** labelled {label}, {verb} {predicted}"
+        f"**{images(len(frame))}** labelled {label}, {verb} {predicted}"
         + (", highest confidence first." if len(frame) else ".")
     )
     gallery.show(table, frame, network, key, view=("evaluate", label, predicted))

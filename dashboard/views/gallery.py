@@ -7,7 +7,7 @@ import streamlit as st
 
 from dashboard import cache, gallery
 from dashboard.pickers import choose, evaluated, titles
-from dashboard.text import estimate, pictures, table_in_words, verbatim
+from dashboard.text import estimate, images, table_in_words, verbatim
 from fer_core.datasets import SPLITS, relabelling
 from fer_core.errors import FerError
 from fer_core.evaluation import selections
@@ -27,7 +27,7 @@ from fer_core.evaluation.predictions import Predictions
 from fer_core.glossary import explained
 from fer_core.runs import store
 
-EACH = 24  # pictures a page
+EACH = 24  # images a page
 MOST_LOSS = 10.0  # nats; the slider's end means “this much or more”
 BOX = 190  # pixels of a box in a row that wraps on a narrow page
 SORT_WORDS = {
@@ -46,8 +46,9 @@ def main() -> None:
     network, table = checkpoint.name, cache.predictions(checkpoint.tables[key])
     wrong = int((~table.correct).sum())
     st.markdown(
-        f"{verbatim(titles()[network])} is wrong on {estimate(wrong / max(len(table), 1), wilson(wrong, len(table)), len(table))} "
-        f"of the images of {verbatim(table_in_words(key))}: {pictures(wrong)}."
+        f"{verbatim(titles()[network])} is wrong on "
+        f"{estimate(wrong / max(len(table), 1), wilson(wrong, len(table)), len(table))} of {verbatim(table_in_words(key))}, "
+        f"which is {images(wrong)}."
     )
     wanted, sort, others = filters(table, beside_it(network, key))
     frame = select(examples(table, others), wanted, sort)
@@ -145,7 +146,7 @@ def actions(table: Predictions, frame: pd.DataFrame, stem: str) -> None:
     mine = pd.MultiIndex.from_frame(everything).isin(list(ticked)) if ticked else []
     chosen = select(examples(table.where(mine)), Filter()) if any(mine) else frame
     selected = chosen is not frame
-    whose = f"the {pictures(len(chosen))} you selected" if selected else f"all {len(frame):,} matches"
+    whose = f"the {images(len(chosen))} you selected" if selected else f"all {len(frame):,} matches"
     with st.container(horizontal=True, vertical_alignment="center"):
         st.markdown(f"**Actions for {whose}**")
         st.button("Select all", on_click=gallery.tick_all, args=(frame,), disabled=selected)
@@ -202,9 +203,7 @@ def keep(name: str, chosen: pd.DataFrame) -> None:
     except FerError as error:
         st.error(verbatim(str(error)))
         return
-    st.session_state["kept"] = (
-        f"Saved. “{name}” contains {pictures(count)}. Choose it under “Selection” to see it again."
-    )
+    st.session_state["kept"] = f"Saved. “{name}” contains {images(count)}. Choose it under “Selection” to see it again."
     st.rerun()  # the box of the selections stands above and has been drawn already
 
 
@@ -213,7 +212,7 @@ def mark(chosen: pd.DataFrame, label: str) -> None:
         relabelling.correct(str(dataset), rows, label, "gallery") for dataset, rows in chosen.groupby("dataset")
     )
     st.success(
-        f"Saved: {pictures(changed)} corrected to {label}. The original data stays unchanged; apply the corrections on the "
+        f"Saved: {images(changed)} corrected to {label}. The original data stays unchanged; apply the corrections on the "
         "Data page."
     )
 

@@ -10,7 +10,7 @@ from dashboard import cache, gallery, markup
 from dashboard.charts import labels as charts
 from dashboard.markup import Html
 from dashboard.pickers import choose, evaluated, titles
-from dashboard.text import dataset_title, interval, percent, pictures, split_title, table_in_words, verbatim
+from dashboard.text import dataset_title, images, interval, percent, split_title, table_in_words, verbatim
 from fer_core.datasets.votes import SHIPPED_FOR
 from fer_core.errors import DataError
 from fer_core.evaluation.intervals import Interval, wilson
@@ -116,7 +116,7 @@ def suspected(path: Path, checkpoint: Checkpoint, key: str, whose: str) -> None:
         return
     share = interval(wilson(len(found), len(table)))
     st.markdown(
-        f"According to {verbatim(whose)}, **{len(found):,} of {pictures(len(table))}** probably have a wrong label "
+        f"According to {verbatim(whose)}, **{len(found):,} of {images(len(table))}** probably have a wrong label "
         f"(**{percent(len(found) / len(table))}**, 95 % CI {share})."
     )
     st.markdown(CONFIDENT, help=explained("Confident learning", "Cross-validation"))
@@ -142,7 +142,7 @@ def suspected(path: Path, checkpoint: Checkpoint, key: str, whose: str) -> None:
     names = [name for name in table.expressions.names if name in set(found["label"])]
     label = choose("Label", [ALL, *names], "label", default=ALL, place=st.container(width=BOX))
     chosen = found if label == ALL else found[found["label"] == label]
-    st.markdown(f"**{pictures(len(chosen))}**, least probable label first.")
+    st.markdown(f"**{images(len(chosen))}**, least probable label first.")
 
     def note(row: pd.Series) -> tuple[str | Html, ...]:
         probs = dict(zip(table.expressions.names, table.probs[row["position"]], strict=True))
@@ -181,9 +181,9 @@ with summary:
     if divided["n"].sum():
         st.markdown(causes_in_words(title, key, divided))
     else:
-        st.markdown(f"{verbatim(title)} makes no error on the {pictures(len(judged))} that have votes.")
+        st.markdown(f"{verbatim(title)} makes no error on the {images(len(judged))} that have votes.")
     if len(judged) < len(table):
-        st.markdown(f"{pictures(len(table) - len(judged))} without votes are left out.")
+        st.markdown(f"{images(len(table) - len(judged))} without votes are left out.")
     st.caption(RULE)
 
 left, right = st.columns(2, gap="large")
@@ -226,7 +226,7 @@ errors = judged[~judged["correct"]]
 if verdict != EVERY:
     errors = errors[errors["verdict"] == verdict]
 errors = errors.sort_values("confidence", ascending=False, kind="stable", ignore_index=True)
-st.markdown(f"**{pictures(len(errors))}**, highest confidence first.")
+st.markdown(f"**{images(len(errors))}**, highest confidence first.")
 
 
 def note(row: pd.Series) -> tuple[str | Html, ...]:

@@ -1,4 +1,7 @@
-"""Live: try a network on your own images. The Gradio app of `dashboard.live` in a process of its own, so that Gradio and torch stay out of this one."""
+"""Live: try a network on your own images.
+
+The Gradio app of `dashboard.live` runs in a process of its own, so that Gradio and torch stay out of this one.
+"""
 
 from __future__ import annotations
 

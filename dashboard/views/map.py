@@ -12,7 +12,7 @@ from dashboard import cache, gallery, hover_image, markup
 from dashboard.charts import map as charts
 from dashboard.markup import Picture
 from dashboard.pickers import choose, evaluated, titles
-from dashboard.text import percent, pictures, split_title, table_in_words, verbatim
+from dashboard.text import images, percent, split_title, table_in_words, verbatim
 from fer_core.datasets import Dataset
 from fer_core.datasets.known import SYNTHETIC
 from fer_core.errors import FerError
@@ -40,7 +40,7 @@ def read_features(network: Checkpoint, source: Dataset, split: str, purpose: str
         "a minute or two. The features are stored.",
         help=explained("Feature"),
     )
-    if not st.button(f"Compute features of {pictures(count)}", type="primary"):
+    if not st.button(f"Compute features of {images(count)}", type="primary"):
         return None
     bar, start = st.progress(0.0, "Loading the network"), time.monotonic()
 
@@ -81,7 +81,7 @@ def neighbourhood(network: Checkpoint, source: Dataset, own: np.ndarray, split: 
         f"{len(index)} nearest neighbours in the {split_title(among or split)}, {same} {'is' if same == 1 else 'are'} labelled "
         f"{row['label']}" + (f" and {said} {row['predicted']}." if row["predicted"] != row["label"] else ".")
     )
-    kind = "Synthetic face" if source.name == SYNTHETIC else "Picture"
+    kind = "Synthetic face" if source.name == SYNTHETIC else "Image"
     items = [
         Picture(
             source.picture(place),
@@ -154,7 +154,7 @@ elif picked_rows:
     inside = frame.iloc[picked_rows].sort_values("loss", ascending=False, kind="stable", ignore_index=True)
     wrong = int((~inside["correct"]).sum())
     st.subheader("Selected images")
-    st.markdown(f"**{pictures(len(inside))}**, {wrong:,} of them wrong. Highest loss first.")
+    st.markdown(f"**{images(len(inside))}**, {wrong:,} of them wrong. Highest loss first.")
     name = "map-" + hashlib.sha256("|".join(inside["id"]).encode()).hexdigest()[:8]
     if st.button("Open in Gallery", help="Saves the images as a selection that can be opened again."):
         selections.add(name, inside)

@@ -1,5 +1,6 @@
 """Overview: how good are the networks? All of this workspace side by side, on the chosen data set."""
 
+import re
 from pathlib import Path
 
 import pandas as pd
@@ -9,7 +10,7 @@ from dashboard import cache, curves, markup
 from dashboard.charts import networks as charts
 from dashboard.markup import Html
 from dashboard.pickers import picked, titles
-from dashboard.text import estimate, pictures, split_title, table_in_words, table_title, verbatim
+from dashboard.text import estimate, images, split_title, table_in_words, table_title, verbatim
 from fer_core.errors import DataError
 from fer_core.evaluation.metrics import Headline
 from fer_core.evaluation.seeds import FIGURES, over_seeds
@@ -58,8 +59,14 @@ def row(network: Checkpoint, report: Headline | None, group: int | None) -> list
         card.chosen_epoch,
         card.seeds,
         f"{minutes:,.1f}\u00a0{of}",
-        card.chosen_on.rpartition(" (")[0] or card.chosen_on,
+        chosen_on(card.chosen_on),
     ]
+
+
+def chosen_on(data: str) -> str:
+    """The data that chose the best epoch, “FER2013 (csv), val (PublicTest)”, as “FER2013, validation set”."""
+    found = re.fullmatch(r"([^,(]+?)(?: \([^)]*\))?, (train|val|test)\b.*", data)
+    return f"{found[1]}, {split_title(found[2])}" if found else data
 
 
 HEADER = (
@@ -209,7 +216,7 @@ tables = {name: other.tables[key] for name, other in networks.items() if key in 
 reports = cache.headlines(tables)
 group, shared = groups({name: tables[name] for name in reports})
 on = (
-    f", on the {pictures(shared)} that all have predicted"
+    f", on the {images(shared)} that all have predicted"
     if any(report.n > shared > 0 for report in reports.values())
     else ""
 )

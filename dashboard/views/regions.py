@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from dashboard import cache, markup
 from dashboard.charts import explanation as charts
 from dashboard.pickers import Picked, choose, picked, titles
-from dashboard.text import percent, pictures, table_title, verbatim
+from dashboard.text import images, percent, table_title, verbatim
 from fer_core.explanation import METHODS
 from fer_core.explanation import region_report as reports
 from fer_core.explanation.bootstrap import Band
@@ -57,7 +57,7 @@ def region_report(choice: Picked, known: Mapping[str, Path]) -> None:
     part = "" if about["n"] == about["n_of_split"] else f" of {about['n_of_split']:,}, a random sample"
     st.caption(
         verbatim(
-            f"{table_title(key)}: {pictures(about['n'])}{part}. Methods are compared on {about['methods_n']:,} of them. Layer: "
+            f"{table_title(key)}: {images(about['n'])}{part}. Methods are compared on {about['methods_n']:,} of them. Layer: "
             f"{about['layer']}. 95 % confidence intervals: bootstrap over images. Without test-time averaging."
         )
     )
@@ -130,8 +130,8 @@ def trust_in_methods(report: RegionReport) -> None:
     good = [title for title, one in verdicts.items() if one.level == "supported"]
     if good:
         st.markdown(
-            f"**{len(good)} of {len(known)} methods are supported for this network**: {verbatim(', '.join(good))}. They are better "
-            "than a random map in both tests, deletion and insertion, and their maps depend on the weights."
+            f"**{len(good)} of {len(known)} methods are supported for this network**: {verbatim(', '.join(good))}. They are "
+            "better than a random map in both tests, deletion and insertion, and their maps depend on the weights."
         )
     else:
         st.markdown(
@@ -199,7 +199,7 @@ def mean_maps(report: RegionReport) -> None:
         for (name, n), one in maps.items():
             st.image(
                 enlarged(colour(one, signed=signed, limit=limit)), f"{name}, n = {n:,}", SIDE,
-                alt=f"Mean map of {name}, {n} pictures",
+                alt=f"Mean map of {name}, {n} images",
             )  # fmt: skip
         scale(signed, limit)
     st.caption(
@@ -227,13 +227,13 @@ def attention_on_errors(choice: Picked) -> None:
     right = (table.table["label"].to_numpy() == given) & table.correct
     if min(wrong.sum(), right.sum()) < 2:
         st.info(
-            f"There are too few images for a mean map: {wrong.sum():,} of {given} predicted as {taken}, {right.sum():,} predicted "
-            "correctly."
+            f"There are too few images for a mean map: {wrong.sum():,} of {given} predicted as {taken}, {right.sum():,} "
+            "predicted correctly."
         )
         return
     method = "grad-cam"
     st.markdown(
-        f"Mean maps for **{given}**, the label, with {title_of(method)}: {pictures(int(wrong.sum()))} predicted as {taken}, "
+        f"Mean maps for **{given}**, the label, with {title_of(method)}: {images(int(wrong.sum()))} predicted as {taken}, "
         f"compared with {int(right.sum()):,} predicted correctly."
     )
     if not row.toggle(
@@ -278,7 +278,7 @@ def attention_of_two_networks(choice: Picked) -> None:
         st.info(f"There are too few images of {given} for a mean map ({n}).")
         return
     own = title(choice.checkpoint.name)
-    st.markdown(f"Mean maps for **{given}**, the label, with {title_of('grad-cam')}, on the same {pictures(n)}.")
+    st.markdown(f"Mean maps for **{given}**, the label, with {title_of('grad-cam')}, on the same {images(n)}.")
     pair(found, own, title(beside), f"in {own}")
 
 

@@ -29,9 +29,9 @@ def main() -> None:
     rows = reproduction.rows()
     st.markdown(outcome_in_words(rows))
     st.markdown(
-        "A result **agrees** if the reported accuracy lies in the 95 % confidence interval (Wilson) of the reproduced one. Without "
-        "FER2013's PrivateTest, PublicTest both chooses the best epoch and measures accuracy, so the reproduced figures are "
-        "slightly too high. The reports used other splits, and some chose the epoch on the split they report."
+        "A result **agrees** if the reported accuracy lies in the 95 % confidence interval (Wilson) of the reproduced one. "
+        "Without FER2013's PrivateTest, PublicTest both chooses the best epoch and measures accuracy, so the reproduced figures "
+        "are slightly too high. The reports used other splits, and some chose the epoch on the split they report."
     )
     for report in dict.fromkeys(row.report for row in rows):
         section(report, [row for row in rows if row.report == report])
@@ -91,8 +91,8 @@ def missing(report: str, rows: Sequence[Row]) -> list[str]:
     if lacking:
         sets = dict.fromkeys(name for row in lacking for name in row.lacking)
         said.append(
-            f"Not run because data are missing: {named(lacking)}. Missing: {verbatim(', '.join(map(dataset_title, sets)))}. To add "
-            "a data set, run `ferscope data add PATH --name NAME`."
+            f"Not run because data are missing: {named(lacking)}. Missing: {verbatim(', '.join(map(dataset_title, sets)))}. "
+            "To add a data set, run `ferscope data add PATH --name NAME`."
         )
     waiting = [row for row in rows if row.state == "not run" and not row.weights]
     if waiting:

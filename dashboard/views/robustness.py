@@ -10,7 +10,7 @@ from dashboard import cache, markup
 from dashboard.charts import robustness as charts
 from dashboard.markup import Picture
 from dashboard.pickers import choose, evaluated, titles
-from dashboard.text import estimate, interval, percent, pictures, table_in_words, verbatim
+from dashboard.text import estimate, images, interval, percent, table_in_words, verbatim
 from fer_core.datasets import Dataset
 from fer_core.datasets.known import SYNTHETIC
 from fer_core.errors import FerError
@@ -71,7 +71,7 @@ def examples(dataset: Dataset, split: str, kind: str) -> None:
     """What a corruption looks like on one image of the data set."""
     row = int(dataset.rows(split)[0])
     image, picture = str(dataset.index["id"].iloc[row]), dataset.picture(row)
-    what = "Synthetic face" if dataset.name == SYNTHETIC else "Picture"
+    what = "Synthetic face" if dataset.name == SYNTHETIC else "Image"
     items = []
     for severity, value in enumerate((None, *CORRUPTIONS[kind].values)):
         words = "clean" if value is None else f"{value:g} {CORRUPTIONS[kind].unit}"
@@ -113,7 +113,7 @@ chosen = (
         "Measured images",
         list(mine),
         "sample",
-        lambda number: f"{pictures(mine[number][network.name].n)}, sample {number[:6]}",
+        lambda number: f"{images(mine[number][network.name].n)}, sample {number[:6]}",
     )
     if len(mine) > 1
     else next(iter(mine))

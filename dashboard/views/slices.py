@@ -6,7 +6,7 @@ import streamlit as st
 from dashboard import cache, gallery
 from dashboard.charts import slices as charts
 from dashboard.pickers import choose, evaluated, titles
-from dashboard.text import estimate, percent, pictures, table_in_words, verbatim
+from dashboard.text import estimate, images, percent, table_in_words, verbatim
 from fer_core.evaluation.comparison import ALPHA
 from fer_core.evaluation.gallery import Filter, examples, positions, select
 from fer_core.evaluation.intervals import Interval
@@ -101,5 +101,5 @@ st.subheader("Errors in a slice")
 words = choose("Slice", found.table["slice"].tolist(), "slice", place=st.container(width=BOX))
 member = found.members[found.table["slice"].tolist().index(words)]
 frame = select(examples(table.where(member)), Filter(outcome="wrong"))
-st.markdown(f"The network is wrong on **{len(frame):,}** of {pictures(int(member.sum()))}. Highest loss first.")
+st.markdown(f"The network is wrong on **{len(frame):,}** of {images(int(member.sum()))}. Highest loss first.")
 gallery.show(table, frame, checkpoint.name, key, view=("slices", words))

@@ -68,13 +68,13 @@ def best_in_words(folder: SweepFolder, trials: list[Trial]) -> str:
         return f"{done} No trial has an accuracy yet."
     best = max(scored, key=lambda trial: trial.accuracy or 0)
     reached = estimate(best.accuracy or 0, best.bounds, best.n) if best.bounds else f"**{percent(best.accuracy or 0)}**"
-    values = ", ".join(f"{setting_title(name)} {setting_value(value)}" for name, value in best.values.items())
+    values = ", ".join(f"{setting_title(name)} = {setting_value(value)}" for name, value in best.values.items())
     rivals = [t for t in scored if t is not best and best.bounds and t.bounds and t.bounds.high >= best.bounds.low]
     first = "Best validation accuracy" if ended == folder.sweep.total else "Best validation accuracy so far"
     said = f"{first}: {reached}, with {verbatim(values)}. {done}"
     if rivals:
         one = len(rivals) == 1
-        said += f" The interval{'' if one else 's'} of {len(rivals)} other trial{'' if one else 's'} overlap{'s' if one else ''} with it."
+        said += f" The interval{' of 1 other trial overlaps' if one else f's of {len(rivals)} other trials overlap'} with it."
     return said
 
 
