@@ -4,6 +4,7 @@ import streamlit as st
 
 from dashboard.parts import run_form, run_list, run_progress
 from dashboard.text import verbatim
+from fer_core.errors import FerError
 from fer_core.glossary import explained
 from fer_core.runs import store
 from fer_core.runs.folder import RunFolder
