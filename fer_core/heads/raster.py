@@ -35,20 +35,23 @@ class Seen(NamedTuple):
     depth: Floats
 
 
-def rasterise(points: Floats, triangles: Ints, height: int, width: int, *, both_sides: bool = False) -> Seen:
+def rasterise(
+    points: Floats, triangles: Ints, height: int, width: int, *, both_sides: bool = False, flat: bool = False
+) -> Seen:
     """What is seen of a mesh.
 
     Args:
-        points: (V, 3) x and y in samples (0 being the image's upper left corner), and depth above 0 in metres.
+        points: (V, 3) x and y in samples (0 being the image's upper left corner), and depth above 0.25 in metres.
         triangles: (T, 3) counterclockwise as seen from outside.
         both_sides: also show triangles from behind.
+        flat: without perspective (depth below 2 metres), as a far light sees it.
     """
     x, y = points[:, 0], points[:, 1]
-    inverse = 1 / points[:, 2]
+    inverse = 2 - points[:, 2] if flat else 1 / points[:, 2]  # what is linear on the screen
     a, b, c = triangles[:, 0], triangles[:, 1], triangles[:, 2]
     area = (x[b] - x[a]) * (y[c] - y[a]) - (x[c] - x[a]) * (y[b] - y[a])
     front = np.abs(area) > 1e-9 if both_sides else area < -1e-9
-    kept = np.flatnonzero(front & (points[:, 2][triangles].min(1) > 0.01))
+    kept = np.flatnonzero(front & (points[:, 2][triangles].min(1) > 0.25))
     corners = points[triangles[kept]]
     low = np.maximum(np.ceil(corners[:, :, :2].min(1) - 0.5), 0).astype(np.int64)
     high = np.minimum(np.floor(corners[:, :, :2].max(1) - 0.5), (width - 1, height - 1)).astype(np.int64)
@@ -62,7 +65,10 @@ def rasterise(points: Floats, triangles: Ints, height: int, width: int, *, both_
         _keep_nearest(nearest, planes[part], low[part], span[part], counts[part], part.start, width)
     sample = np.flatnonzero(nearest != NOTHING)
     winner = (nearest[sample] & np.uint64(0xFFFFFFFF)).astype(np.int64)
-    return _place(sample, winner, kept, planes, inverse, triangles, width)
+    if flat:
+        inverse = np.ones_like(inverse)
+    seen = _place(sample, winner, kept, planes, inverse, triangles, width)
+    return seen._replace(depth=np.einsum("nk,nk->n", points[:, 2][triangles[seen.triangle]], seen.weights)) if flat else seen
 
 
 def _planes(x: Floats, y: Floats, inverse: Floats, triangles: Ints, area: Floats) -> Floats:
@@ -100,7 +106,7 @@ def _keep_nearest(
     owner, sx, sy = owner[inside], sx[inside], sy[inside]
     inverse = plane[6][owner] * sx + plane[7][owner] * sy + plane[8][owner]
     # A far point has a small inverse depth; the upper half of the key grows with depth, the lower one names the triangle.
-    far = (np.clip(1 - inverse / 100, 0, 1) * 0x7FFFFFFF).astype(np.uint64)
+    far = (np.clip(1 - inverse / 4, 0, 1) * 0x7FFFFFFF).astype(np.uint64)
     np.minimum.at(nearest, row[inside] * width + column[inside], (far << np.uint64(32)) | (owner + first).astype(np.uint64))
 
 
