@@ -96,7 +96,7 @@ SHOWN_BY: dict[int, dict[str, float]] = {
     20: {"mouthStretch": 1.0},
     23: {"mouthPress": 0.8, "mouthRollUpper": 0.3},
     24: {"mouthPress": 1.0},
-    25: {"jawOpen": 0.16, "mouthUpperUp": 0.25, "mouthLowerDown": 0.4},
+    25: {"jawOpen": 0.16, "mouthUpperUp": 0.35, "mouthLowerDown": 0.4},
     26: {"jawOpen": 0.55},
     27: {"jawOpen": 1.0},
 }
@@ -140,7 +140,7 @@ EXPRESSIONS: dict[str, Expression] = {
     ),
     "happy": Expression(
         (Part(12, 0.9), Part(6, 0.7, 0.6), Part(14, 0.2, 0.2)),
-        (Part(12, 1.0), Part(6, 0.8, 0.8), Part(25, 0.9), Part(10, 0.3, 0.5), Part(26, 0.4, 0.3)),
+        (Part(12, 1.0), Part(6, 0.8, 0.8), Part(25, 1.0), Part(10, 0.8), Part(26, 0.4, 0.3)),
         f"6+12, open with 25 or 26 ({_GUIDE}); {_DU} saw 6 in 51 of 100 people",
     ),
     "sad": Expression(

@@ -41,7 +41,7 @@ def regions_of(s: Samples, material: NDArray[np.uint8]) -> NDArray[np.uint8]:
     found = np.where(s.ear > 0.4, sided("ear"), found)
     found = np.where(np.isin(material, [mesh.EYE, mesh.SOCKET, mesh.LASH]), sided("eye"), found)
     found[np.isin(material, [mesh.CAVITY, mesh.UPPER, mesh.LOWER, mesh.TONGUE])] = CODE["mouth"]
-    found[(material == paint.HAIR) | (material == mesh.FALL)] = CODE["hair"]
+    found[(material == paint.HAIR) | (material == mesh.FALL) | (material == mesh.UNDER)] = CODE["hair"]
     found[material == paint.CLOTH] = CODE["clothes"]
     found[material == mesh.GLASSES] = CODE["glasses"]
     return found.astype(np.uint8)

@@ -92,7 +92,7 @@ def beard_edge(at: Floats, person: Person, turn: Floats) -> Floats:
     lobe = (np.float32(1.45) - angle) * np.float32(AROUND)
     inside = np.minimum(np.minimum(below, throat), lobe)
     # Two bare patches under the corners of the lower lip.
-    bare = np.hypot((x - 0.016) / 1.3, y + 0.0885) - np.float32(0.0045)
+    bare = np.hypot((x - 0.016) / 1.3, y + 0.0885) - np.float32(0.001)
     return np.minimum(inside, bare)
 
 

@@ -15,7 +15,7 @@ Floats = NDArray[np.float32]
 Ints = NDArray[np.int64]
 
 REACH = 0.20  # half the width of what casts shadows, metres
-WRAP = np.array([0.30, 0.14, 0.09], np.float32)  # how far light wanders round an edge of skin, by colour
+WRAP = np.array([0.26, 0.14, 0.10], np.float32)  # how far light wanders round an edge of skin, by colour
 
 
 def direction(light: Light) -> Floats:
@@ -28,9 +28,9 @@ def shadow_map(space: Floats, triangles: Ints, towards: Floats, cells: int) -> F
     """(cells, cells) distance along the light at which something stops it; far where nothing does."""
     at = space @ _frame(towards)
     points = np.empty_like(at)
-    points[:, :2] = (at[:, :2] / REACH + 1) * np.float32(cells / 2)
+    points[:, :2] = (at[:, :2] * np.array([1, -1], np.float32) / REACH + 1) * np.float32(cells / 2)
     points[:, 2] = 1 - at[:, 2]
-    seen = rasterise(points, triangles, cells, cells, both_sides=True, flat=True)
+    seen = rasterise(points, triangles, cells, cells, flat=True)
     depth = np.full(cells * cells, 1e3, np.float32)
     depth[seen.sample] = seen.depth
     return depth.reshape(cells, cells)
@@ -56,7 +56,7 @@ def unshadowed(depth: Floats, space: Floats, normals: Floats, towards: Floats, s
     cells = len(depth)
     frame = _frame(towards)
     at = (space + np.float32(0.0022) * normals) @ frame
-    x, y = ((at[:, i] / REACH + 1) * np.float32(cells / 2) for i in (0, 1))
+    x, y = ((at[:, i] * sign / REACH + 1) * np.float32(cells / 2) for i, sign in ((0, 1), (1, -1)))
     own = 1 - at[:, 2]
     reach = (0.0015 + 0.011 * softness) / REACH * cells / 2
     total = np.zeros(len(space), np.float32)
@@ -90,8 +90,7 @@ def shade(
     # Light wanders farther in skin in red than in blue: an edge of shadow is warm.
     wrap = WRAP * p.scatter[:, None]
     spread = np.clip((toward[:, None] + wrap) / (1 + wrap), 0, 1)
-    soft = np.where(toward < 0.1, np.maximum(reached, np.float32(0.6) * step(0.1, -0.15, toward)), reached)
-    direct = spread * soft[:, None] * key_colour * np.float32(1.45 * light.key)
+    direct = spread * reached[:, None] * key_colour * np.float32(1.45 * light.key)
     open_sky = s.sky[:, None] ** (1 - 0.25 * p.scatter[:, None] * np.array([1, 0.2, 0], np.float32))
     upward = 0.72 + 0.28 * normals[:, 1]
     around = open_sky * upward[:, None] * sky_colour * np.float32(1.05 * light.fill)
@@ -99,7 +98,7 @@ def shade(
     around += bounce[:, None] * np.float32(0.22 * light.key) * key_colour
     result = p.colour * (direct + around)
     result += _highlight(p, normals, away, towards, reached, s.sky, light)[:, None] * key_colour
-    hair = np.flatnonzero((material == paint.HAIR) | (material == mesh.FALL) | (material == paint.BEARD))
+    hair = np.flatnonzero((material == paint.HAIR) | (material == mesh.FALL) | (material == mesh.UNDER) | (material == paint.BEARD))
     if len(hair):
         result[hair] = _hair_light(s[hair], p.colour[hair], result[hair], normals[hair], away[hair], towards, reached[hair],
                                    facing[hair], person, light)  # fmt: skip
@@ -142,7 +141,7 @@ def _hair_light(
     rough = person.hair.cut in ("curly", "afro", "buzz")
     band = (across ** (10 if rough else 55)) * reached * step(-0.2, 0.3, normals @ towards)
     shine = band[:, None] * (colour * 1.2 + 0.02) * np.float32((0.35 if rough else 1.1) * light.key)
-    inside = np.where(facing < 0, 0.25, 1.0).astype(np.float32)
+    inside = np.where((facing < 0) | (s.kind == mesh.UNDER), 0.25, 1.0).astype(np.float32)
     return (lit * 0.95 + shine) * inside[:, None]
 
 

@@ -35,7 +35,7 @@ _TONES = linear(
         np.float32,
     )
     / 255
-)  # fmt: skip
+) * np.float32(0.82)  # fmt: skip
 _HAIR: dict[str, tuple[int, int, int]] = {
     "black": (22, 19, 18), "dark brown": (48, 34, 26), "brown": (84, 58, 40), "auburn": (96, 48, 28), "red": (150, 78, 40),
     "dark blond": (136, 104, 68), "blond": (196, 164, 112), "grey": (140, 138, 136), "white": (216, 214, 210),
@@ -83,7 +83,8 @@ def samples(attributes: Floats, kind: NDArray[np.int64], person: Person, fine: f
     at = attributes[:, :3]
     turn = azimuth(at)
     u = turn * np.float32(-AROUND if person.mirrored else AROUND)
-    sky, lip, ear, lid = attributes[:, 3:7].T
+    sky, lip, ear, lid = np.maximum(attributes[:, 3:7].T, 0)
+    sky = np.where((kind >= mesh.UPPER) & (kind <= mesh.TONGUE), np.float32(0.9), sky)
     return Samples(at, kind, sky, lip, ear, lid, turn, u, fine)
 
 
@@ -117,19 +118,28 @@ def materials(s: Samples, person: Person) -> Bytes:
     skin = np.flatnonzero(s.kind == mesh.SKIN)
     q = s[skin]
     at = q.at
-    strand = noise(q.u, at[:, 1], 0.0018, 0.012, person.pattern + 5)
+    strand = noise(q.u, at[:, 1], 0.0012, 0.010, person.pattern + 5)
+    fuzz = noise(q.u, at[:, 1], 0.0008, 0.004, person.pattern + 15) * detail(0.0008, s.fine)
     if person.hair.cut != "bald":
-        ragged = np.float32(0.0022 + 0.004 * (person.hair.fringe > 0)) * strand
-        hair = (hair_edge(at, person.hair, q.turn) + ragged > 0) & (q.ear < 0.25)
-        found[skin[hair]] = HAIR
+        found[skin[(_hair_cover(q, person) > 0.5) & (q.ear < 0.25)]] = HAIR
     if person.beard not in ("none", "stubble"):
-        edge = beard_cover(at, person, q.turn) + np.float32(0.0016) * strand
+        edge = beard_cover(at, person, q.turn) + np.float32(0.0007) * strand + np.float32(0.0008) * fuzz
         thin = step(-0.001, 0.006, edge) * np.float32(0.55 + 0.75 * person.beard_density)
         grows = (thin + np.float32(0.22) * noise(q.u, at[:, 1], 0.0011, 0.003, person.pattern + 9) > 0.42) & (q.lip < 0.2)
         found[skin[grows & (edge > 0) & (found[skin] != HAIR)]] = BEARD
     collar = -0.198 + 0.30 * np.abs(at[:, 0]) - 0.10 * np.clip(at[:, 2] + 0.06, -0.1, 0.1)
     found[skin[at[:, 1] < collar]] = CLOTH
     return found
+
+
+def _hair_cover(s: Samples, person: Person) -> Floats:
+    """(n,) share of the skin that the hair of the head hides; its edge is ragged and thins out over some millimetres."""
+    y, hair = s.at[:, 1], person.hair
+    strand = noise(s.u, y, 0.0012, 0.010, person.pattern + 5)
+    fuzz = noise(s.u, y, 0.0008, 0.004, person.pattern + 15) * detail(0.0008, s.fine)
+    ragged = np.float32(0.0010 + 0.0025 * hair.fringe) * strand + np.float32(0.0008) * fuzz
+    soft = 0.0045 - 0.003 * min(1.0, 2 * hair.fringe)
+    return step(-soft, soft, hair_edge(s.at, hair, s.turn) + ragged)
 
 
 def shows(s: Samples, person: Person) -> NDArray[np.bool_]:
@@ -174,7 +184,7 @@ def paint(s: Samples, material: Bytes, person: Person, grooves: Floats, gape: fl
         if number == mesh.SKIN or number == mesh.SOCKET:
             colour[rows], gloss[rows] = _skin(part, person, grooves[rows])
             sharp[rows], scatter[rows] = 14 + 26 * part.lip, 1
-        elif number in (HAIR, mesh.FALL):
+        elif number in (HAIR, mesh.FALL, mesh.UNDER):
             colour[rows], gloss[rows], sharp[rows] = _hair(part, person), 0.0, 12
         elif number == BEARD:
             colour[rows] = _beard(part, person)
@@ -213,6 +223,10 @@ def _skin(s: Samples, person: Person, grooves: Floats) -> tuple[Floats, Floats]:
     colour = _lips(colour, s, person, tone)
     colour *= (1 - np.float32(0.5 + 0.2 * person.lashes) * step(0.45, 1.0, s.lid) * step(-0.004, 0.0015, y))[:, None]
     colour = _brows(colour, s, person, signed)
+    if person.hair.cut != "bald":
+        thin = np.flatnonzero((y > -0.03) & (s.ear < 0.25))
+        cover = _hair_cover(s[thin], person)[:, None]
+        colour[thin] += cover * (hair_colour(person.hair) - colour[thin])
     oil = 0.55 + 0.45 * np.maximum(spot(x, y, (0.0, 0.045), 0.03, 0.02), spot(x, y, (0.0, -0.025), 0.01, 0.03))
     wet = step(0.3, 0.8, s.lip)
     return colour, (oil * np.float32(0.25 + 0.75 * skin.shine) * (1 + 0.12 * pores) * (1 - wet) + np.float32(0.9) * wet)
@@ -227,8 +241,8 @@ def _freckles(s: Samples, signed: Floats, amount: float, seed: int) -> Floats:
     x, y = np.abs(s.at[:, 0]), s.at[:, 1]
     where = np.maximum(spot(x, y, (0.03, -0.03), 0.024, 0.018), 0.7 * spot(x, y, (0.0, -0.02), 0.02, 0.02))
     where = np.maximum(where, 0.35 * spot(x, y, (0.0, 0.04), 0.05, 0.02)) * step(-0.05, 0.0, s.at[:, 2])
-    dots = step(0.75, 1.6, noise(s.u, y, 0.0034, 0.0034, seed + 4) + 0.7 * where)
-    return 1 - np.float32(0.5 * amount) * dots * where * detail(0.0034, s.fine)
+    dots = step(1.1, 2.2, noise(s.u, y, 0.0023, 0.0023, seed + 4) + 0.6 * where)
+    return 1 - np.float32(0.42 * amount) * dots * where * (0.25 + 0.75 * detail(0.0023, s.fine))
 
 
 def _moles(x: Floats, y: Floats, z: Floats, amount: float, seed: int) -> Floats:
@@ -306,8 +320,8 @@ def _hair(s: Samples, person: Person) -> Floats:
             0.0016, s.fine
         )
     colour = hair_colour(person.hair) * np.exp(strands)[:, None]
-    if person.hair.cut == "buzz":
-        colour = colour + np.float32(0.18) * (_tone(person.skin.tone) * 0.6 - colour)
+    skin = 1 - np.where(s.kind == mesh.SKIN, _hair_cover(s, person), 1) * np.float32(0.82 if person.hair.cut == "buzz" else 1)
+    colour = colour + skin[:, None] * (_tone(person.skin.tone) * 0.8 - colour)
     if person.hair.greying > 0.05:
         silver = noise(s.u, y, 0.0022, 0.06, seed + 12)
         colour = colour + (np.float32(0.25 * person.hair.greying) * np.clip(silver, 0, 1))[:, None] * (0.6 - colour)
@@ -339,7 +353,7 @@ def _eye(s: Samples, person: Person) -> Floats:
 
 def _teeth(s: Samples, upper: bool, gape: float) -> Floats:
     x, y, z = np.abs(s.at[:, 0]), s.at[:, 1], s.at[:, 2]
-    enamel = np.array([0.78, 0.73, 0.62], np.float32)
+    enamel = np.array([0.98, 0.93, 0.81], np.float32)
     gap = np.abs(x[:, None] - TEETH).min(1)
     shade = 1 - 0.45 * np.exp(-0.5 * (gap / 0.00045) ** 2) * (0.25 + 0.75 * detail(0.0012, s.fine))
     shade *= 0.35 + 0.65 * step(-0.016, 0.010, z)
@@ -350,7 +364,7 @@ def _teeth(s: Samples, upper: bool, gape: float) -> Floats:
 
 def _lit(gape: float) -> float:
     """Share of the light that enters a mouth that is open by `gape` metres."""
-    return 0.10 + 0.80 * float(np.clip(gape / 0.007, 0, 1)) ** 0.8
+    return 0.15 + 0.85 * float(np.clip(gape / 0.005, 0, 1)) ** 0.8
 
 
 def _plain(number: int, s: Samples, person: Person, gape: float) -> tuple[Floats, float, float]:

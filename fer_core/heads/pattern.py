@@ -9,13 +9,13 @@ from numpy.typing import NDArray
 
 Floats = NDArray[np.float32]
 
-SIDE = 512
-GRAIN = 6.0  # texels from a hill to the next valley, about
+SIDE = 1024
+GRAIN = 10.0  # texels from a hill to the next valley, about
 
 
 @cache
 def tile() -> Floats:
-    """(512, 512) noise of mean 0 and standard deviation 1 that repeats without a seam."""
+    """(1024, 1024) noise of mean 0 and standard deviation 1 that repeats without a seam."""
     white = np.random.default_rng(20_260_101).standard_normal((SIDE, SIDE))
     across = np.fft.fftfreq(SIDE)
     low = np.exp(-0.5 * (across[:, None] ** 2 + across[None] ** 2) * (2 * np.pi * GRAIN / 3.0) ** 2)

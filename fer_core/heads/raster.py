@@ -16,6 +16,8 @@ Floats = NDArray[np.float32]
 Ints = NDArray[np.int64]
 
 NOTHING = np.uint64(0xFFFFFFFFFFFFFFFF)
+NEAREST = 0.25  # metres; what is closer is left out
+_OVER = np.float32(2e-4)  # of a triangle's side
 _AT_ONCE = 1_500_000  # candidate samples held at a time: some 100 MB
 
 
@@ -46,23 +48,24 @@ def rasterise(
         both_sides: also show triangles from behind.
         flat: without perspective (depth below 2 metres), as a far light sees it.
     """
-    x, y = points[:, 0], points[:, 1]
     inverse = 2 - points[:, 2] if flat else 1 / points[:, 2]  # what is linear on the screen
-    a, b, c = triangles[:, 0], triangles[:, 1], triangles[:, 2]
-    area = (x[b] - x[a]) * (y[c] - y[a]) - (x[c] - x[a]) * (y[b] - y[a])
-    front = np.abs(area) > 1e-9 if both_sides else area < -1e-9
-    kept = np.flatnonzero(front & (points[:, 2][triangles].min(1) > 0.25))
-    corners = points[triangles[kept]]
-    low = np.maximum(np.ceil(corners[:, :, :2].min(1) - 0.5), 0).astype(np.int64)
-    high = np.minimum(np.floor(corners[:, :, :2].max(1) - 0.5), (width - 1, height - 1)).astype(np.int64)
-    span = high - low + 1
-    some = (span > 0).all(1)
-    kept, low, span = kept[some], low[some], span[some]
+    a, b, c = np.ascontiguousarray(triangles.T)
+    x, y = np.ascontiguousarray(points[:, 0]), np.ascontiguousarray(points[:, 1])
+    (xa, xb, xc), (ya, yb, yc) = (x[a], x[b], x[c]), (y[a], y[b], y[c])
+    area = (xb - xa) * (yc - ya) - (xc - xa) * (yb - ya)
+    left = np.maximum(np.ceil(np.minimum(np.minimum(xa, xb), xc) - 0.5), 0)
+    right = np.minimum(np.floor(np.maximum(np.maximum(xa, xb), xc) - 0.5), width - 1)
+    top = np.maximum(np.ceil(np.minimum(np.minimum(ya, yb), yc) - 0.5), 0)
+    bottom = np.minimum(np.floor(np.maximum(np.maximum(ya, yb), yc) - 0.5), height - 1)
+    shown = (np.abs(area) > 1e-9 if both_sides else area < -1e-9) & (right >= left) & (bottom >= top)
+    z = points[:, 2]
+    kept = np.flatnonzero(shown & (z[a] > NEAREST) & (z[b] > NEAREST) & (z[c] > NEAREST))
+    low = np.stack([left[kept], top[kept]]).astype(np.int32)
+    span = np.stack([right[kept], bottom[kept]]).astype(np.int32) - low + 1
     nearest = np.full(height * width, NOTHING)
     planes = _planes(x, y, inverse, triangles[kept], area[kept])
-    counts = span[:, 0] * span[:, 1]
-    for part in _parts(counts):
-        _keep_nearest(nearest, planes[part], low[part], span[part], counts[part], part.start, width)
+    for part in _parts(span[0] * span[1]):
+        _keep_nearest(nearest, planes[:, part], low[:, part], span[:, part], part.start, width)
     sample = np.flatnonzero(nearest != NOTHING)
     winner = (nearest[sample] & np.uint64(0xFFFFFFFF)).astype(np.int64)
     if flat:
@@ -72,14 +75,14 @@ def rasterise(
 
 
 def _planes(x: Floats, y: Floats, inverse: Floats, triangles: Ints, area: Floats) -> Floats:
-    """(T, 9): the weight of the second and third corner and the inverse depth, each as slope across, down, and offset."""
-    a, b, c = triangles[:, 0], triangles[:, 1], triangles[:, 2]
+    """(9, T): the weight of the second and third corner and the inverse depth, each as slope across, down, and offset."""
+    a, b, c = triangles.T
     bx, by = (y[c] - y[a]) / area, -(x[c] - x[a]) / area
     cx, cy = -(y[b] - y[a]) / area, (x[b] - x[a]) / area
     b0, c0 = -bx * x[a] - by * y[a], -cx * x[a] - cy * y[a]
     db, dc = inverse[b] - inverse[a], inverse[c] - inverse[a]
     depth = db * bx + dc * cx, db * by + dc * cy, inverse[a] + db * b0 + dc * c0
-    return np.stack([bx, by, b0, cx, cy, c0, *depth], 1)
+    return np.stack([bx, by, b0, cx, cy, c0, *depth])
 
 
 def _parts(counts: Ints) -> list[slice]:
@@ -92,33 +95,52 @@ def _parts(counts: Ints) -> list[slice]:
 
 
 def _keep_nearest(
-    nearest: NDArray[np.uint64], planes: Floats, low: Ints, span: Ints, counts: Ints, first: int, width: int
+    nearest: NDArray[np.uint64], planes: Floats, low: NDArray[np.int32], span: NDArray[np.int32], first: int, width: int
 ) -> None:
-    owner = np.repeat(np.arange(len(counts)), counts)
-    within = np.arange(len(owner)) - np.repeat(np.cumsum(counts) - counts, counts)
-    down, across = np.divmod(within, span[owner, 0])
-    column, row = low[owner, 0] + across, low[owner, 1] + down
-    sx, sy = column + np.float32(0.5), row + np.float32(0.5)
-    plane = planes.T
-    second = plane[0][owner] * sx + plane[1][owner] * sy + plane[2][owner]
-    third = plane[3][owner] * sx + plane[4][owner] * sy + plane[5][owner]
-    inside = np.flatnonzero((second >= 0) & (third >= 0) & (second + third <= 1))
-    owner, sx, sy = owner[inside], sx[inside], sy[inside]
-    inverse = plane[6][owner] * sx + plane[7][owner] * sy + plane[8][owner]
+    """Triangles to rows of samples, rows to samples; each sample keeps the smallest key."""
+    owner, within = _spread(span[1])
+    row = low[1][owner] + within
+    plane = planes[:, owner]
+    sy = row.astype(np.float32) + np.float32(0.5)
+    left, right = low[0][owner].astype(np.float32), (low[0] + span[0] - 1)[owner].astype(np.float32)
+    second, third = plane[1] * sy + plane[2], plane[4] * sy + plane[5]
+    for slope, start in ((plane[0], second), (plane[3], third), (-plane[0] - plane[3], 1 - second - third)):
+        # Rounding may leave a slit between two triangles that share an edge; each reaches a hair's breadth over it.
+        edge = -(start + _OVER) / np.where(np.abs(slope) < 1e-12, np.float32(1e-12), slope) - np.float32(0.5)
+        left = np.where(slope > 0, np.maximum(left, edge), left)
+        right = np.where(slope > 0, right, np.minimum(right, edge))
+    from_column = np.ceil(left).astype(np.int32)
+    counts = np.maximum(np.floor(right).astype(np.int32) - from_column + 1, 0)
+    line, step = _spread(counts)
+    column = from_column[line] + step
+    inverse = (plane[7] * sy + plane[8] + plane[6] * np.float32(0.5))[line] + plane[6][line] * column.astype(np.float32)
     # A far point has a small inverse depth; the upper half of the key grows with depth, the lower one names the triangle.
-    far = (np.clip(1 - inverse / 4, 0, 1) * 0x7FFFFFFF).astype(np.uint64)
-    np.minimum.at(nearest, row[inside] * width + column[inside], (far << np.uint64(32)) | (owner + first).astype(np.uint64))
+    far = (np.clip(1 - inverse / 4, 0, 1) * np.float32(0x7FFFFF00)).astype(np.uint64)
+    place = (row * np.int32(width))[line] + column
+    np.minimum.at(nearest, place, (far << np.uint64(32)) | (owner + np.int32(first)).astype(np.uint64)[line])
+
+
+def _spread(counts: NDArray[np.int32]) -> tuple[NDArray[np.int32], NDArray[np.int32]]:
+    """Each row's number as often as it counts, and which of its times it is: [2, 1] to [0, 0, 1], [0, 1, 0]."""
+    owner = np.repeat(np.arange(len(counts), dtype=np.int32), counts)
+    starts = (np.cumsum(counts) - counts).astype(np.int32)
+    return owner, np.arange(len(owner), dtype=np.int32) - starts[owner]
 
 
 def _place(
     sample: Ints, winner: Ints, kept: Ints, planes: Floats, inverse: Floats, triangles: Ints, width: int
 ) -> Seen:
-    down, across = np.divmod(sample, width)
-    sx, sy = across + np.float32(0.5), down + np.float32(0.5)
-    plane = planes[winner].T
+    down = sample // width
+    sx, sy = (sample - down * width + 0.5).astype(np.float32), (down + 0.5).astype(np.float32)
+    plane = planes[:, winner]
     second = plane[0] * sx + plane[1] * sy + plane[2]
     third = plane[3] * sx + plane[4] * sy + plane[5]
     triangle = kept[winner]
-    weights = np.stack([1 - second - third, second, third], 1) * inverse[triangles[triangle]]
-    total = weights.sum(1)
-    return Seen(sample, triangle, (weights / total[:, None]).astype(np.float32), (1 / total).astype(np.float32))
+    corners = triangles[triangle]
+    weights = np.empty((len(sample), 3), np.float32)
+    weights[:, 0] = (1 - second - third) * inverse[corners[:, 0]]
+    weights[:, 1] = second * inverse[corners[:, 1]]
+    weights[:, 2] = third * inverse[corners[:, 2]]
+    total = weights[:, 0] + weights[:, 1] + weights[:, 2]
+    weights /= total[:, None]
+    return Seen(sample, triangle, weights, 1 / total)

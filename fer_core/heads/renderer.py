@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -24,6 +25,7 @@ Images = NDArray[np.uint8]
 Progress = Callable[[int, int], None]
 
 SMALLEST, LARGEST = 16, 1024  # pixels
+EACH = 112 * 112  # pixels of an image up to which each sample gets a colour of its own
 VISIBLE = 4  # grey levels of 255 from which on a change counts as one
 MOVED = 0.0004  # metres of the surface's own motion from which on it counts
 
@@ -69,8 +71,8 @@ def regions(scene: Scene, size: int | tuple[int, int]) -> NDArray[np.uint8]:
     height, width = _checked(size)
     k = scene.camera.samples
     shot = _shoot(scene, height, width)
-    codes = np.zeros(height * k * width * k, np.uint8)
-    codes[shot.seen.sample] = areas.regions_of(shot.samples, shot.material)
+    codes = np.zeros((height * k, width * k), np.uint8)
+    shot.put(codes, areas.regions_of(shot.samples, shot.material))
     votes = codes.reshape(height, k, width, k).transpose(0, 2, 1, 3).reshape(height * width, k * k)
     counts = np.zeros((height * width, len(areas.REGIONS)), np.uint8)
     for column in votes.T:
@@ -101,7 +103,7 @@ def moved(scene: Scene, action: str, size: int | tuple[int, int]) -> NDArray[np.
     with_it = facial.settled({**without, **full})[0]
     clean = scene.model_copy(update={"camera": scene.camera.model_copy(update={"blur": 0.0, "noise": 0.0, "jpeg": None})})
     k = scene.camera.samples
-    images, shifted = [], np.zeros((height * k * width * k), bool)
+    images, shifted = [], np.zeros((height * k, width * k), bool)
     for state in (without, with_it):
         one = clean.model_copy(update={"actions": state})
         shot = _shoot(one, height, width)
@@ -109,7 +111,9 @@ def moved(scene: Scene, action: str, size: int | tuple[int, int]) -> NDArray[np.
         far = np.zeros(len(shot.surface.vertices), np.float32)
         far[: len(shift)] = np.sqrt((shift * shift).sum(1))
         corners = far[shot.surface.triangles[shot.seen.triangle]]
-        shifted[shot.seen.sample] |= (corners * shot.seen.weights).sum(1) > MOVED
+        here = np.zeros_like(shifted)
+        shot.put(here, (corners * shot.seen.weights).sum(1) > MOVED)
+        shifted |= here
         linear = _averaged(_lit(one, shot, height, width), k)
         images.append(photograph(linear, one.camera, 0, True, False).astype(np.int16))
     changed = np.abs(images[0] - images[1]).max(-1) >= VISIBLE
@@ -136,14 +140,31 @@ def _checked(size: int | tuple[int, int]) -> tuple[int, int]:
 
 @dataclass(frozen=True)
 class Shot:
-    """What the camera sees of a scene, before light."""
+    """What the camera sees of a scene, before light.
+
+    Attributes:
+        seen, samples, material: of the samples that get a colour of their own.
+        normals: (V, 3) of the surface.
+        whole: (H, W) pixels of a large image whose samples all see one kind of surface; the first sample stands for all.
+    """
 
     surface: Surface
     view: View
     seen: Seen
     samples: Samples
     material: NDArray[np.uint8]
-    normals: Floats  # (V, 3)
+    normals: Floats
+    whole: NDArray[np.bool_] | None
+
+    def put(self, image: NDArray[Any], values: NDArray[Any]) -> None:
+        """Set the samples of an image, (H * k, W * k) or (H * k, W * k, 3), to values of this shot's samples."""
+        image.reshape(-1, *image.shape[2:])[self.seen.sample] = values
+        if self.whole is not None:
+            k = len(image) // len(self.whole)
+            first = image[::k, ::k][self.whole]
+            for i, j in np.ndindex(k, k):
+                if i or j:
+                    image[i::k, j::k][self.whole] = first
 
 
 def light_of(scene: Scene, height: int, width: int) -> Floats:
@@ -159,9 +180,30 @@ def _shoot(scene: Scene, height: int, width: int) -> Shot:
     normals = body.normals(seen_by.space)
     fine = scene.camera.focal / 36 * max(height, width) * k / scene.camera.distance
     seen = _visible(scene, body, seen_by, height * k, width * k, fine)
+    whole = None
+    if k > 1 and height * width > EACH:
+        seen, whole = _one_a_pixel(seen, body.kind, height, width, k)
+        fine /= k
     fixed = _between(body.fixed, body.triangles, seen)
     samples = paint.samples(fixed, body.kind[seen.triangle], scene.person, fine)
-    return Shot(body, seen_by, seen, samples, paint.materials(samples, scene.person), normals)
+    return Shot(body, seen_by, seen, samples, paint.materials(samples, scene.person), normals, whole)
+
+
+def _one_a_pixel(
+    seen: Seen, kind: Ints, height: int, width: int, k: int
+) -> tuple[Seen, NDArray[np.bool_]]:
+    """Samples without those of whole pixels but the first, and the whole pixels; see `Shot`."""
+    kinds = np.full((height * k, width * k), 255, np.uint8)
+    kinds.ravel()[seen.sample] = kind[seen.triangle]
+    first = kinds[::k, ::k]
+    whole = first != 255
+    for i, j in np.ndindex(k, k):
+        whole &= kinds[i::k, j::k] == first
+    kept = np.ones((height * k, width * k), bool)
+    for i, j in np.ndindex(k, k):
+        kept[i::k, j::k] = ~whole if i or j else True
+    rows = np.flatnonzero(kept.ravel()[seen.sample])
+    return Seen(*(part[rows] for part in seen)), whole
 
 
 def _acted(body: Surface, actions: Mapping[str, float]) -> Floats:
@@ -221,14 +263,14 @@ def _lit(scene: Scene, shot: Shot, height: int, width: int) -> Floats:
     normals, grooves = _creased(scene, s, shot.material, normals, shot.view.turn)
     colours = paint.paint(s, shot.material, scene.person, grooves, paint.actions_gape(scene.actions))
     towards = light.direction(scene.light)
-    casts = body.triangles[body.kind != mesh.LASH]
-    cells = int(np.clip(max(height, width) * k, 96, 320))
+    casts = body.triangles[(body.kind != mesh.LASH) & (body.kind != mesh.GLASSES)]  # too thin for the map's cells
+    cells = int(np.clip(max(height, width) * k, 96, 256))
     depth = light.shadow_map(shot.view.space, casts, towards, cells)
     reached = light.unshadowed(depth, space, normals, towards, scene.light.softness)
-    flat = whole.reshape(-1, 3)
-    flat[seen.sample] = light.shade(
-        s, colours, shot.material, space, normals, reached, scene.light, scene.person, shot.view.eye
-    )
+    within = np.isin(s.kind, (mesh.UPPER, mesh.LOWER, mesh.TONGUE))  # lit by how far the lips are apart, see `paint`
+    reached[within] = 0.55 + 0.45 * reached[within]
+    shaded = light.shade(s, colours, shot.material, space, normals, reached, scene.light, scene.person, shot.view.eye)
+    shot.put(whole, shaded)
     return whole
 
 
