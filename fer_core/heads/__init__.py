@@ -10,7 +10,8 @@
 
 from fer_core.heads.actions import EXPRESSIONS, express
 from fer_core.heads.areas import REGIONS
+from fer_core.heads.people import draw_person
 from fer_core.heads.renderer import moved, regions, render
 from fer_core.heads.scene import HeadWarning, Person, Scene
 
-__all__ = ["EXPRESSIONS", "REGIONS", "HeadWarning", "Person", "Scene", "express", "moved", "regions", "render"]
+__all__ = ["EXPRESSIONS", "REGIONS", "HeadWarning", "Person", "Scene", "draw_person", "express", "moved", "regions", "render"]

@@ -94,8 +94,8 @@ SHOWN_BY: dict[int, dict[str, float]] = {
     16: {"mouthLowerDown": 1.0},
     17: {"mouthShrugLower": 1.0, "mouthShrugUpper": 0.4},
     20: {"mouthStretch": 1.0},
-    23: {"mouthPress": 0.8, "mouthRollUpper": 0.3},
-    24: {"mouthPress": 1.0},
+    23: {"mouthRollUpper": 0.4, "mouthRollLower": 0.35, "mouthPucker": 0.2},
+    24: {"mouthPress": 0.6, "mouthRollLower": 0.3, "mouthRollUpper": 0.25},
     25: {"jawOpen": 0.16, "mouthUpperUp": 0.35, "mouthLowerDown": 0.4},
     26: {"jawOpen": 0.55},
     27: {"jawOpen": 1.0},
@@ -187,7 +187,7 @@ def express(
         raise ConfigError(f"A mouth is open or closed, found “{mouth}”; give one of the two.")
     rng = None if seed is None else np.random.default_rng((seed, 0xFACE))
     if mouth is None:
-        mouth = usual_mouth(expression) if rng is None else ("open" if rng.random() < _OPEN[expression] else "closed")
+        mouth = usual_mouth(expression) if rng is None else ("open" if rng.random() < OPEN[expression] else "closed")
     units: dict[int, float] = {}
     for unit, strength, chance in getattr(EXPRESSIONS[expression], mouth):
         shown = chance >= 0.5 if rng is None else rng.random() < chance
@@ -197,15 +197,15 @@ def express(
     return _one_sided(expression, _sides(actions_of(units), rng), rng)
 
 
-# Share of the people who open the mouth, the expression being drawn at random.
-_OPEN = {
+# Share of the people who open the mouth.
+OPEN: dict[str, float] = {
     "angry": 0.4, "disgust": 0.5, "fear": 0.8, "happy": 0.7, "sad": 0.25, "surprise": 0.85, "neutral": 0.15, "contempt": 0.15,
 }  # fmt: skip
 
 
 def usual_mouth(expression: str) -> Mouth:
     """Open where most people open it."""
-    return "open" if _OPEN[expression] > 0.5 else "closed"
+    return "open" if OPEN[expression] > 0.5 else "closed"
 
 
 def actions_of(units: Mapping[int, float]) -> dict[str, float]:

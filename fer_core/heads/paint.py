@@ -29,7 +29,7 @@ HAIR, BEARD, CLOTH = (MATERIALS.index(name) for name in ("hair", "beard", "cloth
 _TONES = linear(
     np.array(
         [
-            (246, 228, 218), (241, 219, 205), (238, 208, 186), (228, 192, 164), (210, 166, 130), (165, 118, 84), (131, 88, 62),
+            (244, 218, 203), (240, 210, 191), (235, 202, 178), (226, 188, 158), (208, 163, 127), (165, 118, 84), (131, 88, 62),
             (100, 64, 47), (72, 46, 37), (52, 36, 31),
         ],
         np.float32,
@@ -41,7 +41,7 @@ _HAIR: dict[str, tuple[int, int, int]] = {
     "dark blond": (136, 104, 68), "blond": (196, 164, 112), "grey": (140, 138, 136), "white": (216, 214, 210),
 }  # fmt: skip
 _IRIS: dict[str, tuple[int, int, int]] = {
-    "dark brown": (46, 26, 16), "brown": (84, 50, 26), "hazel": (112, 84, 44), "green": (96, 110, 70), "blue": (92, 124, 156),
+    "dark brown": (46, 26, 16), "brown": (84, 50, 26), "hazel": (112, 84, 44), "green": (96, 110, 70), "blue": (104, 126, 146),
     "grey": (118, 128, 134),
 }  # fmt: skip
 IRIS_RADIUS = 0.0066  # metres on the average head, whose eyes are large: 12 mm across times 1.1
@@ -339,10 +339,10 @@ def _eye(s: Samples, person: Person) -> Floats:
     dy = s.at[:, 1]
     away = np.hypot(dx, dy)
     angle = np.arctan2(dy, -dx if person.mirrored else dx)
-    white = np.array([0.72, 0.69, 0.66], np.float32)
+    white = np.array([0.66, 0.63, 0.60], np.float32)
     rim = step(0.008, 0.0145, away)[:, None]
     colour = white * (1 - rim * np.array([0.10, 0.30, 0.30], np.float32))
-    iris = linear(np.array(_IRIS[person.iris], np.float32) / 255) * np.float32(1.5)
+    iris = linear(np.array(_IRIS[person.iris], np.float32) / 255) * np.float32(1.25)
     rays = noise(angle * np.float32(0.01), away, 0.0011, 0.012, person.pattern + 13) * detail(0.0011, s.fine)
     share = away / np.float32(IRIS_RADIUS)
     pattern = (1 + 0.22 * rays) * (0.75 + 0.55 * step(0.95, 0.4, share)) * (1 - 0.65 * step(0.78, 1.0, share))
@@ -353,7 +353,7 @@ def _eye(s: Samples, person: Person) -> Floats:
 
 def _teeth(s: Samples, upper: bool, gape: float) -> Floats:
     x, y, z = np.abs(s.at[:, 0]), s.at[:, 1], s.at[:, 2]
-    enamel = np.array([0.98, 0.93, 0.81], np.float32)
+    enamel = np.array([0.80, 0.76, 0.66], np.float32)
     gap = np.abs(x[:, None] - TEETH).min(1)
     shade = 1 - 0.45 * np.exp(-0.5 * (gap / 0.00045) ** 2) * (0.25 + 0.75 * detail(0.0012, s.fine))
     shade *= 0.35 + 0.65 * step(-0.016, 0.010, z)

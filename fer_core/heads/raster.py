@@ -106,11 +106,12 @@ def _keep_nearest(
     second, third = plane[1] * sy + plane[2], plane[4] * sy + plane[5]
     for slope, start in ((plane[0], second), (plane[3], third), (-plane[0] - plane[3], 1 - second - third)):
         # Rounding may leave a slit between two triangles that share an edge; each reaches a hair's breadth over it.
-        edge = -(start + _OVER) / np.where(np.abs(slope) < 1e-12, np.float32(1e-12), slope) - np.float32(0.5)
+        slope = np.where(np.abs(slope) < 1e-9, np.float32(1e-9), slope)
+        edge = -(start + _OVER) / slope - np.float32(0.5)
         left = np.where(slope > 0, np.maximum(left, edge), left)
         right = np.where(slope > 0, right, np.minimum(right, edge))
-    from_column = np.ceil(left).astype(np.int32)
-    counts = np.maximum(np.floor(right).astype(np.int32) - from_column + 1, 0)
+    from_column = np.ceil(np.minimum(left, width)).astype(np.int32)
+    counts = np.maximum(np.floor(np.maximum(right, -1)).astype(np.int32) - from_column + 1, 0)
     line, step = _spread(counts)
     column = from_column[line] + step
     inverse = (plane[7] * sy + plane[8] + plane[6] * np.float32(0.5))[line] + plane[6][line] * column.astype(np.float32)

@@ -25,8 +25,9 @@ Images = NDArray[np.uint8]
 Progress = Callable[[int, int], None]
 
 SMALLEST, LARGEST = 16, 1024  # pixels
-EACH = 112 * 112  # pixels of an image up to which each sample gets a colour of its own
+EACH = 96 * 96  # pixels of an image up to which each sample gets a colour of its own
 VISIBLE = 4  # grey levels of 255 from which on a change counts as one
+SHOWS = 0.001  # metres of the surface's motion from which on a pixel is said to show the expression
 MOVED = 0.0004  # metres of the surface's own motion from which on it counts
 
 
@@ -60,6 +61,39 @@ def render(
         if progress is not None:
             progress(row + 1, len(scenes))
     return images
+
+
+def render_with_masks(
+    scenes: Sequence[Scene], size: int | tuple[int, int], progress: Progress | None = None
+) -> tuple[Images, NDArray[np.bool_]]:
+    """Grey images, (n, H, W) uint8, and the pixels in which the expression shows, (n, H, W) bool.
+
+    It shows where the surface is at least 1 mm from its place at rest, and where an action folds the skin.
+
+    Raises:
+        ConfigError, DataError: as `render`.
+    """
+    height, width = _checked(size)
+    images, masks = np.empty((len(scenes), height, width), np.uint8), np.zeros((len(scenes), height, width), bool)
+    for row, scene in enumerate(scenes):
+        k = scene.camera.samples
+        shot = _shoot(scene, height, width)
+        linear = _averaged(_lit(scene, shot, height, width), k)
+        images[row] = photograph(linear, scene.camera, scene.seed, False, scene.person.mirrored)
+        shown = np.zeros((height * k, width * k), bool)
+        shot.put(shown, _shift(shot, scene.actions) > SHOWS)
+        masks[row] = shown.reshape(height, k, width, k).mean((1, 3)) >= 0.5
+        if progress is not None:
+            progress(row + 1, len(scenes))
+    return images, masks
+
+
+def _shift(shot: Shot, actions: Mapping[str, float]) -> Floats:
+    """(n,) metres that actions move the surface at a shot's samples."""
+    shift = load().act(np.zeros_like(load().rest), actions)
+    far = np.zeros((len(shot.surface.vertices), 1), np.float32)
+    far[: len(shift), 0] = np.sqrt((shift * shift).sum(1))
+    return _between(far, shot.surface.triangles, shot.seen)[:, 0]
 
 
 def regions(scene: Scene, size: int | tuple[int, int]) -> NDArray[np.uint8]:
@@ -107,12 +141,8 @@ def moved(scene: Scene, action: str, size: int | tuple[int, int]) -> NDArray[np.
     for state in (without, with_it):
         one = clean.model_copy(update={"actions": state})
         shot = _shoot(one, height, width)
-        shift = load().act(np.zeros_like(load().rest), _difference(without, with_it))
-        far = np.zeros(len(shot.surface.vertices), np.float32)
-        far[: len(shift)] = np.sqrt((shift * shift).sum(1))
-        corners = far[shot.surface.triangles[shot.seen.triangle]]
         here = np.zeros_like(shifted)
-        shot.put(here, (corners * shot.seen.weights).sum(1) > MOVED)
+        shot.put(here, _shift(shot, _difference(without, with_it)) > MOVED)
         shifted |= here
         linear = _averaged(_lit(one, shot, height, width), k)
         images.append(photograph(linear, one.camera, 0, True, False).astype(np.int16))
@@ -267,11 +297,19 @@ def _lit(scene: Scene, shot: Shot, height: int, width: int) -> Floats:
     cells = int(np.clip(max(height, width) * k, 96, 256))
     depth = light.shadow_map(shot.view.space, casts, towards, cells)
     reached = light.unshadowed(depth, space, normals, towards, scene.light.softness)
-    within = np.isin(s.kind, (mesh.UPPER, mesh.LOWER, mesh.TONGUE))  # lit by how far the lips are apart, see `paint`
-    reached[within] = 0.55 + 0.45 * reached[within]
+    # Teeth are lit by how far the lips are apart (see `paint`) and curve too sharply for their few triangles.
+    within = np.flatnonzero(np.isin(s.kind, (mesh.UPPER, mesh.LOWER, mesh.TONGUE)))
+    reached[within] = 0.5 + 0.5 * reached[within]
+    normals[within] = _arch(s.at[within]) @ shot.view.turn.T
     shaded = light.shade(s, colours, shot.material, space, normals, reached, scene.light, scene.person, shot.view.eye)
     shot.put(whole, shaded)
     return whole
+
+
+def _arch(at: Floats) -> Floats:
+    """(n, 3) normals of a row of teeth at places on the average head."""
+    out = np.stack([at[:, 0] / np.float32(0.036), np.full(len(at), 0.05, np.float32), np.ones(len(at), np.float32)], 1)
+    return np.asarray(out / np.sqrt((out * out).sum(1, keepdims=True)))
 
 
 def _behind(scene: Scene, height: int, width: int) -> Floats:
