@@ -58,6 +58,7 @@ def build(path: Path) -> None:
     gape = average + 0.5 * shapes["action:jawOpen"]
     arrays = {
         "rest": rest[kept].astype(np.float32),
+        "number": kept.astype(np.uint16),
         "triangles": triangles.astype(np.uint16),
         "kind": mesh["kind"].astype(np.uint8),
         "lip": mesh["lip"][kept].astype(np.uint8),

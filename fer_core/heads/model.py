@@ -37,6 +37,7 @@ class Head:
 
     Attributes:
         rest: (V, 3) float32, the base mesh, metres.
+        number: (V,) each vertex's number in MakeHuman's base mesh.
         triangles: (T, 3), counterclockwise as seen from outside.
         kind: (T,) position in `kinds`.
         kinds: skin, mouth cavity, eye socket, eye, lash, upper teeth, lower teeth, tongue.
@@ -47,6 +48,7 @@ class Head:
     """
 
     rest: Floats
+    number: Ints
     triangles: Ints
     kind: Ints
     kinds: tuple[str, ...]
@@ -161,6 +163,7 @@ def load(path: Path = FILE) -> Head:
         share = {name: (arrays[name] / np.float32(255)).astype(np.float32) for name in ("lip", "ear", "lid", "open_sky")}
         return Head(
             arrays["rest"],
+            arrays["number"].astype(np.int64),
             arrays["triangles"].astype(np.int64),
             arrays["kind"].astype(np.int64),
             tuple(about["kinds"]),
