@@ -82,7 +82,7 @@ PAIRED: tuple[str, ...] = tuple(name for name in UNITS if name not in _WHOLE | {
 SHOWN_BY: dict[int, dict[str, float]] = {
     1: {"browInnerUp": 1.0},
     2: {"browOuterUp": 1.0},
-    4: {"browDown": 1.0},
+    4: {"browDown": 1.0, "noseSneer": 0.3},  # the corrugator also draws the brows together, as the shape of noseSneer does
     5: {"eyeWide": 1.0},
     6: {"cheekSquint": 1.0},
     7: {"eyeSquint": 1.0},
@@ -95,7 +95,7 @@ SHOWN_BY: dict[int, dict[str, float]] = {
     17: {"mouthShrugLower": 1.0, "mouthShrugUpper": 0.4},
     20: {"mouthStretch": 1.0},
     23: {"mouthRollUpper": 0.4, "mouthRollLower": 0.35, "mouthPucker": 0.2},
-    24: {"mouthPress": 0.6, "mouthRollLower": 0.3, "mouthRollUpper": 0.25},
+    24: {"mouthPress": 0.2, "mouthRollLower": 0.5, "mouthRollUpper": 0.5},  # mouthPress alone lifts the corners
     25: {"jawOpen": 0.16, "mouthUpperUp": 0.35, "mouthLowerDown": 0.4},
     26: {"jawOpen": 0.55},
     27: {"jawOpen": 1.0},
@@ -150,7 +150,7 @@ EXPRESSIONS: dict[str, Expression] = {
     ),
     "surprise": Expression(
         (Part(1, 1.0), Part(2, 1.0), Part(5, 0.9)),
-        (Part(1, 1.0), Part(2, 1.0), Part(5, 0.8, 0.8), Part(25, 0.5), Part(26, 0.9), Part(27, 0.35, 0.3)),
+        (Part(1, 1.0), Part(2, 1.0), Part(5, 0.9, 0.8), Part(26, 1.0), Part(27, 0.75, 0.6)),
         f"1+2+5+26/27 ({_GUIDE}); {_DU} saw 5 in 66 of 100 people",
     ),
     "neutral": Expression((), (Part(25, 0.45),), "no unit; open: the lips part at rest"),
@@ -161,6 +161,21 @@ EXPRESSIONS: dict[str, Expression] = {
     ),
 }  # fmt: skip
 SHOWN_BY[64] = {"eyeLookDown": 1.0}
+
+
+# What the shape of an action is multiplied with, so that 1 is as far as a face goes (FACS's intensity E): the Face Units are
+# moderate here. A raised brow rises by some 9 mm, lips' corners fall by 9 mm.
+REACH: dict[str, float] = {
+    "browInnerUp": 1.7, "browOuterUp": 1.3, "browDown": 1.25, "eyeWide": 1.2, "noseSneer": 1.35, "mouthFrown": 1.4,
+    "mouthStretch": 1.15, "mouthShrugLower": 1.15,
+}  # fmt: skip
+
+
+def reached(actions: Mapping[str, float]) -> dict[str, float]:
+    """Weights of the head model's shapes for actions by ARKit's names."""
+    return {
+        name: amount * REACH.get(name.removesuffix("Left").removesuffix("Right"), 1.0) for name, amount in actions.items()
+    }
 
 
 def express(

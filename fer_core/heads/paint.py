@@ -356,7 +356,7 @@ def _teeth(s: Samples, upper: bool, gape: float) -> Floats:
     enamel = np.array([0.80, 0.76, 0.66], np.float32)
     gap = np.abs(x[:, None] - TEETH).min(1)
     shade = 1 - 0.45 * np.exp(-0.5 * (gap / 0.00045) ** 2) * (0.25 + 0.75 * detail(0.0012, s.fine))
-    shade *= 0.35 + 0.65 * step(-0.016, 0.010, z)
+    shade *= (0.35 + 0.65 * step(-0.016, 0.010, z)) * (1.0 if upper else 0.5)  # the lower ones lie in the lip's shade
     gum = step(-0.0615, -0.0590, y) if upper else step(-0.0805, -0.0835, y)
     colour = enamel + gum[:, None] * (np.array([0.45, 0.17, 0.16], np.float32) - enamel)
     return np.asarray(colour * (shade * _lit(gape))[:, None], np.float32)
@@ -371,8 +371,8 @@ def _plain(number: int, s: Samples, person: Person, gape: float) -> tuple[Floats
     """Colour, gloss and its exponent of what has no pattern."""
     n = len(s.at)
     if number == mesh.TONGUE:
-        shade = _lit(gape) * (0.35 + 0.65 * step(-0.03, 0.01, s.at[:, 2]))
-        return np.array([0.46, 0.17, 0.16], np.float32) * shade[:, None], 0.35, 30
+        shade = _lit(gape) * (0.12 + 0.88 * step(-0.022, 0.016, s.at[:, 2]))
+        return np.array([0.30, 0.10, 0.095], np.float32) * shade[:, None], 0.35, 30
     if number == mesh.CAVITY:
         shade = _lit(gape) * (0.10 + 0.9 * step(-0.03, 0.026, s.at[:, 2]))
         return np.array([0.26, 0.075, 0.07], np.float32) * shade[:, None], 0.15, 30

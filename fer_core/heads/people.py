@@ -27,6 +27,7 @@ _SPREAD: dict[str, float] = {
     "head-": 0.13, "head-trans": 0.0, "head-age": 0.0, "head-fat": 0.22, "head-scale": 0.18, "head-angle": 0.1,
     "neck-": 0.12, "measure-neck": 0.08, "neck-trans": 0.0, "asym-": 0.09,
 }  # fmt: skip
+_MEAN = {"mouth-angles-up": 0.3}  # the average shape frowns a little at rest
 _CUTS = {
     "male": {"short": 0.34, "side": 0.2, "buzz": 0.15, "quiff": 0.09, "curly": 0.09, "bald": 0.07, "afro": 0.03, "long": 0.03},
     "female": {"long": 0.31, "bob": 0.21, "tied": 0.25, "curly": 0.09, "short": 0.06, "side": 0.04, "afro": 0.04},
@@ -118,6 +119,7 @@ def _shape(rng: Draw) -> dict[str, float]:
     shape = {}
     for name, spread in _spreads().items():
         amount = float(np.clip(rng.normal(0, spread), -2.2 * spread, 2.2 * spread)) if spread else 0.0
+        amount += _MEAN.get(name, 0.0)
         for side in ("", "l-", "r-"):
             if side + name in known:
                 lopsided = amount + (float(rng.normal(0, 0.12 * spread)) if side else 0.0)

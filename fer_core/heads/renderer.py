@@ -90,7 +90,7 @@ def render_with_masks(
 
 def _shift(shot: Shot, actions: Mapping[str, float]) -> Floats:
     """(n,) metres that actions move the surface at a shot's samples."""
-    shift = load().act(np.zeros_like(load().rest), actions)
+    shift = load().act(np.zeros_like(load().rest), facial.reached(actions))
     far = np.zeros((len(shot.surface.vertices), 1), np.float32)
     far[: len(shift), 0] = np.sqrt((shift * shift).sum(1))
     return _between(far, shot.surface.triangles, shot.seen)[:, 0]
@@ -240,7 +240,7 @@ def _acted(body: Surface, actions: Mapping[str, float]) -> Floats:
     """(V, 3) the surface with its actions; glasses and long hair stay."""
     head = load()
     count = len(head.rest)
-    return np.concatenate([head.act(body.vertices[:count], actions), body.vertices[count:]])
+    return np.concatenate([head.act(body.vertices[:count], facial.reached(actions)), body.vertices[count:]])
 
 
 def _visible(scene: Scene, body: Surface, seen_by: View, height: int, width: int, fine: float) -> Seen:

@@ -100,8 +100,8 @@ def test_shapes_agree_with_anny_to_a_tenth_of_a_millimetre() -> None:
         kinds |= {"gender": sex, "age": age(years), "weight": weight}
         kinds |= {name: float(ancestry.get(name, 0)) for name in model.ANCESTRIES}
         arguments = {"pose_parameters": pose, "phenotype_kwargs": kinds, "local_changes_kwargs": local}
-        still = theirs(**arguments)["vertices"][0].numpy()
-        acting = theirs(**arguments, facial_actions=actions)["vertices"][0].numpy()
+        still = theirs(**arguments)["rest_vertices"][0].numpy()
+        acting = theirs(**arguments, facial_actions=actions)["rest_vertices"][0].numpy()
         mine = HEAD.act(HEAD.person(sex=sex, age=years, weight=weight, ancestry=ancestry, local=local), actions)
         eyes = np.isin(shared, kept[HEAD.of_kind("eye")])
         wanted = (acting - still[others][eyes].mean(0))[others][:, [0, 2, 1]] * (1, 1, -1)
