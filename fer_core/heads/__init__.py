@@ -14,4 +14,15 @@ from fer_core.heads.people import draw_person
 from fer_core.heads.renderer import moved, regions, render
 from fer_core.heads.scene import HeadWarning, Person, Scene
 
-__all__ = ["EXPRESSIONS", "REGIONS", "HeadWarning", "Person", "Scene", "draw_person", "express", "moved", "regions", "render"]
+__all__ = [
+    "EXPRESSIONS",
+    "REGIONS",
+    "HeadWarning",
+    "Person",
+    "Scene",
+    "draw_person",
+    "express",
+    "moved",
+    "regions",
+    "render",
+]

@@ -82,7 +82,10 @@ PAIRED: tuple[str, ...] = tuple(name for name in UNITS if name not in _WHOLE | {
 SHOWN_BY: dict[int, dict[str, float]] = {
     1: {"browInnerUp": 1.0},
     2: {"browOuterUp": 1.0},
-    4: {"browDown": 1.0, "noseSneer": 0.3},  # the corrugator also draws the brows together, as the shape of noseSneer does
+    4: {
+        "browDown": 1.0,
+        "noseSneer": 0.3,
+    },  # the corrugator also draws the brows together, as the shape of noseSneer does
     5: {"eyeWide": 1.0},
     6: {"cheekSquint": 1.0},
     7: {"eyeSquint": 1.0},
@@ -174,7 +177,8 @@ REACH: dict[str, float] = {
 def reached(actions: Mapping[str, float]) -> dict[str, float]:
     """Weights of the head model's shapes for actions by ARKit's names."""
     return {
-        name: amount * REACH.get(name.removesuffix("Left").removesuffix("Right"), 1.0) for name, amount in actions.items()
+        name: amount * REACH.get(name.removesuffix("Left").removesuffix("Right"), 1.0)
+        for name, amount in actions.items()
     }
 
 
@@ -197,7 +201,9 @@ def express(
     if expression not in EXPRESSIONS:
         raise UnknownName("expression of a head", expression, EXPRESSIONS)
     if not 0 <= intensity <= 1:
-        raise ConfigError(f"The intensity of an expression runs from 0 to 1, found {intensity:g}; choose a value between.")
+        raise ConfigError(
+            f"The intensity of an expression runs from 0 to 1, found {intensity:g}; choose a value between."
+        )
     if mouth not in ("open", "closed", None):
         raise ConfigError(f"A mouth is open or closed, found “{mouth}”; give one of the two.")
     rng = None if seed is None else np.random.default_rng((seed, 0xFACE))
@@ -305,7 +311,9 @@ def settled(actions: Mapping[str, float]) -> tuple[dict[str, float], list[str]]:
     lower("mouthClose", jaw, f"the lips close over a jaw that is open by {jaw:.2f}, no further")
     gap = jaw - done.get("mouthClose", 0.0)
     for name in ("mouthPressLeft", "mouthPressRight", "mouthRollLower", "mouthRollUpper"):
-        lower(name, max(0.0, 1 - 4 * gap), f"the lips are apart (jawOpen {jaw:.2f}); closed lips need mouthClose as well")
+        lower(
+            name, max(0.0, 1 - 4 * gap), f"the lips are apart (jawOpen {jaw:.2f}); closed lips need mouthClose as well"
+        )
     for side in ("Left", "Right"):
         lower(f"eyeWide{side}", 1 - done.get(f"eyeBlink{side}", 0.0), "a closing lid cannot be wide")
         for one, other in (("eyeLookUp", "eyeLookDown"), ("eyeLookIn", "eyeLookOut")):

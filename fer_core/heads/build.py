@@ -51,7 +51,9 @@ def build(path: Path) -> None:
     shapes |= {f"action:{name}": delta for name, delta in _actions(data).items()}
     kept = mesh["kept"]
     rest = mesh["vertices"] - mesh["vertices"][eyes].mean(0)
-    average = rest + sum(np.mean([shapes[f"{kind}:{rest}"] for rest in rests], axis=0) for kind, rests in _AVERAGE.items())
+    average = rest + sum(
+        np.mean([shapes[f"{kind}:{rest}"] for rest in rests], axis=0) for kind, rests in _AVERAGE.items()
+    )
     number = np.full(len(rest), -1)
     number[kept] = np.arange(len(kept))
     triangles = number[mesh["triangles"]]
@@ -276,7 +278,10 @@ def _locals(data: Path) -> dict[str, Delta]:
                 shapes[f"local:{more}+"] = _target(folder / group / f"{more}.target.gz")
     for path in sorted((folder / "asym").glob("asym-*-l.target.gz")):
         name = path.name.removesuffix("-l.target.gz")
-        shapes[f"local:{name}-"], shapes[f"local:{name}+"] = _target(path), _target(path.with_name(f"{name}-r.target.gz"))
+        shapes[f"local:{name}-"], shapes[f"local:{name}+"] = (
+            _target(path),
+            _target(path.with_name(f"{name}-r.target.gz")),
+        )
     return shapes
 
 

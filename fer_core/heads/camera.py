@@ -86,7 +86,12 @@ def _blobs(x: Floats, y: Floats, seed: int) -> Floats:
     rng = np.random.default_rng((seed, 7))
     share = np.full(x.shape, 0.35, np.float32)
     for _ in range(7):
-        left, top, wide, high = rng.uniform(-0.1, 0.9), rng.uniform(-0.1, 0.9), rng.uniform(0.08, 0.4), rng.uniform(0.08, 0.7)
+        left, top, wide, high = (
+            rng.uniform(-0.1, 0.9),
+            rng.uniform(-0.1, 0.9),
+            rng.uniform(0.08, 0.4),
+            rng.uniform(0.08, 0.7),
+        )
         soft, level = rng.uniform(0.03, 0.09), rng.uniform(0, 1)
         inside = step(left - soft, left + soft, x) * step(left + wide + soft, left + wide - soft, x)
         inside *= step(top - soft, top + soft, y) * step(top + high + soft, top + high - soft, y)
@@ -111,11 +116,14 @@ def photograph(light: Floats, camera: Camera, seed: int, colour: bool, mirrored:
         (H, W) or (H, W, 3) uint8.
     """
     light = np.maximum(light, 0) * np.float32(2.0**camera.exposure)
-    light = light * (1 + light * np.float32(1 / 9)) / (1 + light * np.float32(0.28))  # film's shoulder: keeps highlights
-    image = np.where(light <= 0.0031308, 12.92 * light, 1.055 * np.power(np.clip(light, 1e-6, 1), 1 / 2.4) - 0.055)
-    image = (image * 255).astype(np.float32)
+    light = (
+        light * (1 + light * np.float32(1 / 9)) / (1 + light * np.float32(0.28))
+    )  # film's shoulder: keeps highlights
+    bright = 1.055 * np.power(np.clip(light, 1e-6, 1), 1 / 2.4) - 0.055
+    image: Floats = (np.where(light <= 0.0031308, 12.92 * light, bright) * 255).astype(np.float32)
     if not colour:
-        image = image[..., 0:1] * np.float32(0.299) + image[..., 1:2] * np.float32(0.587) + image[..., 2:3] * np.float32(0.114)
+        red, green, blue = image[..., 0:1], image[..., 1:2], image[..., 2:3]
+        image = np.asarray(red * np.float32(0.299) + green * np.float32(0.587) + blue * np.float32(0.114))
     if camera.blur:
         image = _blurred(image, camera.blur * image.shape[1])
     if camera.noise:

@@ -137,4 +137,3 @@ def sampled(relief: Floats, x: Floats, y: Floats) -> Floats:
     upper = flat[:, at] * (1 - right) + flat[:, at + 1] * right
     lower = flat[:, at + ACROSS] * (1 - right) + flat[:, at + ACROSS + 1] * right
     return np.asarray(upper * (1 - low) + lower * low)
-

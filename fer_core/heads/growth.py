@@ -18,9 +18,28 @@ AXIS = -0.085  # z of the vertical axis through the head
 AROUND = 0.085  # metres of skin per radian around it
 
 # Azimuth (0 front, pi behind) -> height of the hair's edge, metres above the eyes' centres.
-_TURN = np.array([0.0, 0.25, 0.45, 0.62, 0.72, 0.85, 1.0, 1.18, 1.30, 1.42, 1.52, 1.66, 1.85, 2.05, 2.3, 3.2], np.float32)
+_TURN = np.array(
+    [0.0, 0.25, 0.45, 0.62, 0.72, 0.85, 1.0, 1.18, 1.30, 1.42, 1.52, 1.66, 1.85, 2.05, 2.3, 3.2], np.float32
+)
 _EDGE = np.array(
-    [0.070, 0.069, 0.066, 0.059, 0.050, 0.038, 0.026, 0.010, -0.004, -0.016, -0.006, 0.006, 0.004, -0.030, -0.052, -0.062],
+    [
+        0.070,
+        0.069,
+        0.066,
+        0.059,
+        0.050,
+        0.038,
+        0.026,
+        0.010,
+        -0.004,
+        -0.016,
+        -0.006,
+        0.006,
+        0.004,
+        -0.030,
+        -0.052,
+        -0.062,
+    ],
     np.float32,
 )
 _TEMPLE = np.exp(-(((_TURN - 0.5) / 0.22) ** 2)).astype(np.float32)
@@ -44,7 +63,7 @@ FALLING = ("bob", "long")  # cuts that hang over the ears
 
 def azimuth(at: Floats) -> Floats:
     """(n,) angle around the head, radians: 0 in front, positive to the person's left."""
-    return np.arctan2(at[:, 0], at[:, 2] - np.float32(AXIS))
+    return np.asarray(np.arctan2(at[:, 0], at[:, 2] - np.float32(AXIS)))
 
 
 def hair_edge(at: Floats, hair: Hair, turn: Floats) -> Floats:
@@ -52,7 +71,7 @@ def hair_edge(at: Floats, hair: Hair, turn: Floats) -> Floats:
     edge = _EDGE + np.float32(0.010 * hair.hairline) * _FRONT
     edge = edge + np.float32(hair.recession) * (0.022 * _TEMPLE + 0.010 * _FRONT)
     edge = edge - np.float32(hair.fringe * 0.038) * _FRONT
-    return at[:, 1] - np.interp(np.abs(turn), _TURN, edge).astype(np.float32)
+    return np.asarray(at[:, 1] - np.interp(np.abs(turn), _TURN, edge), np.float32)
 
 
 def hair_depth(at: Floats, person: Person, turn: Floats) -> Floats:
@@ -72,12 +91,12 @@ def hair_depth(at: Floats, person: Person, turn: Floats) -> Floats:
         depth = depth * (1 + 0.16 * noise(turn * AROUND, at[:, 1], size, size, person.pattern % 977))
     ramp = 0.03 if hair.cut in ("quiff", "afro", "curly") else 0.02
     inside = hair_edge(at, hair, turn)
-    return depth * np.sqrt(np.clip(inside / ramp, 0, 1)).astype(np.float32)
+    return np.asarray(depth * np.sqrt(np.clip(inside / ramp, 0, 1)), np.float32)
 
 
 def _toward_parting(at: Floats, hair: Hair) -> Floats:
     line = np.float32(0.045 * hair.parting)
-    return np.exp(-(((at[:, 0] - line) / 0.006) ** 2)) * step(0.05, 0.075, at[:, 1])
+    return np.asarray(np.exp(-(((at[:, 0] - line) / 0.006) ** 2)) * step(0.05, 0.075, at[:, 1]))
 
 
 def beard_edge(at: Floats, person: Person, turn: Floats) -> Floats:
@@ -93,7 +112,7 @@ def beard_edge(at: Floats, person: Person, turn: Floats) -> Floats:
     inside = np.minimum(np.minimum(below, throat), lobe)
     # Two bare patches under the corners of the lower lip.
     bare = np.hypot((x - 0.016) / 1.3, y + 0.0885) - np.float32(0.001)
-    return np.minimum(inside, bare)
+    return np.asarray(np.minimum(inside, bare))
 
 
 def beard_cover(at: Floats, person: Person, turn: Floats) -> Floats:
@@ -102,10 +121,10 @@ def beard_cover(at: Floats, person: Person, turn: Floats) -> Floats:
     x, y = np.abs(at[:, 0]), at[:, 1]
     moustache = np.minimum(full, np.minimum(0.033 - x, y + 0.080))
     if person.beard == "moustache":
-        return np.minimum(moustache, y + 0.076)
+        return np.asarray(np.minimum(moustache, y + 0.076))
     if person.beard == "goatee":
         chin = np.minimum(full, 0.031 - x)
-        return np.maximum(moustache, chin)
+        return np.asarray(np.maximum(moustache, chin))
     return full
 
 

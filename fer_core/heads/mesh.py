@@ -110,7 +110,9 @@ def _build(person: Person) -> Surface:
         extras.append(_glasses(person))
     vertices = shape + _raised(person, head, shape, triangles, kind)
     if person.hair.cut in FALLING:  # no ear pierces the hair
-        vertices[:, 0] -= np.sign(vertices[:, 0]) * np.clip(head.ear * 2, 0, 1) * np.maximum(np.abs(vertices[:, 0]) - 0.068, 0)
+        vertices[:, 0] -= (
+            np.sign(vertices[:, 0]) * np.clip(head.ear * 2, 0, 1) * np.maximum(np.abs(vertices[:, 0]) - 0.068, 0)
+        )
     for at, faces, number in extras:
         triangles = np.concatenate([triangles, faces + len(vertices)])
         kind = np.concatenate([kind, np.full(len(faces), number)])

@@ -160,7 +160,9 @@ def load(path: Path = FILE) -> Head:
             arrays = {name: stored[name] for name in stored.files}
         about = json.loads(arrays["about"].tobytes())
         shifts = _unpacked(arrays, about["names"])
-        share = {name: (arrays[name] / np.float32(255)).astype(np.float32) for name in ("lip", "ear", "lid", "open_sky")}
+        share = {
+            name: (arrays[name] / np.float32(255)).astype(np.float32) for name in ("lip", "ear", "lid", "open_sky")
+        }
         return Head(
             arrays["rest"],
             arrays["number"].astype(np.int64),
@@ -187,5 +189,5 @@ def _unpacked(arrays: Mapping[str, NDArray[np.generic]], names: list[str]) -> di
     rows = arrays["row"].astype(np.int64)
     ends = arrays["end"].astype(np.int64).tolist()
     lengths = np.diff(ends)
-    steps = arrays["step"] * np.repeat(arrays["scale"], lengths)[:, None].astype(np.float32)  # type: ignore[operator]
+    steps = arrays["step"].astype(np.float32) * np.repeat(arrays["scale"].astype(np.float32), lengths)[:, None]
     return {name: (rows[a:b], steps[a:b]) for name, a, b in zip(names, ends[:-1], ends[1:], strict=True)}

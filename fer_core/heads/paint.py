@@ -125,7 +125,9 @@ def materials(s: Samples, person: Person) -> Bytes:
     if person.beard not in ("none", "stubble"):
         edge = beard_cover(at, person, q.turn) + np.float32(0.0007) * strand + np.float32(0.0008) * fuzz
         thin = step(-0.001, 0.006, edge) * np.float32(0.55 + 0.75 * person.beard_density)
-        grows = (thin + np.float32(0.22) * noise(q.u, at[:, 1], 0.0011, 0.003, person.pattern + 9) > 0.42) & (q.lip < 0.2)
+        grows = (thin + np.float32(0.22) * noise(q.u, at[:, 1], 0.0011, 0.003, person.pattern + 9) > 0.42) & (
+            q.lip < 0.2
+        )
         found[skin[grows & (edge > 0) & (found[skin] != HAIR)]] = BEARD
     collar = -0.198 + 0.30 * np.abs(at[:, 0]) - 0.10 * np.clip(at[:, 2] + 0.06, -0.1, 0.1)
     found[skin[at[:, 1] < collar]] = CLOTH
@@ -203,7 +205,9 @@ def _skin(s: Samples, person: Person, grooves: Floats) -> tuple[Floats, Floats]:
     signed = -at[:, 0] if person.mirrored else at[:, 0]
     tone = _tone(skin.tone)
     seed = person.pattern
-    uneven = noise(s.u, y, 0.028, 0.028, seed) * 0.6 + noise(s.u, y, 0.007, 0.007, seed + 1) * 0.4 * detail(0.007, s.fine)
+    uneven = noise(s.u, y, 0.028, 0.028, seed) * 0.6 + noise(s.u, y, 0.007, 0.007, seed + 1) * 0.4 * detail(
+        0.007, s.fine
+    )
     colour = tone * (1 + np.float32(0.02 + 0.05 * skin.blemishes) * uneven)[:, None]
     front = step(-0.05, 0.0, at[:, 2])
     blood = 0.75 * spot(x, y, (0.043, -0.036), 0.017, 0.014) + 0.9 * spot(x, y, (0.0, -0.040), 0.011, 0.009)
@@ -262,7 +266,9 @@ def _stubble(colour: Floats, s: Samples, person: Person) -> Floats:
     strength = {"none": 0.16 * (1 - person.sex), "stubble": 0.55}.get(person.beard, 0.5) * person.beard_density
     if person.sex > 0.6 or strength < 0.02:
         return colour
-    edge = beard_edge(s.at, person, s.turn) if person.beard in ("none", "stubble") else beard_cover(s.at, person, s.turn)
+    edge = (
+        beard_edge(s.at, person, s.turn) if person.beard in ("none", "stubble") else beard_cover(s.at, person, s.turn)
+    )
     dots = noise(s.u, s.at[:, 1], 0.0009, 0.0013, person.pattern + 6) * detail(0.0011, s.fine)
     shade = step(-0.004, 0.012, edge) * np.float32(strength) * np.clip(1 + 0.55 * dots, 0, 1.6) * (s.lip < 0.3)
     return colour + np.clip(shade, 0, 1)[:, None] * (hair_colour(person.hair) * 0.8 + colour * 0.12 - colour)
@@ -316,11 +322,13 @@ def _hair(s: Samples, person: Person) -> Floats:
         strands = 0.18 * noise(s.u, y, 0.0016, 0.0022, seed + 3) * detail(0.0018, s.fine)
     else:
         across = s.u + np.float32(0.10) * s.at[:, 0] * (y - 0.07)
-        strands = 0.20 * noise(across, y, 0.0055, 0.09, seed + 3) + 0.15 * noise(across, y, 0.0016, 0.05, seed + 5) * detail(
-            0.0016, s.fine
-        )
+        strands = 0.20 * noise(across, y, 0.0055, 0.09, seed + 3) + 0.15 * noise(
+            across, y, 0.0016, 0.05, seed + 5
+        ) * detail(0.0016, s.fine)
     colour = hair_colour(person.hair) * np.exp(strands)[:, None]
-    skin = 1 - np.where(s.kind == mesh.SKIN, _hair_cover(s, person), 1) * np.float32(0.82 if person.hair.cut == "buzz" else 1)
+    skin = 1 - np.where(s.kind == mesh.SKIN, _hair_cover(s, person), 1) * np.float32(
+        0.82 if person.hair.cut == "buzz" else 1
+    )
     colour = colour + skin[:, None] * (_tone(person.skin.tone) * 0.8 - colour)
     if person.hair.greying > 0.05:
         silver = noise(s.u, y, 0.0022, 0.06, seed + 12)
@@ -388,6 +396,8 @@ def _plain(number: int, s: Samples, person: Person, gape: float) -> tuple[Floats
 def actions_gape(actions: Mapping[str, float]) -> float:
     """How far the lips are apart, metres, roughly; 0 for closed lips."""
     jaw = actions.get("jawOpen", 0.0) - actions.get("mouthClose", 0.0)
-    lips = sum(actions.get(f"{name}{side}", 0.0) for name in ("mouthUpperUp", "mouthLowerDown") for side in ("Left", "Right"))
+    lips = sum(
+        actions.get(f"{name}{side}", 0.0) for name in ("mouthUpperUp", "mouthLowerDown") for side in ("Left", "Right")
+    )
     smile = sum(actions.get(f"mouthSmile{side}", 0.0) for side in ("Left", "Right"))
     return max(0.0, 0.03 * jaw + 0.0022 * lips + 0.001 * smile + 0.006 * actions.get("mouthFunnel", 0.0))

@@ -29,7 +29,16 @@ _SPREAD: dict[str, float] = {
 }  # fmt: skip
 _MEAN = {"mouth-angles-up": 0.3}  # the average shape frowns a little at rest
 _CUTS = {
-    "male": {"short": 0.34, "side": 0.2, "buzz": 0.15, "quiff": 0.09, "curly": 0.09, "bald": 0.07, "afro": 0.03, "long": 0.03},
+    "male": {
+        "short": 0.34,
+        "side": 0.2,
+        "buzz": 0.15,
+        "quiff": 0.09,
+        "curly": 0.09,
+        "bald": 0.07,
+        "afro": 0.03,
+        "long": 0.03,
+    },
     "female": {"long": 0.31, "bob": 0.21, "tied": 0.25, "curly": 0.09, "short": 0.06, "side": 0.04, "afro": 0.04},
 }
 _COLOURS = {
@@ -88,7 +97,9 @@ def draw_person(seed: int) -> Person:
         ),
         lashes=float(np.clip(rng.normal(0.35 if male else 0.7, 0.15), 0, 1)),
         iris=_pick(rng, _EYES[main]),
-        lips=float(np.clip(rng.normal(0.22, 0.08) if male else rng.choice([0.35, 0.45, 0.8], p=[0.55, 0.25, 0.2]), 0, 1)),
+        lips=float(
+            np.clip(rng.normal(0.22, 0.08) if male else rng.choice([0.35, 0.45, 0.8], p=[0.55, 0.25, 0.2]), 0, 1)
+        ),
         beard=look,
         beard_density=float(rng.uniform(0.45, 1)),
         glasses=str(rng.choice(["round", "square", "thin"])) if rng.random() < (0.08 if age < 45 else 0.2) else "none",
@@ -153,7 +164,11 @@ def _hair(rng: Draw, male: bool, age: float, ancestry: str) -> Hair:
         cuts["bald"] = 0.25
     cut = _pick(rng, cuts)
     lost = float(np.clip(rng.normal((age - 30) / 60, 0.22), 0, 1)) if male else 0.0
-    fringe = float(rng.uniform(0.35, 0.8)) if cut in ("bob", "long", "short") and rng.random() < (0.12 if male else 0.33) else 0
+    fringe = (
+        float(rng.uniform(0.35, 0.8))
+        if cut in ("bob", "long", "short") and rng.random() < (0.12 if male else 0.33)
+        else 0
+    )
     return Hair(
         cut=cut,
         colour=_pick(rng, _COLOURS[ancestry]),

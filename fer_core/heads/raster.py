@@ -7,6 +7,7 @@ ray casting by Embree.
 
 from __future__ import annotations
 
+from itertools import pairwise
 from typing import NamedTuple
 
 import numpy as np
@@ -48,7 +49,8 @@ def rasterise(
         both_sides: also show triangles from behind.
         flat: without perspective (depth below 2 metres), as a far light sees it.
     """
-    inverse = 2 - points[:, 2] if flat else 1 / points[:, 2]  # what is linear on the screen
+    # What is linear on the screen.
+    inverse: Floats = np.asarray(2 - points[:, 2] if flat else 1 / points[:, 2], np.float32)
     a, b, c = np.ascontiguousarray(triangles.T)
     x, y = np.ascontiguousarray(points[:, 0]), np.ascontiguousarray(points[:, 1])
     (xa, xb, xc), (ya, yb, yc) = (x[a], x[b], x[c]), (y[a], y[b], y[c])
@@ -71,7 +73,11 @@ def rasterise(
     if flat:
         inverse = np.ones_like(inverse)
     seen = _place(sample, winner, kept, planes, inverse, triangles, width)
-    return seen._replace(depth=np.einsum("nk,nk->n", points[:, 2][triangles[seen.triangle]], seen.weights)) if flat else seen
+    return (
+        seen._replace(depth=np.einsum("nk,nk->n", points[:, 2][triangles[seen.triangle]], seen.weights))
+        if flat
+        else seen
+    )
 
 
 def _planes(x: Floats, y: Floats, inverse: Floats, triangles: Ints, area: Floats) -> Floats:
@@ -91,7 +97,7 @@ def _parts(counts: Ints) -> list[slice]:
         return []
     cuts = np.searchsorted(ends, np.arange(_AT_ONCE, int(ends[-1]), _AT_ONCE))
     edges = [0, *np.unique(cuts).tolist(), len(counts)]
-    return [slice(start, stop) for start, stop in zip(edges, edges[1:], strict=False) if stop > start]
+    return [slice(start, stop) for start, stop in pairwise(edges) if stop > start]
 
 
 def _keep_nearest(
@@ -144,4 +150,4 @@ def _place(
     weights[:, 2] = third * inverse[corners[:, 2]]
     total = weights[:, 0] + weights[:, 1] + weights[:, 2]
     weights /= total[:, None]
-    return Seen(sample, triangle, weights, 1 / total)
+    return Seen(sample, triangle, weights, np.asarray(1 / total, np.float32))

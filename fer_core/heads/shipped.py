@@ -80,7 +80,9 @@ class _opened:
         except FileNotFoundError as error:
             raise DataError(f"The rendered heads {self.path.name} are not there; install FERscope again.") from error
         except (OSError, ValueError, EOFError, zipfile.BadZipFile) as error:
-            raise DataError(f"The rendered heads {self.path.name} are torn ({error}); install FERscope again.") from error
+            raise DataError(
+                f"The rendered heads {self.path.name} are torn ({error}); install FERscope again."
+            ) from error
 
     def __exit__(self, *_: object) -> None:
         return None

@@ -94,7 +94,14 @@ def test_shapes_agree_with_anny_to_a_tenth_of_a_millimetre() -> None:
     for sex, years, weight, ancestry, local, actions in [
         (0.5, 25, 0.5, {"african": 1, "asian": 1, "caucasian": 1}, {}, {}),
         (0.0, 70, 0.9, {"african": 1}, {"nose-hump-incr": 0.8, "l-eye-scale-incr": -0.6}, {"jawOpen": 0.7}),
-        (1.0, 17, 0.2, {"asian": 0.7, "caucasian": 0.3}, {"chin-width-incr": -1.0}, {"mouthSmileLeft": 1, "eyeBlinkRight": 1}),
+        (
+            1.0,
+            17,
+            0.2,
+            {"asian": 0.7, "caucasian": 0.3},
+            {"chin-width-incr": -1.0},
+            {"mouthSmileLeft": 1, "eyeBlinkRight": 1},
+        ),
     ]:
         kinds = dict.fromkeys(theirs.phenotype_labels, 0.5)
         kinds |= {"gender": sex, "age": age(years), "weight": weight}

@@ -106,7 +106,8 @@ def test_a_head_turned_to_the_right_shows_less_of_its_left_cheek() -> None:
 
 def test_camera_and_exposure_do_what_they_say() -> None:
     plain, bright, blurred = (
-        render([scene(1, camera=Camera(**change))], 64)[0].astype(float) for change in ({}, {"exposure": 0.7}, {"blur": 0.02})
+        render([scene(1, camera=Camera(**change))], 64)[0].astype(float)
+        for change in ({}, {"exposure": 0.7}, {"blur": 0.02})
     )
     assert bright.mean() > plain.mean() + 15
     assert np.abs(np.diff(blurred, axis=0)).mean() < 0.8 * np.abs(np.diff(plain, axis=0)).mean()

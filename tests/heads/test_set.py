@@ -76,5 +76,7 @@ def test_the_reader_reads_what_ships() -> None:
     layout = READERS.get("heads").in_mode("shipped")
     reading = layout.read(Path("heads"), on_bad="refuse")
     assert len(reading.index) == len(reading.pixels) == len(reading.masks)
-    assert {"person", "mouth", "age", "sex", "ancestry", "skin", "yaw", "light", "jawOpen"} <= set(reading.index.columns)
+    assert {"person", "mouth", "age", "sex", "ancestry", "skin", "yaw", "light", "jawOpen"} <= set(
+        reading.index.columns
+    )
     assert layout.recognises(Path("heads"))
