@@ -233,12 +233,11 @@ def _vertices(data: Path, names: tuple[str, ...]) -> Ints:
 
 def _target(path: Path) -> Delta:
     delta = np.zeros((19158, 3))
-    opened = gzip.open(path, "rt") if path.suffix == ".gz" else path.open()
-    with opened as lines:
-        for line in lines:
-            values = line.split()
-            if len(values) == 4 and not line.startswith("#"):
-                delta[int(values[0])] = [float(value) / 10 for value in values[1:]]
+    stored = path.read_bytes()
+    for line in (gzip.decompress(stored) if path.suffix == ".gz" else stored).decode().splitlines():
+        values = line.split()
+        if len(values) == 4 and not line.startswith("#"):
+            delta[int(values[0])] = [float(value) / 10 for value in values[1:]]
     return delta
 
 
@@ -269,7 +268,7 @@ def _locals(data: Path) -> dict[str, Delta]:
     folder = data / "mpfb2/targets"
     shapes = {}
     table = json.loads((folder / "target.json").read_text())
-    for group, category in ((group, category) for group in LOCAL for category in table[group]["categories"]):
+    for group, category in ((name, category) for name in LOCAL for category in table[name]["categories"]):
         ends = category.get("opposites", {})
         for side in ("left", "right", "unsided"):
             less, more = ends.get(f"negative-{side}", ""), ends.get(f"positive-{side}", "")

@@ -98,9 +98,7 @@ def shade(
     around += bounce[:, None] * np.float32(0.22 * light.key) * key_colour
     result = p.colour * (direct + around)
     result += _highlight(p, normals, away, towards, reached, s.sky, light)[:, None] * key_colour
-    hair = np.flatnonzero(
-        (material == paint.HAIR) | (material == mesh.FALL) | (material == mesh.UNDER) | (material == paint.BEARD)
-    )
+    hair = np.flatnonzero(np.isin(material, (paint.HAIR, paint.BEARD, mesh.FALL, mesh.UNDER)))
     if len(hair):
         result[hair] = _hair_light(s[hair], p.colour[hair], result[hair], normals[hair], away[hair], towards, reached[hair],
                                    facing[hair], person, light)  # fmt: skip
