@@ -27,7 +27,7 @@ def regions_of(s: Samples, material: NDArray[np.uint8]) -> NDArray[np.uint8]:
 
     found = sided("cheek")
     jaw = np.interp(angle, [0, 0.35, 0.8, 1.3, 1.6, 3.2], [-0.123, -0.121, -0.108, -0.078, -0.05, -0.05])
-    found[(y > 0.012) | ((y > 0.0) & (angle > 0.65))] = CODE["forehead"]
+    found[y > np.where(angle > 0.65, 0.018, 0.012)] = CODE["forehead"]
     found[(x < 0.026) & (y < -0.0915)] = CODE["chin"]
     found[(y < jaw) | ((y < -0.11) & (z < -0.012))] = CODE["neck"]
     half = np.interp(y, [-0.055, -0.05, -0.038, -0.02, 0.0, 0.008], [0.010, 0.017, 0.0205, 0.0155, 0.0115, 0.010])

@@ -276,7 +276,7 @@ def _stubble(colour: Floats, s: Samples, person: Person) -> Floats:
 
 def _lips(colour: Floats, s: Samples, person: Person, tone: Floats) -> Floats:
     red = step(0.25, 0.65, s.lip)
-    lines = noise(s.at[:, 0], s.at[:, 1], 0.0013, 0.02, person.pattern + 7) * detail(0.0013, s.fine)
+    lines = noise(s.u, s.at[:, 1], 0.0013, 0.02, person.pattern + 7) * detail(0.0013, s.fine)
     natural = tone * np.array([0.80, 0.46, 0.47], np.float32) + np.array([0.012, 0.0, 0.003], np.float32)
     painted = np.array([0.36, 0.045, 0.06], np.float32) * np.float32(0.4 + 0.6 * tone.mean())
     mixed = natural + np.float32(max(0.0, person.lips - 0.35) / 0.65) * (painted - natural)
@@ -321,7 +321,7 @@ def _hair(s: Samples, person: Person) -> Floats:
     elif person.hair.cut == "buzz":
         strands = 0.18 * noise(s.u, y, 0.0016, 0.0022, seed + 3) * detail(0.0018, s.fine)
     else:
-        across = s.u + np.float32(0.10) * s.at[:, 0] * (y - 0.07)
+        across = s.u * (1 + np.float32(1.1) * (y - 0.07))
         strands = 0.20 * noise(across, y, 0.0055, 0.09, seed + 3) + 0.15 * noise(
             across, y, 0.0016, 0.05, seed + 5
         ) * detail(0.0016, s.fine)
