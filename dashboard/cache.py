@@ -15,7 +15,8 @@ from dashboard import hover_image
 from fer_core.checkpoint import weights_path
 from fer_core.datasets import Dataset, open_dataset, summary
 from fer_core.datasets.duplicates import Duplicates, duplicates_of
-from fer_core.datasets.known import SYNTHETIC, known, resolve
+from fer_core.datasets.heads import HEADS
+from fer_core.datasets.known import known, resolve
 from fer_core.datasets.votes import SHIPPED_FOR, SHIPPED_VOTES
 from fer_core.errors import DataError
 from fer_core.evaluation import embedding
@@ -117,7 +118,7 @@ def dataset(place: str) -> Dataset:
 def dataset_of(table: Predictions) -> Dataset | None:
     """The data set whose pictures a predictions table speaks of, or None if this machine does not know it."""
     name = str(table.table["dataset"].iloc[0])
-    for place in (SYNTHETIC, *known()):
+    for place in (HEADS, *known()):
         try:
             path, layout = resolve(place)
         except DataError:  # its files are gone

@@ -17,7 +17,7 @@ from dashboard import cache, markup
 from dashboard.markup import Html, Picture
 from dashboard.text import dataset_title, percent, split_title, verbatim
 from fer_core.datasets import Dataset
-from fer_core.datasets.known import SYNTHETIC
+from fer_core.datasets.heads import HEADS
 from fer_core.evaluation.gallery import positions
 from fer_core.evaluation.predictions import KEY, Predictions
 
@@ -124,7 +124,7 @@ def _picture(
     source: Dataset, place: int, row: pd.Series, network: str, key: str, further: tuple[str | Html, ...]
 ) -> Picture:
     confidence = percent(row["confidence"])
-    kind = "Synthetic face labelled" if source.name == SYNTHETIC else "Labelled"
+    kind = "Rendered head labelled" if source.name == HEADS else "Labelled"
     text = (
         f"{kind} {row['label']}, predicted {row['predicted']}, confidence {confidence}, id {row['id']} of "
         f"{source.title}, {split_title(row['split'])}"

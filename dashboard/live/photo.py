@@ -15,8 +15,8 @@ from dashboard.live import html, jobs
 from dashboard.live.controls import Chosen, predictor, tta
 from dashboard.live.drawing import annotated, at_shown_size
 from dashboard.live.uploads import Picture, picture_bytes, said
-from fer_core.datasets.synthetic import draw_face
 from fer_core.errors import DataError, FerError, ImageError
+from fer_core.heads.shipped import portraits
 from fer_core.images import PICTURE_SUFFIXES, UPLOAD, decode
 from fer_core.labels import COLOURS
 from fer_core.serving.predictor import Prediction
@@ -38,9 +38,9 @@ def draw(chosen: Chosen) -> None:
                 height=140,
             )
             gr.Examples(
-                [[face] for face in _synthetic()],
+                [[face] for face in _examples()],
                 picture,
-                label="Or one of these synthetic faces, drawn by this program",
+                label="Or one of these rendered heads, drawn by this program",
                 examples_per_page=8,
             )
         with gr.Column(scale=3):
@@ -207,11 +207,9 @@ def explained(networks: list[str] | None) -> str:
     return networks[0] if networks and len(networks) > 1 else ""
 
 
-def _synthetic() -> list[NDArray[np.uint8]]:
-    """Example pictures: single drawn faces, and a group."""
-    draw = [draw_face(name, index=i, size=320, channels=3, strength=1).image for i, name in enumerate(COLOURS) if i < 7]
-    happy, surprise, sad = (
-        draw_face(name, index=i, size=240, channels=3, strength=1).image
-        for i, name in enumerate(("happy", "surprise", "sad"), 20)
-    )
-    return [*draw, np.hstack([happy, surprise, sad])]
+def _examples() -> list[NDArray[np.uint8]]:
+    """Example photos: single rendered heads, and a group of three."""
+    found = portraits()
+    heads = dict(zip(found.expressions, found.images.swapaxes(0, 1), strict=True))  # expression -> (person, H, W, 3)
+    single = [heads[name][person] for person, name in enumerate(COLOURS) if name in heads]
+    return [*single[:7], np.hstack([heads["happy"][8], heads["surprise"][9], heads["sad"][10]])]

@@ -9,7 +9,7 @@ from dashboard.parts.data_images import draw_again
 from dashboard.pickers import choose
 from dashboard.text import split_title, verbatim
 from fer_core.datasets import Dataset
-from fer_core.datasets.known import SYNTHETIC
+from fer_core.datasets.heads import HEADS
 from fer_core.errors import FerError
 from fer_core.faces.illumination import LIGHT
 from fer_core.images import ImageSpec, Preparation
@@ -38,7 +38,7 @@ def _drawn(dataset: Dataset, split: str, seed: int, count: int) -> list[int]:
 
 def augmentation(dataset: Dataset) -> None:
     first, second, third = st.columns([3, 2, 2], vertical_alignment="bottom")
-    usual = "synthetic" if dataset.name == SYNTHETIC else "small-vgg"
+    usual = "heads" if dataset.name == HEADS else "small-vgg"
     recipe = choose("Recipe", list(recipes()), "recipe", default=usual, place=first)
     split = choose("Split", list(dataset.splits), "split", split_title, place=second)
     seed = draw_again("Show other images", third)

@@ -12,7 +12,7 @@ from dashboard import cache
 from dashboard.pickers import Picked, choose, to_address
 from dashboard.text import table_in_words, table_title, verbatim
 from fer_core.checkpoint import Card
-from fer_core.datasets.known import SYNTHETIC
+from fer_core.datasets.heads import HEADS
 from fer_core.errors import FerError
 from fer_core.images import decode
 from fer_core.serving.predictor import Prediction, Predictor
@@ -33,15 +33,15 @@ class ExplainedImage:
 
 def choose_image(choice: Picked) -> ExplainedImage | None:
     """Where the image comes from, and which one."""
-    sources = {"synthetic": table_title(f"{SYNTHETIC}-val"), "upload": "Upload an image", "camera": "Use the camera"}
+    sources = {"heads": table_title(f"{HEADS}-val"), "upload": "Upload an image", "camera": "Use the camera"}
     row = st.container(horizontal=True, vertical_alignment="bottom")
     dataset = None
     if choice.table is not None:
         table = cache.predictions(choice.checkpoint.tables[choice.table])
         dataset = cache.dataset_of(table)
         sources = {"table": table_title(choice.table), **sources}
-        if dataset is not None and dataset.name == SYNTHETIC:
-            del sources["synthetic"]
+        if dataset is not None and dataset.name == HEADS:
+            del sources["heads"]
     source = choose("Image from", list(sources), "source", sources.__getitem__, place=row.container(width=BOX))
     if source in ("upload", "camera"):
         return own_photo(choice.checkpoint.card, source == "camera")
@@ -55,7 +55,7 @@ def choose_image(choice: Picked) -> ExplainedImage | None:
     if source == "table":
         frame = table.table[["id", "split", "label"]].assign(correct=table.correct, predicted=table.predicted)
     else:
-        dataset = cache.dataset(SYNTHETIC)
+        dataset = cache.dataset(HEADS)
         frame = dataset.index.loc[dataset.index["split"] == "val", ["id", "split", "label"]]
     chosen = browse(frame, row)
     if chosen is None or dataset is None:

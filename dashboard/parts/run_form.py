@@ -7,7 +7,8 @@ import streamlit as st
 
 from dashboard import forms
 from dashboard.text import verbatim
-from fer_core.datasets.known import SYNTHETIC, known
+from fer_core.datasets.heads import HEADS
+from fer_core.datasets.known import known
 from fer_core.errors import ConfigError, FerError
 from fer_core.experiments.estimate import estimate_elsewhere
 from fer_core.labels import VOCABULARIES
@@ -26,15 +27,15 @@ def new_run() -> None:
     left, middle, right = st.columns(3)
     like = st.query_params.get("like")  # a run whose settings and data are the start
     start = like or "new"
-    used = RunFolder.named(like).status().data if like else SYNTHETIC
-    sets = list(dict.fromkeys([used, SYNTHETIC, *known()]))
+    used = RunFolder.named(like).status().data if like else HEADS
+    sets = list(dict.fromkeys([used, HEADS, *known()]))
     data = left.selectbox(
         "Data set", sets, key=f"{start}.data", help="Add your own data set on the Data page.", bind="query-params"
     )
     names = [*([like] if like else []), *recipes()]
-    usual = 0 if like else names.index("synthetic" if data == SYNTHETIC else "small-vgg")
+    usual = 0 if like else names.index("heads" if data == HEADS else "small-vgg")
     recipe = middle.selectbox(
-        "Recipe", names, usual, lambda name: recipe_title(name, like), f"{start}.recipe{'.synthetic' * (data == SYNTHETIC)}",
+        "Recipe", names, usual, lambda name: recipe_title(name, like), f"{start}.recipe{'.heads' * (data == HEADS)}",
         bind="query-params",
     )  # fmt: skip
     proposal = store.free_name(recipe)

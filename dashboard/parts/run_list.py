@@ -46,7 +46,7 @@ def all_runs(current: str | None) -> None:
     runs = store.runs()
     st.subheader("Runs")
     if not runs:
-        st.markdown("There are no runs yet. The first one, with the synthetic faces, takes about a minute.")
+        st.markdown("There are no runs yet. The first one, with the rendered heads, takes about a minute.")
         return
     active = any(run.look().active for run in runs[:NEWEST])
     st.fragment(rows, run_every=UPDATE if active else None)(runs[:NEWEST], current)

@@ -16,7 +16,8 @@ from dashboard.parts import data_changes, data_images, data_twins
 from dashboard.pickers import choose, to_address
 from dashboard.text import images, split_title, verbatim
 from fer_core.datasets import Dataset, open_dataset, relabelling
-from fer_core.datasets.known import SYNTHETIC, add, known
+from fer_core.datasets.heads import HEADS
+from fer_core.datasets.known import add, known
 from fer_core.errors import FerError
 from fer_core.glossary import explained
 
@@ -89,7 +90,7 @@ def sample(dataset: Dataset, split: str, label: str, count: int, seed: int) -> s
     """Images of one expression drawn at random, under its name; equal seeds give equal images."""
     rows = dataset.rows(split)
     rows = rows[(dataset.index["label"].iloc[rows] == label).to_numpy()]
-    kind = "Synthetic face" if dataset.name == SYNTHETIC else "Image"
+    kind = "Rendered head" if dataset.name == HEADS else "Image"
     items = []
     for row in np.random.default_rng(seed).permutation(rows)[:count]:
         image = str(dataset.index["id"].iloc[row])
@@ -138,13 +139,13 @@ def pick_view() -> str:
 st.title(
     "Data: what is in the data set?", help=explained("Training, validation and test set", "Data leak", "Augmentation")
 )
-places = {SYNTHETIC: "Synthetic faces (built in)"} | {name: f"{name} ({path})" for name, path in known().items()}
+places = {HEADS: "Rendered heads (built in)"} | {name: f"{name} ({path})" for name, path in known().items()}
 name = choose("Data set", list(places), "data", places.__getitem__)
 with st.expander("Add a data set"):
     add_form()
 dataset = cache.dataset(name)
 counts = table_of_counts(dataset)
-kind = "synthetic, drawn by the program" if name == SYNTHETIC else "licence: " + dataset.licence
+kind = "rendered, built in" if name == HEADS else "licence: " + dataset.licence
 st.markdown(
     f"{verbatim(dataset.title)} contains **{images(len(dataset))}** of {len(dataset.expressions)} expressions "
     f"({verbatim(kind)}). {balance(counts)} {verbatim(dataset.protocol)}"
@@ -163,7 +164,7 @@ if dataset.skipped:
 corrected_labels(name, dataset)
 
 view = pick_view()
-st.subheader("Synthetic samples" if name == SYNTHETIC and view == "samples" else VIEWS[view])
+st.subheader("Rendered samples" if name == HEADS and view == "samples" else VIEWS[view])
 {
     "samples": samples,
     "means": data_images.means,

@@ -27,7 +27,7 @@ def main() -> None:
     )
     choice = picked()
     if choice is None:
-        st.info("There is no trained network yet. Train one on the synthetic faces; this takes about a minute.")
+        st.info("There is no trained network yet. Train one on the rendered heads; this takes about a minute.")
         st.page_link("views/train.py", label="Train a network")
         return
     image = choose_image(choice)

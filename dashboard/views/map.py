@@ -14,7 +14,7 @@ from dashboard.markup import Picture
 from dashboard.pickers import choose, evaluated, titles
 from dashboard.text import images, percent, split_title, table_in_words, verbatim
 from fer_core.datasets import Dataset
-from fer_core.datasets.known import SYNTHETIC
+from fer_core.datasets.heads import HEADS
 from fer_core.errors import FerError
 from fer_core.evaluation import selections
 from fer_core.evaluation.embedding import MOST_MAPPED, features_of, features_path, neighbours
@@ -81,7 +81,7 @@ def neighbourhood(network: Checkpoint, source: Dataset, own: np.ndarray, split: 
         f"{len(index)} nearest neighbours in the {split_title(among or split)}, {same} {'is' if same == 1 else 'are'} labelled "
         f"{row['label']}" + (f" and {said} {row['predicted']}." if row["predicted"] != row["label"] else ".")
     )
-    kind = "Synthetic face" if source.name == SYNTHETIC else "Image"
+    kind = "Rendered head" if source.name == HEADS else "Image"
     items = [
         Picture(
             source.picture(place),

@@ -204,7 +204,7 @@ if running:
 damaged.show()
 if choice is None:
     st.info(
-        "There is no trained network yet. Train one on the synthetic faces to see its figures here. This takes about a "
+        "There is no trained network yet. Train one on the rendered heads to see its figures here. This takes about a "
         "minute."
     )
     if st.button("Train a network", type="primary"):

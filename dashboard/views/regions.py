@@ -32,7 +32,7 @@ def main() -> None:
     st.title("Regions: which parts of the face matter?", help=explained("Region ablation", "Attribution map"))
     choice = picked()
     if choice is None:
-        st.info("There is no trained network yet. Train one on the synthetic faces; this takes about a minute.")
+        st.info("There is no trained network yet. Train one on the rendered heads; this takes about a minute.")
         st.page_link("views/train.py", label="Train a network")
         return
     known = reports.find(choice.checkpoint.folder)
@@ -71,7 +71,7 @@ def region_report(choice: Picked, known: Mapping[str, Path]) -> None:
 
 
 def no_report(choice: Picked) -> None:
-    place, _, split = (choice.table or "synthetic-val").rpartition("-")
+    place, _, split = (choice.table or "heads-val").rpartition("-")
     st.info("There is no region report for this network yet. Run this command to make one:")
     st.code(command(choice.checkpoint.name, place, split), None, wrap_lines=True)
     st.markdown(
@@ -159,7 +159,7 @@ def trust_in_methods(report: RegionReport) -> None:
     chance = ""
     if truth:
         share = f"{100 * measured['chance'].iloc[0]:.0f} %"
-        chance = f" The mask is where a synthetic face shows its expression; it covers {share} of the image."
+        chance = f" The mask is where a rendered head shows its expression; it covers {share} of the image."
     st.caption(
         "Randomisation: rank correlation with the map of a network with shuffled weights; above 0.5 the map shows the image, "
         "not the network. Infidelity (lower is better). Max-sensitivity: relative change under invisible noise, on 8 images "

@@ -12,7 +12,7 @@ from dashboard.markup import Picture
 from dashboard.pickers import choose, evaluated, titles
 from dashboard.text import estimate, images, interval, percent, table_in_words, verbatim
 from fer_core.datasets import Dataset
-from fer_core.datasets.known import SYNTHETIC
+from fer_core.datasets.heads import HEADS
 from fer_core.errors import FerError
 from fer_core.evaluation.intervals import Interval
 from fer_core.evaluation.robustness import CORRUPTIONS, Measured, corrupt, measure, measured, overall, sample
@@ -71,7 +71,7 @@ def examples(dataset: Dataset, split: str, kind: str) -> None:
     """What a corruption looks like on one image of the data set."""
     row = int(dataset.rows(split)[0])
     image, picture = str(dataset.index["id"].iloc[row]), dataset.picture(row)
-    what = "Synthetic face" if dataset.name == SYNTHETIC else "Image"
+    what = "Rendered head" if dataset.name == HEADS else "Image"
     items = []
     for severity, value in enumerate((None, *CORRUPTIONS[kind].values)):
         words = "clean" if value is None else f"{value:g} {CORRUPTIONS[kind].unit}"

@@ -10,7 +10,8 @@ from dashboard import cache, markup, pickers
 from dashboard.charts import runs as charts
 from dashboard.markup import Html
 from dashboard.text import dataset_title, estimate, percent, verbatim
-from fer_core.datasets.known import SYNTHETIC, known
+from fer_core.datasets.heads import HEADS
+from fer_core.datasets.known import known
 from fer_core.errors import FerError
 from fer_core.experiments.sweep_file import load_sweep, sweep_files
 from fer_core.experiments.sweep_folder import SweepFolder, Trial, sweeps
@@ -36,7 +37,7 @@ def new_sweep() -> None:
     left, middle, right = st.columns(3)
     files = sweep_files()
     file = left.selectbox("Sweep file", list(files), format_func=lambda name: f"{name}: {load_sweep(name).about.title}")
-    data = middle.selectbox("Data set", [SYNTHETIC, *known()], format_func=dataset_title)
+    data = middle.selectbox("Data set", [HEADS, *known()], format_func=dataset_title)
     workers = right.number_input("Worker processes", 1, 64, 1, help="All workers share the processor or the GPU.")
     taken = {folder.name for folder in sweeps()}
     name = next(name for n in range(1, len(taken) + 2) if (name := file if n == 1 else f"{file}-{n}") not in taken)

@@ -50,7 +50,7 @@ class Reading:
             the rows without a `file`, in their order.
         encoded: the bytes of each row's image file (PNG, JPEG) in the order of the index, where a table holds images of
             different sizes; they are kept as files beside the cached index.
-        masks: (n, H, W) bool, the pixels that carry the expression, where the set knows them (synthetic faces).
+        masks: (n, H, W) bool, the pixels that carry the expression, where the set knows them (rendered heads).
         preparation: what the pictures went through already (`ferscope data prepare`); None where nothing is known of it.
     """
 
@@ -266,7 +266,7 @@ class Dataset:
 
 
 def open_dataset(path: str | Path, *, on_bad: OnBad | None = None) -> Dataset:
-    """Open a data set by its path, or a built-in one by its name (“synthetic”).
+    """Open a data set by its path, or a built-in one by its name (“heads”).
 
     Args:
         path: a csv, a folder, or a name of `fer_core.datasets.known`; with @MODE behind it where the layout can be read

@@ -1,4 +1,4 @@
-"""The data sets this workspace knows by name: the built-in synthetic faces, and the paths the user has added."""
+"""The data sets this workspace knows by name: the built-in rendered heads, and the paths the user has added."""
 
 from __future__ import annotations
 
@@ -9,12 +9,12 @@ from typing import Any
 
 from fer_core.datasets import READERS, OnBad, Reader, open_dataset, short_name
 from fer_core.datasets.files import HIDDEN
+from fer_core.datasets.heads import HEADS
 from fer_core.errors import DataError, UnknownName, shortened
 from fer_core.images import LFS_ADVICE, LFS_POINTER, PICTURE_SUFFIXES
 from fer_core.untrusted import read_json
 from fer_core.workspace import home, names_a_device, write_atomically
 
-SYNTHETIC = "synthetic"
 NOTES = frozenset(
     {"", ".txt", ".md", ".bib", ".pdf", ".html", ".json", ".yaml", ".yml"}
 )  # endings of files about a set
@@ -62,8 +62,8 @@ def add(path: str | Path, name: str = "", on_bad: OnBad = "refuse") -> str:
         DataError: nothing there, no known layout, entries that cannot be read, or the name is taken by another path.
     """
     place, mode = parted(path)
-    if str(path) == SYNTHETIC or str(path).rpartition("@")[0] == SYNTHETIC:
-        raise DataError(f"“{SYNTHETIC}” is built in and known already.")
+    if str(path) == HEADS or str(path).rpartition("@")[0] == HEADS:
+        raise DataError(f"“{HEADS}” is built in and known already.")
     try:
         place = place.expanduser().resolve()
     except RuntimeError as error:
@@ -90,7 +90,7 @@ def refuse_name(name: str) -> None:
     Raises:
         DataError: the name is none for a data set.
     """
-    if not re.fullmatch(r"[a-z0-9][a-z0-9-]{0,63}", name) or name == SYNTHETIC or names_a_device(name):
+    if not re.fullmatch(r"[a-z0-9][a-z0-9-]{0,63}", name) or name == HEADS or names_a_device(name):
         raise DataError(f"“{shortened(name)}” cannot name a data set; use small letters, digits and hyphens.")
 
 
@@ -107,8 +107,8 @@ def resolve(path: str | Path) -> tuple[Path, Reader]:
 
 
 def _resolve(name: str) -> tuple[Path, Reader]:
-    if name == SYNTHETIC:
-        return Path(SYNTHETIC), READERS.get(SYNTHETIC)
+    if name == HEADS:
+        return Path(HEADS), READERS.get(HEADS)
     places = known()
     if name in places:
         return places[name], recognise(places[name])
@@ -122,7 +122,7 @@ def _resolve(name: str) -> tuple[Path, Reader]:
             f"add PATH --name {name}."
         )
     if not _exists(place) and re.fullmatch(r"[a-z0-9-]+", name):
-        raise UnknownName("data set or path", name, [SYNTHETIC, *places])
+        raise UnknownName("data set or path", name, [HEADS, *places])
     if not _exists(place):
         raise DataError(f"{_short(place)} does not exist; give the path of a csv or of a folder of images.")
     return place.resolve(), recognise(place.resolve())
@@ -155,7 +155,7 @@ def recognise(path: Path) -> Reader:
         inside = f" It holds {', '.join(entries[:6]) + (' …' if len(entries) > 6 else '') if entries else 'nothing'}."
     elif path.suffix.lower() in (".zip", ".tar", ".gz", ".tgz", ".rar", ".7z"):
         inside = " If this is an archive of images, unpack it and give the folder."
-    titles = "; ".join(layout.title for layout in candidates if layout.name != SYNTHETIC)
+    titles = "; ".join(layout.title for layout in candidates if layout.name != HEADS)
     raise DataError(
         f"{path}: no known layout of a data set.{inside}{_nearest(path, candidates)} Known layouts: {titles}."
     )

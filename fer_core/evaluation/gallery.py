@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 
 from fer_core.datasets import READERS, SPLITS, Dataset
 from fer_core.datasets.folder import USAGE_IN_NAME
-from fer_core.datasets.known import SYNTHETIC
+from fer_core.datasets.heads import HEADS
 from fer_core.errors import DataError
 from fer_core.evaluation.predictions import KEY, Predictions
 
@@ -172,11 +172,11 @@ def positions(dataset: Dataset, frame: pd.DataFrame) -> NDArray[np.int64]:
 
 
 def why_not_shared(dataset: Dataset) -> str:
-    """Why a set's pictures must not be written out; an empty text where they may: a folder of one's own, or synthetic.
+    """Why a set's pictures must not be written out; an empty text where they may: a folder of one's own, or rendered.
 
     FER2013 in its folder form is told by its file names.
     """
-    own = dataset.name == SYNTHETIC or dataset.title == READERS.get("folder").title
+    own = dataset.name == HEADS or dataset.title == READERS.get("folder").title
     names = dataset.index["id"].str.rpartition("/")[2]
     if own and not names.str.match(USAGE_IN_NAME).any():
         return ""

@@ -22,6 +22,7 @@ from fer_core.datasets import Dataset, Skipped, open_dataset
 from fer_core.datasets import known as known_sets
 from fer_core.datasets.archive import ArchiveEntry
 from fer_core.datasets.class_folders import members, word
+from fer_core.datasets.heads import HEADS
 from fer_core.errors import DataError, ImageError
 from fer_core.evaluation import shift
 from fer_core.evaluation.comparison import mcnemar_exact, p_in_words
@@ -227,7 +228,7 @@ def known_reference(key: str, spec: ImageSpec) -> Reference | None:
         key: “<data set>-<split>”.
     """
     dataset, _, split = key.rpartition("-")
-    for name in (known_sets.SYNTHETIC, *known_sets.known()):
+    for name in (HEADS, *known_sets.known()):
         try:
             place, layout = known_sets.resolve(name)
             if dataset in (name, layout.called(place)):

@@ -16,7 +16,7 @@ REGIONS = ("forehead and hair", "brows", "eyes", "nose", "cheeks", "mouth", "jaw
 FER2013_POINTS = ((0.3125, 0.382), (0.6875, 0.382), (0.5, 0.597), (0.344, 0.781), (0.656, 0.781))
 
 
-SYNTHETIC_POINTS = ((0.361, 0.463), (0.631, 0.463), (0.497, 0.616), (0.397, 0.741), (0.606, 0.741))
+HEADS_POINTS = ((0.361, 0.463), (0.631, 0.463), (0.497, 0.616), (0.397, 0.741), (0.606, 0.741))
 
 
 # Shapes in units of half the distance between the eyes, from the point between them, x to the right, y downwards; the
@@ -36,8 +36,8 @@ _SHAPES: tuple[tuple[str, tuple[tuple[float, float], ...]], ...] = (
 
 
 def points_of(dataset: str) -> tuple[tuple[float, float], ...]:
-    """Where the five points of a registered set lie; FER2013's framing for any set but the synthetic faces."""
-    return SYNTHETIC_POINTS if dataset == "synthetic" else FER2013_POINTS
+    """Where the five points of a registered set lie; FER2013's framing for any set but the rendered heads."""
+    return HEADS_POINTS if dataset == "heads" else FER2013_POINTS
 
 
 def template(height: int, width: int, points: ArrayLike | None = None) -> NDArray[np.int64]:

@@ -356,7 +356,7 @@ def _worst(answers: Predictions, dataset: Dataset | None) -> str:
             f'<figure><img src="data:image/png;base64,{data}" alt="{escape(words)}, id {escape(row["id"])}">'
             f"<figcaption>{escape(words)}</figcaption></figure>"
         )
-    kind = " (synthetic faces)" if dataset.name == "synthetic" else ""
+    kind = " (rendered heads)" if dataset.name == "heads" else ""
     return f'<h3>Worst errors{kind}</h3><div class="faces">{"".join(faces) or "There is none."}</div>'
 
 

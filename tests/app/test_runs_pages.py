@@ -99,8 +99,8 @@ def searched(name: str = "tiny") -> SweepFolder:
     """A sweep of four trials, of which three have begun: finished, pruned, stopped in the middle."""
     file = workspace.home() / "tiny.toml"
     file.parent.mkdir(parents=True, exist_ok=True)
-    file.write_text('recipe = "synthetic"\n[space]\noptimizer.lr = [0.1, 0.01]\nbatch_size = [32, 64]\n')
-    folder = SweepFolder.create(name, file, "synthetic")
+    file.write_text('recipe = "heads"\n[space]\noptimizer.lr = [0.1, 0.01]\nbatch_size = [32, 64]\n')
+    folder = SweepFolder.create(name, file, "heads")
     ends = [
         ("finished", "", 0.02),
         ("stopped", "Pruned after epoch 2: others were better by then.", 0.0),
@@ -118,12 +118,11 @@ def test_without_a_search_the_page_offers_one_with_its_command_line(open_page: O
     app = open_page("sweeps")
     assert not app.exception
     assert "There is no search yet" in texts(app)
-    next(box for box in app.selectbox if box.label == "Sweep file").set_value("synthetic-tpe").run()
+    next(box for box in app.selectbox if box.label == "Sweep file").set_value("heads-tpe").run()
     assert any(
-        block.value == "ferscope sweep synthetic-tpe --data synthetic --name synthetic-tpe --workers 1"
-        for block in app.code
+        block.value == "ferscope sweep heads-tpe --data heads --name heads-tpe --workers 1" for block in app.code
     )
-    assert "12 trials of the recipe synthetic, sampler tpe" in texts(app).replace("\\", "")
+    assert "12 trials of the recipe heads, sampler tpe" in texts(app).replace("\\", "")
 
 
 def test_a_search_names_its_best_settings_with_their_interval(open_page: Open) -> None:

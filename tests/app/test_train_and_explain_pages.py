@@ -42,10 +42,10 @@ def button(app: AppTest, label: str) -> object:
 
 def test_the_form_starts_at_the_recipe_and_marks_what_is_changed(open_page: Open) -> None:
     app = open_page("train")
-    recipe = load_recipe("synthetic")
+    recipe = load_recipe("heads")
     assert field(app, "epochs").value == recipe.epochs
     assert field(app, "optimizer.lr").value == recipe.optimizer.lr
-    assert command_line(app) == "ferscope train synthetic --data synthetic --name synthetic"
+    assert command_line(app) == "ferscope train heads --data heads --name heads"
     field(app, "epochs").set_value(3)
     field(app, "optimizer.lr").set_value(0.02)
     app.run()
@@ -68,7 +68,7 @@ def test_the_network_is_chosen_from_the_registry(open_page: Open) -> None:
 def test_every_setting_of_a_recipe_has_its_field(open_page: Open) -> None:
     app = open_page("train")
     shown = {widget.label for widget in [*app.number_input, *app.text_input, *app.selectbox, *app.checkbox]}
-    values = load_recipe("synthetic").model_dump(exclude={"about", "arguments"})
+    values = load_recipe("heads").model_dump(exclude={"about", "arguments"})
     settings = {
         name if not isinstance(value, dict) else f"{name}.{inner}"
         for name, value in values.items()
@@ -100,7 +100,7 @@ def test_a_value_that_is_no_sense_is_refused_at_once(open_page: Open, name: str,
     [("taken", "already a run called"), ("../x", "cannot name a run"), ("Zoë", "letters a to z and A to Z")],
 )
 def test_a_name_is_checked_at_once(open_page: Open, name: str, sentence: str) -> None:
-    RunFolder.create("taken", load_recipe("synthetic"), "synthetic")
+    RunFolder.create("taken", load_recipe("heads"), "heads")
     app = open_page("train")
     field(app, "Name").set_value(name)
     app.run()
@@ -109,12 +109,12 @@ def test_a_name_is_checked_at_once(open_page: Open, name: str, sentence: str) ->
 
 
 def test_a_taken_name_is_not_proposed_again(open_page: Open) -> None:
-    RunFolder.create("synthetic", load_recipe("synthetic"), "synthetic")
-    assert field(open_page("train"), "Name").value == "synthetic-2"
+    RunFolder.create("heads", load_recipe("heads"), "heads")
+    assert field(open_page("train"), "Name").value == "heads-2"
 
 
 def test_a_failed_run_shows_its_reason_and_its_log_and_can_be_resumed(open_page: Open) -> None:
-    run = RunFolder.create("failed", load_recipe("synthetic"), "synthetic")
+    run = RunFolder.create("failed", load_recipe("heads"), "heads")
     run.write(replace(run.status(), state="failed", message="The disk is full.", steps=10))
     run.log.write_text("".join(f"line {number}\n" for number in range(500)))
     app = open_page("train", run="failed")
@@ -124,7 +124,7 @@ def test_a_failed_run_shows_its_reason_and_its_log_and_can_be_resumed(open_page:
 
 
 def test_a_run_that_waits_says_who_has_the_device(open_page: Open) -> None:
-    run = RunFolder.create("waits", load_recipe("synthetic", ["device=cpu"]), "synthetic")
+    run = RunFolder.create("waits", load_recipe("heads", ["device=cpu"]), "heads")
     queue.ticket("cpu", "the first", os.getpid)
     queue.ticket("cpu", "waits", os.getppid)
     process = Process.of(os.getppid())
@@ -139,7 +139,7 @@ def test_a_run_that_waits_says_who_has_the_device(open_page: Open) -> None:
 
 
 def test_a_run_shows_what_it_uses_of_the_machine(open_page: Open) -> None:
-    run = RunFolder.create("busy", load_recipe("synthetic"), "synthetic")
+    run = RunFolder.create("busy", load_recipe("heads"), "heads")
     uses = {"processors": 1.53, "memory": 2_340_000_000}
     run.write(replace(run.status(), state="running", **uses).of(Process.this()))
     assert "It uses 1.5 processors, 2.3 GB of memory." in texts(open_page("train", run="busy"))
@@ -193,7 +193,7 @@ def test_a_run_gets_tags_another_name_and_goes_to_the_trash(open_page: Open) -> 
 
 
 def test_another_run_starts_at_the_settings_and_data_of_one_that_is_there(open_page: Open) -> None:
-    RunFolder.create("mine", load_recipe("synthetic", ["epochs=3"]), "/data/elsewhere")
+    RunFolder.create("mine", load_recipe("heads", ["epochs=3"]), "/data/elsewhere")
     app = open_page("train", like="mine")
     assert not app.exception
     assert field(app, "epochs").value == 3
@@ -216,8 +216,8 @@ def test_a_few_steps_tell_time_and_memory(open_page: Open, learnable: Path) -> N
 
 
 def test_a_damaged_run_is_named_among_the_others(open_page: Open) -> None:
-    RunFolder.create("whole", load_recipe("synthetic"), "synthetic")
-    broken = RunFolder.create("broken", load_recipe("synthetic"), "synthetic")
+    RunFolder.create("whole", load_recipe("heads"), "heads")
+    broken = RunFolder.create("broken", load_recipe("heads"), "heads")
     (broken.path / "status.json").write_text("{")
     app = open_page("train")
     assert not app.exception
@@ -240,7 +240,7 @@ def test_explain_says_when_the_pictures_are_not_here_and_offers_others(open_page
     make_network("far", predictions_elsewhere())
     app = open_page("explain", network="far")
     assert "elsewhere, val are not on this machine" in texts(app)
-    assert {"synthetic faces, val", "a picture of mine"} <= set(app.selectbox(key="source").options)
+    assert {"rendered heads, val", "a picture of mine"} <= set(app.selectbox(key="source").options)
 
 
 def test_explain_shows_exactly_the_picture_of_the_link_and_its_neighbours(open_page: Open, tmp_path: object) -> None:

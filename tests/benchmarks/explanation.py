@@ -19,7 +19,7 @@ import numpy as np
 import torch
 
 from fer_core.checkpoint import load_network
-from fer_core.datasets.synthetic import draw_faces
+from fer_core.datasets import open_dataset
 from fer_core.explanation import explain
 from fer_core.images import fit, normalise, to_tensor
 from fer_core.models import NETWORKS
@@ -41,7 +41,7 @@ def seconds(work: Callable[[], object]) -> float:
 def measure(name: str, count: int) -> bool:
     model, card = load_network(find(name).folder)
     spec, layer = card.image, NETWORKS.get(card.network).attribution_layer
-    faces = draw_faces(BATCH, size=spec.height, channels=spec.channels).images
+    faces = open_dataset("heads").images(spec)[:BATCH]
     images = np.stack([fit(face, spec) for face in faces])
     targets = predict_logits(model, images, spec).argmax(axis=1).tolist()
 

@@ -82,7 +82,7 @@ def cycles(count: int, data: Path) -> int:
 
 def listing(count: int) -> int:
     """List many run folders, as `ferscope runs list` does."""
-    first = RunFolder.create("many-0", tiny(), "synthetic")
+    first = RunFolder.create("many-0", tiny(), "heads")
     for number in range(1, count):
         shutil.copytree(first.path, first.path.with_name(f"many-{number}"))
     first.write(replace(first.status(), state="finished"))
@@ -97,7 +97,7 @@ def listing(count: int) -> int:
 
 def watched() -> int:
     """What the status, written every two seconds, and one look a second from outside cost."""
-    run = RunFolder.create("watched", tiny(), "synthetic")
+    run = RunFolder.create("watched", tiny(), "heads")
     status = run.status()
     times: dict[str, list[float]] = {"write": [], "stop?": [], "look": []}
     for _ in range(200):
@@ -126,7 +126,7 @@ def page_open(pairs: int) -> int:
     """
     settings = ["train_share=0.4", "threads=1", "precision=fp32", "memory_format=contiguous"]
     run = RunFolder.create(
-        "watched-at-times", load_recipe("synthetic", [f"epochs={2 * BLOCK * pairs + 1}", *settings]), "synthetic"
+        "watched-at-times", load_recipe("heads", [f"epochs={2 * BLOCK * pairs + 1}", *settings]), "heads"
     )
     with (
         contextmanager(serve)(workspace.home()) as bench,

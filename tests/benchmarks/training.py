@@ -1,6 +1,6 @@
 """What a training step costs, against the pipeline that everybody writes and against the bare network, in one run.
 
-`python -m tests.benchmarks.training [FER2013_CSV] [REPEATS]`. Without a csv, drawn faces and a csv made of them are used.
+`python -m tests.benchmarks.training [FER2013_CSV] [REPEATS]`. Without a csv, rendered heads and a csv made of them are used.
 The runs of the compared things alternate, so that a busy machine slows all of them alike; medians over the repeats.
 """
 
@@ -151,8 +151,8 @@ def main() -> None:
     repeats = int(next((argument for argument in sys.argv[1:] if argument.isdigit()), 7))
     with tempfile.TemporaryDirectory() as folder:
         os.environ["FERSCOPE_HOME"] = folder
-        synthetic = None if given else open_dataset("synthetic")
-        path = Path(given[0]) if given else csv_of(synthetic, Path(folder) / "made.csv")
+        built_in = None if given else open_dataset("heads")
+        path = Path(given[0]) if given else csv_of(built_in, Path(folder) / "made.csv")
         start = time.perf_counter()
         dataset = open_dataset(path)
         first = time.perf_counter() - start

@@ -15,13 +15,13 @@ from tests.untrained import untrained
 
 def test_a_wrong_case_is_explained_and_its_link_shows_the_same_elsewhere(page: Page, workbench: Workbench) -> None:
     folder = untrained("looked-into")
-    predictions = predictions_on(open_dataset("synthetic"), "val")
-    predictions.write(folder / "predictions-synthetic-val.parquet")
+    predictions = predictions_on(open_dataset("heads"), "val")
+    predictions.write(folder / "predictions-heads-val.parquet")
     first = int(np.flatnonzero(~predictions.correct)[0])  # what the page begins with
     involved = {predictions.table["label"].iloc[first], predictions.predicted[first]}
     third = next(name for name in predictions.expressions.names if name not in involved)
     region_report.write(folder, made_report(folder))
-    page.goto(workbench.link("explain", network="looked-into", table="synthetic-val", only="wrong", against=third))
+    page.goto(workbench.link("explain", network="looked-into", table="heads-val", only="wrong", against=third))
     settle(page)
     main = page.get_by_test_id("stMain")
     maps = page.locator('img[alt^="Grad-CAM for "]')

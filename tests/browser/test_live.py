@@ -114,8 +114,8 @@ def test_an_uploaded_photo_shows_its_face_with_probabilities_and_on_demand_what_
     expect(tab.get_by_alt_text(re.compile("faces marked"))).not_to_have_attribute("src", before)
 
 
-def test_a_group_of_synthetic_faces_is_offered_and_all_are_found(tab):
-    tab.get_by_text("synthetic faces").wait_for()
+def test_a_group_of_rendered_heads_is_offered_and_all_are_found(tab):
+    tab.get_by_text("rendered heads").wait_for()
     tab.locator(".gallery-item").last.click()
     expect(tab.locator(".faces section")).to_have_count(3)
     expect(tab.locator(".faces section").first.get_by_role("heading")).to_have_text(re.compile("Face 1: "))

@@ -1,4 +1,4 @@
-"""Train and Explain in real Chromium: from a first run on the synthetic faces to a map of what its network looks at."""
+"""Train and Explain in real Chromium: from a first run on the rendered heads to a map of what its network looks at."""
 
 import re
 import shutil
@@ -14,7 +14,7 @@ from fer_core.runs.folder import RunFolder
 from tests.app.examples import make_network
 from tests.browser.conftest import Workbench, expect_no_error, settle
 
-TRAINING = 900_000  # milliseconds for a tiny run that first draws the synthetic faces, on a busy machine
+TRAINING = 900_000  # milliseconds for a tiny run that first draws the rendered heads, on a busy machine
 
 
 @pytest.fixture(autouse=True)
@@ -30,7 +30,7 @@ def start(page: Page, workbench: Workbench, name: str, epochs: int) -> None:
     """Fill in the form as a person does, with a network that trains in seconds, and press Start."""
     page.goto(workbench.link("train"))
     settle(page)
-    expect(page.get_by_role("combobox", name="Recipe")).to_have_value(re.compile("synthetic"))
+    expect(page.get_by_role("combobox", name="Recipe")).to_have_value(re.compile("heads"))
     page.get_by_label("epochs", exact=True).fill(str(epochs))
     page.get_by_label("epochs", exact=True).press("Enter")
     expect(page.get_by_test_id("stMain")).to_contain_text("changed, was")
@@ -47,7 +47,7 @@ def start(page: Page, workbench: Workbench, name: str, epochs: int) -> None:
     page.wait_for_url(f"**run={name}**")
 
 
-def test_from_a_start_on_the_synthetic_faces_to_the_matrix_and_a_grad_cam(page: Page, workbench: Workbench) -> None:
+def test_from_a_start_on_rendered_heads_to_the_matrix_and_a_grad_cam(page: Page, workbench: Workbench) -> None:
     start(page, workbench, "journey", epochs=1)
     main = page.get_by_test_id("stMain")
     expect(main.get_by_text(re.compile("Starting|Training on")).first).to_be_visible()
@@ -55,7 +55,7 @@ def test_from_a_start_on_the_synthetic_faces_to_the_matrix_and_a_grad_cam(page: 
     expect(main.get_by_text("1 of 1 epochs")).to_be_visible()
     expect(page.locator(".js-plotly-plot").first).to_be_visible()
     expect_no_error(page)
-    figures = store.find("journey").card.results["synthetic-val"]
+    figures = store.find("journey").card.results["heads-val"]
     expect(main.get_by_text("Finished: accuracy")).to_contain_text(f"{100 * figures['accuracy']:.1f}")
 
     main.get_by_role("link", name="Evaluate this network").click()
@@ -164,7 +164,7 @@ def test_what_was_set_outlives_a_reload_and_another_recipe_starts_at_its_own_val
         field.fill(value)
         field.press("Enter")
     page.get_by_text("Recipe and command line").click()
-    command = "ferscope train mini-xception --data synthetic --name mine --set optimizer.lr=0.123"
+    command = "ferscope train mini-xception --data heads --name mine --set optimizer.lr=0.123"
     expect(page.get_by_test_id("stCode").first).to_have_text(command)
     page.wait_for_url("**mine**")
     page.reload()
@@ -175,8 +175,6 @@ def test_what_was_set_outlives_a_reload_and_another_recipe_starts_at_its_own_val
     expect(page.get_by_test_id("stCode").first).to_have_text(command)
     recipe.fill("small-vgg: ")
     recipe.press("Enter")
-    expect(page.get_by_test_id("stCode").first).to_have_text(
-        "ferscope train small-vgg --data synthetic --name small-vgg-2"
-    )
+    expect(page.get_by_test_id("stCode").first).to_have_text("ferscope train small-vgg --data heads --name small-vgg-2")
     expect(page).not_to_have_url(re.compile("mini-xception"))
     expect_no_error(page)

@@ -8,12 +8,13 @@ import numpy as np
 import pytest
 
 from fer_core.datasets import READERS, SPLITS, open_dataset
-from fer_core.datasets.known import SYNTHETIC, recognise
+from fer_core.datasets.heads import HEADS
+from fer_core.datasets.known import recognise
 from fer_core.errors import DataError, UnknownName
 from fer_core.images import ImageSpec, decode
 from tests.contracts.layouts import LAYOUTS, READ_BY, picture, text
 
-BUILT_OF_OTHERS = {SYNTHETIC, "made", "prepared"}  # tested where they are made
+BUILT_OF_OTHERS = {HEADS, "made", "prepared"}  # tested where they are made
 HAS_FILES = [name for name in LAYOUTS if name not in ("fer2013-csv", "ferplus", "ckextended")]
 
 

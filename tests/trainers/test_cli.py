@@ -168,14 +168,14 @@ def test_ctrl_c_while_a_run_is_evaluated_begins_no_other(recipe: Path, learnable
 @pytest.mark.parametrize(
     ("arguments", "says"),
     [
-        (["train", "nothing", "--data", "synthetic"], "There is no recipe “nothing”"),
+        (["train", "nothing", "--data", "heads"], "There is no recipe “nothing”"),
         (["train", "small-vgg"], "--data is missing"),
         (
             ["train", "--resume", "mine", "--set", "epochs=9"],
             "--resume mine continues with its own settings: leave out --set away",
         ),
         (
-            ["sweep", "--resume", "mine", "--data", "synthetic"],
+            ["sweep", "--resume", "mine", "--data", "heads"],
             "--resume mine continues with its own settings: leave out --data away",
         ),
         (
@@ -183,10 +183,10 @@ def test_ctrl_c_while_a_run_is_evaluated_begins_no_other(recipe: Path, learnable
             "--resume mine continues with its own settings: leave out --set, --folds, --seed, or start anew.",
         ),
         (["train", "small-vgg", "--data", "nowhere.csv"], "nowhere.csv does not exist"),
-        (["train", "small-vgg", "--data", "synthetic", "--set", "epohs=3"], "did you mean “epochs”"),
-        (["train", "small-vgg", "--data", "synthetic", "--set", "network=vgg"], "There is no network “vgg”"),
+        (["train", "small-vgg", "--data", "heads", "--set", "epohs=3"], "did you mean “epochs”"),
+        (["train", "small-vgg", "--data", "heads", "--set", "network=vgg"], "There is no network “vgg”"),
         (["train", "--resume", "../../etc"], "cannot name a run"),
-        (["evaluate", "nothing", "--data", "synthetic"], "There is no network or checkpoint folder “nothing”"),
+        (["evaluate", "nothing", "--data", "heads"], "There is no network or checkpoint folder “nothing”"),
         (["runs", "stop", "nothing"], "There is no run “nothing”"),
         (["data", "add", "nowhere"], "does not exist"),
     ],

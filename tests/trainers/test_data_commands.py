@@ -44,7 +44,7 @@ def kdef(tmp_path: Path) -> Path:
 def test_adding_says_what_it_is_and_how_to_report(kdef: Path) -> None:
     said = ferscope("add", kdef, "--name", "mine")
     assert "Added “mine”: KDEF. No official split: group by person" in said
-    assert ferscope("list", "--json") == json.dumps({"synthetic": "drawn by the program", "mine": str(kdef)})
+    assert ferscope("list", "--json") == json.dumps({"heads": "rendered, built in", "mine": str(kdef)})
     shown = json.loads(ferscope("show", "mine", "--json"))
     assert shown["counts"]["test"] == dict.fromkeys(
         ["angry", "disgust", "fear", "happy", "neutral", "sad", "surprise"], 14
@@ -88,19 +88,19 @@ def test_check_and_leaks_count_what_is_there(tmp_path: Path) -> None:
 
 
 def test_with_json_nothing_else_is_printed_though_a_table_is_written(tmp_path: Path) -> None:
-    assert ferscope("leaks", "synthetic", "--csv", tmp_path / "leaks.csv", "--json") == "[]"
+    assert ferscope("leaks", "heads", "--csv", tmp_path / "leaks.csv", "--json") == "[]"
     assert (tmp_path / "leaks.csv").exists()
 
 
 def test_a_set_that_cannot_be_made_changes_nothing_and_none_is_written_outside_its_folder(workspace: Path) -> None:
-    ferscope("clean", "synthetic", "--steps", "blank", "--name", "mine")
+    ferscope("clean", "heads", "--steps", "blank", "--name", "mine")
     text = (workspace / "sets" / "mine.toml").read_bytes()
     for name in ("mine", "other"):
         with pytest.raises(FerError, match="corrections cannot be read"):
-            ferscope("clean", "synthetic", "--steps", "blank", "--name", name, "--corrections", "nowhere.csv")
+            ferscope("clean", "heads", "--steps", "blank", "--name", name, "--corrections", "nowhere.csv")
     for command in ("clean", "split"):
         with pytest.raises(FerError, match="cannot name a data set"):
-            ferscope(command, "synthetic", "--name", "../../mine")
+            ferscope(command, "heads", "--name", "../../mine")
     assert [path.name for path in (workspace / "sets").iterdir()] == ["mine.toml"]
     assert (workspace / "sets" / "mine.toml").read_bytes() == text
     assert not list(workspace.parent.glob("mine*"))

@@ -12,10 +12,10 @@ import pytest
 from PIL import Image
 from skimage.data import astronaut
 
-from fer_core.datasets.synthetic import draw_face
 from fer_core.labels import FER7
 from fer_core.serving.predictor import NOT_SURE, Predictor
 from tests.app.examples import predictions_elsewhere
+from tests.faces import face as head
 from tests.untrained import untrained
 from trainers import cli
 
@@ -123,7 +123,7 @@ def private(tmp_path: Path) -> Path:
         folder = tmp_path / "private" / {"angry": "grimmig"}.get(label, label)
         folder.mkdir(parents=True)
         for number in range(2):
-            face = draw_face(label, index=number, size=48, channels=1, strength=1).image
+            face = head(label, number)
             Image.fromarray(face).save(folder / f"{number}.png")
     return tmp_path / "private"
 

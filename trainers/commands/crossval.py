@@ -60,7 +60,7 @@ def crossval(
         dataset = open_dataset(made.told()["data"])
     else:
         if not data:
-            raise ConfigError("--data is missing: the path of a csv or folder, or “synthetic” for the drawn faces.")
+            raise ConfigError("--data is missing: the path of a csv or folder, or “heads” for the rendered heads.")
         dataset = open_dataset(data)
         absolute = str(Path(data).resolve()) if Path(data).exists() else data
         made = CrossValidation.create(

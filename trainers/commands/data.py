@@ -89,8 +89,9 @@ def data_get(name: str) -> None:
 def data_list(as_json: AsJson = False) -> None:
     """List the known data sets."""
     from fer_core.datasets import known
+    from fer_core.datasets.heads import HEADS
 
-    places = {known.SYNTHETIC: "drawn by the program", **{name: str(path) for name, path in known.known().items()}}
+    places = {HEADS: "rendered, built in", **{name: str(path) for name, path in known.known().items()}}
     if as_json:
         print(json.dumps(places))
         return

@@ -37,7 +37,7 @@ def runs_list(
         return
     if not found:
         chosen = " of this tag and state" if tag or state else ""
-        out.print(f"No run{chosen}. Start one: ferscope train synthetic --data synthetic", soft_wrap=True)
+        out.print(f"No run{chosen}. Start one: ferscope train heads --data heads", soft_wrap=True)
         return
     problems = damaged()
     table = Table("run", "state", "progress", "left", "data", "tags", "message")

@@ -47,7 +47,7 @@ def sweep(
         folder = SweepFolder.named(resume)
     else:
         if not data:
-            raise ConfigError("--data is missing: the path of a csv or folder, or “synthetic” for the drawn faces.")
+            raise ConfigError("--data is missing: the path of a csv or folder, or “heads” for the rendered heads.")
         open_dataset(data)  # what is wrong with it is said once, here; the workers read the cache
         absolute = str(Path(data).resolve()) if Path(data).exists() else data
         folder = SweepFolder.create(name or Path(file).stem, file, absolute)

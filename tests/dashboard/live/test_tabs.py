@@ -20,7 +20,6 @@ from skimage.data import astronaut
 from dashboard import live
 from dashboard.charts.live import accuracy_beside, timeline
 from dashboard.live import compare, findings, folder, photo, uploads, video
-from fer_core.datasets.synthetic import draw_face
 from fer_core.errors import DataError
 from fer_core.evaluation.predictions import Predictions
 from fer_core.labels import FER7
@@ -29,6 +28,7 @@ from fer_core.serving import video as videos
 from fer_core.serving.predictor import Predictor
 from fer_core.serving.video import Writer, frames, probe
 from tests.app.examples import predictions_elsewhere
+from tests.faces import face as head
 from tests.fer_core.datasets.test_archive import content, damage, names, pictures
 from tests.untrained import untrained
 
@@ -94,7 +94,7 @@ def private(tmp_path_factory) -> Path:
         for label in FER7.names:
             for number in range(2):
                 buffer = io.BytesIO()
-                face = draw_face(label, index=number, size=48, channels=1, strength=1).image
+                face = head(label, number)
                 Image.fromarray(face).save(buffer, "PNG")
                 archive.writestr(f"{named[label]}/{number}.png", buffer.getvalue())
     return path

@@ -293,7 +293,7 @@ def test_an_unknown_layout_says_what_was_found_and_what_is_known(tmp_path: Path)
 
 
 def test_an_unknown_name_lists_the_known_ones() -> None:
-    with pytest.raises(UnknownName, match="did you mean “synthetic”"):
+    with pytest.raises(UnknownName, match="did you mean “heads”"):
         open_dataset("sinthetic")
 
 

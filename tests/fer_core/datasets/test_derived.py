@@ -59,8 +59,8 @@ def test_pictures_of_files_and_tables_may_alternate(sources: Path, pictures: NDA
 
 def test_a_made_set_may_be_a_part_of_another(sources: Path) -> None:
     write(sources, '[[part]]\ndata = "fer2013"\n[[part]]\ndata = "ckplus"\n', "inner.toml")
-    index = open_dataset(write(sources, '[[part]]\ndata = "inner.toml"\n[[part]]\ndata = "synthetic"\n')).index
-    assert index["source"].value_counts().to_dict() == {"synthetic": 2800, "fer2013": 20, "ckplus": 4}
+    index = open_dataset(write(sources, '[[part]]\ndata = "inner.toml"\n[[part]]\ndata = "heads"\n')).index
+    assert index["source"].value_counts().to_dict() == {"heads": 2800, "fer2013": 20, "ckplus": 4}
     assert index["id"].iloc[0] == "inner/fer2013/00000"
 
 
@@ -158,7 +158,7 @@ def test_each_step_drops_its_own_and_says_why(dirty: Path) -> None:
         "train/happy/2.png": "the same picture as train/happy/1.png",
         "train/happy/3.png": "also in val, as val/happy/0.png",
     }
-    assert len(open_dataset("synthetic")) == 2800
+    assert len(open_dataset("heads")) == 2800
     assert open_dataset(dirty / "dirty").splits == {"train": 8, "val": 2}  # the source is as it was
 
 

@@ -14,13 +14,13 @@ from PIL import Image
 from fer_core.datasets import Dataset, open_dataset, splits
 from fer_core.datasets.duplicates import KINDS, across, contradicting, duplicates_of, find_duplicates, leaks
 from fer_core.datasets.leaks import leak_warning, leaks_of, shipped_leaks
-from fer_core.datasets.synthetic import draw_faces
 from fer_core.errors import DataError
 from fer_core.evaluation.predictions import Predictions
 from fer_core.evaluation.results import without_leaks
 from fer_core.labels import FER7
+from tests.faces import large
 
-FACES = draw_faces(40, size=96).images
+FACES = large()[:40]
 
 
 def small(image: NDArray[np.uint8]) -> NDArray[np.uint8]:

@@ -121,7 +121,7 @@ def test_on_two_nodes_of_which_one_dies_every_trial_fold_seed_and_recipe_is_trai
     assert ours.keys() == theirs.keys()
     assert all((ours[key] == theirs[key]).all() for key in ours)
 
-    about = {"report": "made", "reported_accuracy": 0.01, "data": "synthetic"}
+    about = {"report": "made", "reported_accuracy": 0.01, "data": "heads"}
     (tmp_path / "recipes").mkdir()
     monkeypatch.setattr(recipe, "RECIPES", tmp_path / "recipes")
     for name, changes in {
@@ -131,7 +131,7 @@ def test_on_two_nodes_of_which_one_dies_every_trial_fold_seed_and_recipe_is_trai
         "made-wrong": {"about": about, "arguments": {"widths": [4], "depth": 2}},
     }.items():
         (tmp_path / "recipes" / f"{name}.toml").write_text(to_toml(tiny(epochs=2, **changes)), encoding="utf-8")
-    rows = {row["recipe"]: row for row in answered("reproduce", "--data", "synthetic", "--on", address)}
+    rows = {row["recipe"]: row for row in answered("reproduce", "--data", "heads", "--on", address)}
     assert {name: (row["state"], row["verdict"]) for name, row in rows.items()} == {
         "made-a": ("run", "better"), "made-b": ("run", "better"), "made-both": ("run", "better"), "made-wrong": ("not run", ""),
     }  # fmt: skip
@@ -184,7 +184,7 @@ def test_a_cluster_has_room_for_as_many_runs_as_fit_on_its_living_nodes(cpus: fl
 
 
 def test_a_run_claimed_by_another_process_is_not_taken_unless_that_is_known_to_be_dead() -> None:
-    run = RunFolder.create("far", tiny(), "synthetic")
+    run = RunFolder.create("far", tiny(), "heads")
     far = replace(run.status(), state="running", pid=7, host="another-machine", heartbeat=time.time())
     run.write(far)
     run.request_stop()

@@ -59,11 +59,11 @@ def test_networks_that_do_not_fit_together_are_refused_before_anything_is_writte
     untrained("framed", face=FaceCrop(detector="none"))
     untrained("strange", expressions=("happy", "bored"), expressions_name="mine")
     with pytest.raises(ConfigError, match="framed and first differ in their face"):
-        combine(["first", "framed"], "both", "synthetic")
+        combine(["first", "framed"], "both", "heads")
     with pytest.raises(ConfigError, match="share fewer than two expressions .*strange: happy, bored"):
-        combine(["first", "strange"], "both", "synthetic")
+        combine(["first", "strange"], "both", "heads")
     with pytest.raises(ConfigError, match="needs two or more different networks, found first"):
-        combine(["first"], "both", "synthetic")
+        combine(["first"], "both", "heads")
     card = read_card(untrained("final"))
     write_card(find("final").folder, card.model_copy(update={"recipe": {"train_split": "train+val", "val_split": ""}}))
     with pytest.raises(ConfigError, match=r"fitted on the part that chose .* differ or are missing \(none, val\)"):
@@ -79,17 +79,17 @@ def test_networks_that_do_not_fit_together_are_refused_before_anything_is_writte
 def test_an_ensembles_name_that_is_taken_is_refused(workspace: Path) -> None:
     untrained("first"), untrained("second")
     with pytest.raises(RunError, match="already a run called “first”"):
-        combine(["first", "second"], "first", "synthetic")
+        combine(["first", "second"], "first", "heads")
     with pytest.raises(
         RunError, match="already a run called “first”"
     ):  # said before a vote is fitted, which takes a set
-        combine(["first", "second"], "first", "synthetic", voting="stacked")
+        combine(["first", "second"], "first", "heads", voting="stacked")
 
 
 def test_expressions_are_matched_by_name_and_what_one_does_not_know_is_said(workspace: Path, tmp_path: Path) -> None:
     untrained("seven")
     untrained("eight", expressions=FERPLUS8.names, expressions_name="ferplus8", arguments={"widths": [8, 8, 8, 8]})
-    run = combine(["eight", "seven"], "both", "synthetic")
+    run = combine(["eight", "seven"], "both", "heads")
     model, card = load_network(run.path)
     assert card.expressions == tuple(name for name in FERPLUS8.names if name != "contempt")
     assert card.leave_out == ("contempt",)

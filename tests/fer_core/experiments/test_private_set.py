@@ -12,13 +12,13 @@ from PIL import Image
 from fer_core.datasets import open_dataset
 from fer_core.datasets.class_folders import members, proposed, word, words
 from fer_core.datasets.known import known
-from fer_core.datasets.synthetic import draw_face
 from fer_core.errors import DataError
 from fer_core.evaluation.predict import predict_split
 from fer_core.experiments.private_set import AS_CHOSEN, PrivateSetReport, compare, gather, keep, reference
 from fer_core.labels import FER7
 from fer_core.models.logits import penultimate
 from fer_core.serving.predictor import Predictor
+from tests.faces import face as head
 from tests.untrained import untrained
 
 EACH = 8
@@ -26,7 +26,7 @@ EACH = 8
 
 @pytest.fixture(scope="module")
 def benchmark(tmp_path_factory):
-    """A folder set of drawn faces, a network, and its predictions on it, as `ferscope evaluate` makes them."""
+    """A folder set of rendered heads, a network, and its predictions on it, as `ferscope evaluate` makes them."""
     root = tmp_path_factory.mktemp("benchmark")
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("FERSCOPE_HOME", str(root / "home"))
@@ -35,7 +35,7 @@ def benchmark(tmp_path_factory):
                 folder = root / "set" / split / label
                 folder.mkdir(parents=True)
                 for i in range(EACH):
-                    face = draw_face(label, index=start + 100 * number + i, size=48, channels=1, strength=1).image
+                    face = head(label, start + 100 * number + i)
                     Image.fromarray(face).save(folder / f"{i:02d}.png")
         member = Predictor(untrained(arguments={"widths": [4, 8, 8, 16]})).members[0]
         dataset = open_dataset(root / "set")

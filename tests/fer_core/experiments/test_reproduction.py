@@ -192,10 +192,10 @@ def test_a_share_of_the_training_pictures_is_drawn_by_the_seed(learnable: Path) 
 
 @pytest.fixture
 def tiny_recipes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A checkout's recipes folder with tiny recipes of a report on drawn faces: two, their ensemble, three that cannot run."""
+    """A checkout's recipes folder with tiny recipes of a report on rendered heads: two, their ensemble, three that cannot run."""
     folder = tmp_path / "recipes"
     folder.mkdir()
-    about = {"report": "made", "table": "one", "reported_on": "faces", "data": "synthetic", "source": "a test"}
+    about = {"report": "made", "table": "one", "reported_on": "faces", "data": "heads", "source": "a test"}
     for name, changes in {
         "made-a": {"about": {**about, "title": "A", "reported_accuracy": 0.99}, "epochs": 3, "seed": 1},
         "made-b": {"about": {**about, "title": "B", "reported_accuracy": 0.01}, "epochs": 1, "seed": 2},
@@ -220,8 +220,8 @@ def reproduce(*arguments: object) -> "subprocess.CompletedProcess[str]":
 
 
 def test_reproduce_runs_what_it_can_once_and_writes_the_table(tiny_recipes: Path, workspace: Path) -> None:
-    RunFolder.create("made-taken", tiny(seed=9), "synthetic")
-    first = reproduce("--data", "synthetic", "--minutes", "5")
+    RunFolder.create("made-taken", tiny(seed=9), "heads")
+    first = reproduce("--data", "heads", "--minutes", "5")
     assert first.returncode == 0, first.stderr
     words = " ".join(first.stdout.split())
     assert "made-kdef: not run, kdef missing" in words
@@ -237,7 +237,7 @@ def test_reproduce_runs_what_it_can_once_and_writes_the_table(tiny_recipes: Path
     assert table.loc["made-b", "verdict"] == "better"
     card = read_card(workspace / "runs" / "made-a")
     split = table.loc["made-a", "split"]
-    figures = card.results[f"synthetic-{split}"]
+    figures = card.results[f"heads-{split}"]
     assert table.loc["made-a", "accuracy"] == pytest.approx(figures["accuracy"], abs=1e-4)
     assert table.loc["made-a", "n"] == figures["n"]
     members = read_card(workspace / "runs" / "made-both").recipe["members"]
@@ -249,9 +249,9 @@ def test_reproduce_runs_what_it_can_once_and_writes_the_table(tiny_recipes: Path
     assert not read_card(workspace / "runs" / "made-both").results
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("fer_core.recipe.RECIPES", tiny_recipes)
-        assert {row.recipe: row.state for row in reproduction.rows(["synthetic"])}["made-both"] == "not run"
+        assert {row.recipe: row.state for row in reproduction.rows(["heads"])}["made-both"] == "not run"
     times = {path: path.stat().st_mtime_ns for path in (workspace / "runs").glob("*/best.safetensors")}
-    again = reproduce("--data", "synthetic", "--only", "made-a,made-both", "--json")
+    again = reproduce("--data", "heads", "--only", "made-a,made-both", "--json")
     assert again.returncode == 0, again.stderr
     assert [row["recipe"] for row in json.loads(again.stdout)] == ["made-a", "made-both"]
     assert pd.read_csv(workspace / "reproduction.csv").set_index("recipe").equals(table)

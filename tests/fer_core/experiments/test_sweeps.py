@@ -30,7 +30,7 @@ from tests.tiny import PATIENCE, tiny
 pytestmark = pytest.mark.usefixtures("no_process_is_left")
 
 TINY = """
-recipe = "synthetic"
+recipe = "heads"
 {how}
 [settings]
 arguments = {{ widths = [4, 4] }}
@@ -104,20 +104,20 @@ def test_a_sweep_that_is_no_sense_is_refused_before_anything_is_made(
     written: Callable[..., Path], how: str, space: str, says: str
 ) -> None:
     with pytest.raises(ConfigError, match=says):
-        SweepFolder.create("tiny", written(how, space), "synthetic")
+        SweepFolder.create("tiny", written(how, space), "heads")
     assert not (workspace.home() / "sweeps").exists()
 
 
 def test_a_name_never_leaves_the_sweeps_folder_and_is_not_taken_twice(written: Callable[..., Path]) -> None:
     with pytest.raises(RunError, match="cannot name a sweep"):
-        SweepFolder.create("../tiny", written(), "synthetic")
-    first = SweepFolder.create("tiny", written(), "synthetic")
-    assert SweepFolder.create("tiny", written(), "synthetic").path == first.path  # the same sweep goes on
+        SweepFolder.create("../tiny", written(), "heads")
+    first = SweepFolder.create("tiny", written(), "heads")
+    assert SweepFolder.create("tiny", written(), "heads").path == first.path  # the same sweep goes on
     with pytest.raises(RunError, match="already another sweep called “tiny”"):
-        SweepFolder.create("tiny", written(space="seed = [0, 1, 2]"), "synthetic")
-    RunFolder.create("old-0007", tiny(), "synthetic")  # of a sweep whose folder was deleted
+        SweepFolder.create("tiny", written(space="seed = [0, 1, 2]"), "heads")
+    RunFolder.create("old-0007", tiny(), "heads")  # of a sweep whose folder was deleted
     with pytest.raises(RunError, match="runs old-0007 to old-0007 of another sweep called “old” are still there"):
-        SweepFolder.create("old", written(), "synthetic")
+        SweepFolder.create("old", written(), "heads")
     with pytest.raises(FerError, match="no sweep “none”"):
         SweepFolder.named("none").begin()
 
@@ -127,12 +127,12 @@ def test_a_recipe_that_is_changed_or_moved_does_not_change_the_trials_of_a_sweep
 ) -> None:
     recipe, file = tmp_path / "own.toml", written()
     recipe.write_text('network = "small-vgg"\nepochs = 3\n')
-    file.write_text(file.read_text().replace('"synthetic"', f'"{recipe.as_posix()}"', 1))
-    SweepFolder.create("kept", file, "synthetic")
-    assert SweepFolder.create("kept", file, "synthetic").sweep.config({"seed": "1"}).network == "small-vgg"
+    file.write_text(file.read_text().replace('"heads"', f'"{recipe.as_posix()}"', 1))
+    SweepFolder.create("kept", file, "heads")
+    assert SweepFolder.create("kept", file, "heads").sweep.config({"seed": "1"}).network == "small-vgg"
     recipe.write_text('network = "mini-xception"\nepochs = 3\n')
     with pytest.raises(RunError, match="already another sweep called “kept”"):
-        SweepFolder.create("kept", file, "synthetic")
+        SweepFolder.create("kept", file, "heads")
     recipe.unlink()
     assert SweepFolder.named("kept").sweep.config({"seed": "1"}).network == "small-vgg"
 
@@ -248,11 +248,11 @@ def test_bad_trials_are_pruned_failed_ones_are_told_and_a_random_search_repeats_
 
 
 def test_importance_finds_the_setting_that_matters(written: Callable[..., Path]) -> None:
-    folder = SweepFolder.create("tiny", written(space="seed = [0, 1, 2, 3]\nepochs = [1, 9]"), "synthetic")
+    folder = SweepFolder.create("tiny", written(space="seed = [0, 1, 2, 3]\nepochs = [1, 9]"), "heads")
     from tests.app.examples import _epoch
 
     for number, values in enumerate(folder.sweep.grid):
-        run = RunFolder.create(f"tiny-{number:04d}", folder.sweep.config(values), "synthetic")
+        run = RunFolder.create(f"tiny-{number:04d}", folder.sweep.config(values), "heads")
         told = {"sweep": "tiny", "number": number, "values": values, "n": 100}
         (run.path / sweep_folder.TRIAL).write_text(json.dumps(told))
         run.write_metrics([replace(_epoch(1), val_accuracy=0.3 + 0.05 * int(values["epochs"]))])

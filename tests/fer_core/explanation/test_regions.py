@@ -4,12 +4,12 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
+from fer_core.datasets.synthetic import draw_face, draw_faces
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import nn
 
 from dashboard.charts.explanation import covering
-from fer_core.datasets.synthetic import draw_face, draw_faces
 from fer_core.errors import DataError
 from fer_core.explanation.bootstrap import band, difference
 from fer_core.explanation.regions import (
@@ -66,7 +66,7 @@ def test_the_template_follows_the_points_wherever_they_are(angle, zoom, right, d
 def test_the_synthetic_template_holds_what_the_drawn_expressions_move():
     # The mouth moves alone where a face smiles more: the pixels that change by it lie in mouth, cheeks, eyes and jaw.
     regions = template(48, 48, np.array(SYNTHETIC_POINTS) * 48)
-    assert points_of("synthetic") == SYNTHETIC_POINTS
+    assert points_of("heads") == SYNTHETIC_POINTS
     assert points_of("fer2013") == FER2013_POINTS
     changed = np.zeros((48, 48))
     for index in range(30):

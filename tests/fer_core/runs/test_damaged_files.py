@@ -31,7 +31,7 @@ def test_a_damaged_file_is_listed_with_its_reason_and_the_other_runs_live(kind: 
     run = RunFolder.named("bad")
     run.look()
     run.metrics(), run.notes(), run.confusion(), run.warning()
-    assert RunFolder.create("another", tiny(), "synthetic").status().state == "queued"
+    assert RunFolder.create("another", tiny(), "heads").status().state == "queued"
     with pytest.raises(UnknownName, match="good"):
         store.find("missing")
 

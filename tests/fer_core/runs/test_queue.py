@@ -110,7 +110,7 @@ def test_devices_have_lines_of_their_own(device: queue.Ticket) -> None:
 
 
 def test_a_launched_run_waits_small_and_a_stop_takes_it_out_of_the_line(device: queue.Ticket) -> None:
-    run = RunFolder.create("waits", tiny(device="cpu"), "synthetic")
+    run = RunFolder.create("waits", tiny(device="cpu"), "heads")
     launch(run)
     assert run.status().state == "queued"
     assert [ticket.name for ticket in queue.line("cpu")] == ["the test", "waits"]
@@ -126,7 +126,7 @@ def test_a_launched_run_waits_small_and_a_stop_takes_it_out_of_the_line(device: 
 
 
 def test_a_run_whose_process_is_killed_while_it_waits_is_lost_and_can_be_launched_again(device: queue.Ticket) -> None:
-    run = RunFolder.create("killed", tiny(device="cpu"), "synthetic")
+    run = RunFolder.create("killed", tiny(device="cpu"), "heads")
     launch(run)
     os.kill(run.status().pid, signal.SIGKILL)
     until(lambda: run.status().state == "lost")
@@ -138,7 +138,7 @@ def test_a_run_whose_process_is_killed_while_it_waits_is_lost_and_can_be_launche
 
 
 def test_of_many_launches_in_the_same_moment_one_gets_the_run(device: queue.Ticket) -> None:
-    run = RunFolder.create("once", tiny(device="cpu"), "synthetic")
+    run = RunFolder.create("once", tiny(device="cpu"), "heads")
     code = f"from fer_core.runs import folder, launch; launch.launch(folder.RunFolder.named({run.name!r}))"
     starters = [
         subprocess.Popen([sys.executable, "-c", code], cwd=workspace.ROOT, stderr=subprocess.PIPE, text=True)
@@ -152,7 +152,7 @@ def test_of_many_launches_in_the_same_moment_one_gets_the_run(device: queue.Tick
 
 
 def test_a_process_that_does_not_answer_a_stop_is_killed_with_all_it_started_after_the_grace_time() -> None:
-    run = RunFolder.create("deaf", tiny(), "synthetic")
+    run = RunFolder.create("deaf", tiny(), "heads")
     sleep = "import time; time.sleep(1000)"
     code = f"import subprocess, sys; subprocess.Popen([sys.executable, '-c', {sleep!r}]); {sleep}"
     deaf = subprocess.Popen([sys.executable, "-c", code], start_new_session=True)
@@ -176,7 +176,7 @@ def test_the_command_line_shows_stops_tags_and_deletes(
 ) -> None:
     from trainers.commands import runs as commands
 
-    run = RunFolder.create("mine", tiny(device="cpu"), "synthetic")
+    run = RunFolder.create("mine", tiny(device="cpu"), "heads")
     commands.runs_resume("mine")
     capsys.readouterr()
     commands.runs_queue(as_json=True)

@@ -213,12 +213,12 @@ def test_of_two_runs_with_one_name_the_first_gets_it(learnable: Path) -> None:
 )
 def test_a_name_that_would_leave_the_runs_folder_is_refused(name: str) -> None:
     with pytest.raises(RunError, match="cannot name a run"):
-        RunFolder.create(name, tiny(), "synthetic")
+        RunFolder.create(name, tiny(), "heads")
     assert not workspace.runs().exists()
 
 
 def test_a_process_that_only_has_the_number_of_the_trainer_does_not_keep_a_run_alive() -> None:
-    run = RunFolder.create("recycled", tiny(), "synthetic")
+    run = RunFolder.create("recycled", tiny(), "heads")
     me = Process.this()
     alive = replace(run.status(), state="running").of(me)
     run.write(alive)
@@ -233,7 +233,7 @@ def test_a_process_that_only_has_the_number_of_the_trainer_does_not_keep_a_run_a
     not Path("/proc/self/stat").exists(), reason="only Linux tells the seconds since the machine's start"
 )
 def test_a_clock_that_is_set_anew_loses_no_run(monkeypatch: pytest.MonkeyPatch) -> None:
-    run = RunFolder.create("clock", tiny(), "synthetic")
+    run = RunFolder.create("clock", tiny(), "heads")
     run.write(replace(run.status(), state="running").of(Process.this()))
     now = time.time()
     for jump in (-86_400, 86_400):
@@ -255,7 +255,7 @@ def test_a_child_that_has_ended_but_was_not_collected_does_not_live() -> None:
 
 
 def test_a_run_of_another_machine_is_believed_while_its_heart_beats() -> None:
-    run = RunFolder.create("elsewhere", tiny(), "synthetic")
+    run = RunFolder.create("elsewhere", tiny(), "heads")
     elsewhere = replace(
         run.status(), state="running", heartbeat=time.time(), pid=1, pid_started=1.0, host="another-machine"
     )
@@ -269,7 +269,7 @@ def test_a_run_of_another_machine_is_believed_while_its_heart_beats() -> None:
 
 
 def test_a_cut_last_line_of_the_metrics_is_left_out() -> None:
-    run = RunFolder.create("cut", tiny(), "synthetic")
+    run = RunFolder.create("cut", tiny(), "heads")
     line = (
         '{"epoch": 1, "train_loss": 1.0, "train_accuracy": 0.5, "val_loss": 1.0, "val_accuracy": 0.5, "lr": 0.1, '
         '"images_per_second": 10.0, "data_share": 0.1, "cpu_seconds": 1.0, "wall_seconds": 1.0}\n'
@@ -292,24 +292,24 @@ def test_a_cut_last_line_of_the_metrics_is_left_out() -> None:
 def test_a_spoilt_run_is_named_listed_beside_the_others_and_can_be_deleted(
     spoil: Callable[[Path], object], says: str
 ) -> None:
-    whole, broken = (RunFolder.create(name, tiny(), "synthetic") for name in ("whole", "broken"))
+    whole, broken = (RunFolder.create(name, tiny(), "heads") for name in ("whole", "broken"))
     spoil(broken.path)
     with pytest.raises(RunError, match=says):
         broken.status()
     assert {run.name: run.look().state for run in store.runs()} == {"whole": "queued", "broken": "failed"}
     with pytest.raises(RunError, match="already a run called “broken”"):
-        RunFolder.create("broken", tiny(), "synthetic")
+        RunFolder.create("broken", tiny(), "heads")
     store.trash("broken")
     assert [run.name for run in store.runs()] == [whole.name]
-    RunFolder.create("broken", tiny(), "synthetic")
+    RunFolder.create("broken", tiny(), "heads")
 
 
 def test_names_tags_and_the_trash() -> None:
-    run = RunFolder.create("first", tiny(seed=7), "synthetic")
+    run = RunFolder.create("first", tiny(seed=7), "heads")
     run.write_notes(Notes(("good", "old"), "kept for the report"))
     copy = store.clone("first", "second")
     assert copy.config() == run.config()
-    assert copy.status().data == "synthetic"
+    assert copy.status().data == "heads"
     with pytest.raises(RunError, match="already a run called “second”"):
         store.rename("first", "second")
     with pytest.raises(RunError, match="cannot name a run"):
@@ -334,10 +334,10 @@ def test_names_tags_and_the_trash() -> None:
 def test_no_run_is_given_the_name_of_a_shipped_network(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(workspace, "CHECKPOINTS", tmp_path)
     (tmp_path / "small-vgg").mkdir()
-    RunFolder.create("mine", tiny(), "synthetic")
+    RunFolder.create("mine", tiny(), "heads")
     assert store.free_name("small-vgg") == "small-vgg-2"  # a recipe has this name too
     for act in (
-        lambda: RunFolder.create("small-vgg", tiny(), "synthetic"),
+        lambda: RunFolder.create("small-vgg", tiny(), "heads"),
         lambda: store.clone("mine", "small-vgg"),
         lambda: store.rename("mine", "small-vgg"),
     ):
@@ -373,7 +373,7 @@ def test_a_renamed_network_has_its_new_name_on_its_card() -> None:
 
 def test_a_listing_reads_each_status_once(monkeypatch: pytest.MonkeyPatch) -> None:
     for number in range(30):
-        RunFolder.create(f"run-{number}", tiny(), "synthetic")
+        RunFolder.create(f"run-{number}", tiny(), "heads")
     read, count = Path.read_text, Counter[str]()
 
     def counting(path: Path, *args: Any, **kwargs: Any) -> str:
