@@ -59,7 +59,7 @@ for address, name in {FIRST: FIRST, **FORMER}.items():
     pages["Performance"].append(st.Page(leads_to(name), title=address, url_path=address, visibility="hidden"))
 page = st.navigation(pages, expanded=True)
 try:
-    pickers.draw()
+    pickers.draw(page.url_path)
     script = Path(__file__).with_name("history.js").read_text(encoding="utf-8")
     st.sidebar.html(f"<script>{script}</script>", unsafe_allow_javascript=True)
     page.run()

@@ -115,6 +115,19 @@ def dataset(place: str) -> Dataset:
         return open_dataset(place, on_bad="skip")
 
 
+def is_here(key: str) -> bool:
+    """Whether the images of a table's data set are known to this machine; nothing is opened."""
+    name = key.rpartition("-")[0]
+    for place in (HEADS, *known()):
+        try:
+            path, layout = resolve(place)
+        except DataError:  # its files are gone
+            continue
+        if layout.called(path) == name:
+            return True
+    return False
+
+
 def dataset_of(table: Predictions) -> Dataset | None:
     """The data set whose pictures a predictions table speaks of, or None if this machine does not know it."""
     name = str(table.table["dataset"].iloc[0])

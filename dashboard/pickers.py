@@ -10,6 +10,7 @@ from dataclasses import dataclass
 import streamlit as st
 from streamlit.delta_generator import DeltaGenerator
 
+from dashboard import cache
 from dashboard.text import table_title, verbatim
 from fer_core.runs import store
 from fer_core.runs.store import Checkpoint
@@ -51,8 +52,16 @@ def renew_address() -> None:
             st.query_params[param] = renewed
 
 
-def draw() -> None:
-    """Draw the shared pickers into the sidebar. Called once in each run, by Home."""
+# Pages that show images: their default is a table whose images are on this machine, while other pages show the benchmark.
+WITH_IMAGES = {"evaluate", "explain", "gallery", "map", "regions", "slices"}
+
+
+def draw(page: str) -> None:
+    """Draw the shared pickers into the sidebar. Called once in each run, by Home.
+
+    Args:
+        page: the name of the page that is about to be drawn.
+    """
     renew_address()
     networks = store.checkpoints()
     st.session_state["titles"] = _titles(networks)
@@ -61,7 +70,8 @@ def draw() -> None:
         "Network", list(networks), "network", titles().__getitem__, default=evaluated, lasting=True, place=st.sidebar
     )
     tables = list(networks[name].tables) if name else []
-    key = choose("Data set", tables, "table", table_title, empty="not evaluated yet", place=st.sidebar)
+    default = next(filter(cache.is_here, tables), None) if page in WITH_IMAGES else None
+    key = choose("Data set", tables, "table", table_title, default=default, empty="not evaluated yet", place=st.sidebar)
     st.session_state["picked"] = Picked(networks[name], key) if name else None
 
 
@@ -118,8 +128,8 @@ def choose(
 ) -> str | None:
     """A select box whose value is always in the address, as `param`.
 
-    A name in a link that is not among the options gets a calm message, and the fallback: what this session had chosen
-    last, else `default`, else the first option.
+    A name in a link that is not among the options gets a calm message, and the fallback: what somebody has chosen in this
+    session, else `default`, else the first option.
 
     Args:
         lasting: no other choice changes the options, so that what is gone has been deleted, which is said.
@@ -133,8 +143,10 @@ def choose(
         if asked is not None:
             del st.query_params[param]
         return None
-    last = st.session_state.get(f"last-{param}")
-    fallback = next((option for option in (last, default) if option in options), options[0])
+    last, own = st.session_state.get(f"last-{param}"), f"own-{param}"
+    if asked in options and asked != last:
+        st.session_state[own] = asked  # from a link
+    fallback = next((option for option in (st.session_state.get(own), default) if option in options), options[0])
     value = asked if asked in options else fallback
     wished = asked != last or lasting  # else the options changed, not the wish
     if asked is not None and asked not in options and wished:
@@ -142,7 +154,7 @@ def choose(
     st.session_state[param] = value
 
     def follow() -> None:
-        st.query_params[param] = st.session_state[param]
+        st.query_params[param] = st.session_state[own] = st.session_state[param]
 
     place.selectbox(label, options, key=param, format_func=title, on_change=follow)
     st.session_state[f"last-{param}"] = value
