@@ -10,6 +10,7 @@ from dashboard.text import verbatim
 from fer_core.errors import FerError
 
 SECTIONS = {
+    "Start": {"home": "Home"},
     "Performance": {
         "overview": "Overview",
         "compare": "Compare",
@@ -31,7 +32,8 @@ SECTIONS = {
 named = {name for pages in SECTIONS.values() for name in pages}
 if more := {path.stem for path in Path(__file__).with_name("views").glob("[a-z]*.py")} - named:
     SECTIONS["More"] = {name: name.capitalize() for name in sorted(more)}  # one file adds a page
-FIRST = "overview"
+FIRST = "home"
+WITHOUT_PICKERS = {"", "glossary"}  # the first page has no address
 FORMER = {"explain_report": "regions", "embedding": "map", "search": "sweeps"}  # addresses that people may have saved
 LOGO = """<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 112 24" role="img" aria-label="FERscope">
 <text x="0" y="18" font-family="Source Sans, sans-serif" font-size="19" font-weight="600" fill="#808791">FERscope</text>
@@ -49,7 +51,7 @@ def leads_to(name: str) -> Callable[[], None]:
 
 pages = {
     section: [
-        st.Page(f"views/{name}.py", title=title, url_path="home" if name == FIRST else name, default=name == FIRST)
+        st.Page(f"views/{name}.py", title=title, url_path="start" if name == FIRST else name, default=name == FIRST)
         for name, title in named.items()
     ]
     for section, named in SECTIONS.items()
@@ -59,7 +61,8 @@ for address, name in {FIRST: FIRST, **FORMER}.items():
     pages["Performance"].append(st.Page(leads_to(name), title=address, url_path=address, visibility="hidden"))
 page = st.navigation(pages, expanded=True)
 try:
-    pickers.draw(page.url_path)
+    if page.url_path not in WITHOUT_PICKERS:
+        pickers.draw(page.url_path)
     script = Path(__file__).with_name("history.js").read_text(encoding="utf-8")
     st.sidebar.html(f"<script>{script}</script>", unsafe_allow_javascript=True)
     page.run()
