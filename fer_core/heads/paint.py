@@ -380,7 +380,7 @@ def _plain(number: int, s: Samples, person: Person, gape: float) -> tuple[Floats
     n = len(s.at)
     if number == mesh.TONGUE:
         shade = _lit(gape) * (0.12 + 0.88 * step(-0.022, 0.016, s.at[:, 2]))
-        return np.array([0.30, 0.10, 0.095], np.float32) * shade[:, None], 0.35, 30
+        return np.array([0.19, 0.062, 0.058], np.float32) * shade[:, None], 0.35, 30
     if number == mesh.CAVITY:
         shade = _lit(gape) * (0.10 + 0.9 * step(-0.03, 0.026, s.at[:, 2]))
         return np.array([0.26, 0.075, 0.07], np.float32) * shade[:, None], 0.15, 30

@@ -143,7 +143,7 @@ def _skin(rng: Draw, male: bool, age: float, shares: dict[str, float]) -> Skin:
     low = sum(shares[name] * _TONES[name][0] for name in ANCESTRIES) / total
     high = sum(shares[name] * _TONES[name][1] for name in ANCESTRIES) / total
     tone = float(rng.uniform(low, high))
-    freckled = rng.random() < (0.3 if tone < 3.2 else 0.06)
+    freckled = rng.random() < (0.3 if tone < 3.2 else 0.04)
     return Skin(
         tone=tone,
         redness=float(rng.uniform(0.1, 0.85)),
