@@ -88,7 +88,13 @@ def hair_depth(at: Floats, person: Person, turn: Floats) -> Floats:
     depth = depth * (1 - 0.45 * parting) * np.float32(0.65 + 0.7 * hair.volume)
     if hair.cut in ("curly", "afro"):
         size = 0.016 if hair.cut == "curly" else 0.024
-        depth = depth * (1 + 0.16 * noise(turn * np.float32(-AROUND if person.mirrored else AROUND), at[:, 1], size, size, person.pattern % 977))
+        depth = depth * (
+            1
+            + 0.16
+            * noise(
+                turn * np.float32(-AROUND if person.mirrored else AROUND), at[:, 1], size, size, person.pattern % 977
+            )
+        )
     ramp = 0.03 if hair.cut in ("quiff", "afro", "curly") else 0.02
     inside = hair_edge(at, hair, turn)
     return np.asarray(depth * np.sqrt(np.clip(inside / ramp, 0, 1)), np.float32)
