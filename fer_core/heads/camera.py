@@ -99,7 +99,7 @@ def _blobs(x: Floats, y: Floats, seed: int) -> Floats:
     return np.clip(share, 0, 1)
 
 
-def linear(colour: Floats) -> Floats:
+def linear(colour: NDArray[np.floating]) -> Floats:
     """sRGB 0..1 to linear light."""
     return np.where(colour <= 0.04045, colour / 12.92, ((colour + 0.055) / 1.055) ** 2.4).astype(np.float32)
 

@@ -49,7 +49,7 @@ def item(person: int, expression: str) -> Item:
     number = sorted(OPEN).index(expression) if expression in OPEN else 0
     rng = np.random.default_rng((FIRST_SEED, person, number))
     mouth: Mouth = "open" if rng.random() < OPEN.get(expression, 0.5) else "closed"
-    strength = float(rng.uniform(0.6, 1.0))
+    strength = float(rng.uniform(0.7, 1.0))
     acted = unpaired(express(expression, strength, mouth=mouth, seed=int(rng.integers(2**31))))
     scene = Scene(
         person=who,

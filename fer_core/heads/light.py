@@ -65,7 +65,7 @@ def unshadowed(depth: Floats, space: Floats, normals: Floats, towards: Floats, s
         column = np.clip(x + np.float32(dx * reach), 0, cells - 1).astype(np.int32)
         row = np.clip(y + np.float32(dy * reach), 0, cells - 1).astype(np.int32)
         total += np.clip((flat[row * cells + column] - own) * np.float32(1 / 0.004) + 1.2, 0, 1)
-    return total / len(_TAPS)
+    return np.asarray(total / len(_TAPS), np.float32)
 
 
 def shade(
@@ -105,7 +105,7 @@ def shade(
     eyes = np.flatnonzero(material == mesh.EYE)
     if len(eyes):
         result[eyes] = _eye_light(s[eyes], result[eyes], normals[eyes], away[eyes], towards, light)
-    return result
+    return np.asarray(result)
 
 
 def _colours(warmth: float) -> tuple[Floats, Floats]:
@@ -123,7 +123,7 @@ def _highlight(
     grazing = (1 - np.clip((normals * away).sum(1), 0, 1)) ** 5
     strength = p.gloss * (np.float32(0.035) + np.float32(0.5) * grazing)
     rim = grazing * p.gloss * sky * np.float32(0.10 * light.fill)
-    return strength * lobe * reached * step(-0.05, 0.15, normals @ towards) * np.float32(light.key) + rim
+    return np.asarray(strength * lobe * reached * step(-0.05, 0.15, normals @ towards) * np.float32(light.key) + rim)
 
 
 def _hair_light(
@@ -142,7 +142,7 @@ def _hair_light(
     band = (across ** (10 if rough else 55)) * reached * step(-0.2, 0.3, normals @ towards)
     shine = band[:, None] * (colour * 1.2 + 0.02) * np.float32((0.35 if rough else 1.1) * light.key)
     inside = np.where((facing < 0) | (s.kind == mesh.UNDER), 0.25, 1.0).astype(np.float32)
-    return (lit * 0.95 + shine) * inside[:, None]
+    return np.asarray((lit * 0.95 + shine) * inside[:, None])
 
 
 def _eye_light(s: Samples, lit: Floats, normals: Floats, away: Floats, towards: Floats, light: Light) -> Floats:

@@ -54,7 +54,7 @@ class Surface:
         order, starts, rows = self.corners
         normals = np.zeros_like(vertices)
         normals[rows] = np.add.reduceat(face[order], starts, axis=0)
-        return normals / np.maximum(np.sqrt((normals * normals).sum(1, keepdims=True)), np.float32(1e-12))
+        return np.asarray(normals / np.maximum(np.sqrt((normals * normals).sum(1, keepdims=True)), np.float32(1e-12)))
 
 
 def _cross(a: Floats, b: Floats) -> Floats:
@@ -150,7 +150,7 @@ def _carried(points: Floats, shape: Floats, anchors: Ints) -> Floats:
     at = np.concatenate([average()[anchors], np.ones((len(anchors), 1), np.float32)], 1).astype(np.float64)
     squares, products = np.einsum("ni,nj->ij", at, at), np.einsum("ni,nj->ij", at, shape[anchors].astype(np.float64))
     fitted = np.linalg.solve(squares, products)
-    return (np.einsum("ni,ij->nj", points.astype(np.float64), fitted[:3]) + fitted[3]).astype(np.float32)
+    return np.asarray((np.einsum("ni,ij->nj", points.astype(np.float64), fitted[:3]) + fitted[3]).astype(np.float32))
 
 
 @cache
@@ -160,8 +160,8 @@ def _anchors(kind: int) -> Ints:
     skin = head.of_kind("skin")
     x, y, z = np.abs(at[skin, 0]), at[skin, 1], at[skin, 2]
     if kind == GLASSES:
-        return skin[(y > -0.02) & (y < 0.03) & (z > -0.09) & ((x > 0.05) | (x < 0.012) | (y > 0.013))]
-    return skin[(y > -0.06) & (z < 0.01) & (x > 0.03)]
+        return np.asarray(skin[(y > -0.02) & (y < 0.03) & (z > -0.09) & ((x > 0.05) | (x < 0.012) | (y > 0.013))])
+    return np.asarray(skin[(y > -0.06) & (z < 0.01) & (x > 0.03)])
 
 
 # ---------------------------------------------------------------------------------------- long hair, glasses

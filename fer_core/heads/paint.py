@@ -74,8 +74,17 @@ class Samples:
     fine: float
 
     def __getitem__(self, rows: NDArray[np.int64]) -> Samples:
-        parts = (self.at, self.kind, self.sky, self.lip, self.ear, self.lid, self.turn, self.u)
-        return Samples(*(part[rows] for part in parts), self.fine)  # type: ignore[arg-type]
+        return Samples(
+            self.at[rows],
+            self.kind[rows],
+            self.sky[rows],
+            self.lip[rows],
+            self.ear[rows],
+            self.lid[rows],
+            self.turn[rows],
+            self.u[rows],
+            self.fine,
+        )
 
 
 def samples(attributes: Floats, kind: NDArray[np.int64], person: Person, fine: float) -> Samples:
@@ -246,7 +255,7 @@ def _freckles(s: Samples, signed: Floats, amount: float, seed: int) -> Floats:
     where = np.maximum(spot(x, y, (0.03, -0.03), 0.024, 0.018), 0.7 * spot(x, y, (0.0, -0.02), 0.02, 0.02))
     where = np.maximum(where, 0.35 * spot(x, y, (0.0, 0.04), 0.05, 0.02)) * step(-0.05, 0.0, s.at[:, 2])
     dots = step(1.1, 2.2, noise(s.u, y, 0.0023, 0.0023, seed + 4) + 0.6 * where)
-    return 1 - np.float32(0.42 * amount) * dots * where * (0.25 + 0.75 * detail(0.0023, s.fine))
+    return np.asarray(1 - np.float32(0.42 * amount) * dots * where * (0.25 + 0.75 * detail(0.0023, s.fine)))
 
 
 def _moles(x: Floats, y: Floats, z: Floats, amount: float, seed: int) -> Floats:
@@ -271,7 +280,9 @@ def _stubble(colour: Floats, s: Samples, person: Person) -> Floats:
     )
     dots = noise(s.u, s.at[:, 1], 0.0009, 0.0013, person.pattern + 6) * detail(0.0011, s.fine)
     shade = step(-0.004, 0.012, edge) * np.float32(strength) * np.clip(1 + 0.55 * dots, 0, 1.6) * (s.lip < 0.3)
-    return colour + np.clip(shade, 0, 1)[:, None] * (hair_colour(person.hair) * 0.8 + colour * 0.12 - colour)
+    return np.asarray(
+        colour + np.clip(shade, 0, 1)[:, None] * (hair_colour(person.hair) * 0.8 + colour * 0.12 - colour)
+    )
 
 
 def _lips(colour: Floats, s: Samples, person: Person, tone: Floats) -> Floats:
@@ -281,7 +292,7 @@ def _lips(colour: Floats, s: Samples, person: Person, tone: Floats) -> Floats:
     painted = np.array([0.36, 0.045, 0.06], np.float32) * np.float32(0.4 + 0.6 * tone.mean())
     mixed = natural + np.float32(max(0.0, person.lips - 0.35) / 0.65) * (painted - natural)
     share = red * np.float32(0.55 + 0.45 * min(1.0, person.lips * 2))
-    return colour + share[:, None] * (mixed * (1 + 0.06 * lines)[:, None] - colour)
+    return np.asarray(colour + share[:, None] * (mixed * (1 + 0.06 * lines)[:, None] - colour))
 
 
 def _brows(colour: Floats, s: Samples, person: Person, signed: Floats) -> Floats:
@@ -372,7 +383,7 @@ def _teeth(s: Samples, upper: bool, gape: float) -> Floats:
 
 def _lit(gape: float) -> float:
     """Share of the light that enters a mouth that is open by `gape` metres."""
-    return 0.15 + 0.85 * float(np.clip(gape / 0.005, 0, 1)) ** 0.8
+    return 0.15 + 0.85 * float(np.clip(gape / 0.005, 0, 1) ** 0.8)
 
 
 def _plain(number: int, s: Samples, person: Person, gape: float) -> tuple[Floats, float, float]:
@@ -380,7 +391,7 @@ def _plain(number: int, s: Samples, person: Person, gape: float) -> tuple[Floats
     n = len(s.at)
     if number == mesh.TONGUE:
         shade = _lit(gape) * (0.12 + 0.88 * step(-0.022, 0.016, s.at[:, 2]))
-        return np.array([0.30, 0.10, 0.095], np.float32) * shade[:, None], 0.35, 30
+        return np.array([0.19, 0.062, 0.058], np.float32) * shade[:, None], 0.35, 30
     if number == mesh.CAVITY:
         shade = _lit(gape) * (0.10 + 0.9 * step(-0.03, 0.026, s.at[:, 2]))
         return np.array([0.26, 0.075, 0.07], np.float32) * shade[:, None], 0.15, 30

@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 Floats = NDArray[np.float32]
+Reals = NDArray[np.floating]
 
 SIDE = 1024
 GRAIN = 10.0  # texels from a hill to the next valley, about
@@ -23,7 +24,7 @@ def tile() -> Floats:
     return np.asarray(smooth / smooth.std(), np.float32)
 
 
-def noise(u: Floats, v: Floats, size_u: float, size_v: float, seed: int) -> Floats:
+def noise(u: Reals, v: Reals, size_u: float, size_v: float, seed: int) -> Floats:
     """Noise at places (u, v) on the skin in metres, hills being `size_u` by `size_v` metres apart; mean 0, deviation 1.
 
     Each seed looks at another part of the tile.
@@ -34,7 +35,7 @@ def noise(u: Floats, v: Floats, size_u: float, size_v: float, seed: int) -> Floa
     return np.asarray(tile()[row, column])
 
 
-def step(low: float, high: float, value: Floats) -> Floats:
+def step(low: float, high: float, value: Reals) -> Floats:
     """0 below `low`, 1 above `high`, smooth between (and falling where `high` is below `low`)."""
     t = np.clip((value - np.float32(low)) * np.float32(1 / (high - low)), 0, 1)
     return np.asarray(t * t * (3 - 2 * t))

@@ -143,7 +143,7 @@ def _skin(rng: Draw, male: bool, age: float, shares: dict[str, float]) -> Skin:
     low = sum(shares[name] * _TONES[name][0] for name in ANCESTRIES) / total
     high = sum(shares[name] * _TONES[name][1] for name in ANCESTRIES) / total
     tone = float(rng.uniform(low, high))
-    freckled = rng.random() < (0.3 if tone < 3.2 else 0.06)
+    freckled = rng.random() < (0.3 if tone < 3.2 else 0.04)
     return Skin(
         tone=tone,
         redness=float(rng.uniform(0.1, 0.85)),
@@ -191,9 +191,9 @@ def _beard(rng: Draw, male: bool, age: float) -> str:
 
 
 def draw_pose(rng: Draw) -> Pose:
-    """Mild: most heads within 15 degrees of the camera's axis, none beyond 32."""
+    """Mild: most heads within 15 degrees of the camera's axis, none beyond 28."""
     return Pose(
-        yaw=float(np.clip(rng.normal(0, 11), -32, 32)),
+        yaw=float(np.clip(rng.normal(0, 9), -28, 28)),
         pitch=float(np.clip(rng.normal(-1, 6), -18, 16)),
         roll=float(np.clip(rng.normal(0, 5), -16, 16)),
     )
@@ -202,10 +202,10 @@ def draw_pose(rng: Draw) -> Pose:
 def draw_light(rng: Draw) -> Light:
     """From a window, a lamp or the sky."""
     return Light(
-        azimuth=float(rng.uniform(-75, 75)),
+        azimuth=float(rng.uniform(-65, 65)),
         elevation=float(rng.uniform(5, 65)),
-        key=float(rng.uniform(0.45, 1.15)),
-        fill=float(rng.uniform(0.25, 0.8)),
+        key=float(rng.uniform(0.6, 1.1)),
+        fill=float(rng.uniform(0.35, 0.8)),
         softness=float(rng.uniform(0.1, 1)),
         warmth=float(np.clip(rng.normal(0.1, 0.3), -1, 1)),
     )
@@ -223,9 +223,9 @@ def draw_camera(rng: Draw, tone: float = 3.0) -> Camera:
         focal=36 * distance / wide,
         x=float(np.clip(rng.normal(0, 0.02), -0.08, 0.08)),
         y=float(np.clip(rng.normal(0, 0.02), -0.08, 0.08)),
-        exposure=float(np.clip(rng.normal(-0.35, 0.3) + 0.16 * max(0.0, tone - 2.5), -1, 1.3)),
-        blur=float(rng.choice([0.0, rng.uniform(0.003, 0.012)])),
-        noise=float(min(rng.gamma(1.5, 1.6), 10)),
+        exposure=float(np.clip(rng.normal(-0.35, 0.3) + 0.22 * max(0.0, tone - 2.5), -1, 1.6)),
+        blur=float(rng.choice([0.0, rng.uniform(0.003, 0.009)])),
+        noise=float(min(rng.gamma(1.5, 1.0), 6)),
         jpeg=int(rng.integers(45, 96)) if rng.random() < 0.6 else None,
     )
 

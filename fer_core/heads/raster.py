@@ -8,7 +8,7 @@ ray casting by Embree.
 from __future__ import annotations
 
 from itertools import pairwise
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -36,6 +36,10 @@ class Seen(NamedTuple):
     triangle: Ints
     weights: Floats
     depth: Floats
+
+    def at(self, rows: NDArray[Any]) -> Seen:
+        """Some of the samples, by their rows or a mask of them."""
+        return Seen(self.sample[rows], self.triangle[rows], self.weights[rows], self.depth[rows])
 
 
 def rasterise(

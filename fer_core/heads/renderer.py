@@ -111,7 +111,7 @@ def regions(scene: Scene, size: int | tuple[int, int]) -> NDArray[np.uint8]:
     counts = np.zeros((height * width, len(areas.REGIONS)), np.uint8)
     for column in votes.T:
         counts[np.arange(len(counts)), column] += 1
-    return counts.argmax(1).astype(np.uint8).reshape(height, width)
+    return np.asarray(counts.argmax(1).astype(np.uint8).reshape(height, width))
 
 
 def moved(scene: Scene, action: str, size: int | tuple[int, int]) -> NDArray[np.bool_]:
@@ -233,7 +233,7 @@ def _one_a_pixel(seen: Seen, kind: Ints, height: int, width: int, k: int) -> tup
     for i, j in np.ndindex(k, k):
         kept[i::k, j::k] = ~whole if i or j else True
     rows = np.flatnonzero(kept.ravel()[seen.sample])
-    return Seen(*(part[rows] for part in seen)), whole
+    return seen.at(rows), whole
 
 
 def _acted(body: Surface, actions: Mapping[str, float]) -> Floats:
@@ -255,10 +255,10 @@ def _visible(scene: Scene, body: Surface, seen_by: View, height: int, width: int
     depth = np.full(height * width, np.inf, np.float32)
     depth[first.sample] = first.depth
     ahead = np.flatnonzero(second.depth < depth[second.sample])
-    second = Seen(*(part[ahead] for part in second))
+    second = second.at(ahead)
     fixed = _between(body.fixed, body.triangles, second)
     shown = paint.shows(paint.samples(fixed, body.kind[second.triangle], scene.person, fine), scene.person)
-    second = Seen(*(part[shown] for part in second))
+    second = second.at(shown)
     return _over(first, second, height * width)
 
 
@@ -266,10 +266,14 @@ def _over(behind: Seen, front: Seen, count: int) -> Seen:
     """Two layers as one: where the front one shows something, that."""
     hidden = np.zeros(count, bool)
     hidden[front.sample] = True
-    kept = ~hidden[behind.sample]
-    both = [np.concatenate([a[kept], b]) for a, b in zip(behind, front, strict=True)]
-    order = np.argsort(both[0], kind="stable")
-    return Seen(*(part[order] for part in both))
+    behind = behind.at(~hidden[behind.sample])
+    both = Seen(
+        np.concatenate([behind.sample, front.sample]),
+        np.concatenate([behind.triangle, front.triangle]),
+        np.concatenate([behind.weights, front.weights]),
+        np.concatenate([behind.depth, front.depth]),
+    )
+    return both.at(np.argsort(both.sample, kind="stable"))
 
 
 def _between(values: Floats, triangles: Ints, seen: Seen) -> Floats:

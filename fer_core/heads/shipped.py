@@ -90,8 +90,11 @@ class _opened:
 
 def write() -> None:
     """Render and store both files."""
-    from PIL import Image
+    _write_images()
+    _write_portraits()
 
+
+def _write_images() -> None:
     done = generate(PEOPLE, workers=2)
     np.savez_compressed(
         FILE,
@@ -99,6 +102,11 @@ def write() -> None:
         masks=np.packbits(done.masks.reshape(len(done.masks), -1), axis=1),
         rows=np.frombuffer(json.dumps(done.rows).encode(), np.uint8),
     )
+
+
+def _write_portraits() -> None:
+    from PIL import Image
+
     kept, ends = io.BytesIO(), []
     for image in _portraits():
         Image.fromarray(image).save(kept, "JPEG", quality=92)
