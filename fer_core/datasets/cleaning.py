@@ -123,8 +123,8 @@ def relabel(index: pd.DataFrame, corrections: pd.DataFrame) -> pd.DataFrame:
 
 
 def audit(dataset: Dataset) -> pd.DataFrame:
-    """Every change that made a set what it is: `id`, `source`, `change` (relabelled or left out), `before`, `after`, `why`, and `n`,
-    how many images a row is about."""
+    """Every change that made a set what it is: `id`, `source`, `change` (relabelled or left out), `before`, `after`, `why` and
+    `n`, how many images a row is about."""
     index = dataset.index
     columns = ["id", "source", "change", "before", "after", "why", "n"]
     rows: list[tuple[str | int, ...]] = []

@@ -10,7 +10,6 @@ from fer_core.datasets import Dataset
 from fer_core.datasets.votes import VOTES, majority
 from fer_core.images import ImageSpec
 
-
 UNLABELLED = "no label"
 
 
