@@ -10,7 +10,8 @@ from dataclasses import dataclass
 import streamlit as st
 from streamlit.delta_generator import DeltaGenerator
 
-from dashboard.text import table_title, verbatim
+from dashboard.text import verbatim
+from fer_core.datasets.titles import table_title
 from fer_core.runs import store
 from fer_core.runs.store import Checkpoint
 

@@ -3,7 +3,6 @@
 A view computes only when it is opened; the view and all its choices are in the address.
 """
 
-
 import numpy as np
 import pandas as pd
 import streamlit as st
@@ -13,11 +12,12 @@ from dashboard.charts import data as charts
 from dashboard.markup import Picture
 from dashboard.parts import data_changes, data_images, data_twins
 from dashboard.pickers import choose, to_address
-from dashboard.text import images, split_title, verbatim
+from dashboard.text import images, verbatim
 from fer_core.datasets import Dataset, relabelling
 from fer_core.datasets.known import SYNTHETIC, add, known
 from fer_core.datasets.summary import UNLABELLED
 from fer_core.datasets.summary import counts as count
+from fer_core.datasets.titles import split_title
 from fer_core.errors import FerError
 from fer_core.glossary import explained
 
