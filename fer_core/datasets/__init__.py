@@ -79,6 +79,8 @@ class Reader:
         expects: glob patterns that a path of this layout has below it, for the answer to a path that has only some.
         modes: other ways to read the same files, asked for as PATH@MODE; `read` then takes `mode`.
         beside: other places that the result depends on (a set made of others), so that their changes are seen.
+        example: writes a small set of the layout below an empty folder and returns the path to open; the contract tests read
+            it. The readers that came with the program have theirs in `tests/contracts/layouts.py`.
         rank: how late the layout is asked whether it knows a path; those that say least of a set come last.
     """
 
@@ -93,6 +95,7 @@ class Reader:
     modes: tuple[str, ...] = ()
     beside: Callable[[Path], list[Path]] = lambda path: []
     rank: int = 0
+    example: Callable[[Path], Path] | None = None
 
     def called(self, path: Path) -> str:
         """What predictions tables call the set at a path.
@@ -144,12 +147,13 @@ def reader(
     modes: tuple[str, ...] = (),
     beside: Callable[[Path], list[Path]] = lambda path: [],
     rank: int = 0,
+    example: Callable[[Path], Path] | None = None,
 ) -> Callable[[Read], Read]:
     """Decorator that registers a reading function under a name; see `Reader` for the arguments."""
 
     def add(read: Read) -> Read:
         READERS.register(name)(
-            Reader(name, title, dataset, recognises, read, licence, protocol, expects, modes, beside, rank)
+            Reader(name, title, dataset, recognises, read, licence, protocol, expects, modes, beside, rank, example)
         )
         return read
 

@@ -57,6 +57,9 @@ def pictures_in(path: Path) -> Iterator[ArchiveEntry]:
     count = total = 0
     with archive:
         for info in archive.infolist():
+            if not info.filename:  # Python ends a name at its first zero byte, which may be the first of all
+                yield ArchiveEntry("", None, "it has no name; rename it")
+                continue
             name = _name(info)
             parts = PurePosixPath(name).parts
             if info.is_dir() or not parts or any(part == "__MACOSX" or part.startswith("._") for part in parts):

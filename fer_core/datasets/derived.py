@@ -27,6 +27,7 @@ and licence: those of the sets it is made of. Example, the merge of the `lmu` re
 
 from __future__ import annotations
 
+import re
 import tomllib
 from functools import partial
 from pathlib import Path
@@ -48,6 +49,7 @@ from fer_core.images import ImageSpec, Preparation, decode, fit
 from fer_core.labels import VOCABULARIES, project, vocabulary
 
 SHIPPED = Path(__file__).with_name("shipped")
+PARTS = re.compile(r"^\s*(\[\[\s*part\s*\]\]|part\s*=)", re.MULTILINE)
 Split = Literal["train", "val", "test"]
 
 
@@ -116,7 +118,8 @@ def _place(data: str, beside: Path) -> str:
     path, _, mode = data.rpartition("@")
     path, mode = (path, f"@{mode}") if path else (data, "")
     near = beside.resolve().parent / Path(path).expanduser()
-    return data if not near.exists() and is_name(path) else f"{near}{mode}"
+    named = is_name(path) or (re.fullmatch(r"[a-z0-9-]+", path) and not Path(path).exists())
+    return data if not near.exists() and named else f"{near}{mode}"
 
 
 def anywhere(path: Path) -> str:
@@ -154,7 +157,9 @@ def _sources(path: Path, above: frozenset[Path] = frozenset()) -> list[Path]:
 
 def recognises(path: Path) -> bool:
     return (
-        path.is_file() and path.suffix == ".toml" and "[[part]]" in path.read_text(encoding="utf-8", errors="replace")
+        path.is_file()
+        and path.suffix == ".toml"
+        and bool(PARTS.search(path.read_text(encoding="utf-8", errors="replace")))
     )
 
 

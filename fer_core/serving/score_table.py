@@ -11,7 +11,7 @@ from typing import Any
 from fer_core.datasets import Dataset, open_dataset
 from fer_core.datasets.archive import pictures_in
 from fer_core.datasets.files import picture_files
-from fer_core.errors import ImageError
+from fer_core.errors import DataError, ImageError
 from fer_core.images import PICTURE_SUFFIXES, UPLOAD, decode, shown
 from fer_core.serving.predictor import Prediction, Predictor
 
@@ -48,7 +48,13 @@ def entries(places: Iterable[str], split: str = "") -> Iterator[Entry]:
             for member in pictures_in(path):
                 yield Entry(member.name, member.data or b"", member.reason)
         else:
-            yield from _of_set(open_dataset(place), split)
+            try:
+                dataset = open_dataset(place)
+            except DataError as error:
+                if not path.is_dir():
+                    raise
+                raise DataError(f"There is no image in {place}, and it is no data set: {error}") from error
+            yield from _of_set(dataset, split)
 
 
 def _is_table(path: Path) -> bool:

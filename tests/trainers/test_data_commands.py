@@ -43,7 +43,7 @@ def kdef(tmp_path: Path) -> Path:
 
 def test_adding_says_what_it_is_and_how_to_report(kdef: Path) -> None:
     said = ferscope("add", kdef, "--name", "mine")
-    assert "Added “mine”: KDEF. No official split: group by person" in said
+    assert "Added “mine”: KDEF, test 98; 0 left out. No official split: group by person" in said
     assert ferscope("list", "--json") == json.dumps({"synthetic": "drawn by the program", "mine": str(kdef)})
     shown = json.loads(ferscope("show", "mine", "--json"))
     assert shown["counts"]["test"] == dict.fromkeys(

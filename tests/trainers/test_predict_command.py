@@ -48,7 +48,7 @@ def test_a_folder_becomes_a_csv_with_a_row_for_each_face_and_each_problem(fersco
     wanted = Predictor(untrained("one"), untrained("two", temperature=0.5)).predict(astronaut())[0]
     code, printed, problem = ferscope("predict", "one,two", pictures, "--out", tmp_path / "out.csv", "--sure", "0.99")
     assert code == 0, problem
-    assert "3 files, 1 faces" in printed
+    assert "3 images, 1 faces" in printed
     with (tmp_path / "out.csv").open(encoding="utf-8") as file:
         empty, broken, portrait = csv.DictReader(file)
     assert (empty["problem"], empty["prob_happy"]) == ("no face was found", "")
@@ -113,7 +113,7 @@ def test_nothing_to_predict_is_said(ferscope, tmp_path):
     untrained()
     code, _, problem = ferscope("predict", "untrained", tmp_path)
     assert code == 2
-    assert "There is no picture in" in problem
+    assert "There is no image in" in problem
 
 
 @pytest.fixture
