@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import io
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +12,7 @@ from fer_core.datasets import Dataset, open_dataset
 from fer_core.datasets.archive import pictures_in
 from fer_core.datasets.files import picture_files
 from fer_core.errors import DataError, ImageError
+from fer_core.faces import CERTAIN, lying, turns_to_upright
 from fer_core.images import PICTURE_SUFFIXES, UPLOAD, decode, shown
 from fer_core.serving.predictor import Prediction, Predictor
 
@@ -111,12 +112,18 @@ def picture_rows(
         threshold: confidence below which `verdict` is “not sure”.
     """
     try:
-        predictions = predictor.predict(decode(source), detector, tta=tta)
+        image = decode(source)
+        predictions = predictor.predict(image, detector, tta=tta)
     except ImageError as error:
         called = UPLOAD if isinstance(source, bytes) else shown(str(source))  # `file` says which picture it is
         return [problem_row(name, str(error).removeprefix(f"{called}: "))]
+    scores = [prediction.face.score for prediction in predictions]
+    doubtful = detector != "none" and all(score is not None and score < CERTAIN for score in scores)
+    turns = turns_to_upright(image, detector) if doubtful else 0  # of no face at all every score is doubtful too
     if not predictions:
-        return [problem_row(name, "no face was found")]
+        return [problem_row(name, "no face was found" + (f"; {lying(turns)}" if turns else ""))]
+    if turns:
+        predictions = [replace(one, warnings=(*one.warnings, lying(turns))) for one in predictions]
     return [
         {"file": name, "face": number, **face_row(prediction, threshold)}
         for number, prediction in enumerate(predictions, 1)

@@ -1,6 +1,7 @@
 """Data sets in the forms that people really have them in: each is read, or refused in a sentence that leads on; nothing is
 left out in silence. The images are noise, the forms are those of files that were reported."""
 
+import base64
 import io
 import zipfile
 from collections.abc import Callable
@@ -12,6 +13,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
+from skimage import data
 
 from fer_core.datasets import READERS, Skipped, known, open_dataset
 from fer_core.datasets.archive import pictures_in
@@ -21,12 +23,23 @@ from fer_core.datasets.numbered import COUNTS, NUMBERINGS, meanings
 from fer_core.datasets.summary import counts
 from fer_core.datasets.titles import dataset_title, split_title, table_title
 from fer_core.errors import DataError, ImageError
+from fer_core.faces import lying, turns_to_upright
 from fer_core.images import FOREIGN_SUFFIXES, PICTURE_SUFFIXES, ImageSpec, decode
 from fer_core.labels import FER7
 from fer_core.runs.store import find
 from tests.contracts.layouts import ck48, numbered, picture, table_of_the_hub, text
 
 SPEC = ImageSpec()
+# An image of 32 x 16 pixels as iPhones save them.
+HEIC = (
+    "0000SW^{RQXk}?*00000ZE0pPXk}?*ZE0a<0004eZDn*}000000000XXk=`10000000000aA{+700000000000000000000B57=I"
+    "V*mgE07O6l0RRC200001pa1~?00000004df001LtX>Mi!000000RR916=`l}WdZ;I000310BCk&F#rGn01j|zbZr0t000010002|"
+    "X>f9I0002oX>en20001WXm(>m0RwOV0058x000009`FGC{rLC*01pFT0096PKmiN^|NjGU00093kN^M!000939=ZZRVE_RDDMA4O"
+    "18@KU0|1Z!00RI30{|YNAb|yz>aLpR;31&EfB*mtfB*mk0EA)y0RRR>0l{;@i2wiq6Ju{|a&BX6cmM$a4FCp!0000KX>)L800000"
+    "0000$0000$0000eV{Bn?0000W000010000G00001|NsBs00002|NsBc000020000GaA|mH000000|*ER0000OX>e^}0000000001"
+    "009Mo0s{qv0001nZDe6|0001bC;_ih8Cj8l<^p!V|K5szCV!DIpZClv9TfQu9)Q?WbyBNodFX0E1r&RB_U(X<Vpv#G03sQ2Fh7Wy"
+    "?2$fe<Wgz9Fsl})H#?ARk=x$|Nwv4`_=$j+&(sCNT24Qd3pfJA-aDj#I9q@g@AiL9y1YTPm#Pg(pKt"
+)
 LFS = "version https://git-lfs.github.com/spec/v1\noid sha256:32b2\nsize 264883338\n"
 
 
@@ -234,12 +247,19 @@ def test_what_is_read_as_a_single_file_is_read_in_folders_and_archives(ending: s
     assert [member.reason for member in pictures_in(tmp_path / "set.zip")] == [""]
 
 
-def test_heic_is_read_and_its_damage_is_named(tmp_path: Path) -> None:
-    from pi_heif import libheif_info
-
-    assert libheif_info()["HEIF"]
-    with pytest.raises(ImageError, match="no image in a known format|damaged"):
-        decode(b"\x00\x00\x00\x18ftypheic\x00\x00\x00\x00mif1heic" + bytes(40))
+def test_heic_is_read_upright_in_folders_and_its_damage_is_named(tmp_path: Path) -> None:
+    encoded = base64.b85decode(HEIC)  # left half black, right half (200, 100, 50)
+    (tmp_path / "set" / "happy").mkdir(parents=True)
+    (tmp_path / "set" / "happy" / "IMG_1.HEIC").write_bytes(encoded)
+    dataset = open_dataset(tmp_path / "set")
+    assert (len(dataset), dataset.skipped) == (1, ())
+    image = dataset.picture(0)
+    assert image.shape == (16, 32, 3)
+    assert image[:, :12].max() < 30
+    assert np.abs(image[:, 20:].astype(int) - [200, 100, 50]).max() < 30
+    for damaged in (encoded[:300], encoded[:40], b"\x00\x00\x00\x18ftypheic\x00\x00\x00\x00mif1heic" + bytes(40)):
+        with pytest.raises(ImageError, match="no image in a known format|damaged"):
+            decode(damaged)
 
 
 @pytest.mark.parametrize("ending", sorted(FOREIGN_SUFFIXES))
@@ -288,6 +308,15 @@ def test_a_git_lfs_pointer_is_recognised_as_table_image_and_folder(tmp_path: Pat
     with pytest.raises(DataError, match="happy/1.jpg: this is a Git LFS pointer"):
         open_dataset(tmp_path / "pics")
     assert known.known() == {}
+
+
+@pytest.mark.parametrize(("turned", "how"), [(1, "90° clockwise"), (2, "upside down"), (3, "90° counter-clockwise")])
+def test_a_photo_that_lies_on_its_side_is_said_to(turned: int, how: str) -> None:
+    photo = data.astronaut()
+    assert turns_to_upright(photo) == 0
+    assert turns_to_upright(np.ascontiguousarray(np.rot90(photo, turned))) == turned
+    assert how in lying(turned)
+    assert turns_to_upright(np.full((200, 200, 3), 127, np.uint8)) == 0
 
 
 def test_images_that_nothing_labels_lead_to_predict(tmp_path: Path) -> None:
