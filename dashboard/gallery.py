@@ -15,9 +15,10 @@ import streamlit as st
 
 from dashboard import cache, markup
 from dashboard.markup import Html, Picture
-from dashboard.text import dataset_title, percent, split_title, verbatim
+from dashboard.text import percent, verbatim
 from fer_core.datasets import Dataset
 from fer_core.datasets.heads import HEADS
+from fer_core.datasets.titles import dataset_title, split_title
 from fer_core.evaluation.gallery import positions
 from fer_core.evaluation.predictions import KEY, Predictions
 

@@ -11,7 +11,8 @@ import streamlit as st
 from streamlit.delta_generator import DeltaGenerator
 
 from dashboard import cache
-from dashboard.text import table_title, verbatim
+from dashboard.text import verbatim
+from fer_core.datasets.titles import table_title
 from fer_core.runs import store
 from fer_core.runs.store import Checkpoint
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import signal
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 from rich.console import Console
@@ -13,6 +13,7 @@ from rich.console import Console
 from fer_core.errors import ConfigError
 
 if TYPE_CHECKING:
+    from fer_core.datasets import Dataset
     from fer_core.runs.folder import RunFolder
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False)
@@ -72,7 +73,10 @@ def stop_last(begun: Sequence[RunFolder]) -> None:
     begun[-1].request_stop()
 
 
-def report_skipped(dataset: Any) -> None:
+def report_skipped(dataset: Dataset) -> None:
+    """Say on the error stream how many images a set leaves out, and the first of them."""
     if dataset.skipped:
-        first = "; ".join(f"{bad.id}: {bad.reason}" for bad in dataset.skipped[:3])
-        Console(stderr=True).print(f"Left out {len(dataset.skipped):,} of {dataset.title}: {first}", soft_wrap=True)
+        from fer_core.datasets import named
+
+        message = f"{dataset.left_out:,} images of {dataset.title} are left out: {named(dataset.skipped)}"
+        Console(stderr=True).print(message, soft_wrap=True, markup=False)

@@ -14,8 +14,8 @@ from dashboard.live import findings, html, jobs
 from dashboard.live.controls import NO_NETWORK, NONE_CHOSEN, Chosen, choices, predictor
 from dashboard.live.theme import WIDE
 from dashboard.live.uploads import GONE, KEPT, MAX_UPLOAD, said, scratch
-from dashboard.text import table_title
 from fer_core.datasets.class_folders import LEAVE_OUT, decided, members, proposed, words
+from fer_core.datasets.titles import table_title
 from fer_core.errors import ConfigError, DataError, FerError
 from fer_core.evaluation.predictions import Predictions
 from fer_core.experiments.private_set import PrivateSetReport, compare_networks, keep

@@ -7,9 +7,10 @@ from dashboard import markup
 from dashboard.markup import Picture
 from dashboard.parts.data_images import draw_again
 from dashboard.pickers import choose
-from dashboard.text import split_title, verbatim
+from dashboard.text import verbatim
 from fer_core.datasets import Dataset
 from fer_core.datasets.heads import HEADS
+from fer_core.datasets.titles import split_title
 from fer_core.errors import FerError
 from fer_core.faces.illumination import LIGHT
 from fer_core.images import ImageSpec, Preparation

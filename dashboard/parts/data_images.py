@@ -8,9 +8,9 @@ from dashboard import cache, markup
 from dashboard.charts import data as charts
 from dashboard.markup import Picture
 from dashboard.pickers import choose
-from dashboard.text import split_title
 from fer_core.datasets import Dataset
 from fer_core.datasets.summary import differences, most_alike
+from fer_core.datasets.titles import split_title
 from fer_core.explanation.overlay import colour, common_limit
 
 MEASURED = 2000  # images to measure: this takes seconds, and more would move the quartiles by less than a grey level

@@ -8,11 +8,12 @@ from dashboard import cache, gallery, markup
 from dashboard.charts import data as charts
 from dashboard.markup import Picture
 from dashboard.pickers import choose
-from dashboard.text import images, interval, percent, split_title, verbatim
+from dashboard.text import images, interval, percent, verbatim
 from fer_core.datasets import Dataset
 from fer_core.datasets.duplicates import KINDS, Duplicates, across, contradicting, leaks
 from fer_core.datasets.faceless import faceless_at, faceless_of
 from fer_core.datasets.summary import disagreements
+from fer_core.datasets.titles import split_title
 from fer_core.evaluation.intervals import wilson
 
 EACH = 24  # images a page

@@ -5,7 +5,8 @@ from pathlib import Path
 
 import streamlit as st
 
-from dashboard.text import dataset_title, estimate, table_in_words, verbatim
+from dashboard.text import estimate, verbatim
+from fer_core.datasets.titles import dataset_title, table_in_words
 from fer_core.errors import RunError
 from fer_core.evaluation.intervals import Interval
 from fer_core.runs import queue, store

@@ -7,7 +7,8 @@ from dashboard.charts import comparison as charts
 from dashboard.charts import confusion
 from dashboard.markup import Html
 from dashboard.pickers import Picked, choose, picked, titles
-from dashboard.text import images, interval, percent, table_in_words, table_title, verbatim
+from dashboard.text import images, interval, percent, verbatim
+from fer_core.datasets.titles import table_in_words, table_title
 from fer_core.errors import DataError
 from fer_core.evaluation.comparison import ALPHA, Comparison, p_in_words
 from fer_core.evaluation.intervals import Interval

@@ -8,7 +8,8 @@ from dashboard import cache, gallery, markup
 from dashboard.charts import confidence as charts
 from dashboard.markup import Html
 from dashboard.pickers import evaluated, titles
-from dashboard.text import estimate, images, interval, percent, split_title, table_in_words, verbatim
+from dashboard.text import estimate, images, interval, percent, verbatim
+from fer_core.datasets.titles import split_title, table_in_words
 from fer_core.evaluation import calibration
 from fer_core.evaluation.intervals import Interval
 from fer_core.evaluation.metrics import ece, ece_interval

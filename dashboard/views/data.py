@@ -3,8 +3,6 @@
 A view computes only when it is opened; the view and all its choices are in the address.
 """
 
-from pathlib import Path
-
 import numpy as np
 import pandas as pd
 import streamlit as st
@@ -14,10 +12,13 @@ from dashboard.charts import data as charts
 from dashboard.markup import Picture
 from dashboard.parts import data_changes, data_images, data_twins
 from dashboard.pickers import choose, to_address
-from dashboard.text import images, split_title, verbatim
-from fer_core.datasets import Dataset, open_dataset, relabelling
+from dashboard.text import images, verbatim
+from fer_core.datasets import Dataset, relabelling
 from fer_core.datasets.heads import HEADS
 from fer_core.datasets.known import add, known
+from fer_core.datasets.summary import UNLABELLED
+from fer_core.datasets.summary import counts as count
+from fer_core.datasets.titles import split_title
 from fer_core.errors import FerError
 from fer_core.glossary import explained
 
@@ -39,7 +40,9 @@ VIEWS = {
 def add_form() -> None:
     """Add a data set by its path; errors are shown here."""
     with st.form("add", border=False):
-        path = st.text_input("Path of a csv file or folder on this machine", placeholder="~/fer2013.csv.gz")
+        path = st.text_input(
+            "Path of a csv file, parquet file or folder on this machine", placeholder="~/fer2013.csv.gz"
+        )
         name = st.text_input(
             "Name (optional)", help="Lower-case letters, digits and hyphens. If empty, the name is made from the path."
         )
@@ -56,8 +59,7 @@ def add_form() -> None:
         return
     try:
         with st.spinner("Reading the data set. Next time it opens from the cache."):
-            open_dataset(path.strip(), on_bad=on_bad)
-            added = add(Path(path.strip()), name.strip(), on_bad)
+            added = add(path.strip(), name.strip(), on_bad)
     except FerError as error:
         st.error(verbatim(str(error)))
         return
@@ -65,15 +67,12 @@ def add_form() -> None:
     st.rerun()
 
 
-def table_of_counts(dataset: Dataset) -> pd.DataFrame:
-    """Images of each expression (rows) in each split (columns)."""
-    counts = pd.crosstab(dataset.index["label"], dataset.index["split"])
-    return counts.reindex(index=dataset.expressions.names, columns=list(dataset.splits), fill_value=0)
-
-
 def balance(counts: pd.DataFrame) -> str:
     """The imbalance of the first split, in words."""
     split = counts.columns[0]
+    counts = counts.drop(index=UNLABELLED, errors="ignore")
+    if not counts[split].any():
+        return f"The images of {split} have no labels."
     present = counts[split][counts[split] > 0]
     most, least = present.idxmax(), present.idxmin()
     missing = [name for name in counts.index if counts.loc[name, split] == 0]
@@ -144,7 +143,7 @@ name = choose("Data set", list(places), "data", places.__getitem__)
 with st.expander("Add a data set"):
     add_form()
 dataset = cache.dataset(name)
-counts = table_of_counts(dataset)
+counts = count(dataset)
 kind = "rendered, built in" if name == HEADS else "licence: " + dataset.licence
 st.markdown(
     f"{verbatim(dataset.title)} contains **{images(len(dataset))}** of {len(dataset.expressions)} expressions "
@@ -157,7 +156,7 @@ with st.expander("Table behind the chart"):
     st.dataframe(counts)
     st.download_button("Download as csv", counts.to_csv(), f"counts-{name}.csv", "text/csv")
 if dataset.skipped:
-    left_out = "1 entry was" if len(dataset.skipped) == 1 else f"{len(dataset.skipped):,} entries were"
+    left_out = "1 image was" if dataset.left_out == 1 else f"{dataset.left_out:,} images were"
     with st.expander(f"{left_out} left out"):
         st.dataframe(pd.DataFrame(dataset.skipped), hide_index=True)
 

@@ -8,7 +8,8 @@ import streamlit as st
 from dashboard import cache, gallery, markup
 from dashboard.charts import confusion as charts
 from dashboard.pickers import choose, evaluated, titles
-from dashboard.text import estimate, images, percent, table_in_words, verbatim
+from dashboard.text import estimate, images, percent, verbatim
+from fer_core.datasets.titles import table_in_words
 from fer_core.evaluation.gallery import Filter, examples, select
 from fer_core.evaluation.intervals import Interval
 from fer_core.evaluation.metrics import CLASS_FIGURES, EvaluationReport, figures_table, most_confused, ordered

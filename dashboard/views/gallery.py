@@ -7,8 +7,9 @@ import streamlit as st
 
 from dashboard import cache, gallery
 from dashboard.pickers import choose, evaluated, titles
-from dashboard.text import estimate, images, table_in_words, verbatim
+from dashboard.text import estimate, images, verbatim
 from fer_core.datasets import SPLITS, relabelling
+from fer_core.datasets.titles import table_in_words
 from fer_core.errors import FerError
 from fer_core.evaluation import selections
 from fer_core.evaluation.gallery import (

@@ -10,7 +10,8 @@ from dashboard import cache, gallery, markup
 from dashboard.charts import labels as charts
 from dashboard.markup import Html
 from dashboard.pickers import choose, evaluated, titles
-from dashboard.text import dataset_title, images, interval, percent, split_title, table_in_words, verbatim
+from dashboard.text import images, interval, percent, verbatim
+from fer_core.datasets.titles import dataset_title, split_title, table_in_words
 from fer_core.datasets.votes import SHIPPED_FOR
 from fer_core.errors import DataError
 from fer_core.evaluation.intervals import Interval, wilson

@@ -12,9 +12,10 @@ from dashboard import cache, gallery, hover_image, markup
 from dashboard.charts import map as charts
 from dashboard.markup import Picture
 from dashboard.pickers import choose, evaluated, titles
-from dashboard.text import images, percent, split_title, table_in_words, verbatim
+from dashboard.text import images, percent, verbatim
 from fer_core.datasets import Dataset
 from fer_core.datasets.heads import HEADS
+from fer_core.datasets.titles import split_title, table_in_words
 from fer_core.errors import FerError
 from fer_core.evaluation import selections
 from fer_core.evaluation.embedding import MOST_MAPPED, features_of, features_path, neighbours

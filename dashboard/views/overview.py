@@ -10,7 +10,8 @@ from dashboard import cache, curves, damaged, markup
 from dashboard.charts import networks as charts
 from dashboard.markup import Html
 from dashboard.pickers import picked, titles
-from dashboard.text import estimate, images, split_title, table_in_words, table_title, verbatim
+from dashboard.text import estimate, images, verbatim
+from fer_core.datasets.titles import split_title, table_in_words, table_title
 from fer_core.errors import DataError
 from fer_core.evaluation.metrics import Headline
 from fer_core.evaluation.seeds import FIGURES, over_seeds

@@ -8,7 +8,8 @@ import streamlit as st
 from dashboard import curves, markup
 from dashboard.charts.reproduction import reported_and_reproduced
 from dashboard.markup import Html
-from dashboard.text import dataset_title, table_title, verbatim
+from dashboard.text import verbatim
+from fer_core.datasets.titles import dataset_title, table_title
 from fer_core.evaluation.intervals import Interval
 from fer_core.experiments import reproduction
 from fer_core.experiments.reproduction import Row

@@ -10,9 +10,10 @@ from dashboard import cache, markup
 from dashboard.charts import robustness as charts
 from dashboard.markup import Picture
 from dashboard.pickers import choose, evaluated, titles
-from dashboard.text import estimate, images, interval, percent, table_in_words, verbatim
+from dashboard.text import estimate, images, interval, percent, verbatim
 from fer_core.datasets import Dataset
 from fer_core.datasets.heads import HEADS
+from fer_core.datasets.titles import table_in_words
 from fer_core.errors import FerError
 from fer_core.evaluation.intervals import Interval
 from fer_core.evaluation.robustness import CORRUPTIONS, Measured, corrupt, measure, measured, overall, sample

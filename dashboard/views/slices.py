@@ -6,7 +6,8 @@ import streamlit as st
 from dashboard import cache, gallery
 from dashboard.charts import slices as charts
 from dashboard.pickers import choose, evaluated, titles
-from dashboard.text import estimate, images, percent, table_in_words, verbatim
+from dashboard.text import estimate, images, percent, verbatim
+from fer_core.datasets.titles import table_in_words
 from fer_core.evaluation.comparison import ALPHA
 from fer_core.evaluation.gallery import Filter, examples, positions, select
 from fer_core.evaluation.intervals import Interval

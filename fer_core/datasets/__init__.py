@@ -8,6 +8,7 @@ opens read a memory map.
 from __future__ import annotations
 
 import re
+import shlex
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property, partial
@@ -78,6 +79,8 @@ class Reader:
         expects: glob patterns that a path of this layout has below it, for the answer to a path that has only some.
         modes: other ways to read the same files, asked for as PATH@MODE; `read` then takes `mode`.
         beside: other places that the result depends on (a set made of others), so that their changes are seen.
+        example: writes a small set of the layout below an empty folder and returns the path to open; the contract tests read
+            it. The readers that came with the program have theirs in `tests/contracts/layouts.py`.
         rank: how late the layout is asked whether it knows a path; those that say least of a set come last.
     """
 
@@ -92,6 +95,7 @@ class Reader:
     modes: tuple[str, ...] = ()
     beside: Callable[[Path], list[Path]] = lambda path: []
     rank: int = 0
+    example: Callable[[Path], Path] | None = None
 
     def called(self, path: Path) -> str:
         """What predictions tables call the set at a path.
@@ -143,12 +147,13 @@ def reader(
     modes: tuple[str, ...] = (),
     beside: Callable[[Path], list[Path]] = lambda path: [],
     rank: int = 0,
+    example: Callable[[Path], Path] | None = None,
 ) -> Callable[[Read], Read]:
     """Decorator that registers a reading function under a name; see `Reader` for the arguments."""
 
     def add(read: Read) -> Read:
         READERS.register(name)(
-            Reader(name, title, dataset, recognises, read, licence, protocol, expects, modes, beside, rank)
+            Reader(name, title, dataset, recognises, read, licence, protocol, expects, modes, beside, rank, example)
         )
         return read
 
@@ -168,6 +173,7 @@ class Dataset:
     licence: str = ""
     protocol: str = ""
     preparation: Preparation | None = None
+    asked: str = ""  # the name or path that it was opened by
 
     def __len__(self) -> int:
         return len(self.index)
@@ -192,8 +198,22 @@ class Dataset:
         parts = split.split("+")
         if unknown := [part for part in parts if part not in self.splits]:
             known = ", ".join(f"{name} ({count:,})" for name, count in self.splits.items())
-            raise DataError(f"{self.title} has no split “{unknown[0]}”; it has {known}.")
+            raise DataError(f"{self.title} has no split “{unknown[0]}”; it has {known}.{self._carving(unknown[0])}")
         return np.flatnonzero(self.index["split"].isin(parts).to_numpy())
+
+    def _carving(self, missing: str) -> str:
+        """The way on where a set has a training set and no validation set."""
+        if missing != "val" or "train" not in self.splits:
+            return ""
+        return (
+            f" `ferscope data split {self.quoted} --how carve` makes a set {self.name}-carve of it, in which a tenth of the "
+            "training set is the validation set."
+        )
+
+    @property
+    def quoted(self) -> str:
+        """What to write in a command for this set."""
+        return shlex.quote(self.asked or self.name)
 
     def without(self, labels: Collection[str]) -> Dataset:
         """The same set in which the pictures with these labels belong to no split; their places stay as they are."""
@@ -254,13 +274,19 @@ class Dataset:
             DataError: a label is not in the vocabulary; the message counts them by name.
         """
         labels = self.index["label"].iloc[rows]
+        if without := int(labels.isna().sum()):
+            raise DataError(
+                f"{self.title}: {without:,} of these {len(rows):,} images have no label, so nothing can be learned from them or "
+                f"scored on them. A network can predict them: ferscope predict NETWORK {self.quoted}."
+            )
         codes = pd.Index(expressions.names).get_indexer(pd.Index(labels)).astype(np.int64)
         if (codes < 0).any():
             unknown = labels[codes < 0].value_counts()
             found = ", ".join(f"{name} ({count:,})" for name, count in unknown.items())
             raise DataError(
-                f"{self.title} has pictures labelled {found}, which the network's vocabulary {expressions.name} "
-                f"({', '.join(expressions.names)}) does not hold; choose a network that knows them or another split."
+                f"{self.title} has images labelled {found}, which the network's vocabulary {expressions.name} "
+                f"({', '.join(expressions.names)}) does not hold; choose a network that knows them, or leave them out with: "
+                f"ferscope data merge {self.quoted} --expressions {expressions.name}."
             )
         return codes
 
@@ -280,7 +306,7 @@ def open_dataset(path: str | Path, *, on_bad: OnBad | None = None) -> Dataset:
     from fer_core.datasets.cache import open_cached
     from fer_core.datasets.known import resolve, usual
 
-    return open_cached(*resolve(path), on_bad=on_bad or usual(path))
+    return replace(open_cached(*resolve(path), on_bad=on_bad or usual(path)), asked=str(path))
 
 
 def face_in(picture: NDArray[np.uint8], row: pd.Series) -> NDArray[np.uint8]:

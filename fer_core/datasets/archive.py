@@ -15,8 +15,9 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
+from fer_core.datasets.files import foreign
 from fer_core.errors import DataError
-from fer_core.images import PICTURE_SUFFIXES
+from fer_core.images import FOREIGN_SUFFIXES, PICTURE_SUFFIXES
 
 MAX_PICTURES = 20_000
 MAX_PICTURE_BYTES = 20 * 2**20
@@ -40,7 +41,7 @@ class ArchiveEntry:
 
 
 def pictures_in(path: Path) -> Iterator[ArchiveEntry]:
-    """The pictures of a zip in the order of its directory; files of other kinds are passed over.
+    """The pictures of a zip in the order of its directory; files that are no images are passed over.
 
     Links, names that lead out of the archive, archives inside, encrypted and damaged members come without data and
     with the reason.
@@ -56,6 +57,9 @@ def pictures_in(path: Path) -> Iterator[ArchiveEntry]:
     count = total = 0
     with archive:
         for info in archive.infolist():
+            if not info.filename:  # Python ends a name at its first zero byte, which may be the first of all
+                yield ArchiveEntry("", None, "it has no name; rename it")
+                continue
             name = _name(info)
             parts = PurePosixPath(name).parts
             if info.is_dir() or not parts or any(part == "__MACOSX" or part.startswith("._") for part in parts):
@@ -66,6 +70,8 @@ def pictures_in(path: Path) -> Iterator[ArchiveEntry]:
                     name, None, "an archive inside the archive is not opened; pack its pictures directly"
                 )
                 continue
+            if suffix in FOREIGN_SUFFIXES:
+                yield ArchiveEntry(name, None, foreign(suffix))
             if suffix not in PICTURE_SUFFIXES:
                 continue
             count += 1

@@ -17,7 +17,7 @@ LABELS = fer2013.LABELS | {7: "contempt"}
 
 @reader(
     "ckextended",
-    title="CK+ (ckextended.csv)",
+    title="CK+ extended (csv)",
     dataset="ckextended",
     recognises=lambda path: path.is_file() and path.name.lower().startswith("ckextended"),
     licence="CK+'s: research by signed agreement; no passing on",

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path, PurePosixPath
 
 from fer_core.datasets.archive import ArchiveEntry, pictures_in
-from fer_core.datasets.files import picture_files
+from fer_core.datasets.files import pictures_below, unused
 from fer_core.errors import DataError
 from fer_core.images import shown
 from fer_core.labels import COLOURS, canonical, suggestion, translated
@@ -26,7 +26,9 @@ def members(place: Path) -> Iterator[ArchiveEntry]:
             raise DataError(f"{place} does not exist; give a zip or a folder of class folders.")
         yield from pictures_in(place)
         return
-    files, root = list(picture_files([place])), place.resolve()
+    files, root = list(pictures_below(place)), place.resolve()
+    for entry in unused(place, set(map(str, files)), ""):
+        yield ArchiveEntry(entry.id, None, entry.reason)
     for file in files:
         name = shown(file.relative_to(place).as_posix())
         if not file.resolve().is_relative_to(root):

@@ -123,20 +123,21 @@ def relabel(index: pd.DataFrame, corrections: pd.DataFrame) -> pd.DataFrame:
 
 
 def audit(dataset: Dataset) -> pd.DataFrame:
-    """Every change that made a set what it is: `id`, `source`, `change` (relabelled or left out), `before`, `after`, `why`."""
+    """Every change that made a set what it is: `id`, `source`, `change` (relabelled or left out), `before`, `after`, `why` and
+    `n`, how many images a row is about."""
     index = dataset.index
-    columns = ["id", "source", "change", "before", "after", "why"]
-    rows: list[tuple[str, ...]] = []
+    columns = ["id", "source", "change", "before", "after", "why", "n"]
+    rows: list[tuple[str | int, ...]] = []
     if "label_given" in index.columns:
         changed = index[index["label_given"] != index["label"]]
         source = changed["source"] if "source" in changed.columns else [dataset.name] * len(changed)
         for image, place, before, after in zip(
             changed["id"], source, changed["label_given"], changed["label"], strict=True
         ):
-            rows.append((image, place, "relabelled", before, after, "corrections"))
+            rows.append((image, place, "relabelled", before, after, "corrections", 1))
     rows += [_left_out(bad, dataset.name) for bad in dataset.skipped]
     return pd.DataFrame(rows, columns=columns)
 
 
-def _left_out(bad: Skipped, name: str) -> tuple[str, ...]:
-    return bad.id, name, "left out", "", "", bad.reason
+def _left_out(bad: Skipped, name: str) -> tuple[str | int, ...]:
+    return bad.id, name, "left out", "", "", bad.reason, bad.n

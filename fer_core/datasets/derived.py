@@ -27,6 +27,7 @@ and licence: those of the sets it is made of. Example, the merge of the `lmu` re
 
 from __future__ import annotations
 
+import re
 import tomllib
 from functools import partial
 from pathlib import Path
@@ -34,6 +35,7 @@ from typing import Any, Literal
 
 import numpy as np
 import pandas as pd
+import tomli_w
 from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
@@ -41,12 +43,13 @@ from fer_core.datasets import Dataset, OnBad, Reading, Skipped, cleaning, face_i
 from fer_core.datasets.duplicates import Duplicates, find_duplicates
 from fer_core.datasets.faceless import by_votes, faceless
 from fer_core.datasets.files import several
-from fer_core.datasets.known import resolve
+from fer_core.datasets.known import is_name, resolve
 from fer_core.errors import DataError, UnknownName
 from fer_core.images import ImageSpec, Preparation, decode, fit
 from fer_core.labels import VOCABULARIES, project, vocabulary
 
 SHIPPED = Path(__file__).with_name("shipped")
+PARTS = re.compile(r"^\s*(\[\[\s*part\s*\]\]|part\s*=)", re.MULTILINE)
 Split = Literal["train", "val", "test"]
 
 
@@ -111,11 +114,29 @@ def load(path: Path) -> MadeSet:
 
 
 def _place(data: str, beside: Path) -> str:
-    """A part's name, or its path as seen from the file that names it."""
+    """A part's name, or its path as seen from the file that names it; never as seen from where a command is given."""
     path, _, mode = data.rpartition("@")
     path, mode = (path, f"@{mode}") if path else (data, "")
-    near = beside.parent / Path(path).expanduser()
-    return f"{near}{mode}" if near.exists() else data
+    near = beside.resolve().parent / Path(path).expanduser()
+    named = is_name(path) or (re.fullmatch(r"[a-z0-9-]+", path) and not Path(path).exists())
+    return data if not near.exists() and named else f"{near}{mode}"
+
+
+def anywhere(path: Path) -> str:
+    """The TOML text of a file that can lie in any folder: its paths are written out.
+
+    Raises:
+        DataError: as `load`.
+    """
+    made = load(path)
+    content = made.model_dump(exclude_defaults=True, exclude_none=True)
+    for part in content["part"]:
+        part["data"] = _place(part["data"], path)
+        if "corrections" in part:
+            part["corrections"] = str(path.resolve().parent / part["corrections"])
+    if made.split.file:
+        content["split"]["file"] = str(path.resolve().parent / made.split.file)
+    return tomli_w.dumps(content)
 
 
 def _sources(path: Path, above: frozenset[Path] = frozenset()) -> list[Path]:
@@ -136,7 +157,9 @@ def _sources(path: Path, above: frozenset[Path] = frozenset()) -> list[Path]:
 
 def recognises(path: Path) -> bool:
     return (
-        path.is_file() and path.suffix == ".toml" and "[[part]]" in path.read_text(encoding="utf-8", errors="replace")
+        path.is_file()
+        and path.suffix == ".toml"
+        and bool(PARTS.search(path.read_text(encoding="utf-8", errors="replace")))
     )
 
 

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from fer_core.datasets import Dataset
 from fer_core.datasets.votes import majority
-from fer_core.faces import find_faces
+from fer_core.faces import find_faces, lying, turns_to_upright
 
 SMALL = 128  # pixels; a smaller picture is a tight crop, in which detectors find little
 COLUMNS = ["row", "split", "id", "label", "why"]
@@ -51,6 +51,14 @@ def shows_face(picture: NDArray[np.uint8], detector: str = "mtcnn") -> bool:
     return bool(find_faces(picture, detector))
 
 
+def _why(picture: NDArray[np.uint8], detector: str) -> str:
+    """Why a picture counts as showing no face, “” where it shows one; a photo that lies on its side is said to."""
+    if shows_face(picture, detector):
+        return ""
+    turns = 0 if max(picture.shape[:2]) < SMALL else turns_to_upright(picture, detector)
+    return f"no face: {detector} finds none" + (f"; {lying(turns)}" if turns else "")
+
+
 def faceless(
     index: pd.DataFrame,
     voted: pd.Series | None,
@@ -72,10 +80,10 @@ def faceless(
         asked = np.flatnonzero(voted.isna().to_numpy()).tolist()
     with ThreadPoolExecutor(os.cpu_count()) as pool:  # detectors leave Python's lock
         for done, (row, found) in enumerate(
-            zip(asked, pool.map(lambda row: shows_face(picture(row), detector), asked), strict=True), 1
+            zip(asked, pool.map(lambda row: _why(picture(row), detector), asked), strict=True), 1
         ):
-            if not found:
-                reasons[row] = f"no face: {detector} finds none"
+            if found:
+                reasons[row] = found
             on_done(done, len(asked))
     return reasons
 

@@ -169,7 +169,7 @@ def _batches(path: Path, torn: dict[int, Skipped]) -> Iterator[tuple[NDArray[np.
         if path.suffix == ".zip":
             archive = opened.enter_context(zipfile.ZipFile(path))
             source = opened.enter_context(archive.open(member(path, archive)))
-        names, separator = header(path)
+        (names, separator), known = header(path), columns(path)
         reader = arrow.open_csv(
             source,
             # one thread keeps the rows in their order
@@ -187,7 +187,7 @@ def _batches(path: Path, torn: dict[int, Skipped]) -> Iterator[tuple[NDArray[np.
             gone = [number for number in torn if number >= start]
             numbers = np.setdiff1d(np.arange(start, start + len(batch) + len(gone)), gone)
             rows = numbers[: len(batch)]
-            yield rows, batch.rename_columns(columns(path))
+            yield rows, batch.rename_columns(known)
             start = int(rows[-1]) + 1 if len(rows) else start
 
 

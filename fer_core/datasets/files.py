@@ -67,8 +67,8 @@ def unused(root: Path, used: Collection[str], reason: str, within: Sequence[Path
     for place in within or (root,):
         for file in _below(place, PICTURE_SUFFIXES | FOREIGN_SUFFIXES):
             if str(file) not in used:
-                foreign = file.suffix.lower() in FOREIGN_SUFFIXES
-                why = f"{file.suffix.lower()} files are not read; save them as PNG or JPEG" if foreign else reason
+                suffix = file.suffix.lower()
+                why = foreign(suffix) if suffix in FOREIGN_SUFFIXES else reason
                 found.setdefault(why, []).append(shown(file.relative_to(root).as_posix()))
     left_out = []
     for why, names in found.items():
@@ -78,6 +78,11 @@ def unused(root: Path, used: Collection[str], reason: str, within: Sequence[Path
             folders = Counter(PurePosixPath(name).parent.as_posix() for name in names)
             left_out += [several(n, "image", f"in {folder}: {why}") for folder, n in folders.items()]
     return left_out
+
+
+def foreign(suffix: str) -> str:
+    """Why an image file of a format that nothing here reads is left out."""
+    return f"{suffix} files are not read; save it as PNG or JPEG"
 
 
 def first_of(root: Path, *names: str) -> Path | None:

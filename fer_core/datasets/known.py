@@ -94,6 +94,11 @@ def refuse_name(name: str) -> None:
         raise DataError(f"“{shortened(name)}” cannot name a data set; use small letters, digits and hyphens.")
 
 
+def is_name(name: str) -> bool:
+    """Whether this can only be a data set's name: one that is known here, or that a layout gives its sets."""
+    return name == HEADS or name in _entries() or name in {layout.dataset for _, layout in READERS.items()}
+
+
 def resolve(path: str | Path) -> tuple[Path, Reader]:
     """The place and the reader of a data set given by name or path, each with or without @MODE.
 

@@ -170,7 +170,10 @@ def split_table(
     table = pd.DataFrame({"id": index["id"], "was": index["split"], "split": index["split"], "fold": 0})
     labels = index["label"].to_numpy()
 
+    labelled = index["label"].notna().to_numpy()
+
     def deal(rows: NDArray[np.int64], shares: Mapping[str, int]) -> None:
+        rows = rows[labelled[rows]]  # images without a label stay where they are
         together = None if groups is None else groups[rows]
         table.loc[table.index[rows], "split"] = in_parts(labels[rows], shares, seed, together)
 
@@ -181,6 +184,8 @@ def split_table(
             raise DataError("The set has a validation part already; split it by “parts” or “kfold” instead.")
         deal(np.flatnonzero(index["split"] == "train"), parts or {"train": 9, "val": 1})
     elif how == "kfold":
+        if not labelled.all():
+            raise DataError(f"{int((~labelled).sum()):,} images have no label; folds need one for every image.")
         number = folds(labels, k, seed, groups)
         if not 0 <= fold < k:
             raise DataError(f"There is no fold {fold}; the {k} folds are 0 to {k - 1}.")

@@ -10,6 +10,16 @@ from fer_core.datasets import Dataset
 from fer_core.datasets.votes import VOTES, majority
 from fer_core.images import ImageSpec
 
+UNLABELLED = "no label"
+
+
+def counts(dataset: Dataset) -> pd.DataFrame:
+    """Images of each expression (rows) in each split (columns); images without a label in a last row of their own."""
+    index = dataset.index.assign(label=dataset.index["label"].fillna(UNLABELLED))
+    rows = [*dataset.expressions.names, *([UNLABELLED] if (index["label"] == UNLABELLED).any() else [])]
+    found = pd.crosstab(index["label"], index["split"])
+    return found.reindex(index=rows, columns=list(dataset.splits), fill_value=0)
+
 
 def mean_faces(dataset: Dataset, split: str) -> dict[str, NDArray[np.uint8]]:
     """The mean picture of each expression that occurs in a split, (48, 48) grey, in the order of the vocabulary.

@@ -202,7 +202,9 @@ def decode(source: bytes | str | Path) -> NDArray[np.uint8]:
         picture.load()
         picture = _upright(picture)
     except UnidentifiedImageError as error:
-        raise ImageError(f"{name}: this is no image in a known format; save it as PNG or JPEG.") from error
+        boxed = data[4:8] == b"ftyp"  # how HEIC, AVIF and films begin
+        what = "a damaged HEIC or AVIF image, or a video" if boxed else "no image in a known format"
+        raise ImageError(f"{name}: this is {what}; save it as PNG or JPEG.") from error
     except Image.DecompressionBombError as error:  # Pillow's own bound, which lies above ours
         raise ImageError(
             f"{name}: the image is far too large, at most {MAX_PIXELS / 1e6:.0f} megapixels are taken; scale the photo "

@@ -21,6 +21,23 @@ from fer_core.evaluation.predictions import Predictions
 from fer_core.runs.folder import NAME, OWN_SPLIT, RunFolder
 from fer_core.untrusted import is_folder
 
+# What people try to open as a network, by the ending of its name.
+FOREIGN = {
+    ".onnx": "an ONNX network",
+    ".pth.tar": "a PyTorch checkpoint of another program",
+    ".pt": "a PyTorch file of another program",
+    ".pth": "a PyTorch file of another program",
+    ".ckpt": "a checkpoint of another program",
+    ".t7": "a checkpoint of another program (PyTorch or Torch7)",
+    ".h5": "a Keras network",
+    ".hdf5": "a Keras network",
+    ".keras": "a Keras network",
+    ".tflite": "a TensorFlow Lite network",
+    ".safetensors": "weights without the card that says what they are for",
+    ".csv": "a table, perhaps of another program's predictions",
+    ".parquet": "a table, perhaps of predictions",
+    ".zip": "an archive",
+}
 TABLE = re.compile(r"predictions-(?P<key>.+)\.parquet")
 
 
@@ -213,6 +230,12 @@ def find(name: str | Path) -> Checkpoint:
         return Checkpoint(folder.name, folder, read_card(folder), folder.parent == workspace.CHECKPOINTS)
     for place in named:
         return Checkpoint(str(name), place, read_card(place), place.parent == workspace.CHECKPOINTS)
+    if folder.is_file():
+        what = next((what for ending, what in FOREIGN.items() if folder.name.lower().endswith(ending)), "a file")
+        raise CheckpointError(
+            f"{name} is {what}; expected the name of a network or the folder of one (card.json and weights.safetensors). "
+            "Networks and predictions of other programs cannot be imported yet."
+        )
     raise UnknownName("network or checkpoint folder", str(name), checkpoints())
 
 

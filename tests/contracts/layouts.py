@@ -6,10 +6,12 @@ Each writes below an empty folder and returns what to open, and what must be fou
 from __future__ import annotations
 
 import zlib
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 from PIL import Image
 
 
@@ -18,9 +20,15 @@ class Made:
     """Where to open a set, and what it holds: (split, label) by id, further columns by id, what is left out."""
 
     path: Path
-    rows: dict[str, tuple[str, str]]
+    rows: Mapping[str, tuple[str, str | None]]
     columns: dict[str, dict[str, object]] = field(default_factory=dict)
     left_out: dict[str, str] = field(default_factory=dict)
+    mode: str = ""
+
+    @property
+    def opened(self) -> str:
+        """What to open: the path, with the mode behind it where the layout has to be told."""
+        return f"{self.path}@{self.mode}" if self.mode else str(self.path)
 
 
 def picture(path: Path, size: tuple[int, int] = (24, 20), mode: str = "L") -> Path:
@@ -127,7 +135,12 @@ def ckplus(root: Path) -> Made:
             label = {3: "disgust", 7: "surprise"}[number]
             rows |= {f"{stem}_00000001": ("test", "neutral"), f"{stem}_00000005": ("test", label)}
             columns |= {f"{stem}_{n:08d}": {"person": person, "sequence": stem} for n in (1, 5)}
-    return Made(root, rows, columns, {"2 sequences": "no emotion file"})
+    return Made(
+        root,
+        rows,
+        columns,
+        {"2 sequences": "no emotion file", "cohn-kanade-images/S005/001/S005_001_00000002.png": "between"},
+    )
 
 
 def ck48(root: Path) -> Made:
@@ -276,6 +289,101 @@ def fer2013_folders(root: Path) -> Made:
     return Made(root, files)
 
 
+def fer2013_parts(root: Path) -> Made:
+    """Train with labels and a test part without, as the challenge hands them out; a third csv whose name says no part."""
+    names = ("angry", "disgust", "fear", "happy", "sad", "surprise", "neutral")
+    text(root / "train.csv", "\n".join(["emotion,pixels", *(f"{i},{_pixels(i)}" for i in range(7))]) + "\n")
+    text(root / "test.csv", f"pixels\n{_pixels(7)}\n{_pixels(8)}\n")
+    text(root / "icml_face_data.csv", f"emotion, Usage, pixels\n0,Training,{_pixels(9)}\n")
+    rows: dict[str, tuple[str, str | None]] = {f"train/{i:05d}": ("train", name) for i, name in enumerate(names)}
+    rows |= {"test/00000": ("test", None), "test/00001": ("test", None)}
+    return Made(root, rows, left_out={"icml_face_data.csv": "its name says no split"})
+
+
+def ferplus_folders(root: Path) -> Made:
+    """A list for each part, without a header; one image without a majority, and one that no list names."""
+    lists = {
+        "FER2013Train": ("train", ["9,0,0,0,1,0,0,0,0,0", "0,9,0,0,1,0,0,0,0,0", "5,5,0,0,0,0,0,0,0,0"]),
+        "FER2013Valid": ("val", ["0,0,8,0,0,0,2,0,0,0"]),
+        "FER2013Test": ("test", ["0,0,0,7,0,3,0,0,0,0", "0,0,0,0,0,0,0,10,0,0"]),
+    }
+    labels = iter(["neutral", "happy", None, "surprise", "sad", "contempt"])
+    rows, number = {}, 0
+    for part, (split, votes) in lists.items():
+        lines = []
+        for counts in votes:
+            name = f"fer{number:07d}"
+            picture(root / part / f"{name}.png", (48, 48))
+            lines.append(f'{name}.png,"(0, 0, 48, 48)",{counts}')
+            if label := next(labels):
+                rows[name] = (split, label)
+            number += 1
+        text(root / part / "label.csv", "\n".join(lines) + "\n")
+    picture(root / "FER2013Test" / "fer9999999.png", (48, 48))
+    left_out = {"1 image": "no majority", "FER2013Test/fer9999999.png": "in no label.csv"}
+    return Made(root, rows, {"fer0000000": {"votes_neutral": 9}}, left_out)
+
+
+def numbered(root: Path) -> Made:
+    """FER2013's numbers, in three parts, one of them without a class; an image outside the class folders."""
+    names = ("angry", "disgust", "fear", "happy", "sad", "surprise", "neutral")
+    rows = {}
+    for part, split in (("train", "train"), ("validation", "val"), ("test", "test")):
+        for number, label in enumerate(names):
+            if (part, label) != ("test", "disgust"):
+                id_ = f"{part}/{number}/{number}.png"
+                picture(root / id_, (48, 48))
+                rows[id_] = (split, label)
+    picture(root / "cover.jpg")
+    return Made(root, rows, left_out={"cover.jpg": "in no class folder"}, mode="fer2013")
+
+
+def table(root: Path) -> Made:
+    """A csv with semicolons that Excel wrote: names without an ending, words in capitals, a person; an image it lacks."""
+    lines = [
+        "\ufeffImage ID;Expression;Usage;Subject",
+        "a1;HAPPINESS;Training;p1",
+        "b2.png;sad;validation;p2",
+        "c3;Afraid;test;p1",
+    ]
+    for name in ("a1.png", "b2.png", "c3.jpg", "extra.webp"):
+        picture(root / "faces" / name, (30, 30))
+    text(root / "labels.csv", "\n".join(lines) + "\n")
+    rows = {"faces/a1.png": ("train", "happy"), "faces/b2.png": ("val", "sad"), "faces/c3.jpg": ("test", "fear")}
+    return Made(root, rows, {"faces/a1.png": {"person": "p1"}}, {"faces/extra.webp": "not in the table"})
+
+
+def table_of_roboflow(root: Path) -> Made:
+    """A table for each part with a column of 0 and 1 for each expression."""
+    rows = {}
+    for part, split, label, cells in (("train", "train", "happy", "0,1"), ("valid", "val", "angry", "1,0")):
+        name = f"{split}_jpg.rf.0a1b.jpg"
+        picture(root / part / name, (48, 48))
+        text(root / part / "_classes.csv", f"filename, angry, happy\n{name},{cells}\n")
+        rows[f"{part}/{name}"] = (split, label)
+    text(root / "README.roboflow.txt", "exported")
+    return Made(root, rows)
+
+
+def table_of_the_hub(root: Path, sizes: tuple[int, ...] = (48, 48, 48)) -> Made:
+    """Parquet files that hold the images, one a part; what the numbers stand for is in the README."""
+    front = "---\ndataset_info:\n  features:\n  - name: image\n    dtype: image\n  - name: label\n    dtype:\n"
+    front += "      class_label:\n        names:\n          '0': anger\n          '1': happiness\n---\nA set.\n"
+    text(root / "README.md", front)
+    (root / "data").mkdir()
+    rows = {}
+    for part, split, numbers in (("train", "train", (0, 1)), ("validation", "val", (1,))):
+        stem = f"{part}-00000-of-00001"
+        images = []
+        for row, number in enumerate(numbers):
+            side = sizes[len(rows)]
+            file = picture(root.parent / f"{stem}-{row}.png", (side, side))
+            images.append({"bytes": file.read_bytes(), "path": None})
+            rows[f"{stem}/{row:06d}"] = (split, ("angry", "happy")[number])
+        pd.DataFrame({"image": images, "label": list(numbers)}).to_parquet(root / "data" / f"{stem}.parquet")
+    return Made(root, rows)
+
+
 LAYOUTS = {
     "fer2013-csv": fer2013,
     "ferplus": ferplus,
@@ -292,5 +400,11 @@ LAYOUTS = {
     "expw": expw,
     "folder": folder,
     "fer2013-folders": fer2013_folders,
+    "fer2013-parts": fer2013_parts,
+    "ferplus-folders": ferplus_folders,
+    "numbered": numbered,
+    "table": table,
+    "table-of-roboflow": table_of_roboflow,
+    "table-of-the-hub": table_of_the_hub,
 }
-READ_BY = {"fer2013-folders": "folder"}
+READ_BY = {"fer2013-folders": "folder", "table-of-roboflow": "table", "table-of-the-hub": "table"}

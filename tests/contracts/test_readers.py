@@ -9,17 +9,56 @@ import pytest
 
 from fer_core.datasets import READERS, SPLITS, open_dataset
 from fer_core.datasets.heads import HEADS
-from fer_core.datasets.known import recognise
+from fer_core.datasets.known import add, known, parted, recognise
 from fer_core.errors import DataError, UnknownName
 from fer_core.images import ImageSpec, decode
 from tests.contracts.layouts import LAYOUTS, READ_BY, picture, text
 
 BUILT_OF_OTHERS = {HEADS, "made", "prepared"}  # tested where they are made
-HAS_FILES = [name for name in LAYOUTS if name not in ("fer2013-csv", "ferplus", "ckextended")]
+HAS_FILES = [
+    name
+    for name in LAYOUTS
+    if name not in ("fer2013-csv", "fer2013-parts", "ferplus", "ckextended", "table-of-the-hub")
+]
+# Readers that came later bring a small set of their layout with them.
+WITH_EXAMPLE = [name for name, layout in READERS.items() if layout.example]
 
 
-def test_every_reader_has_a_layout_here() -> None:
-    assert set(READERS.names()) - BUILT_OF_OTHERS == {READ_BY.get(name, name) for name in LAYOUTS}
+def test_every_reader_has_a_layout_here_or_declares_an_example() -> None:
+    here = {READ_BY.get(name, name) for name in LAYOUTS}
+    without = set(READERS.names()) - BUILT_OF_OTHERS - here - set(WITH_EXAMPLE)
+    assert not without, f"give @reader an `example` that writes a small set: {without}"
+
+
+def small_set(name: str, folder: Path) -> str:
+    """What to open of a small set of a layout, made here or by the reader's own example."""
+    if name in LAYOUTS:
+        return LAYOUTS[name](folder).opened
+    write = READERS.get(name).example
+    assert write is not None
+    folder.mkdir()
+    return str(write(folder))
+
+
+@pytest.mark.parametrize("name", [*LAYOUTS, *WITH_EXAMPLE])
+def test_a_small_set_is_recognised_and_read(name: str, tmp_path: Path) -> None:
+    place = small_set(name, tmp_path / "set")
+    assert recognise(parted(place)[0]).name == READ_BY.get(name, name)
+    dataset = open_dataset(place)
+    assert len(dataset) >= 2
+    assert not dataset.index.duplicated(["split", "id"]).any()
+    assert dataset.index["split"].isin(SPLITS).all()
+    assert set(dataset.index["label"].dropna()) <= set(dataset.expressions.names)
+    images = dataset.images(ImageSpec(height=32, width=32))
+    assert len({image.tobytes() for image in images}) == len(dataset)  # each row has an image of its own
+
+
+@pytest.mark.parametrize("name", [*LAYOUTS, *WITH_EXAMPLE])
+def test_a_small_set_is_added_and_opened_by_its_name(name: str, tmp_path: Path) -> None:
+    place = small_set(name, tmp_path / "set")
+    assert add(place, "example") == "example"
+    assert open_dataset("example").splits == open_dataset(place).splits
+    assert known()["example"] == parted(place)[0]
 
 
 @pytest.mark.parametrize("name", LAYOUTS)
@@ -27,11 +66,12 @@ def test_the_layout_is_recognised_and_read(name: str, tmp_path: Path) -> None:
     made = LAYOUTS[name](tmp_path / "set")
     layout = recognise(made.path)
     assert layout.name == READ_BY.get(name, name)
-    dataset = open_dataset(made.path)
+    dataset = open_dataset(made.opened)
     index = dataset.index
-    assert dict(zip(index["id"], zip(index["split"], index["label"], strict=True), strict=True)) == made.rows
+    labels = index["label"].astype(object).where(index["label"].notna(), None)
+    assert dict(zip(index["id"], zip(index["split"], labels, strict=True), strict=True)) == made.rows
     assert index["split"].isin(SPLITS).all()
-    assert set(index["label"]) <= set(dataset.expressions.names)
+    assert set(index["label"].dropna()) <= set(dataset.expressions.names)
     by_id = index.set_index("id")
     for id_, columns in made.columns.items():
         assert {column: by_id.loc[id_, column] for column in columns} == columns
@@ -47,20 +87,20 @@ def test_the_layout_is_recognised_and_read(name: str, tmp_path: Path) -> None:
 @pytest.mark.parametrize("name", HAS_FILES)
 def test_a_damaged_file_is_named_refused_and_skipped(name: str, tmp_path: Path) -> None:
     made = LAYOUTS[name](tmp_path / "set")
-    index = open_dataset(made.path).index
+    index = open_dataset(made.opened).index
     victim = Path(index["file"].iloc[0])
     victim.write_bytes(victim.read_bytes()[: victim.stat().st_size // 2])
     with pytest.raises(DataError, match="cannot be read") as caught:
-        open_dataset(made.path)
+        open_dataset(made.opened)
     assert index["id"].iloc[0] in str(caught.value)
     assert "--on-bad skip" in str(caught.value)
-    rest = open_dataset(made.path, on_bad="skip").index
+    rest = open_dataset(made.opened, on_bad="skip").index
     assert set(rest["id"]) == set(index["id"][index["file"] != str(victim)])
 
 
 @pytest.mark.parametrize("name", READERS.names())
 def test_a_reader_says_what_its_set_is(name: str) -> None:
-    if name in BUILT_OF_OTHERS | {"folder"}:
+    if name in BUILT_OF_OTHERS | {"folder", "numbered", "table"}:
         return
     layout = READERS.get(name)
     module = importlib.import_module(layout.read.__module__)
@@ -129,7 +169,11 @@ def test_pictures_that_were_not_unpacked_are_asked_for(tmp_path: Path) -> None:
 
 def test_a_folder_too_high_or_too_deep_leads_to_the_right_one(tmp_path: Path) -> None:
     made = LAYOUTS["affectnet"](tmp_path / "downloads" / "set")
-    with pytest.raises(DataError, match=f"But {made.path} is AffectNet \\(csv\\): give that path"):
+    (tmp_path / "downloads" / "README.md").write_text("how to read it")
+    assert len(open_dataset(tmp_path / "downloads")) == len(open_dataset(made.path))
+    assert open_dataset(tmp_path / "downloads").name == "affectnet"
+    text(tmp_path / "downloads" / "more" / "happy" / "1.csv", "x")
+    with pytest.raises(DataError, match=f"{made.path} is AffectNet \\(csv\\): give one of these paths"):
         open_dataset(tmp_path / "downloads")
     with pytest.raises(DataError, match=f"But {made.path} is AffectNet \\(csv\\): give that path"):
         open_dataset(made.path / "Manually_Annotated_file_lists")

@@ -43,7 +43,7 @@ def kdef(tmp_path: Path) -> Path:
 
 def test_adding_says_what_it_is_and_how_to_report(kdef: Path) -> None:
     said = ferscope("add", kdef, "--name", "mine")
-    assert "Added “mine”: KDEF. No official split: group by person" in said
+    assert "Added “mine”: KDEF, test 98; 0 left out. No official split: group by person" in said
     assert ferscope("list", "--json") == json.dumps({"heads": "rendered, built in", "mine": str(kdef)})
     shown = json.loads(ferscope("show", "mine", "--json"))
     assert shown["counts"]["test"] == dict.fromkeys(
@@ -132,7 +132,7 @@ def test_the_lmu_merge_of_sets_in_their_layouts(tmp_path: Path) -> None:
     reasons = [bad.reason for bad in dataset.skipped]
     assert "rafdb: neutral is not in rafdb6" in reasons
     assert "ferplus: contempt is not in rafdb6" in reasons
-    assert f"{len(dataset.skipped)} left out" in said
+    assert f"{dataset.left_out} left out" in said
 
 
 def test_preparing_prints_what_gave_no_face(tmp_path: Path) -> None:
@@ -165,3 +165,65 @@ def test_a_download_that_fails_here_is_one_sentence(tmp_path: Path) -> None:
         assert re.search("wants an account|cannot be reached", ended.stderr)
     else:
         assert ended.stderr == "Error: The download needs kagglehub: pip install 'ferscope[download]'.\n"
+
+
+def test_adding_opens_first_and_counts_what_is_left_out(tmp_path: Path) -> None:
+    layouts.picture(tmp_path / "faces" / "train" / "happy" / "1.png")
+    layouts.picture(tmp_path / "faces" / "loose.png")
+    said = ferscope("add", tmp_path / "faces")
+    assert "Added “faces”: folder of class folders, train 1; 1 left out." in said
+    shown = json.loads(ferscope("show", "faces", "--json"))
+    assert shown["skipped"] == 1
+    assert shown["left_out"] == [{"id": "loose.png", "reason": "in no class folder", "n": 1}]
+    with pytest.raises(FerError, match="Git LFS pointer"):
+        ferscope("add", layouts.text(tmp_path / "fer2013.csv", "version https://git-lfs.github.com/spec/v1\n"))
+    assert "fer2013" not in ferscope("list")
+
+
+def test_a_numbered_set_is_added_with_its_numbering(tmp_path: Path) -> None:
+    made = layouts.numbered(tmp_path / "numbers")
+    with pytest.raises(FerError, match="Say which numbering it is"):
+        ferscope("add", made.path)
+    assert "1 left out" in ferscope("add", f"{made.path}@fer2013")
+    assert json.loads(ferscope("show", "numbers", "--json"))["counts"]["train"]["disgust"] == 1
+
+
+def test_images_without_a_label_are_a_row_of_their_own(tmp_path: Path) -> None:
+    layouts.fer2013_parts(tmp_path / "parts")
+    shown = json.loads(ferscope("show", tmp_path / "parts", "--json"))
+    assert shown["counts"]["test"]["no label"] == 2
+    assert shown["counts"]["train"]["no label"] == 0
+    assert "no label" in ferscope("show", tmp_path / "parts")
+
+
+def test_a_merge_finds_what_lies_beside_its_file_from_any_folder(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    layouts.ck48(tmp_path / "sets")
+    layouts.text(tmp_path / "sets" / "my.toml", 'expressions = "fer7"\n[[part]]\ndata = "CK+48"\n')
+    for number, folder in enumerate((tmp_path, tmp_path / "sets", tmp_path / "sets" / "CK+48")):
+        monkeypatch.chdir(folder)
+        said = ferscope("merge", os.path.relpath(tmp_path / "sets" / "my.toml"), "--name", f"merged-{number}")
+        assert f"Added “merged-{number}”: test 9; 3 left out" in said
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "gone").mkdir()
+    layouts.text(tmp_path / "sets" / "other.toml", '[[part]]\ndata = "gone/CK"\n')
+    with pytest.raises(FerError, match=f"{tmp_path / 'sets' / 'gone' / 'CK'} does not exist"):
+        ferscope("merge", tmp_path / "sets" / "other.toml")
+
+
+def test_expressions_that_a_network_lacks_are_left_out_by_the_command_that_its_refusal_names(tmp_path: Path) -> None:
+    layouts.ck48(tmp_path / "sets")
+    said = ferscope("merge", tmp_path / "sets", "--expressions", "fer7")
+    assert "Added “ck48-fer7”: test 9; 3 left out" in said
+    assert set(open_dataset("ck48-fer7").index["label"]) == {"angry", "happy", "sad"}
+
+
+def test_a_split_leaves_images_without_a_label_where_they_are(tmp_path: Path) -> None:
+    lines = [f"{i % 2 + 3},{layouts._pixels(i)}" for i in range(20)]
+    layouts.text(tmp_path / "parts" / "train.csv", "\n".join(["emotion,pixels", *lines]) + "\n")
+    layouts.text(tmp_path / "parts" / "test.csv", f"pixels\n{layouts._pixels(50)}\n")
+    ferscope("split", tmp_path / "parts", "--how", "carve", "--name", "carved")
+    dataset = open_dataset("carved")
+    assert dataset.splits == {"train": 18, "val": 2, "test": 1}
+    assert dataset.index["label"][dataset.index["split"] == "test"].isna().all()

@@ -15,6 +15,7 @@ from skimage.data import astronaut
 from fer_core.labels import FER7
 from fer_core.serving.predictor import NOT_SURE, Predictor
 from tests.app.examples import predictions_elsewhere
+from tests.contracts import layouts
 from tests.faces import face as head
 from tests.untrained import untrained
 from trainers import cli
@@ -48,7 +49,7 @@ def test_a_folder_becomes_a_csv_with_a_row_for_each_face_and_each_problem(fersco
     wanted = Predictor(untrained("one"), untrained("two", temperature=0.5)).predict(astronaut())[0]
     code, printed, problem = ferscope("predict", "one,two", pictures, "--out", tmp_path / "out.csv", "--sure", "0.99")
     assert code == 0, problem
-    assert "3 files, 1 faces" in printed
+    assert "3 images, 1 faces" in printed
     with (tmp_path / "out.csv").open(encoding="utf-8") as file:
         empty, broken, portrait = csv.DictReader(file)
     assert (empty["problem"], empty["prob_happy"]) == ("no face was found", "")
@@ -113,7 +114,7 @@ def test_nothing_to_predict_is_said(ferscope, tmp_path):
     untrained()
     code, _, problem = ferscope("predict", "untrained", tmp_path)
     assert code == 2
-    assert "There is no picture in" in problem
+    assert "There is no image in" in problem
 
 
 @pytest.fixture
@@ -160,3 +161,34 @@ def test_a_private_set_whose_folders_are_not_clear_is_asked_about(ferscope, priv
         code, _, said = ferscope("compare-private", private, "untrained", *more)
         assert code == 2
         assert says in said
+
+
+def test_a_data_set_is_predicted_also_without_labels(ferscope, tmp_path):
+    untrained("one")
+    made = layouts.fer2013_parts(tmp_path / "parts")
+    code, _, problem = ferscope("predict", "one", made.path, "--split", "test", "--out", tmp_path / "p.csv")
+    assert code == 0, problem
+    with (tmp_path / "p.csv").open(encoding="utf-8") as file:
+        rows = list(csv.DictReader(file))
+    assert [row["file"] for row in rows] == ["test/test/00000", "test/test/00001"]
+    assert all(row["predicted"] in FER7.names for row in rows)
+    code, _, problem = ferscope("evaluate", "one", "--data", made.path, "--split", "test")
+    assert code == 2
+    assert "have no label" in problem
+    assert f"ferscope predict NETWORK {made.path}" in " ".join(problem.split()).replace("- ", "-")
+
+
+def test_a_photo_on_its_side_is_warned_of(ferscope, tmp_path):
+    untrained("one")
+    Image.fromarray(np.rot90(astronaut())).save(tmp_path / "side.png")
+    _, printed, problem = ferscope("predict", "one", tmp_path / "side.png")
+    assert "turned by 90° clockwise" in printed + problem
+
+
+def test_files_of_other_programs_are_called_what_they_are(ferscope, tmp_path):
+    for name, what in (("own.onnx", "an ONNX network"), ("whole.pt", "a PyTorch file"), ("preds.csv", "a table")):
+        (tmp_path / name).write_bytes(b"x")
+        code, _, problem = ferscope("evaluate", tmp_path / name, "--data", "heads")
+        assert code == 2
+        assert what in problem
+        assert "cannot be imported yet" in problem

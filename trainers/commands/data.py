@@ -17,6 +17,8 @@ from trainers.console import AsJson, Bad, app, out, report_skipped
 if TYPE_CHECKING:
     import pandas as pd
 
+    from fer_core.datasets import Dataset
+
 data_app = typer.Typer(no_args_is_help=True, help="Data sets that this workspace knows.")
 app.add_typer(data_app, name="data")
 
@@ -64,15 +66,27 @@ def _write(table: pd.DataFrame, path: Path | None, quiet: bool) -> None:
 
 
 @data_app.command("add")
-def data_add(path: Path, name: Name = "", on_bad: Bad = None) -> None:
-    """Recognise a data set's layout and remember it under a name, and what to do with pictures that cannot be read."""
-    from fer_core.datasets import known
+def data_add(
+    path: Annotated[str, typer.Argument(help="A csv, a parquet file or a folder; PATH@MODE where a layout has modes.")],
+    name: Name = "",
+    on_bad: Bad = None,
+) -> None:
+    """Open a data set and remember it under a name, and what to do with images that cannot be read."""
+    from fer_core.datasets import known, open_dataset
 
     name = known.add(path, name, on_bad or "refuse")
-    layout = known.recognise(known.known()[name])
-    out.print(f"Added “{name}”: {layout.title}. {layout.protocol}".strip(), soft_wrap=True)
-    if layout.modes:
-        out.print(f"It can also be read as {', '.join(f'{name}@{mode}' for mode in layout.modes)}.", soft_wrap=True)
+    dataset = open_dataset(name)
+    report_skipped(dataset)
+    out.print(f"Added “{name}”: {dataset.title}, {_in_words(dataset)}. {dataset.protocol}".strip(), soft_wrap=True)
+    modes = known.recognise(known.known()[name]).modes
+    if modes and not known.parted(path)[1]:
+        out.print(f"It can also be read as {', '.join(f'{name}@{mode}' for mode in modes)}.", soft_wrap=True)
+
+
+def _in_words(dataset: Dataset) -> str:
+    """How many images each part of a set has, and how many were left out."""
+    parts = ", ".join(f"{split} {n:,}" for split, n in dataset.splits.items())
+    return f"{parts}; {dataset.left_out:,} left out"
 
 
 @data_app.command("get")
@@ -104,18 +118,20 @@ def data_list(as_json: AsJson = False) -> None:
 @data_app.command("show")
 def data_show(data: str, on_bad: Bad = None, as_json: AsJson = False) -> None:
     """Count a data set's pictures by split and expression."""
-    import pandas as pd
-
     from fer_core.datasets import open_dataset
+    from fer_core.datasets.summary import counts as count
 
     dataset = open_dataset(data, on_bad=on_bad)
-    counts = pd.crosstab(dataset.index["label"], dataset.index["split"])
+    counts = count(dataset)
+    counts = counts[counts.sum(axis=1) > 0]
     if as_json:
         nested = {split: counts[split].to_dict() for split in sorted(counts)}
-        print(json.dumps({"title": dataset.title, "counts": nested, "skipped": len(dataset.skipped)}))
+        why = [{"id": entry.id, "reason": entry.reason, "n": entry.n} for entry in dataset.skipped]
+        said = {"title": dataset.title, "counts": nested, "skipped": dataset.left_out, "left_out": why}
+        print(json.dumps(said))
         return
     report_skipped(dataset)
-    counts = counts[list(dataset.splits)].rename_axis(dataset.title).reset_index()
+    counts = counts.rename_axis(dataset.title).reset_index()
     counts.loc[len(counts)] = ["all", *counts.iloc[:, 1:].sum()]
     out.print(_table("", counts))
     if dataset.protocol:
@@ -279,15 +295,26 @@ def data_clean(
 
 
 @data_app.command("merge")
-def data_merge(recipe: str, name: Name = "") -> None:
-    """Make a set of several: lmu or kaist as in the reports, or a TOML file of yours."""
-    from fer_core.datasets.derived import SHIPPED
+def data_merge(
+    recipe: Annotated[str, typer.Argument(help="lmu or kaist, a TOML file, or a data set for --expressions.")],
+    expressions: Annotated[
+        str, typer.Option(help="Keep only the images of these: fer7, ferplus8 or rafdb6; given with a data set.")
+    ] = "",
+    name: Name = "",
+) -> None:
+    """Make a set of several: lmu or kaist as in the reports, or a TOML file of yours; or of one, with fewer expressions."""
+    from fer_core.datasets import open_dataset
+    from fer_core.datasets.derived import SHIPPED, anywhere
     from fer_core.errors import UnknownName
 
-    path = SHIPPED / f"{recipe}.toml" if "." not in recipe else Path(recipe)
+    if expressions:
+        name = name or f"{open_dataset(recipe).name}-{expressions}"
+        _make(name, f"expressions = {json.dumps(expressions)}\n{_part(recipe)}")
+        return
+    path = SHIPPED / f"{recipe}.toml" if "." not in recipe else Path(recipe).expanduser()
     if not path.is_file():
         raise UnknownName("merge", recipe, sorted(file.stem for file in SHIPPED.glob("*.toml")))
-    _make(name or path.stem, path.read_text(encoding="utf-8"))
+    _make(name or path.stem, anywhere(path))
 
 
 def _part(data: str) -> str:
@@ -316,8 +343,7 @@ def _make(name: str, text: str) -> None:
         path.unlink() if before is None else write_atomically(path, before)
         raise
     known.add(path, name)
-    counts = ", ".join(f"{split} {n:,}" for split, n in dataset.splits.items())
-    out.print(f"Added “{name}”: {counts}; {len(dataset.skipped):,} left out. It is written in {path}.", soft_wrap=True)
+    out.print(f"Added “{name}”: {_in_words(dataset)}. It is written in {path}.", soft_wrap=True)
 
 
 @data_app.command("audit")
@@ -332,7 +358,7 @@ def data_audit(data: str, csv: Csv = None, as_json: AsJson = False) -> None:
         return
     if csv is None and len(table):
         out.print(_table("", table.head(ROWS), tuple(table.columns)))
-    counts = ", ".join(f"{change} {n:,}" for change, n in table["change"].value_counts().items()) or "none"
+    counts = ", ".join(f"{change} {n:,}" for change, n in table.groupby("change")["n"].sum().items()) or "none"
     more = f" The first {ROWS} are shown; --csv FILE writes all." if csv is None and len(table) > ROWS else ""
     out.print(f"Changes of {data}: {counts}.{more}", soft_wrap=True)
 

@@ -19,43 +19,39 @@ def predict(
     checkpoint: Annotated[
         str, typer.Argument(help="Name of a network or run; several, separated by commas, are averaged.")
     ],
-    places: Annotated[list[Path], typer.Argument(help="Images, folders of images, or zips.")],
+    places: Annotated[list[str], typer.Argument(help="Images, folders of images, zips, or data sets.")],
     to: Annotated[
         Path | None, typer.Option("--out", dir_okay=False, help="The csv to write. Default: print it.")
     ] = None,
-    detector: Annotated[str, typer.Option(help="mtcnn, haar, yunet, or none for pictures that are faces.")] = "mtcnn",
+    detector: Annotated[str, typer.Option(help="mtcnn, haar, yunet, or none for images that are faces.")] = "mtcnn",
     sure: Annotated[float, typer.Option(min=0, max=1, help="Print “not sure” below this confidence.")] = 0.0,
     tta: Annotated[
         str, typer.Option(help="Test-time augmentation: none, flip or ten-crop. Default: the network's own.")
     ] = "",
+    split: Annotated[str, typer.Option(help="Of a data set, the part to predict. Default: all of it.")] = "",
     as_json: AsJson = False,
 ) -> None:
     """Write a csv of probabilities with one row per face: `file`, `face`, box, `verdict`, `prob_<expression>`, warnings."""
     import csv
 
-    from fer_core.datasets.archive import ArchiveEntry, pictures_in
-    from fer_core.datasets.files import picture_files
     from fer_core.errors import DataError
-    from fer_core.images import shown
     from fer_core.runs.store import find
     from fer_core.serving.predictor import Predictor
-    from fer_core.serving.score_table import columns, picture_rows, problem_row
+    from fer_core.serving.score_table import columns, entries, picture_rows, problem_row
     from fer_core.workspace import write_atomically
 
     predictor = Predictor(*(find(name).folder for name in checkpoint.split(",")))
-    files = list(picture_files(places))
-    if not files:
-        raise DataError(f"There is no picture in {', '.join(map(str, places))}.")
+    found = list(entries(places, split))
+    if not found:
+        raise DataError(f"There is no image in {', '.join(places)}.")
     rows = []
     with Progress(console=out, transient=True, disable=as_json or to is None) as bar:
-        for file in bar.track(files, description="Predicting"):
-            zipped = file.suffix.lower() == ".zip"
-            for member in pictures_in(file) if zipped and file.is_file() else [ArchiveEntry(shown(str(file)), b"")]:
-                if member.data is None:
-                    rows.append(problem_row(member.name, member.reason))
-                else:
-                    source = member.data if zipped else file
-                    rows += picture_rows(member.name, source, predictor, detector, threshold=sure, tta=tta or None)
+        for entry in bar.track(found, description="Predicting"):
+            if entry.problem:
+                rows.append(problem_row(entry.name, entry.problem))
+                continue
+            how = "none" if entry.is_face else detector
+            rows += picture_rows(entry.name, entry.source, predictor, how, threshold=sure, tta=tta or None)
     faces = sum("face" in row for row in rows)
     text = io.StringIO()
     table = csv.DictWriter(text, columns(predictor.expressions))
@@ -66,7 +62,7 @@ def predict(
     if as_json:
         print(json.dumps(rows))
     elif to:
-        out.print(f"{len(files):,} files, {faces:,} faces; written to {to}", soft_wrap=True)
+        out.print(f"{len(found):,} images, {faces:,} faces; written to {to}", soft_wrap=True)
     else:
         sys.stdout.write(text.getvalue())
     if rows and not faces:  # the rows stand written; a script is to notice all the same

@@ -77,8 +77,8 @@ def test_no_face_is_an_empty_list(client, tmp_path):
     ("content", "message"),
     [
         (b"", "empty"),
-        (b"GIF89a but not really", "damaged|no picture"),
-        (b"<svg xmlns='http://www.w3.org/2000/svg'/>", "no picture"),
+        (b"GIF89a but not really", "damaged|no image"),
+        (b"<svg xmlns='http://www.w3.org/2000/svg'/>", "no image"),
         ("cut", "damaged"),
         (b"\x00\x00\x00\x18ftypheic\x00\x00\x00\x00mif1heic" + bytes(40), "HEIC.*save it as PNG or JPEG"),
         ("huge", "10000 x 10000 pixels"),
@@ -237,7 +237,7 @@ def test_a_frame_that_is_no_picture_is_said_and_the_stream_goes_on(workspace):
     untrained()
     stream = camera.Stream()
     said, stream = camera.show(b"noise", ["untrained"], "none", "card", 0.0, False, stream)
-    assert "no picture" in said
+    assert "no image" in said
     buffer = io.BytesIO()
     Image.fromarray(astronaut()).save(buffer, "JPEG")
     shown, _ = camera.show(buffer.getvalue(), ["untrained"], "none", "card", 0.0, True, stream)
@@ -265,7 +265,7 @@ def test_several_photos_each_get_a_picture_and_a_sentence_and_one_of_them_is_loo
     captions = [shown["caption"] for shown in sheet.value]
     assert captions[0].startswith("portrait.png: 1 face: ")
     assert captions[1] == "grey.png: No face was found."
-    assert "no picture" in captions[2]
+    assert "no image" in captions[2]
     clicked = gr.SelectData(None, {"index": 1, "value": None})
     assert photo.closer(paths, clicked) == paths[1]
 

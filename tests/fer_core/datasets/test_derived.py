@@ -9,7 +9,7 @@ import pytest
 from numpy.typing import NDArray
 from PIL import Image
 
-from fer_core.datasets import cleaning, derived, known, open_dataset, splits
+from fer_core.datasets import Skipped, cleaning, derived, known, open_dataset, splits
 from fer_core.errors import DataError, UnknownName
 from fer_core.images import ImageSpec
 from fer_core.labels import FER7, VOCABULARIES, project
@@ -47,7 +47,11 @@ def test_a_merge_keeps_sources_pictures_and_splits(sources: Path, pictures: NDAr
     np.testing.assert_array_equal(images[20:], there.images(ImageSpec()))
     np.testing.assert_array_equal(dataset.picture(3), pictures[3])
     np.testing.assert_array_equal(dataset.picture(22), there.picture(2))
-    assert [bad.id for bad in dataset.skipped] == ["2 sequences"]
+    assert dataset.skipped[0] == Skipped("2 sequences", "no emotion file", 10)
+    assert {entry.reason for entry in dataset.skipped[1:]} == {
+        "a frame between the neutral face and the full expression"
+    }
+    assert dataset.left_out == 10 + 2 * 3
 
 
 def test_pictures_of_files_and_tables_may_alternate(sources: Path, pictures: NDArray[np.uint8]) -> None:
@@ -106,8 +110,8 @@ def test_corrections_leave_an_audit(sources: Path) -> None:
     assert dataset.index["label"].iloc[:2].tolist() == ["happy", "fear"]
     assert len(dataset) == 19
     assert cleaning.audit(dataset).to_numpy().tolist() == [
-        ["00000", "fer2013", "relabelled", "angry", "happy", "corrections"],
-        ["00001", "mine", "left out", "", "", "corrections: unclear"],
+        ["00000", "fer2013", "relabelled", "angry", "happy", "corrections", 1],
+        ["00001", "mine", "left out", "", "", "corrections: unclear", 1],
     ]
     (sources / "labels.csv").write_text("id,label\n00000,sad\n")
     assert open_dataset(sources / "mine.toml").index["label"].iloc[0] == "sad"  # a changed csv is read anew
@@ -176,7 +180,7 @@ def test_a_split_is_made_by_rule_or_taken_from_a_file(sources: Path) -> None:
     (sources / "s.csv").write_text("".join(rows[:-1]))  # of an older copy, which lacked a picture
     older = open_dataset(sources / "saved.toml")
     assert len(older) == 3
-    assert [bad.reason for bad in older.skipped if bad.id == "1 picture"] == ["not in s.csv"]
+    assert [bad.reason for bad in older.skipped if bad.id == "1 image"] == ["not in s.csv"]
 
 
 @pytest.mark.parametrize(
