@@ -46,9 +46,8 @@ def main() -> None:
     network, table = checkpoint.name, cache.predictions(checkpoint.tables[key])
     wrong = int((~table.correct).sum())
     st.markdown(
-        f"{verbatim(titles()[network])} is wrong on "
-        f"{estimate(wrong / max(len(table), 1), wilson(wrong, len(table)), len(table))} of {verbatim(table_in_words(key))}, "
-        f"which is {images(wrong)}."
+        f"{verbatim(titles()[network])} is wrong on {wrong:,} of the {images(len(table))} of {verbatim(table_in_words(key))}. Its "
+        f"error rate is {estimate(wrong / max(len(table), 1), wilson(wrong, len(table)))}."
     )
     wanted, sort, others = filters(table, beside_it(network, key))
     frame = select(examples(table, others), wanted, sort)
