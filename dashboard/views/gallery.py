@@ -46,8 +46,8 @@ def main() -> None:
     network, table = checkpoint.name, cache.predictions(checkpoint.tables[key])
     wrong = int((~table.correct).sum())
     st.markdown(
-        f"{verbatim(titles()[network])} is wrong on {wrong:,} of the {images(len(table))} of {verbatim(table_in_words(key))}. Its "
-        f"error rate is {estimate(wrong / max(len(table), 1), wilson(wrong, len(table)))}."
+        f"{verbatim(titles()[network])} is wrong on {wrong:,} of the {images(len(table))} of {verbatim(table_in_words(key))}. "
+        f"Its error rate is {estimate(wrong / max(len(table), 1), wilson(wrong, len(table)))}."
     )
     wanted, sort, others = filters(table, beside_it(network, key))
     frame = select(examples(table, others), wanted, sort)

@@ -62,7 +62,8 @@ def test_the_answer_comes_first_with_its_interval_and_n(open_page: OpenPage) -> 
     app = open_page("overview")
     assert not app.exception
     assert app.markdown[0].value == (
-        "Network One has an accuracy of **62.9\N{NO-BREAK SPACE}%** (95\N{NO-BREAK SPACE}% CI 56.1 to 69.1, n = 210) on the elsewhere validation set."
+        "Network One has an accuracy of **62.9\N{NO-BREAK SPACE}%** (95\N{NO-BREAK SPACE}% CI 56.1 to 69.1, n = 210) on the "
+        "elsewhere validation set."
     )
 
 
