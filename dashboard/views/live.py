@@ -80,7 +80,7 @@ def server() -> Server:
     return started
 
 
-st.title("Live: try a network on your own images", help=explained("Face detector", "Confidence"))
+st.title("Live: try a network on your own images", help=explained("Face detector", "Confidence", "Energy distance"))
 picked = pickers.picked()
 query = {"network": picked.checkpoint.name if picked else "", "__theme": st.context.theme.type or "light"}
 address = f"{server().url}?{urlencode(query)}"

@@ -62,7 +62,7 @@ def diagnose(results: Sequence[EpochResult]) -> Diagnosis | None:
             f"It overfits: the validation loss rises while the training loss falls. {losses_said}",
         )
     elif gap > GAP:
-        # training images known by heart: said only with the two accuracies that show it
+        # “memorises” is said only with the two accuracies that show it
         verdict, words = "overfits", f"It overfits: it memorises training images. {gap_said}"
     elif results[-1].train_accuracy < LOW and abs(rise) < FLAT:
         verdict, words = (
