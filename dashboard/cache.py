@@ -115,7 +115,13 @@ def dataset(place: str) -> Dataset:
 
 
 def dataset_of(table: Predictions) -> Dataset | None:
-    """The data set whose images a predictions table speaks of, or None if this machine does not know it."""
+    """The data set that a predictions table was made on, or None if this workspace does not know it."""
+    place = place_of(table)
+    return None if place is None else dataset(place)
+
+
+def place_of(table: Predictions) -> str | None:
+    """The name by which commands open the data set of a predictions table, or None if this workspace does not know it."""
     name = str(table.table["dataset"].iloc[0])
     for place in (SYNTHETIC, *known()):
         try:
@@ -123,7 +129,7 @@ def dataset_of(table: Predictions) -> Dataset | None:
         except DataError:  # its files are gone
             continue
         if layout.called(path) == name:
-            return dataset(place)
+            return place
     return None
 
 

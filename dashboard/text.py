@@ -35,7 +35,7 @@ def images(n: int) -> str:
 
 def dataset_title(name: str) -> str:
     """A data set as tables name it, “fer2013”, by its title, “FER2013”; a user's own set keeps its name."""
-    found = next((reader for _, reader in READERS.items() if reader.dataset == name), None)
+    found = next((reader for _, reader in READERS.items() if name and reader.dataset == name), None)
     return found.title.partition(" (")[0] if found else name
 
 

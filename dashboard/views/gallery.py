@@ -170,7 +170,7 @@ def actions(table: Predictions, frame: pd.DataFrame, stem: str) -> None:
             as_split(chosen, name).to_csv(index=False),
             f"split-{name}-{stem}.csv",
             "text/csv",
-            help="A csv for `ferscope data split` that puts these images into the split named at the left.",
+            help="The csv has the format of the split files that `ferscope data split` writes.",
         )
         if reason:
             st.caption(verbatim(reason))

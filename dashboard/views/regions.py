@@ -12,6 +12,7 @@ from dashboard import cache, markup
 from dashboard.charts import explanation as charts
 from dashboard.pickers import Picked, choose, picked, titles
 from dashboard.text import images, percent, table_title, verbatim
+from fer_core.datasets.known import SYNTHETIC
 from fer_core.explanation import METHODS
 from fer_core.explanation import region_report as reports
 from fer_core.explanation.bootstrap import Band
@@ -71,7 +72,9 @@ def region_report(choice: Picked, known: Mapping[str, Path]) -> None:
 
 
 def no_report(choice: Picked) -> None:
-    place, _, split = (choice.table or "synthetic-val").rpartition("-")
+    place, _, split = (choice.table or f"{SYNTHETIC}-val").rpartition("-")
+    if choice.table:
+        place = cache.place_of(cache.predictions(choice.checkpoint.tables[choice.table])) or place
     st.info("There is no region report for this network yet. Run this command to make one:")
     st.code(command(choice.checkpoint.name, place, split), None, wrap_lines=True)
     st.markdown(

@@ -95,7 +95,7 @@ for other in store.checkpoints().values():
         if (one.dataset, one.split) == (name, split):
             results[one.sample][other.name] = one
 mine = {number: found for number, found in results.items() if network.name in found}
-command = f"ferscope robustness {network.name} --data {name} --split {split}"
+command = f"ferscope robustness {network.name} --data {cache.place_of(table) or name} --split {split}"
 if not mine:
     st.info(
         f"{verbatim(titles()[network.name])} has not been measured on corrupted images of {verbatim(table_in_words(key))} yet. "

@@ -429,4 +429,7 @@ def test_curves_are_put_in_words_with_their_evidence(
     assert said.verdict == verdict
     assert said.val_slope == pytest.approx(val_slope)
     assert f"{val_slope:+.3f}" in said.sentence
+    assert "training accuracy is" in said.sentence
+    # training images are said to be memorised only where the two accuracies, which are named, are far apart
+    assert ("memorises" in said.sentence) == (said.gap > 0.1 and "loss rises" not in said.sentence)
     assert diagnose(history[:2]) is None
