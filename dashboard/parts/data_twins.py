@@ -63,7 +63,9 @@ def twins(dataset: Dataset) -> None:
         "Download these pairs as csv", _named(dataset, pairs).to_csv(index=False), f"pairs-{dataset.name}.csv"
     )
     st.markdown(
-        f"To make a data set without duplicates, run `ferscope data clean {name_in_commands(dataset)} --steps contradicting,duplicates,leaks`. The original stays unchanged."
+        "To make a data set without duplicates, run "
+        f"`ferscope data clean {name_in_commands(dataset)} --steps contradicting,duplicates,leaks`. "
+        "The original stays unchanged."
     )
 
 
@@ -157,8 +159,8 @@ def faceless(dataset: Dataset) -> None:
     st.html(markup.gallery(items))
     st.download_button("Download the list as csv", table.to_csv(index=False), f"faceless-{dataset.name}.csv")
     st.markdown(
-        f"To make a data set without them, run `ferscope data clean {name_in_commands(dataset)} --steps faceless`. The original stays "
-        "unchanged, and the audit lists every image that was left out."
+        f"To make a data set without them, run `ferscope data clean {name_in_commands(dataset)} --steps faceless`. "
+        "The original stays unchanged, and the audit lists every image that was left out."
     )
 
 

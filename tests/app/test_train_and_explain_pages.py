@@ -67,9 +67,8 @@ def test_the_network_is_chosen_from_the_registry(open_page: Open) -> None:
 
 def test_every_setting_of_a_recipe_has_its_field(open_page: Open) -> None:
     app = open_page("train")
-    widgets = {
-        widget.label: widget.help for widget in [*app.number_input, *app.text_input, *app.selectbox, *app.checkbox]
-    }
+    kinds = ("number_input", "text_input", "selectbox", "checkbox")
+    widgets = {widget.label: widget.help for kind in kinds for widget in getattr(app.main, kind)}
     values = load_recipe("synthetic").model_dump(exclude={"about", "arguments"})
     settings = {
         name if not isinstance(value, dict) else f"{name}.{inner}"
