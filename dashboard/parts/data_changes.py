@@ -108,7 +108,8 @@ def preparation(dataset: Dataset) -> None:
     if galleries:
         st.html("<br>".join(galleries))
     st.caption(
-        f"To prepare the whole data set into a new folder, run `ferscope data prepare {name_in_commands(dataset)} FOLDER "
-        f"--detector {detector} --align {align} --light dog`. To normalise illumination in training only, set `image.light` in a recipe. "
-        "The network's card stores these steps, and they are applied to every image the network sees."
+        "To prepare the whole data set into a new folder, run "
+        f"`ferscope data prepare {name_in_commands(dataset)} FOLDER --detector {detector} --align {align} --light dog`. "
+        "To normalise illumination in training only, set `image.light` in a recipe. The network's card stores these steps, and "
+        "they are applied to every image the network sees."
     )
