@@ -99,7 +99,7 @@ def covered_regions(report: RegionReport) -> None:
     )
     for sentence in report.about["sentences"].values():
         st.markdown(f"- {verbatim(sentence)} :gray[(covered with blur)]")
-    with st.expander("The table"):
+    with st.expander("Table behind the chart"):
         st.dataframe(table.drop(columns="cover"), hide_index=True)
 
 
@@ -118,7 +118,7 @@ def attribution_by_region(report: RegionReport) -> None:
     st.markdown(
         "If this table and the table of covered regions disagree, trust the covered regions: they measure accuracy."
     )
-    with st.expander("The table"):
+    with st.expander("Table behind the chart"):
         st.dataframe(table, hide_index=True)
 
 
