@@ -6,7 +6,7 @@ import pandas as pd
 import streamlit as st
 
 from dashboard import cache, gallery
-from dashboard.pickers import choose, evaluated, titles
+from dashboard.pickers import choose, choose_networks, evaluated, titles
 from dashboard.text import estimate, images, table_in_words, verbatim
 from fer_core.datasets import SPLITS, relabelling
 from fer_core.errors import FerError
@@ -95,14 +95,7 @@ def filters(table: Predictions, beside: dict[str, Path]) -> tuple[Filter, str, d
         "Loss, nats", 0.0, MOST_LOSS, (0.0, MOST_LOSS), 0.1, key="loss", bind="query-params", width=BOX,
         help=f"{explained('Loss')} The highest value of the slider includes all higher losses.",
     )  # fmt: skip
-    chosen = (
-        row.multiselect(
-            "Compare with", list(beside), key="beside", bind="query-params", format_func=titles().get,
-            placeholder="none", width=BOX,
-        )
-        if beside
-        else []
-    )  # fmt: skip
+    chosen = choose_networks("Compare with", list(beside), "beside", width=BOX, place=row) if beside else []
     kept = [EVERY, *selections.names()]
     tag = EVERY
     if len(kept) > 1 or "selection" in st.query_params:

@@ -9,7 +9,7 @@ import streamlit as st
 from dashboard import cache, markup
 from dashboard.charts import robustness as charts
 from dashboard.markup import Picture
-from dashboard.pickers import choose, evaluated, titles
+from dashboard.pickers import choose, choose_networks, evaluated, titles
 from dashboard.text import estimate, images, interval, percent, table_in_words, verbatim
 from fer_core.datasets import Dataset
 from fer_core.datasets.known import SYNTHETIC
@@ -122,9 +122,7 @@ tables = {titles()[network.name]: mine[chosen][network.name].table()}
 st.markdown(loss_in_words(titles()[network.name], next(iter(tables.values())), table_in_words(key)))
 others = [other for other in mine[chosen] if other != network.name]
 if others:
-    beside = st.multiselect(
-        "Compare with", others, default=others[:3], key="over", bind="query-params", format_func=titles().get
-    )
+    beside = choose_networks("Compare with", others, "over", default=others[:3])
     tables |= {titles()[other]: mine[chosen][other].table() for other in beside}
 st.plotly_chart(charts.curves(tables), config=PLOTLY, key="curves")
 st.caption(

@@ -195,3 +195,33 @@ def test_one_damaged_table_does_not_take_the_overview_away(open_page: OpenPage) 
     assert "One has an accuracy of" in said(open_page("overview", network="one"))
     assert "cannot be read. Evaluate the network again." in said(open_page("overview", network="two"))
     assert "this is no readable parquet file" in said(open_page("compare", network="one", other="two"))
+
+
+@pytest.mark.parametrize(
+    ("page", "param", "before", "now"),
+    [
+        ("compare", "change", "Broken", "broken"),
+        ("confidence", "bins", "Equally full bins", "mass"),
+        ("evaluate", "order", "Confused ones beside", "confusion"),
+    ],
+)
+def test_a_saved_link_with_the_former_words_still_chooses(
+    open_page: OpenPage, page: str, param: str, before: str, now: str
+) -> None:
+    for seed, name in enumerate(("one", "two")):
+        make_network(name, predictions_elsewhere(seed=seed))
+    app = open_page(page, network="one", other="two", **{param: before})
+    assert not app.exception
+    assert app.session_state[param] == now
+
+
+def test_a_saved_link_with_a_network_s_former_title_still_chooses_it(open_page: OpenPage) -> None:
+    make_network("fer2013-best", predictions_elsewhere(seed=1), title="Small VGG (long)")
+    make_network("two", predictions_elsewhere(seed=2))
+    app = open_page("gallery", network="two", beside="Small VGG, long")
+    assert not app.exception
+    assert app.session_state["beside"] == ["fer2013-best"]
+    app.multiselect(key="beside").set_value([]).run()
+    assert app.query_params["beside"] in ("", [""])
+    app.multiselect(key="beside").set_value(["fer2013-best"]).run()
+    assert app.query_params["beside"] in ("fer2013-best", ["fer2013-best"])
