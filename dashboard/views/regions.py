@@ -28,6 +28,10 @@ BOX = 200
 MOST = 400  # images on which the maps of two networks are compared
 COVERS = {"blur": "blur", "mean": "mean grey of the image", "noise": "noise"}
 
+SUPPORTED = (
+    "A supported method beats a random map in both tests, deletion and insertion, and its maps depend on the weights."
+)
+
 
 def main() -> None:
     st.title("Regions: which parts of the face matter?", help=explained("Region ablation", "Attribution map"))
@@ -133,14 +137,11 @@ def trust_in_methods(report: RegionReport) -> None:
     good = [title for title, one in verdicts.items() if one.level == "supported"]
     if good:
         st.markdown(
-            f"**{len(good)} of {len(known)} methods are supported for this network**: {verbatim(', '.join(good))}. They are "
-            "better than a random map in both tests, deletion and insertion, and their maps depend on the weights."
+            f"**{len(good)} of {len(known)} methods {'is' if len(good) == 1 else 'are'} supported for this network**: "
+            f"{verbatim(', '.join(good))}. {SUPPORTED}"
         )
     else:
-        st.markdown(
-            "**No method is supported for this network.** None is better than a random map in both tests and depends on the "
-            "weights."
-        )
+        st.markdown(f"**No method is supported for this network.** {SUPPORTED}")
     st.plotly_chart(charts.methods(measured), key="leaderboard", alt="Advantage of each method over a random map")
     st.caption(
         "Deletion removes the pixels that a map ranks highest, insertion adds them. The chart shows how much more the "

@@ -98,7 +98,7 @@ def test_a_report_is_shown_with_its_answer_first_and_what_it_says_of_methods(ope
     assert "50 images of 210, a random sample" in said
     assert "For happy, covering the mouth costs 30.0 points" in said
     assert "attribution is densest in **mouth**" in said
-    assert "1 of 2 methods are supported for this network" in said
+    assert "1 of 2 methods is supported for this network" in said
     assert "DeepLift does not suit this network: no rule for its gelu." in said
     assert "happy, n = 50" in captions(app)
     assert "The images are not on this machine" in said
