@@ -63,7 +63,9 @@ def choose_image(choice: Picked) -> ExplainedImage | None:
     index = dataset.index
     where = np.flatnonzero((index["id"].astype(str) == str(chosen.id)) & (index["split"] == chosen.split))
     if not len(where):
-        st.info(verbatim(f"{dataset.title} no longer contains image {chosen.id}. Evaluate the network again."))
+        st.info(
+            verbatim(f"{dataset_title(dataset.name)} no longer contains image {chosen.id}. Evaluate the network again.")
+        )
         return None
     opened, place = dataset, int(where[0])
     name = f"{dataset_title(dataset.name)}, image {chosen.id}"

@@ -14,7 +14,7 @@ from dashboard.charts import data as charts
 from dashboard.markup import Picture
 from dashboard.parts import data_changes, data_images, data_twins
 from dashboard.pickers import choose, to_address
-from dashboard.text import images, split_title, verbatim
+from dashboard.text import dataset_title, images, split_title, verbatim
 from fer_core.datasets import Dataset, open_dataset, relabelling
 from fer_core.datasets.known import SYNTHETIC, add, known
 from fer_core.errors import FerError
@@ -144,10 +144,14 @@ with st.expander("Add a data set"):
     add_form()
 dataset = cache.dataset(name)
 counts = table_of_counts(dataset)
-kind = "synthetic, drawn by the program" if name == SYNTHETIC else "licence: " + dataset.licence
+origin = (
+    "The images are synthetic, drawn by the program."
+    if name == SYNTHETIC
+    else f"Layout: {dataset.title}. Licence: {dataset.licence.rstrip('.')}."
+)
 st.markdown(
-    f"{verbatim(dataset.title)} contains **{images(len(dataset))}** of {len(dataset.expressions)} expressions "
-    f"({verbatim(kind)}). {balance(counts)} {verbatim(dataset.protocol)}"
+    f"The data set “{verbatim(dataset_title(dataset.name))}” contains **{images(len(dataset))}** of {len(dataset.expressions)} "
+    f"expressions. {verbatim(origin)} {balance(counts)} {verbatim(dataset.protocol)}"
 )
 places = st.columns([1.4] + [1.0] * (len(counts.columns) - 1))  # the first holds the expressions' names
 for place, split in zip(places, counts.columns, strict=True):
