@@ -65,7 +65,7 @@ def test_two_networks_are_compared_and_the_link_shows_the_same_in_a_new_window(
     points = f"happy: {100 * happy['difference']:+.1f} points ("
     expect(page.locator(f'[aria-label^="{points}"]').first).to_be_attached()
     told = found.cells[found.cells["p_adjusted"] <= 0.05].iloc[0]
-    words = f"{told['label']} read as {told['predicted']}: {told['a']} by Weak network, {told['b']} by Strong network"
+    words = f"{told['label']} predicted as {told['predicted']}: Weak network {told['a']}, Strong network {told['b']}"
     expect(page.locator(f'[aria-label="{words}"]')).to_be_attached()
     expect_no_error(page)
     assert address(page)["other"] == "strong"

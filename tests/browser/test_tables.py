@@ -151,7 +151,7 @@ def test_a_click_on_a_cell_shows_exactly_its_images(page: Page, workbench: Workb
     expect(page.locator(".fer-gallery img")).to_have_count(len(cell_ids(table, "sad", "sad")))
     assert shown_ids(page) == cell_ids(table, "sad", "sad")
     there = cell_ids(table, "happy", "happy")
-    page.locator(f'[aria-label="{len(there)} of happy read as happy"]').click()
+    page.locator(f'[aria-label="{len(there)} images of happy predicted as happy"]').click()
     page.wait_for_url("**true=happy**")
     expect(page.get_by_test_id("stMain")).to_contain_text("labelled happy, correctly predicted as happy")
     settle(page)  # as many pictures of the cell before stand there until then

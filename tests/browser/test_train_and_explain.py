@@ -60,7 +60,7 @@ def test_from_a_start_on_the_synthetic_faces_to_the_matrix_and_a_grad_cam(page: 
 
     main.get_by_role("link", name="Evaluate this network").click()
     expect(page.get_by_role("heading", name="Evaluate: where does the network fail?")).to_be_visible()
-    expect(page.locator('[aria-label$="of happy read as happy"]')).to_be_visible()
+    expect(page.locator('[aria-label$="of happy predicted as happy"]')).to_be_visible()
     expect(main).to_contain_text("350 pictures of synthetic, val")
     expect_no_error(page)
 

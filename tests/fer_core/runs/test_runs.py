@@ -49,7 +49,10 @@ def in_the_middle(run: RunFolder) -> bool:
 def test_a_launched_run_finishes_by_itself_and_leaves_the_files_of_a_checkpoint(learnable: Path) -> None:
     run = RunFolder.create("first", tiny(), str(learnable))
     assert run.status().state == "queued"
-    starter = f"from fer_core.runs import folder; from fer_core.training import launch; launch.launch(folder.RunFolder.named({run.name!r}))"
+    starter = (
+        "from fer_core.runs import folder; from fer_core.training import launch; "
+        f"launch.launch(folder.RunFolder.named({run.name!r}))"
+    )
     subprocess.run([sys.executable, "-c", starter], check=True, cwd=workspace.ROOT)  # it ends, the run goes on
     with pytest.raises(RunError, match="is starting"):
         launch(run)
