@@ -79,7 +79,7 @@ def standings(tables: Mapping[str, Path]) -> pd.DataFrame:
     """The leaderboard of networks by the paths of their tables; shared between sessions, so not to be changed.
 
     Raises:
-        DataError: they share no picture.
+        DataError: they share no image.
     """
     return _standings(tuple((name, path, path.stat().st_mtime_ns) for name, path in sorted(tables.items())))
 
@@ -93,7 +93,7 @@ def comparison(a: Path, b: Path) -> Comparison:
     """Two networks by the paths of their tables; shared between sessions, so not to be changed.
 
     Raises:
-        DataError: they share no picture.
+        DataError: they share no image.
     """
     return _comparison(a, a.stat().st_mtime_ns, b, b.stat().st_mtime_ns)
 
@@ -129,7 +129,13 @@ def is_here(key: str) -> bool:
 
 
 def dataset_of(table: Predictions) -> Dataset | None:
-    """The data set whose pictures a predictions table speaks of, or None if this machine does not know it."""
+    """The data set that a predictions table was made on, or None if this workspace does not know it."""
+    place = place_of(table)
+    return None if place is None else dataset(place)
+
+
+def place_of(table: Predictions) -> str | None:
+    """The name by which commands open the data set of a predictions table, or None if this workspace does not know it."""
     name = str(table.table["dataset"].iloc[0])
     for place in (HEADS, *known()):
         try:
@@ -137,22 +143,22 @@ def dataset_of(table: Predictions) -> Dataset | None:
         except DataError:  # its files are gone
             continue
         if layout.called(path) == name:
-            return dataset(place)
+            return place
     return None
 
 
 def duplicates(dataset: Dataset) -> Duplicates:
-    """The pictures of a data set that occur twice; shared between sessions, so not to be changed."""
+    """The images of a data set that occur twice; shared between sessions, so not to be changed."""
     return _duplicates(str(dataset.folder), dataset)
 
 
-@st.cache_resource(max_entries=8, show_spinner="Looking for pictures that occur twice (about ten seconds for 36,000)")
+@st.cache_resource(max_entries=8, show_spinner="Looking for images that occur twice (about ten seconds for 36,000)")
 def _duplicates(folder: str, _dataset: Dataset) -> Duplicates:
     return duplicates_of(_dataset)
 
 
 def mean_faces(dataset: Dataset, split: str) -> dict[str, NDArray[np.uint8]]:
-    """The mean picture of each expression of a split."""
+    """The mean image of each expression of a split."""
     return _mean_faces(str(dataset.folder), split, dataset)
 
 
@@ -167,7 +173,7 @@ def _shipped_votes() -> pd.DataFrame:
 
 
 def votes(dataset: Dataset) -> pd.DataFrame | None:
-    """FER+'s votes by split and id for a data set of the same pictures, or None; shared, so not to be changed."""
+    """FER+'s votes by split and id for a data set of the same images, or None; shared, so not to be changed."""
     return _shipped_votes() if dataset.name in SHIPPED_FOR else None
 
 
@@ -182,7 +188,7 @@ def _label_issues(path: Path, mtime: int) -> pd.DataFrame:
 
 
 def statistics(dataset: Dataset, rows: tuple[int, ...]) -> pd.DataFrame:
-    """Brightness, contrast and sharpness of some of a data set's pictures, a row each, in this order."""
+    """Brightness, contrast and sharpness of some of a data set's images, a row each, in this order."""
     return _statistics(str(dataset.folder), rows, dataset)
 
 
@@ -207,7 +213,7 @@ def purity(path: Path, rows: tuple[int, ...], labels: tuple[str, ...]) -> tuple[
     return embedding.purity(features(path)[list(rows)], labels)
 
 
-@st.cache_data(max_entries=16, show_spinner="Laying out the map (t-SNE takes about a minute for 3,500 pictures, once)")
+@st.cache_data(max_entries=16, show_spinner="Laying out the map (t-SNE takes about a minute for 3,500 images, once)")
 def plane(path: Path, rows: tuple[int, ...], method: str) -> embedding.Plane:
     """The map of some kept features, “pca” or “tsne”; the path names their content."""
     if method == "tsne":
@@ -216,11 +222,11 @@ def plane(path: Path, rows: tuple[int, ...], method: str) -> embedding.Plane:
 
 
 def sheet(dataset: Dataset, spec: ImageSpec, rows: tuple[int, ...]) -> str:
-    """Pictures of a data set, as a network is given them, as one image for `peek`."""
+    """Images of a data set, as a network is given them, as one image for `peek`."""
     return _sheet(str(dataset.folder), repr(spec), rows, dataset, spec)
 
 
-@st.cache_data(max_entries=4, show_spinner="Reading the pictures")
+@st.cache_data(max_entries=4, show_spinner="Reading the images")
 def _sheet(folder: str, name: str, rows: tuple[int, ...], _dataset: Dataset, _spec: ImageSpec) -> str:
     return hover_image.sheet(_dataset.images(_spec)[list(rows)])
 
@@ -267,7 +273,7 @@ def maps(
     against: str | None = None,
     **parameters: object,
 ) -> Attribution:
-    """The maps of one method for one picture, one a target (names of expressions), or each rather than `against`."""
+    """The maps of one method for one image, one a target (names of expressions), or each rather than `against`."""
     mtime = weights_path(folder).stat().st_mtime_ns
     return _maps(folder, mtime, picture, targets, against, method, layer, parameters)
 
@@ -300,7 +306,7 @@ def cell_maps(
     """Mean maps of the given expression where it is taken for another, where it is recognised, and their difference.
 
     Args:
-        key: of the predictions table, whose pictures are on this machine.
+        key: of the predictions table, whose images are on this machine.
     """
     path = network.tables[key]
     times = weights_path(network.folder).stat().st_mtime_ns, path.stat().st_mtime_ns
@@ -324,10 +330,10 @@ def _cell_maps(
 def _pictures(
     table: Predictions, rows: NDArray[np.int64], spec: ImageSpec
 ) -> tuple[NDArray[np.int64], NDArray[np.uint8]]:
-    """Those of the table's rows whose pictures are here, and the pictures at a network's size."""
+    """Those of the table's rows whose images are here, and the images at a network's size."""
     data = dataset_of(table)
     if data is None:
-        raise DataError("The pictures of this table are not on this machine; add the data set on the Data page.")
+        raise DataError("The images of this table are not on this machine; add the data set on the Data page.")
     places = pd.Series(np.arange(len(data)), index=data.index["split"] + " " + data.index["id"].astype(str))
     asked = (table.table["split"] + " " + table.table["id"].astype(str)).iloc[rows]
     there = places.reindex(asked).to_numpy()
@@ -338,13 +344,13 @@ def _pictures(
 def network_maps(
     one: Checkpoint, other: Checkpoint, key: str, given: str, method: str, most: int
 ) -> tuple[int, Band, Band, Band]:
-    """How many pictures of an expression, at most `most`; the mean map of each of two networks; and their difference.
+    """How many images of an expression, at most `most`; the mean map of each of two networks; and their difference.
 
     Each network is asked for the given expression at its own layer; the second one's maps are brought to the first
     one's size.
 
     Args:
-        key: of the predictions table of the first network, whose pictures are on this machine.
+        key: of the predictions table of the first network, whose images are on this machine.
     """
     path = one.tables[key]
     times = tuple(file.stat().st_mtime_ns for file in (weights_path(one.folder), weights_path(other.folder), path))
@@ -378,7 +384,7 @@ def _network_maps(
 
 
 def figure_of_cases(network: Checkpoint, key: str, layer: str) -> NDArray[np.uint8]:
-    """The picture (H, W, 3) with a right and a wrong case of each expression of a predictions table."""
+    """The image (H, W, 3) with a right and a wrong case of each expression of a predictions table."""
     path = network.tables[key]
     times = weights_path(network.folder).stat().st_mtime_ns, path.stat().st_mtime_ns
     return _figure_of_cases(network.folder, path, times, layer)
@@ -390,7 +396,7 @@ def _figure_of_cases(folder: Path, path: Path, times: tuple[int, int], layer: st
     chosen = cases(table)
     data = dataset_of(table)
     if data is None:
-        raise DataError("The pictures of this table are not on this machine; add the data set on the Data page.")
+        raise DataError("The images of this table are not on this machine; add the data set on the Data page.")
     split, images = str(table.table["split"].iloc[0]), data.images(known.card.image)
     rows = {str(data.index["id"].iloc[row]): int(row) for row in data.rows(split)}
     needed = {case.row: images[rows[case.id]] for pair in chosen.values() for case in pair if case and case.id in rows}

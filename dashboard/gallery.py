@@ -86,7 +86,7 @@ def show(
     st.caption(f"Below each image: {lines}. Click an image to explain it. The arrow keys turn the page.")
     if len(items) < len(page):
         missing = sorted(page["id"][there < 0])
-        st.info(f"{source.title} on this machine no longer contains {verbatim(', '.join(missing))}.")
+        st.info(f"{dataset_title(source.name)} on this machine no longer contains {verbatim(', '.join(missing))}.")
 
 
 def page_of(count: int, each: int, view: Hashable) -> slice:
@@ -128,7 +128,7 @@ def _picture(
     kind = "Rendered head labelled" if source.name == HEADS else "Labelled"
     text = (
         f"{kind} {row['label']}, predicted {row['predicted']}, confidence {confidence}, id {row['id']} of "
-        f"{source.title}, {split_title(row['split'])}"
+        f"{dataset_title(source.name)}, {split_title(row['split'])}"
     )
     lines = (f"{row['label']} → {row['predicted']}", confidence, *further, row["id"])
     href = "explain?" + urlencode({"network": network, "table": key, "image": row["id"]})

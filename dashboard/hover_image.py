@@ -73,6 +73,6 @@ def over_charts(pictures: str) -> None:
     """Show the image of the point under the pointer, over the page's Plotly charts.
 
     Args:
-        pictures: a `sheet`; the first entry of a point's `customdata` is the picture's place in it.
+        pictures: a `sheet`; the first entry of a point's `customdata` is the position of its image in it.
     """
     _box(data={"sheet": pictures, "shown": SHOWN, "columns": COLUMNS})

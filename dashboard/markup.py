@@ -1,4 +1,4 @@
-"""Small tables and galleries as HTML: figures right-aligned, intervals in a lighter tone, a text for every image."""
+"""Small tables and galleries as HTML: figures right-aligned, intervals in grey, a text for every image."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ def table(
 
 
 def figure(share: float, bounds: Interval) -> Html:
-    """A share in per cent with its 95 % interval beside it in a lighter tone."""
+    """A share in per cent with its 95 % interval beside it in grey."""
     return Html(f'{100 * share:.1f} <span class="fer-light">{interval(bounds)}</span>')
 
 

@@ -6,6 +6,7 @@ The address is the truth: a link shows what its sender saw, also when the defaul
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Literal
 
 import streamlit as st
 from streamlit.delta_generator import DeltaGenerator
@@ -25,47 +26,28 @@ class Picked:
     table: str | None
 
 
-# What the address of a saved link may say, by parameter, and what the page says now: Streamlit keeps the words of an option.
-FORMER_TITLES = {
-    "Small VGG, long": "Small VGG (long)",
-    "Small VGG, fast": "Small VGG (fast)",
-}
+# Streamlit keeps the words of an option in the address. These are former words by parameter, with the option they name.
 FORMER_WORDS = {
-    "beside": FORMER_TITLES,
-    "over": FORMER_TITLES,
-    "bins": {"Equally wide bins": "Bins of equal width", "Equally full bins": "Bins of equal size"},
-    "change": {"Fixed": "Newly right", "Broken": "Newly wrong"},
-    "confidence-of": {"as trained": "uncalibrated", "with its temperature": "calibrated"},
-    "order": {
-        "As the network lists them": "Network order",
-        "Best recognised first": "Highest recall first",
-        "Confused ones beside": "Group confused classes",
-    },
+    "bins": {"Equally full bins": "mass"},
+    "change": {"Broken": "broken"},
+    "confidence-of": {"as trained": "uncalibrated"},
+    "order": {"Best recognised first": "recall", "Confused ones beside": "confusion"},
 }
+FORMER_TITLES = {"Small VGG, long": "fer2013-best", "Small VGG, fast": "fer2013-fast"}  # of networks, with their names
 
 
 def renew_address() -> None:
-    """Bring the words of a saved link to those of today; without this the choice in it would be lost."""
+    """Take what a saved link chooses in former words into the session, before its widget is drawn."""
     for param, words in FORMER_WORDS.items():
-        values = st.query_params.get_all(param)
-        renewed = [words.get(value, value) for value in values]
-        if renewed != values:
-            st.query_params[param] = renewed
+        if (option := words.get(st.query_params.get(param, ""))) is not None and param not in st.session_state:
+            st.session_state[param] = option
 
 
-# Pages that show images: their default is a table whose images are on this machine, while other pages show the benchmark.
-WITH_IMAGES = {"evaluate", "explain", "gallery", "map", "regions", "slices"}
-
-
-def draw(page: str) -> None:
-    """Draw the shared pickers into the sidebar. Called once in each run, by Home.
-
-    Args:
-        page: the name of the page that is about to be drawn.
-    """
-    renew_address()
+def draw() -> None:
+    """Draw the shared pickers into the sidebar. Called once in each run, by Home."""
     networks = store.checkpoints()
     st.session_state["titles"] = _titles(networks)
+    renew_address()
     evaluated = next((name for name, network in networks.items() if network.tables), None)
     name = choose(
         "Network", list(networks), "network", titles().__getitem__, default=evaluated, lasting=True, place=st.sidebar
@@ -161,6 +143,31 @@ def choose(
     st.session_state[f"last-{param}"] = value
     to_address(param, value)
     return value
+
+
+def choose_networks(
+    label: str,
+    options: Sequence[str],
+    param: str,
+    *,
+    default: Sequence[str] = (),
+    width: int | Literal["stretch"] = "stretch",
+    place: DeltaGenerator | None = None,
+) -> list[str]:
+    """A box for several networks whose names are in the address, as `param`; links may also hold titles, former ones too."""
+    names = {titles()[name]: name for name in options} | FORMER_TITLES
+    asked = [names.get(value, value) for value in st.query_params.get_all(param)]
+    here = param in st.query_params
+    st.session_state[param] = [name for name in (asked if here else default) if name in options]
+
+    def follow() -> None:
+        chosen: list[str] = st.session_state[param]
+        st.query_params[param] = chosen or ""  # an empty choice is one too, where there is a default
+
+    (place or st.container()).multiselect(
+        label, options, key=param, format_func=titles().__getitem__, on_change=follow, placeholder="none", width=width
+    )
+    return list(st.session_state[param])
 
 
 def to_address(param: str, *values: str) -> None:

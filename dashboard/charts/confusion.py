@@ -165,7 +165,7 @@ def difference(table: pd.DataFrame, a: str, b: str) -> alt.LayerChart:
         .encode(
             color=alt.Color(
                 "difference:Q",
-                title=f"images: {b} minus {a}",
+                title="difference in images",
                 scale=alt.Scale(scheme="redblue", reverse=True, domain=[-top, top], domainMid=0),
                 legend=alt.Legend(orient="bottom", gradientLength=240),
             )

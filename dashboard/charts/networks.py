@@ -92,7 +92,7 @@ def curves(
             ("validation", result.val_accuracy, result.val_loss),
             ("training", result.train_accuracy, result.train_loss),
         )
-    ).dropna(subset=["loss"])  # trained without a validation part
+    ).dropna(subset=["loss"])  # trained without a validation set
     last = max([epochs, *(len(results) for results in histories.values())])
     if over == "epoch":
         x = alt.X("epoch:Q", scale=alt.Scale(domain=[0, last], nice=False), axis=alt.Axis(tickMinStep=1, grid=False))

@@ -5,7 +5,7 @@ import streamlit as st
 
 from dashboard import markup
 from dashboard.markup import Picture
-from dashboard.parts.data_images import draw_again
+from dashboard.parts.data_images import draw_again, name_in_commands
 from dashboard.pickers import choose
 from dashboard.text import verbatim
 from fer_core.datasets import Dataset
@@ -109,7 +109,8 @@ def preparation(dataset: Dataset) -> None:
     if galleries:
         st.html("<br>".join(galleries))
     st.caption(
-        f"To prepare the whole data set into a new folder, run `ferscope data prepare {dataset.name} FOLDER --detector "
-        f"{detector} --align {align} --light dog`. To normalise illumination in training only, set `image.light` in a recipe. "
-        "The network's card stores these steps, and they are applied to every image the network sees."
+        "To prepare the whole data set into a new folder, run "
+        f"`ferscope data prepare {name_in_commands(dataset)} FOLDER --detector {detector} --align {align} --light dog`. "
+        "To normalise illumination in training only, set `image.light` in a recipe. The network's card stores these steps, and "
+        "they are applied to every image the network sees."
     )

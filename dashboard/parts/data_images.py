@@ -21,6 +21,11 @@ FIGURES = {
 }
 
 
+def name_in_commands(dataset: Dataset) -> str:
+    """The name by which commands open the data set of the page, which is the one in its address."""
+    return st.query_params.get("data", dataset.name)
+
+
 def draw_again(words: str, place: DeltaGenerator) -> int:
     """A button that draws other images; the number of the draw is in the address."""
     asked = st.query_params.get("samples", "0")

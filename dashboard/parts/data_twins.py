@@ -7,6 +7,7 @@ import streamlit as st
 from dashboard import cache, gallery, markup
 from dashboard.charts import data as charts
 from dashboard.markup import Picture
+from dashboard.parts.data_images import name_in_commands
 from dashboard.pickers import choose
 from dashboard.text import images, interval, percent, verbatim
 from fer_core.datasets import Dataset
@@ -63,7 +64,9 @@ def twins(dataset: Dataset) -> None:
         "Download these pairs as csv", _named(dataset, pairs).to_csv(index=False), f"pairs-{dataset.name}.csv"
     )
     st.markdown(
-        f"To make a data set without duplicates, run `ferscope data clean {dataset.name}`. The original stays unchanged."
+        "To make a data set without duplicates, run "
+        f"`ferscope data clean {name_in_commands(dataset)} --steps contradicting,duplicates,leaks`. "
+        "The original stays unchanged."
     )
 
 
@@ -125,7 +128,7 @@ def faceless(dataset: Dataset) -> None:
         st.info(
             f"There are no votes for these images, so a face detector (MTCNN) has to check all {images(len(dataset))}. This "
             f"takes about {max(1, round(len(dataset) / 20 / 60))} min on one processor. The result is stored. "
-            f"`ferscope data faceless {dataset.name}` does the same."
+            f"`ferscope data faceless {name_in_commands(dataset)}` does the same."
         )
         if not st.button("Find images without a face", type="primary"):
             return
@@ -157,8 +160,8 @@ def faceless(dataset: Dataset) -> None:
     st.html(markup.gallery(items))
     st.download_button("Download the list as csv", table.to_csv(index=False), f"faceless-{dataset.name}.csv")
     st.markdown(
-        f"To make a data set without them, run `ferscope data clean {dataset.name} --steps faceless`. The original stays "
-        "unchanged, and the audit lists every image that was left out."
+        f"To make a data set without them, run `ferscope data clean {name_in_commands(dataset)} --steps faceless`. "
+        "The original stays unchanged, and the audit lists every image that was left out."
     )
 
 

@@ -10,7 +10,7 @@ from streamlit.delta_generator import DeltaGenerator
 
 from dashboard import cache
 from dashboard.pickers import Picked, choose, to_address
-from dashboard.text import verbatim
+from dashboard.text import dataset_title, table_in_words, table_title, verbatim
 from fer_core.checkpoint import Card
 from fer_core.datasets.heads import HEADS
 from fer_core.datasets.titles import table_in_words, table_title
@@ -64,10 +64,12 @@ def choose_image(choice: Picked) -> ExplainedImage | None:
     index = dataset.index
     where = np.flatnonzero((index["id"].astype(str) == str(chosen.id)) & (index["split"] == chosen.split))
     if not len(where):
-        st.info(verbatim(f"{dataset.title} no longer contains image {chosen.id}. Evaluate the network again."))
+        st.info(
+            verbatim(f"{dataset_title(dataset.name)} no longer contains image {chosen.id}. Evaluate the network again.")
+        )
         return None
     opened, place = dataset, int(where[0])
-    name = f"{chosen.id} of {dataset.name}"
+    name = f"{dataset_title(dataset.name)}, image {chosen.id}"
     return ExplainedImage(lambda network: network.predict_row(opened, place), name, str(chosen.label), dataset.name)
 
 

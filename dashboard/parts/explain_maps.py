@@ -9,9 +9,8 @@ from numpy.typing import NDArray
 
 from dashboard import cache, forms
 from dashboard.parts.explain_image import BOX, SIDE
-from dashboard.pickers import Picked, choose, titles
-from dashboard.text import percent, verbatim
-from fer_core.datasets.titles import table_in_words
+from dashboard.pickers import Picked, choose, choose_networks, titles
+from dashboard.text import percent, table_in_words, verbatim
 from fer_core.explanation import METHODS, Attribution, Method
 from fer_core.explanation import region_report as reports
 from fer_core.explanation.faithfulness import badge
@@ -66,9 +65,7 @@ def question(choice: Picked, predicted: str, given: str | None, probs: dict[str,
     )
     networks = store.checkpoints()
     others = [name for name in networks if name != choice.checkpoint.name]
-    more = row.multiselect(
-        "Compare with", others, format_func=titles().__getitem__, key="beside", bind="query-params", width=BOX
-    )
+    more = choose_networks("Compare with", others, "beside", width=BOX, place=row)
     chosen = [choice.checkpoint, *(networks[name] for name in more)]
     if wanted == "both":
         roles = {predicted: "prediction and label" if predicted == given else "prediction"}

@@ -12,13 +12,10 @@ from dashboard.charts import data as charts
 from dashboard.markup import Picture
 from dashboard.parts import data_changes, data_images, data_twins
 from dashboard.pickers import choose, to_address
-from dashboard.text import images, verbatim
+from dashboard.text import dataset_title, images, split_title, verbatim
 from fer_core.datasets import Dataset, relabelling
 from fer_core.datasets.heads import HEADS
 from fer_core.datasets.known import add, known
-from fer_core.datasets.summary import UNLABELLED
-from fer_core.datasets.summary import counts as count
-from fer_core.datasets.titles import split_title
 from fer_core.errors import FerError
 from fer_core.glossary import explained
 
@@ -143,11 +140,15 @@ name = choose("Data set", list(places), "data", places.__getitem__)
 with st.expander("Add a data set"):
     add_form()
 dataset = cache.dataset(name)
-counts = count(dataset)
-kind = "rendered, built in" if name == HEADS else "licence: " + dataset.licence
+counts = table_of_counts(dataset)
+origin = (
+    "The images are synthetic, rendered, built in."
+    if name == HEADS
+    else f"Layout: {dataset.title}. Licence: {dataset.licence.rstrip('.')}."
+)
 st.markdown(
-    f"{verbatim(dataset.title)} contains **{images(len(dataset))}** of {len(dataset.expressions)} expressions "
-    f"({verbatim(kind)}). {balance(counts)} {verbatim(dataset.protocol)}"
+    f"The data set “{verbatim(dataset_title(dataset.name))}” contains **{images(len(dataset))}** of {len(dataset.expressions)} "
+    f"expressions. {verbatim(origin)} {balance(counts)} {verbatim(dataset.protocol)}"
 )
 places = st.columns([1.4] + [1.0] * (len(counts.columns) - 1))  # the first holds the expressions' names
 for place, split in zip(places, counts.columns, strict=True):

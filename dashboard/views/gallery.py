@@ -6,8 +6,8 @@ import pandas as pd
 import streamlit as st
 
 from dashboard import cache, gallery
-from dashboard.pickers import choose, evaluated, titles
-from dashboard.text import estimate, images, verbatim
+from dashboard.pickers import choose, choose_networks, evaluated, titles
+from dashboard.text import estimate, images, table_in_words, verbatim
 from fer_core.datasets import SPLITS, relabelling
 from fer_core.datasets.titles import table_in_words
 from fer_core.errors import FerError
@@ -47,9 +47,8 @@ def main() -> None:
     network, table = checkpoint.name, cache.predictions(checkpoint.tables[key])
     wrong = int((~table.correct).sum())
     st.markdown(
-        f"{verbatim(titles()[network])} is wrong on "
-        f"{estimate(wrong / max(len(table), 1), wilson(wrong, len(table)), len(table))} of {verbatim(table_in_words(key))}, "
-        f"which is {images(wrong)}."
+        f"{verbatim(titles()[network])} is wrong on {wrong:,} of the {images(len(table))} of {verbatim(table_in_words(key))}. "
+        f"Its error rate is {estimate(wrong / max(len(table), 1), wilson(wrong, len(table)))}."
     )
     wanted, sort, others = filters(table, beside_it(network, key))
     frame = select(examples(table, others), wanted, sort)
@@ -97,14 +96,7 @@ def filters(table: Predictions, beside: dict[str, Path]) -> tuple[Filter, str, d
         "Loss, nats", 0.0, MOST_LOSS, (0.0, MOST_LOSS), 0.1, key="loss", bind="query-params", width=BOX,
         help=f"{explained('Loss')} The highest value of the slider includes all higher losses.",
     )  # fmt: skip
-    chosen = (
-        row.multiselect(
-            "Compare with", list(beside), key="beside", bind="query-params", format_func=titles().get,
-            placeholder="none", width=BOX,
-        )
-        if beside
-        else []
-    )  # fmt: skip
+    chosen = choose_networks("Compare with", list(beside), "beside", width=BOX, place=row) if beside else []
     kept = [EVERY, *selections.names()]
     tag = EVERY
     if len(kept) > 1 or "selection" in st.query_params:
@@ -172,7 +164,7 @@ def actions(table: Predictions, frame: pd.DataFrame, stem: str) -> None:
             as_split(chosen, name).to_csv(index=False),
             f"split-{name}-{stem}.csv",
             "text/csv",
-            help="A csv for `ferscope data split` that puts these images into the split named at the left.",
+            help="The csv has the format of the split files that `ferscope data split` writes.",
         )
         if reason:
             st.caption(verbatim(reason))

@@ -80,13 +80,14 @@ def server() -> Server:
     return started
 
 
-st.title("Live: try a network on your own images", help=explained("Face detector", "Confidence"))
+st.title("Live: try a network on your own images", help=explained("Face detector", "Confidence", "Energy distance"))
 picked = pickers.picked()
 query = {"network": picked.checkpoint.name if picked else "", "__theme": st.context.theme.type or "light"}
 address = f"{server().url}?{urlencode(query)}"
 if urlsplit(st.context.url or "//localhost").hostname not in ("localhost", "127.0.0.1", "::1"):
     st.info(
-        "The live app works only on the machine that runs FERscope. To use it from another machine, run `ferscope live --host`."
+        "The live app works only on the machine that runs FERscope. To use it from another machine, run "
+        "`ferscope live --host 0.0.0.0`."
     )
 st.markdown(f"Try a network on your photos, camera, video or test set. [Open in a new tab]({address}).")
 st.iframe(address, height=HEIGHT, alt="Live app")

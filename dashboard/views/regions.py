@@ -11,8 +11,8 @@ from numpy.typing import NDArray
 from dashboard import cache, markup
 from dashboard.charts import explanation as charts
 from dashboard.pickers import Picked, choose, picked, titles
-from dashboard.text import images, percent, verbatim
-from fer_core.datasets.titles import table_title
+from dashboard.text import images, percent, table_title, verbatim
+from fer_core.datasets.heads import HEADS
 from fer_core.explanation import METHODS
 from fer_core.explanation import region_report as reports
 from fer_core.explanation.bootstrap import Band
@@ -27,6 +27,10 @@ SIDE = 132  # pixels of a mean map
 BOX = 200
 MOST = 400  # images on which the maps of two networks are compared
 COVERS = {"blur": "blur", "mean": "mean grey of the image", "noise": "noise"}
+
+SUPPORTED = (
+    "A supported method beats a random map in both tests, deletion and insertion, and its maps depend on the weights."
+)
 
 
 def main() -> None:
@@ -72,7 +76,9 @@ def region_report(choice: Picked, known: Mapping[str, Path]) -> None:
 
 
 def no_report(choice: Picked) -> None:
-    place, _, split = (choice.table or "heads-val").rpartition("-")
+    place, _, split = (choice.table or f"{HEADS}-val").rpartition("-")
+    if choice.table:
+        place = cache.place_of(cache.predictions(choice.checkpoint.tables[choice.table])) or place
     st.info("There is no region report for this network yet. Run this command to make one:")
     st.code(command(choice.checkpoint.name, place, split), None, wrap_lines=True)
     st.markdown(
@@ -97,7 +103,7 @@ def covered_regions(report: RegionReport) -> None:
     )
     for sentence in report.about["sentences"].values():
         st.markdown(f"- {verbatim(sentence)} :gray[(covered with blur)]")
-    with st.expander("The table"):
+    with st.expander("Table behind the chart"):
         st.dataframe(table.drop(columns="cover"), hide_index=True)
 
 
@@ -116,7 +122,7 @@ def attribution_by_region(report: RegionReport) -> None:
     st.markdown(
         "If this table and the table of covered regions disagree, trust the covered regions: they measure accuracy."
     )
-    with st.expander("The table"):
+    with st.expander("Table behind the chart"):
         st.dataframe(table, hide_index=True)
 
 
@@ -131,14 +137,11 @@ def trust_in_methods(report: RegionReport) -> None:
     good = [title for title, one in verdicts.items() if one.level == "supported"]
     if good:
         st.markdown(
-            f"**{len(good)} of {len(known)} methods are supported for this network**: {verbatim(', '.join(good))}. They are "
-            "better than a random map in both tests, deletion and insertion, and their maps depend on the weights."
+            f"**{len(good)} of {len(known)} methods {'is' if len(good) == 1 else 'are'} supported for this network**: "
+            f"{verbatim(', '.join(good))}. {SUPPORTED}"
         )
     else:
-        st.markdown(
-            "**No method is supported for this network.** None is better than a random map in both tests and depends on the "
-            "weights."
-        )
+        st.markdown(f"**No method is supported for this network.** {SUPPORTED}")
     st.plotly_chart(charts.methods(measured), key="leaderboard", alt="Advantage of each method over a random map")
     st.caption(
         "Deletion removes the pixels that a map ranks highest, insertion adds them. The chart shows how much more the "

@@ -46,13 +46,25 @@ def outcome_in_words(rows: Sequence[Row]) -> str:
     run = [row for row in told if row.accuracy is not None]
     lacking = sum(row.state == "data missing" for row in told)
     words = Counter(row.verdict.partition(",")[0].partition(":")[0] for row in run)
-    plural = {"agrees": "agree"}
-    outcome = ", ".join(f"{n} {plural.get(word, word) if n > 1 else word}" for word, n in words.most_common())
+    outcome = ", ".join(counted(word, n) for word, n in words.most_common())
     cut = sum(row.cut for row in run)
     said = f"**{len(run)} of the {len(told)} reported results have been run**"
     said += f": {outcome}. {cut} of them used fewer epochs than the report." if run else "."
-    left = {"lack their data": lacking, "have not been run yet": len(told) - len(run) - lacking}
-    return " ".join([said, *(f"{count} {words}." for words, count in left.items() if count)])
+    waiting = len(told) - len(run) - lacking
+    return " ".join(
+        [
+            said,
+            *([f"For {lacking}, the data are missing."] if lacking else []),
+            *([f"{waiting} have not been run yet."] if waiting else []),
+        ]
+    )
+
+
+def counted(outcome: str, n: int) -> str:
+    """“1 agrees”, “2 agree”, “3 are not comparable”."""
+    if outcome == "agrees":
+        return f"{n} agree{'s' if n == 1 else ''}"
+    return f"{n} {'is' if n == 1 else 'are'} {outcome}"
 
 
 def section(report: str, rows: Sequence[Row]) -> None:
@@ -100,7 +112,7 @@ def missing(report: str, rows: Sequence[Row]) -> list[str]:
         said.append(f"Not run yet: {named(waiting)}.")
     loaded = [row for row in rows if row.state != "run" and row.weights]
     if loaded:
-        words = ", ".join(f"{row.title} ({row.weights})" for row in loaded)
+        words = "; ".join(f"{row.title} ({row.weights})" for row in loaded)
         said.append(f"Initial weights are missing: {verbatim(words)}.")
     cut = [row for row in rows if row.cut]
     if cut:
@@ -114,7 +126,7 @@ def missing(report: str, rows: Sequence[Row]) -> list[str]:
 
 
 def named(rows: Sequence[Row]) -> str:
-    return verbatim(", ".join(row.title for row in rows))
+    return verbatim("; ".join(row.title for row in rows))
 
 
 main()

@@ -9,8 +9,8 @@ import streamlit as st
 from dashboard import cache, markup
 from dashboard.charts import robustness as charts
 from dashboard.markup import Picture
-from dashboard.pickers import choose, evaluated, titles
-from dashboard.text import estimate, images, interval, percent, verbatim
+from dashboard.pickers import choose, choose_networks, evaluated, titles
+from dashboard.text import estimate, images, interval, percent, table_in_words, verbatim
 from fer_core.datasets import Dataset
 from fer_core.datasets.heads import HEADS
 from fer_core.datasets.titles import table_in_words
@@ -96,7 +96,7 @@ for other in store.checkpoints().values():
         if (one.dataset, one.split) == (name, split):
             results[one.sample][other.name] = one
 mine = {number: found for number, found in results.items() if network.name in found}
-command = f"ferscope robustness {network.name} --data {name} --split {split}"
+command = f"ferscope robustness {network.name} --data {cache.place_of(table) or name} --split {split}"
 if not mine:
     st.info(
         f"{verbatim(titles()[network.name])} has not been measured on corrupted images of {verbatim(table_in_words(key))} yet. "
@@ -123,9 +123,7 @@ tables = {titles()[network.name]: mine[chosen][network.name].table()}
 st.markdown(loss_in_words(titles()[network.name], next(iter(tables.values())), table_in_words(key)))
 others = [other for other in mine[chosen] if other != network.name]
 if others:
-    beside = st.multiselect(
-        "Compare with", others, default=others[:3], key="over", bind="query-params", format_func=titles().get
-    )
+    beside = choose_networks("Compare with", others, "over", default=others[:3])
     tables |= {titles()[other]: mine[chosen][other].table() for other in beside}
 st.plotly_chart(charts.curves(tables), config=PLOTLY, key="curves")
 st.caption(

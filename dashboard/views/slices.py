@@ -73,7 +73,7 @@ smallest = row.number_input(
 crossed = row.toggle("Also combine two conditions", key="crossed", bind="query-params")
 found = find(table, known, min_support=smallest, crossed=crossed)
 if not len(found.table):
-    st.info(f"No slice has at least {smallest:,} images inside and outside. Allow smaller slices.")
+    st.info(f"No slice has at least {smallest:,} images, with as many images outside it. Allow smaller slices.")
     st.stop()
 summary.markdown(hardest_in_words(title, key, found.table, smallest))
 

@@ -59,25 +59,23 @@ def diagnose(results: Sequence[EpochResult]) -> Diagnosis | None:
     if train < 0 < val and worse:
         verdict, words = (
             "overfits",
-            f"It overfits: the validation loss rises while the training loss falls. {losses_said}",
+            "It overfits: the validation loss rises while the training loss falls.",
         )
     elif gap > GAP:
-        # training images known by heart: said only with the two accuracies that show it
-        verdict, words = "overfits", f"It overfits: it memorises training images. {gap_said}"
+        verdict, words = "overfits", "It overfits: it memorises training images."
     elif results[-1].train_accuracy < LOW and abs(rise) < FLAT:
         verdict, words = (
             "underfits",
-            f"It underfits: training accuracy is low ({100 * results[-1].train_accuracy:.1f} %) and no longer rises. "
-            f"{losses_said}",
+            f"It underfits: training accuracy is low ({100 * results[-1].train_accuracy:.1f} %) and no longer rises.",
         )
     elif val < -0.002 and rise > FLAT:
-        verdict, words = "still improves", f"It still improves, so more epochs may help. {losses_said}"
+        verdict, words = "still improves", "It still improves, so more epochs may help."
     else:
         verdict, words = (
             "converged",
-            f"It has converged; there is no sign of overfitting or underfitting. {losses_said}",
+            "It has converged; there is no sign of overfitting or underfitting.",
         )
-    return Diagnosis(verdict, best.epoch, gap, val, words)
+    return Diagnosis(verdict, best.epoch, gap, val, f"{words} {gap_said} {losses_said}")
 
 
 def _slope(values: Sequence[float]) -> float:

@@ -32,16 +32,16 @@ def test_the_answer_is_the_comparison_of_the_two_networks_in_the_address(open_pa
     app = open_page("compare", network="weak", other="strong")
     found = compare(weak, strong)
     assert app.markdown[0].value.replace("\\", "") == f"**{found.sentence('Weak network', 'Strong network')}**"
-    assert "Strong network is better than Weak network: it reads" in app.markdown[0].value.replace("\\", "")
+    assert "Strong network is better than Weak network" in app.markdown[0].value.replace("\\", "")
     words = said(app)
-    assert f"Strong network fixes **{found.test.only_b:,}** pictures" in words
-    assert "2 networks form 2 groups on the 210 pictures that all have read; Strong network leads." in words
+    assert f"Strong network is right on **{found.test.only_b:,}** images that Weak network gets wrong" in words
+    assert "2 networks form 2 groups on the 210 images that all have in common. First group: Strong network." in words
     ids = found.changed.loc[found.changed["change"] == "fixed"].sort_values("confidence_b", ascending=False)["id"]
     assert ", ".join(ids.head(12)) in words  # their pictures are elsewhere
     back = said(open_page("compare", network="strong", other="weak", change="broken"))
     assert "Strong network is better than Weak network" in back
-    assert f"Weak network fixes **{found.test.only_a:,}** pictures" in back
-    assert f"breaks **{found.test.only_b:,}**" in back
+    assert f"Weak network is right on **{found.test.only_a:,}** images" in back
+    assert f"wrong on **{found.test.only_b:,}** that Strong network gets right" in back
 
 
 def test_a_title_is_shown_letter_by_letter(open_page: OpenPage) -> None:
@@ -50,7 +50,6 @@ def test_a_title_is_shown_letter_by_letter(open_page: OpenPage) -> None:
         make_network(name, predictions_elsewhere(seed=seed), title=f"{title} {name}")
     app = open_page("compare", network="one", other="two")
     signs = verbatim(title)
-    assert app.subheader[1].value == f"What does {signs} two change?"
     assert app.main.selectbox[0].label == f"Compare {signs} one with"
     assert title not in "\n".join(element.value for kind in (app.markdown, app.caption) for element in kind)
 
@@ -59,15 +58,15 @@ def test_networks_that_cannot_be_told_apart_are_one_group(open_page: OpenPage) -
     for seed in range(3):
         make_network(f"net{seed}", predictions_elsewhere(seed=seed), title=f"Network {seed}")
     words = said(open_page("compare", network="net0", other="net2"))
-    assert "cannot be told apart" in words
-    assert "3 networks form 1 group on the 210 pictures" in words
+    assert "No single expression differs significantly." in words
+    assert "3 networks form 1 group on the 210 images" in words
 
 
 def test_one_network_alone_has_nothing_to_be_compared_with(open_page: OpenPage) -> None:
     make_network("one", predictions_elsewhere())
     app = open_page("compare")
-    assert "No other network has been evaluated on elsewhere, val" in said(app)
-    assert [button.label for button in app.button] == ["Go to training"]
+    assert "No other network has been evaluated on the elsewhere validation set" in said(app)
+    assert [button.label for button in app.button] == ["Train a network"]
 
 
 def test_tables_with_other_expressions_and_other_pictures_are_compared_on_what_they_share(open_page: OpenPage) -> None:
@@ -78,7 +77,7 @@ def test_tables_with_other_expressions_and_other_pictures_are_compared_on_what_t
     make_network("seven", mine, title="Seven")
     make_network("six", six, title="Six")
     words = said(open_page("compare", network="seven", other="six"))
-    assert "Compared on the 90 pictures that both tables hold with the same label: Seven has read 140, Six 90." in words
+    assert "Seven was evaluated on 140 images, Six on 90." in words
 
 
 def test_tables_without_a_shared_picture_say_so_calmly(open_page: OpenPage) -> None:
@@ -97,35 +96,41 @@ def test_the_threshold_in_the_address_is_answered_with_coverage_and_accuracy(ope
     app = open_page("confidence", threshold="95")
     words = said(app)
     accuracy = 100 * table.correct[sure].mean()
-    assert f"It answers **{100 * sure.mean():.1f} %** ({sure.sum()} of 210 pictures), **{accuracy:.1f} %**" in words
-    assert f"It abstains from {(~sure).sum()}, of which {(~table.correct[~sure]).sum()} would have been wrong." in words
-    assert f"**{(~sure).sum()} pictures** without an answer" in words
+    assert (
+        f"answers **{100 * sure.mean():.1f} %** of the images ({sure.sum()} of 210) with an accuracy of **{accuracy:.1f} %**"
+        in words
+    )
+    assert (
+        f"It gives no answer for {(~sure).sum()}, of which {(~table.correct[~sure]).sum()} would have been wrong."
+        in words
+    )
+    assert f"**{(~sure).sum()} images** without an answer" in words
     app.slider(key="threshold").set_value(0).run()
-    assert "It answers **100.0 %**" in said(app)
-    assert "No picture is left without an answer." in said(app)
+    assert "answers **100.0 %**" in said(app)
+    assert "Every image gets an answer." in said(app)
     app.slider(key="threshold").set_value(100).run()
-    assert "there is no accuracy to speak of" in said(app)
+    assert "so there is no accuracy" in said(app)
 
 
 def test_a_temperature_is_fitted_on_the_validation_part_and_stored_in_the_card(open_page: OpenPage) -> None:
     table = predictions_elsewhere(700)
     folder = make_network("one", table)
     app = open_page("confidence")
-    assert "off as trained" in app.markdown[0].value
-    assert "with its temperature" not in app.markdown[0].value
-    next(button for button in app.button if button.label.startswith("Fit a temperature")).click().run()
+    assert "Confidence misses accuracy by" in app.markdown[0].value
+    assert "calibration" not in app.markdown[0].value
+    next(button for button in app.button if button.label.startswith("Calibrate")).click().run()
     assert read_card(folder).temperature == pytest.approx(temperature(table), abs=1e-4)
     before, after = map(float, re.findall(r"\*\*([\d.]+) points\*\*", said(app)))
     assert after < before
-    assert "stored in the card" in said(app)
+    assert "stored in the network's card" in said(app)
 
 
 def test_a_test_split_never_offers_to_fit(open_page: OpenPage) -> None:
     table = predictions_elsewhere()
     make_network("one", Predictions(table.table.assign(split="test")))
     app = open_page("confidence")
-    assert "`ferscope calibrate one --data DATA` fits one on the validation part" in said(app)
-    assert not [button for button in app.button if button.label.startswith("Fit")]
+    assert "`ferscope calibrate one --data DATA`" in said(app)
+    assert not [button for button in app.button if button.label.startswith("Calibrate")]
 
 
 def test_evaluate_shows_every_figure_and_orders_the_matrix(open_page: OpenPage) -> None:
@@ -172,14 +177,14 @@ def test_overview_groups_networks_shows_the_parts_side_by_side_and_the_deviation
     rows = re.findall(r"<tr.*?</tr>", words)
     group = {name: next(row for row in rows if name in row) for name in ("Network 0", "Network 1", "Network 2")}
     assert ["<td>1</td>" in row for row in group.values()] == [True, True, False]
-    assert "Training, validation and test side by side" in words
-    assert "train, n = 210" in words
+    assert "Accuracy by split" in words
+    assert "training set, n = 210" in words
     both = [evaluate(predictions_elsewhere(seed=seed + 7, skill=0.9)).accuracy for seed in range(2)]
     mean, deviation = np.mean(both), np.std(both, ddof=1)
     assert f"{100 * mean:.1f} ± {100 * deviation:.1f}" in words
     assert [button.label for button in app.get("download_button")][-2:] == [
-        "Report as HTML",
-        "With cards and tables as zip",
+        "Download HTML",
+        "Download zip with cards and tables",
     ]
 
 
@@ -187,6 +192,36 @@ def test_one_damaged_table_does_not_take_the_overview_away(open_page: OpenPage) 
     make_network("one", predictions_elsewhere(seed=1), title="One")
     folder = make_network("two", predictions_elsewhere(seed=2), title="Two")
     (folder / "predictions-elsewhere-val.parquet").write_bytes(b"PAR1 and then nothing")
-    assert "One reads" in said(open_page("overview", network="one"))
-    assert "cannot be read; evaluate it again" in said(open_page("overview", network="two"))
+    assert "One has an accuracy of" in said(open_page("overview", network="one"))
+    assert "cannot be read. Evaluate the network again." in said(open_page("overview", network="two"))
     assert "this is no readable parquet file" in said(open_page("compare", network="one", other="two"))
+
+
+@pytest.mark.parametrize(
+    ("page", "param", "before", "now"),
+    [
+        ("compare", "change", "Broken", "broken"),
+        ("confidence", "bins", "Equally full bins", "mass"),
+        ("evaluate", "order", "Confused ones beside", "confusion"),
+    ],
+)
+def test_a_saved_link_with_the_former_words_still_chooses(
+    open_page: OpenPage, page: str, param: str, before: str, now: str
+) -> None:
+    for seed, name in enumerate(("one", "two")):
+        make_network(name, predictions_elsewhere(seed=seed))
+    app = open_page(page, network="one", other="two", **{param: before})
+    assert not app.exception
+    assert app.session_state[param] == now
+
+
+def test_a_saved_link_with_a_network_s_former_title_still_chooses_it(open_page: OpenPage) -> None:
+    make_network("fer2013-best", predictions_elsewhere(seed=1), title="Small VGG (long)")
+    make_network("two", predictions_elsewhere(seed=2))
+    app = open_page("gallery", network="two", beside="Small VGG, long")
+    assert not app.exception
+    assert app.session_state["beside"] == ["fer2013-best"]
+    app.multiselect(key="beside").set_value([]).run()
+    assert app.query_params["beside"] in ("", [""])
+    app.multiselect(key="beside").set_value(["fer2013-best"]).run()
+    assert app.query_params["beside"] in ("fer2013-best", ["fer2013-best"])

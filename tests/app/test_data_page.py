@@ -43,7 +43,7 @@ def test_every_view_opens_from_its_address(open_page: OpenPage, faces: Path, vie
     assert not app.exception
     assert not app.error
     assert app.query_params["view"] == view
-    assert "holds **44 pictures** of 7 expressions" in texts(app)
+    assert "contains **44 images** of 7 expressions" in texts(app)
 
 
 def test_an_unknown_view_shows_the_samples(open_page: OpenPage, faces: Path) -> None:
@@ -54,8 +54,8 @@ def test_an_unknown_view_shows_the_samples(open_page: OpenPage, faces: Path) -> 
 
 def test_leaks_stand_side_by_side_with_their_twins(open_page: OpenPage, faces: Path) -> None:
     app = open_page("data", data="faces", view="twins")
-    assert "**2 groups** of pictures are pixel-identical, 1 of them with different labels" in texts(app)
-    assert "**2 of 16 pictures** of val" in texts(app)
+    assert "**2 groups** of identical images, 1 of them with different labels" in texts(app)
+    assert "**2 of 16 images** of the validation set" in texts(app)
     assert sorted(pictures_of(app)) == [
         "fear, val val/fear/09.png beside sad, train train/sad/00.png: identical, 1.000",
         "happy, val val/happy/09.png beside happy, train train/happy/00.png: identical, 1.000",
@@ -65,30 +65,30 @@ def test_leaks_stand_side_by_side_with_their_twins(open_page: OpenPage, faces: P
 
 
 def test_without_votes_the_page_says_where_they_come_from(open_page: OpenPage, faces: Path) -> None:
-    assert "There are no votes for these pictures" in open_page("data", data="faces", view="votes").info[0].value
+    assert "There are no votes for these images" in open_page("data", data="faces", view="votes").info[0].value
 
 
 def test_pictures_without_a_face_are_looked_for_on_demand(open_page: OpenPage, faces: Path) -> None:
     app = open_page("data", data="faces", view="faceless")
-    assert "a detector (MTCNN) has to look at all 44 pictures" in app.info[0].value
-    next(button for button in app.button if button.label == "Look for faces").click().run()
+    assert "a face detector (MTCNN) has to check all 44 images" in app.info[0].value
+    next(button for button in app.button if button.label == "Find images without a face").click().run()
     assert not app.exception
     found = faceless_of(open_dataset("faces"))
-    assert f"**{len(found)} of 44 pictures**" in texts(app)
+    assert f"**{len(found)} of 44 images**" in texts(app)
     assert len(pictures_of(app)) == min(24, len(found))
 
 
 def test_the_preview_shows_the_recipes_own_settings(open_page: OpenPage, faces: Path) -> None:
     app = open_page("data", data="faces", view="augment", recipe="mini-xception")
-    assert "rotate 10" in texts(app)
-    assert sum("as it is" in alt for alt in pictures_of(app)) == 5
-    assert sum("draw 7" in alt for alt in pictures_of(app)) == 5
+    assert "rotation 10" in texts(app)
+    assert sum("original" in alt for alt in pictures_of(app)) == 5
+    assert sum("version 7" in alt for alt in pictures_of(app)) == 5
 
 
 def test_preparation_is_shown_before_and_after(open_page: OpenPage, faces: Path) -> None:
     app = open_page("data", data="faces", view="prepare")
     shown = pictures_of(app)
-    assert sum(alt.endswith("before") for alt in shown) == 5
+    assert sum(alt.endswith("original") for alt in shown) == 5
     assert sum(alt.endswith("isotropic diffusion") for alt in shown) == 5
 
 

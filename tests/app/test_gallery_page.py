@@ -66,13 +66,13 @@ def test_filters_in_the_address_keep_exactly_their_pictures(open_page: OpenPage,
     assert not app.exception
     happy = table.table.assign(c=table.confidence)[table.table["label"] == "happy"]
     assert shown(app) == happy.sort_values("c", ascending=False, kind="stable")["id"].tolist()
-    assert f"**{len(happy)} pictures** left by the filters" in texts(app)
+    assert f"**{len(happy)} matching images**" in texts(app)
 
 
 def test_filters_that_leave_nothing_say_so(open_page: OpenPage, table: Predictions) -> None:
     app = open_page("gallery", network="one", text="no-such-id")
     assert not app.exception
-    assert "No picture is left by these filters" in app.info[0].value
+    assert "No image matches these filters" in app.info[0].value
 
 
 def test_selected_pictures_are_kept_and_marked(open_page: OpenPage, table: Predictions) -> None:
@@ -82,24 +82,24 @@ def test_selected_pictures_are_kept_and_marked(open_page: OpenPage, table: Predi
     for image in first:
         app.checkbox(key=f"tick-faces-val-{image}").check().run()
     assert not app.exception
-    assert "applies to the 2 pictures selected" in texts(app)
-    next(box for box in app.text_input if box.label == "Keep them as a selection").input("hard")
-    press(app, "Keep")
+    assert "Actions for the 2 images you selected" in texts(app)
+    next(box for box in app.text_input if box.label == "Save as a selection").input("hard")
+    press(app, "Save")
     assert sorted(selections.read("hard")["id"]) == sorted(first)
-    assert "“hard” holds 2 pictures" in app.success[0].value
+    assert "“hard” contains 2 images" in app.success[0].value
     assert "hard" in app.selectbox(key="selection").options  # at once, not after the next click
-    next(box for box in app.selectbox if box.label == "The label is wrong: it is").select("unclear")
-    press(app, "Mark the selected")
+    next(box for box in app.selectbox if box.label == "Correct the label to").select("unclear")
+    press(app, "Correct the selected images")
     assert sorted(relabelling.corrections("faces")["id"]) == sorted(first)
     again = open_page("gallery", network="one", selection="hard")
     assert sorted(shown(again)) == sorted(first)
-    assert "marked: unclear" in texts(again)
+    assert "corrected: unclear" in texts(again)
 
 
 def test_a_name_that_cannot_be_kept_is_said_in_the_page(open_page: OpenPage, table: Predictions) -> None:
     app = open_page("gallery", network="one")
-    next(box for box in app.text_input if box.label == "Keep them as a selection").input("../out")
-    press(app, "Keep")
+    next(box for box in app.text_input if box.label == "Save as a selection").input("../out")
+    press(app, "Save")
     assert "cannot name a selection" in app.error[0].value.replace("\\", "")
 
 
@@ -107,8 +107,8 @@ def test_other_networks_stand_beside_each_picture(open_page: OpenPage, table: Pr
     app = open_page("gallery", network="one", beside="Network Two", outcome="only this wrong")
     assert not app.exception
     said = texts(app)
-    assert "1 of 2 wrong" in said
-    assert "2 of 2 wrong" not in said
+    assert "1 of 2 networks wrong" in said
+    assert "2 of 2 networks wrong" not in said
 
 
 def test_without_the_pictures_ids_and_figures_remain(open_page: OpenPage) -> None:

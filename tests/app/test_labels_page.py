@@ -32,11 +32,12 @@ def test_ferplus_is_there_for_fer2013_without_a_path(open_page: OpenPage) -> Non
     assert not app.exception
     third = "33.3\N{NO-BREAK SPACE}%"  # one of three: Wilson's interval is 6.1 to 79.2
     assert app.markdown[0].value == (
-        f"Of Small VGG's **3 errors** on fer2013, val, the voters put **{third} (6.1 to 79.2) on the network**, cannot "
-        f"agree on **{third} (6.1 to 79.2)**, and contradict **the label of {third} (6.1 to 79.2)**; in 1 of these the "
-        "network answers what the voters say."
+        "Small VGG makes **3 errors** on the FER2013 validation set. The voters attribute "
+        f"**{third} (6.1 to 79.2)** of them to the network. For **{third} (6.1 to 79.2)** the voters do not agree. For "
+        f"**{third} (6.1 to 79.2)** they contradict the label; in 1 of these cases the network predicts what the voters say. "
+        "(95 % confidence intervals in brackets.)"
     )
-    assert "**1 picture**, the most confident first" in texts(app)
+    assert "**1 image**, highest confidence first" in texts(app)
 
 
 def test_a_set_without_votes_says_how_to_get_some(open_page: OpenPage) -> None:
@@ -54,7 +55,7 @@ def test_a_set_without_votes_is_judged_by_the_networks_answers(open_page: OpenPa
     assert app.selectbox(key="by").value == "network"
     count = len(label_issues(table))
     assert count > 0
-    assert f"**{count} of 210 pictures** are probably labelled wrongly" in app.markdown[0].value
+    assert f"**{count} of 210 images** probably have a wrong label" in app.markdown[0].value
 
 
 def test_an_out_of_fold_table_judges_the_labels_of_training(open_page: OpenPage, workspace: Path) -> None:
@@ -64,7 +65,7 @@ def test_an_out_of_fold_table_judges_the_labels_of_training(open_page: OpenPage,
     learned.write(workspace / "crossval" / "five" / "predictions-elsewhere-crossval.parquet")
     app = open_page("labels", network="one", by="five")
     assert not app.exception
-    assert "validation five, in which no network reads what it learned" in app.markdown[0].value
+    assert "cross-validation five" in app.markdown[0].value.replace("\\", "")
     make_network("two", learned)
     app = open_page("labels", network="two")
     assert "two learned the labels of train, so it cannot judge them" in app.info[0].value
@@ -79,7 +80,7 @@ def test_votes_of_ones_own_are_read_from_the_path_in_the_address(open_page: Open
     votes.assign(id=table.table["id"]).to_csv(path, index=False)
     app = open_page("labels", network="one", votes=str(path))
     assert not app.exception
-    assert "the voters put **100.0\N{NO-BREAK SPACE}%" in app.markdown[0].value
+    assert "The voters attribute **100.0\N{NO-BREAK SPACE}%" in app.markdown[0].value
     app = open_page("labels", network="one", votes=str(tmp_path / "nowhere.csv"))
     assert not app.exception
     assert "cannot be read" in app.error[0].value

@@ -28,16 +28,16 @@ def test_features_are_read_on_demand_and_neighbours_are_the_nearest(open_page: O
     image = predictions.table["id"].iloc[3]
     app = open_page("map", network="one", among="val", picture=image)
     assert not app.exception
-    assert "does not hold them yet" in texts(app)
-    press(app, "Read 14 pictures of val")
+    assert "have not been computed yet" in texts(app)
+    press(app, "Compute features of 14 images")
     assert not app.exception
     said = texts(app)
-    assert "carry the same label; by chance" in said
+    assert "have the same label; by chance" in said
     values = features_of(folder, dataset, "val")
     near, _ = neighbours(values[3], values, 13)
     ids = dataset.index["id"].iloc[dataset.rows("val")].to_numpy()
     assert near[0] == 3  # the picture itself, which is shown first
-    places = [said.index(f"Picture {ids[row]} of val, labelled") for row in near[1:]]
+    places = [said.index(f"Image {ids[row]} of the validation set, labelled") for row in near[1:]]
     assert places == sorted(places)
 
 

@@ -46,18 +46,21 @@ def test_a_report_is_shown_beside_what_came_out_and_what_could_not_be_run(report
     app = open_page("reproduction")
     assert not app.exception
     said = texts(app).replace("\\", "")
-    assert "**1 of the 3 rows have been run**: 1 not comparable; 1 of them with fewer epochs than the report's." in said
-    assert "2 lack their data here" in said
+    assert (
+        "**1 of the 3 reported results have been run**: 1 is not comparable. 1 of them used fewer epochs than the report."
+        in said
+    )
+    assert "For 2, the data are missing." in said
     right = int(predictions.correct.sum())
     low, high = proportion_confint(right, 210, method="wilson")
     table = next(element.proto.body for element in app.main.get("html") if "fer-table" in element.proto.body)
     assert f"{100 * right / 210:.1f}" in table
     assert f"{100 * low:.1f} to {100 * high:.1f}" in table
     assert "not comparable: lower, with 6 of 40 epochs" in table
-    assert "elsewhere, val" in table
-    assert "Not run for want of data: Second, Third. This workspace does not know kdef, elsewhere" in said
-    assert "also need weights to start from: Third (imagenet)" in said
-    assert "Cut by the budget: First." in said
+    assert "elsewhere, validation set" in table
+    assert "Not run because data are missing: Second; Third. Missing: KDEF, elsewhere." in said
+    assert "Initial weights are missing: Third (imagenet)" in said
+    assert "Shortened to fit the time limit: First." in said
     assert "human observers (65 ± 5 %" in said
     (chart,) = (json.loads(element.proto.spec) for element in app.main.get("plotly_chart"))
     reported, reproduced = chart["data"]
@@ -70,9 +73,9 @@ def test_a_report_is_shown_beside_what_came_out_and_what_could_not_be_run(report
 def test_without_any_run_the_page_says_so_and_shows_what_was_reported(report: Path, open_page: Open) -> None:
     app = open_page("reproduction")
     assert not app.exception
-    assert "**0 of the 3 rows have been run**." in texts(app)
+    assert "**0 of the 3 reported results have been run**." in texts(app)
 
 
 def test_a_run_of_the_recipes_name_with_other_settings_is_no_reproduction(report: Path, open_page: Open) -> None:
     make_network("emotions-a", predictions_elsewhere())  # its config.toml is another one
-    assert "**0 of the 3 rows have been run**." in texts(open_page("reproduction"))
+    assert "**0 of the 3 reported results have been run**." in texts(open_page("reproduction"))

@@ -24,14 +24,14 @@ def test_what_was_measured_is_shown_and_what_was_not_is_offered(open_page: OpenP
     app = open_page("robustness", network="one")
     assert not app.exception
     assert "`ferscope robustness one --data faces --split val`" in app.info[0].value
-    assert [button.label for button in app.button] == ["Measure 100 pictures here"]
+    assert [button.label for button in app.button] == ["Measure 100 images now"]
     measure("one", folder, dataset, "val", sample(dataset, "val"), ["darker", "jpeg"])
     app = open_page("robustness", network="one", damage="jpeg")
     assert not app.exception
     said = texts(app)
-    assert "of 14 pictures as they are" in said
-    assert "in the mean of 10 kinds and severities of damage" in said
-    assert said.count("jpeg: ") == 6  # the picture, and five severities of it
+    assert "n = 14) on clean images of" in said
+    assert "on average over 2 corruptions at 5 severities" in said
+    assert said.count("jpeg: ") == 6  # the image, and five severities of it
 
 
 def test_without_the_pictures_the_page_says_what_to_do(open_page: OpenPage) -> None:

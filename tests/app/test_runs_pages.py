@@ -29,7 +29,7 @@ def made(name: str, skill: float, recipe: str = "", gain: float = 0.0) -> RunFol
 
 
 def test_without_a_run_the_page_leads_to_training(open_page: Open) -> None:
-    assert "There is no run yet" in texts(open_page("runs"))
+    assert "There are no runs yet" in texts(open_page("runs"))
 
 
 def test_the_best_run_comes_first_with_what_differs_and_how_sure_that_is(open_page: Open) -> None:
@@ -39,19 +39,19 @@ def test_the_best_run_comes_first_with_what_differs_and_how_sure_that_is(open_pa
     assert not app.exception
     # by hand: 0.66 (1 - 0.7^6) = 0.58235 of 210, and 0.01 more
     said = texts(app).replace("\\", "")
-    assert "**fast** was best: 59.2\N{NO-BREAK SPACE}%" in said
-    assert "That is 1.0 points more than slow; their intervals overlap, so it may be chance. 2 settings differ." in said
+    assert "**fast** has the highest validation accuracy: **59.2\N{NO-BREAK SPACE}%**" in said
+    assert "This is 1.0 points more than slow; the intervals overlap, so it may be chance. 2 settings differ." in said
     table = app.main.get("html")[0].proto.body
     assert table.index(">fast<") < table.index(">slow<")
-    assert all(f">{name}<" in table for name in ("epochs", "optimizer.lr"))
-    assert ">batch_size<" not in table
+    assert all(f">{name}<" in table for name in ("Epochs", "Learning rate"))
+    assert ">Batch size<" not in table
     assert sorted(app.query_params["run"]) == ["fast", "slow"]
     made("longer", 0.6, "epochs = 40\n")
     said = texts(open_page("runs", run=["slow", "longer"]))
     assert "1 setting differs." in said
     assert "2 of 3 runs are compared" in said
     said = texts(open_page("runs", run=["slow", "gone"])).replace("\\", "")
-    assert "The link asks for “gone”, which is not among the newest 200 runs here." in said
+    assert "“gone” from the link is not among the newest 200 runs here." in said
 
 
 def test_the_address_and_tags_choose_the_runs(open_page: Open) -> None:
@@ -60,9 +60,9 @@ def test_the_address_and_tags_choose_the_runs(open_page: Open) -> None:
     RunFolder.named("three").write_notes(Notes(("kept",)))
     app = open_page("runs", run="two")
     assert app.multiselect[0].value == ["two"]
-    assert "**two** was best" in texts(app)
+    assert "**two** has the highest" in texts(app)
     next(box for box in app.selectbox if box.label == "Tag").set_value("kept").run()
-    assert "**three** was best" in texts(app)
+    assert "**three** has the highest" in texts(app)
 
 
 def test_unreadable_and_unstarted_runs_are_passed_over(open_page: Open) -> None:
@@ -71,8 +71,9 @@ def test_unreadable_and_unstarted_runs_are_passed_over(open_page: Open) -> None:
     made("empty", 0.6).path.joinpath("metrics.jsonl").unlink()
     app = open_page("runs")
     assert not app.exception
-    assert "**good** was best" in texts(app)
-    assert "spoilt" not in app.main.get("html")[0].proto.body
+    assert "**good** has the highest" in texts(app)
+    table = next(h.proto.body for h in app.main.get("html") if "Best validation accuracy" in h.proto.body)
+    assert "spoilt" not in table
     assert len(checkpoints()) == 3
 
 
@@ -117,12 +118,12 @@ def searched(name: str = "tiny") -> SweepFolder:
 def test_without_a_search_the_page_offers_one_with_its_command_line(open_page: Open) -> None:
     app = open_page("sweeps")
     assert not app.exception
-    assert "There is no search yet" in texts(app)
+    assert "There are no sweeps yet" in texts(app)
     next(box for box in app.selectbox if box.label == "Sweep file").set_value("heads-tpe").run()
     assert any(
         block.value == "ferscope sweep heads-tpe --data heads --name heads-tpe --workers 1" for block in app.code
     )
-    assert "12 trials of the recipe heads, sampler tpe" in texts(app).replace("\\", "")
+    assert "12 trials of the recipe synthetic, with sampler tpe" in texts(app).replace("\\", "")
 
 
 def test_a_search_names_its_best_settings_with_their_interval(open_page: Open) -> None:
@@ -131,9 +132,11 @@ def test_a_search_names_its_best_settings_with_their_interval(open_page: Open) -
     assert not app.exception
     said = texts(app).replace("\\", "")
     # by hand: 0.66 (1 - 0.7^6) + 0.02 = 0.60235
-    assert "Best so far: **60.2\N{NO-BREAK SPACE}%**" in said
-    assert "with optimizer.lr = 0.1, batch_size = 32. 2 of 4 trials have ended. The intervals of 2 other trials" in said
-    assert "Eight finished trials" in said
+    assert "Best validation accuracy so far: **60.2\N{NO-BREAK SPACE}%**" in said
+    assert (
+        "with Learning rate = 0.1, Batch size = 32. 2 of 4 trials are complete. The intervals of 2 other trials" in said
+    )
+    assert "needs eight finished trials" in said
     table = app.main.get("html")[0].proto.body
     assert [state in table for state in ("finished", "pruned", "stopped")] == [True] * 3
     assert next(button for button in app.button if button.label == "Continue")

@@ -49,19 +49,19 @@ def test_dark_pictures_are_found_to_be_harder(
     make_network("one", table, title="Network One")
     app = open_page("slices", network="one", support="20")
     assert not app.exception
-    assert "Hardest: **brightness" in app.markdown[0].value.replace("\\", "")
-    assert " 0.0\N{NO-BREAK SPACE}% (0.0 to" in app.markdown[0].value
+    assert "The hardest is **brightness" in app.markdown[0].value.replace("\\", "")
+    assert " **0.0\N{NO-BREAK SPACE}%** (95\N{NO-BREAK SPACE}% CI 0.0 to" in app.markdown[0].value
     errors = [image for element in app.get("html") for image in re.findall(r"id (\S+) of ", element.proto.body)]
     assert len(errors) == 16
     assert set(errors) <= set(index["id"][dark])
-    assert "the table has all" not in texts(app)  # so has the chart
+    assert "the table contains all" not in texts(app)  # so has the chart
     known = pd.DataFrame({"person": np.arange(140) % 3})  # three more slices than fit the chart
     monkeypatch.setattr("fer_core.evaluation.slices.columns_of", lambda dataset, predictions: known)
-    assert "The 12 furthest below their expectation and the 3 furthest above; the table has all." in texts(app.run())
+    assert "The chart shows the 12 hardest and the 3 easiest slices; the table contains all." in texts(app.run())
 
 
 def test_without_the_pictures_the_page_says_what_to_do(open_page: OpenPage) -> None:
     make_network("one", predictions_elsewhere())
     app = open_page("slices", network="one")
     assert not app.exception
-    assert "nothing to slice by" in texts(app)
+    assert "Add the data set to see its slices." in texts(app)

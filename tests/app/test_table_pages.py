@@ -48,8 +48,8 @@ print(*[name for name in {SLOW!r} if name in sys.modules])
 def test_an_empty_workspace_offers_to_train(open_page: OpenPage) -> None:
     app = open_page("overview")
     assert not app.exception
-    assert "no trained network here yet" in app.info[0].value
-    assert [button.label for button in app.button] == ["Train a first network"]
+    assert "There is no trained network yet" in app.info[0].value
+    assert [button.label for button in app.button] == ["Train a network"]
 
 
 def test_the_answer_comes_first_with_its_interval_and_n(open_page: OpenPage) -> None:
@@ -62,16 +62,19 @@ def test_the_answer_comes_first_with_its_interval_and_n(open_page: OpenPage) -> 
     app = open_page("overview")
     assert not app.exception
     assert app.markdown[0].value == (
-        "Network One reads **62.9\N{NO-BREAK SPACE}%** (56.1 to 69.1) of 210 pictures of elsewhere, val as labelled."
+        "Network One has an accuracy of **62.9\N{NO-BREAK SPACE}%** (95\N{NO-BREAK SPACE}% CI 56.1 to 69.1, n = 210) on the "
+        "elsewhere validation set."
     )
 
 
 def test_groups_say_on_how_many_pictures_they_compare_where_not_all_networks_read_all(open_page: OpenPage) -> None:
     make_network("whole", predictions_elsewhere(210))
     make_network("also-whole", predictions_elsewhere(210, seed=1))
-    assert "Holm over all pairs). " in texts(open_page("overview"))
+    assert "Holm's correction over all pairs. " in texts(open_page("overview"))
     make_network("part", predictions_elsewhere(140))
-    assert "Holm over all pairs, on the 140 pictures that all read). " in texts(open_page("overview"))
+    assert "Holm's correction over all pairs, on the 140 images that all have predicted. " in texts(
+        open_page("overview")
+    )
 
 
 def test_a_link_to_an_unknown_network_says_so_and_shows_another(open_page: OpenPage) -> None:
@@ -79,8 +82,8 @@ def test_a_link_to_an_unknown_network_says_so_and_shows_another(open_page: OpenP
     app = open_page("overview", network="gone", table="nowhere-val")
     assert not app.exception
     assert [info.value.replace("\\", "") for info in app.info] == [
-        "The link asks for “gone”, which is not here; this is Network One.",
-        "The link asks for “nowhere-val”, which is not here; this is elsewhere, val.",
+        "“gone” from the link does not exist here. Showing Network One instead.",
+        "“nowhere-val” from the link does not exist here. Showing elsewhere, validation set instead.",
     ]
     assert app.query_params["network"] == "one"
     assert app.query_params["table"] == "elsewhere-val"
@@ -90,12 +93,12 @@ def test_a_network_that_is_deleted_while_it_is_shown_is_missed_aloud(open_page: 
     folder = make_network("one", predictions_elsewhere(seed=1), title="Network One")
     make_network("two", predictions_elsewhere(seed=2), title="Network Two")
     app = open_page("evaluate", network="one")
-    assert not app.info[0].value.startswith("The link asks")
+    assert "from the link" not in app.info[0].value
     shutil.rmtree(folder)
     app.run()
     assert not app.exception
     said = app.info[0].value.replace("\\", "")
-    assert said == "The link asks for “one”, which is not here; this is Network Two."
+    assert said == "“one” from the link does not exist here. Showing Network Two instead."
 
 
 def test_the_picked_network_stays_from_page_to_page(open_page: OpenPage) -> None:
@@ -104,7 +107,7 @@ def test_the_picked_network_stays_from_page_to_page(open_page: OpenPage) -> None
     app = open_page("overview")
     app.sidebar.selectbox(key="network").select("one").run()
     app.switch_page("views/evaluate.py").run()
-    assert app.markdown[0].value.startswith("Network One reads")
+    assert app.markdown[0].value.startswith("Network One has an accuracy of")
     assert app.query_params["network"] == "one"
 
 
@@ -116,7 +119,7 @@ def test_a_network_that_was_not_evaluated_is_shown_and_says_so(open_page: OpenPa
         assert "has not been evaluated yet" in texts(app)
     make_network("read", predictions_elsewhere(), title="Read network")
     said = texts(open_page("overview", network="read")).replace("\\", "")
-    assert "A dash: not evaluated on elsewhere, val." in said
+    assert "A dash means: not evaluated on the elsewhere validation set." in said
 
 
 def test_evaluate_names_the_most_confused_pair_and_shows_its_cell_first(open_page: OpenPage) -> None:
@@ -126,7 +129,7 @@ def test_evaluate_names_the_most_confused_pair_and_shows_its_cell_first(open_pag
     matrix = confusion_matrix(table)
     np.fill_diagonal(matrix, 0)
     label, predicted = (FER7.names[i] for i in np.unravel_index(matrix.argmax(), matrix.shape))
-    assert f"Most confused: {label} read as {predicted} ({matrix.max()}," in app.markdown[0].value
+    assert f"Most frequent confusions: {label} predicted as {predicted} ({matrix.max()}," in app.markdown[0].value
     assert app.query_params["true"] == label
     assert app.query_params["predicted"] == predicted
 
@@ -172,8 +175,8 @@ def test_a_data_set_is_added_by_its_path(open_page: OpenPage, tmp_path: Path) ->
     app.text_input[0].input(str(place))
     _press(app, "Add")
     assert not app.exception
-    assert "holds **42 pictures** of 7 expressions" in texts(app)
-    assert "In train, all expressions are equally frequent." in texts(app)
+    assert "contains **42 images** of 7 expressions" in texts(app)
+    assert "In the training set, all expressions are equally frequent." in texts(app)
     assert app.query_params["data"] == "faces"
 
 
@@ -190,7 +193,7 @@ def test_a_bad_file_is_refused_or_listed_as_chosen(open_page: OpenPage, tmp_path
         assert "1 of 42 entries cannot be read" in app.error[0].value.replace("\\", "")
         assert app.query_params["data"] == "first"
     else:
-        assert "holds **41 pictures**" in texts(app)
+        assert "contains **41 images**" in texts(app)
         assert "1 entry was left out" in [expander.label for expander in app.expander]
         assert len(open_dataset("faces")) == 41  # as a training from the Train page opens it
 

@@ -15,7 +15,7 @@ from dashboard.charts.networks import curves
 from fer_core.checkpoint import read_card, write_card
 from fer_core.datasets import open_dataset
 from fer_core.datasets.known import add
-from fer_core.recipe import load_recipe
+from fer_core.recipe import load_recipe, setting_title
 from fer_core.runs import queue
 from fer_core.runs.folder import Notes, RunFolder
 from fer_core.runs.process import Process
@@ -27,9 +27,9 @@ Open = Callable[..., AppTest]
 
 
 def field(app: AppTest, name: str) -> object:
-    """A widget of the form by the setting it stands for, whatever its label says beside it."""
+    """A widget of the form by its label or the key of its setting, whatever the label says beside it."""
     widgets = [*app.number_input, *app.text_input, *app.selectbox]
-    return next(widget for widget in widgets if widget.label.split(" ")[0] == name)
+    return next(w for w in widgets if w.label.split(" :")[0] in (name, setting_title(name)))
 
 
 def command_line(app: AppTest) -> str:
@@ -67,23 +67,25 @@ def test_the_network_is_chosen_from_the_registry(open_page: Open) -> None:
 
 def test_every_setting_of_a_recipe_has_its_field(open_page: Open) -> None:
     app = open_page("train")
-    shown = {widget.label for widget in [*app.number_input, *app.text_input, *app.selectbox, *app.checkbox]}
+    kinds = ("number_input", "text_input", "selectbox", "checkbox")
+    widgets = {widget.label: widget.help for kind in kinds for widget in getattr(app.main, kind)}
     values = load_recipe("heads").model_dump(exclude={"about", "arguments"})
     settings = {
         name if not isinstance(value, dict) else f"{name}.{inner}"
         for name, value in values.items()
         for inner in (value if isinstance(value, dict) else [""])
     }
-    assert settings <= shown
-    assert "arguments" in shown
+    for setting in {*settings, "arguments"}:
+        key = setting.rpartition(".")[2]
+        assert f"Key: `{setting}`" in widgets[setting_title(setting)], key
 
 
 @pytest.mark.parametrize(
     ("name", "value", "sentence"),
     [
         ("optimizer.lr", 0.0, "greater than 0"),
-        ("val_split", "test", "test split may not choose the best epoch"),
-        ("resolution", "[[0.5, 32], [0.2, 48]]", "shares must rise"),
+        ("val_split", "test", "test split must not choose the best epoch"),
+        ("resolution", "[[0.5, 32], [0.2, 48]]", "shares must increase"),
         ("device", "toaster", "device"),
     ],
 )
@@ -102,7 +104,7 @@ def test_a_value_that_is_no_sense_is_refused_at_once(open_page: Open, name: str,
 def test_a_name_is_checked_at_once(open_page: Open, name: str, sentence: str) -> None:
     RunFolder.create("taken", load_recipe("heads"), "heads")
     app = open_page("train")
-    field(app, "Name").set_value(name)
+    field(app, "Name of the run").set_value(name)
     app.run()
     assert any(sentence in error.value for error in app.error)
     assert button(app, "Start training").disabled
@@ -110,7 +112,7 @@ def test_a_name_is_checked_at_once(open_page: Open, name: str, sentence: str) ->
 
 def test_a_taken_name_is_not_proposed_again(open_page: Open) -> None:
     RunFolder.create("heads", load_recipe("heads"), "heads")
-    assert field(open_page("train"), "Name").value == "heads-2"
+    assert field(open_page("train"), "Name of the run").value == "heads-2"
 
 
 def test_a_failed_run_shows_its_reason_and_its_log_and_can_be_resumed(open_page: Open) -> None:
@@ -131,10 +133,10 @@ def test_a_run_that_waits_says_who_has_the_device(open_page: Open) -> None:
     assert process is not None
     run.write(replace(run.status(), state="queued").of(process))
     app = open_page("train", run="waits")
-    assert "Waiting for its turn: the first has the device cpu" in texts(app).replace("\\", "")
+    assert "Waiting: the first uses cpu" in texts(app).replace("\\", "")
     assert button(app, "Delete").disabled
     run.request_stop()
-    assert "Stopping: it ends its step" in texts(app.run())
+    assert "Stopping. The run finishes its step" in texts(app.run())
     assert button(app, "Kill now")
 
 
@@ -144,7 +146,7 @@ def test_a_run_shows_what_it_uses_of_the_machine(open_page: Open) -> None:
     run.write(replace(run.status(), state="running", **uses).of(Process.this()))
     assert "It uses 1.5 processors, 2.3 GB of memory." in texts(open_page("train", run="busy"))
     run.write(replace(run.status(), gpu_memory=7_890_000_000))
-    assert "2.3 GB of memory and 7.9 GB of the GPU's." in texts(open_page("train", run="busy"))
+    assert "2.3 GB of memory and 7.9 GB of GPU memory." in texts(open_page("train", run="busy"))
 
 
 def test_curves_settings_and_words_of_a_finished_run_and_another_beside_it(open_page: Open) -> None:
@@ -153,8 +155,8 @@ def test_curves_settings_and_words_of_a_finished_run_and_another_beside_it(open_
     RunFolder.named("one").write_confusion(7 * np.eye(7, dtype=np.int64))
     app = open_page("train", run="one")
     assert not app.exception
-    assert "at the best epoch (8)" in texts(app).replace("\\", "")
-    assert [expander.label for expander in app.expander][:1] == ["Last validation: what was read as what"]
+    assert "At the best epoch (8)" in texts(app).replace("\\", "")
+    assert [expander.label for expander in app.expander][:1] == ["Confusion matrix of the last validation"]
     app.multiselect(key="beside-one").set_value(["two"]).run()
     assert not app.exception
     accuracy = json.loads(app.get("vega_lite_chart")[0].proto.spec)
@@ -197,15 +199,15 @@ def test_another_run_starts_at_the_settings_and_data_of_one_that_is_there(open_p
     app = open_page("train", like="mine")
     assert not app.exception
     assert field(app, "epochs").value == 3
-    assert field(app, "Data").value == "/data/elsewhere"
-    assert field(app, "Name").value == "mine-2"
+    assert field(app, "Data set").value == "/data/elsewhere"
+    assert field(app, "Name of the run").value == "mine-2"
     assert "mine/config.toml --data /data/elsewhere --name mine-2" in command_line(app)
 
 
 def test_a_few_steps_tell_time_and_memory(open_page: Open, learnable: Path) -> None:
     add(learnable)
     app = open_page("train")
-    field(app, "Data").set_value("learnable").run()
+    field(app, "Data set").set_value("learnable").run()
     field(app, "arguments").set_value("{widths = [4, 4]}")
     field(app, "epochs").set_value(4).run()
     button(app, "Estimate time and memory").click().run()
@@ -233,14 +235,14 @@ def test_a_link_to_a_run_that_is_not_here_says_so(open_page: Open) -> None:
 
 
 def test_without_a_network_explain_leads_to_training(open_page: Open) -> None:
-    assert "There is no network yet" in texts(open_page("explain"))
+    assert "There is no trained network yet" in texts(open_page("explain"))
 
 
 def test_explain_says_when_the_pictures_are_not_here_and_offers_others(open_page: Open) -> None:
     make_network("far", predictions_elsewhere())
     app = open_page("explain", network="far")
-    assert "elsewhere, val are not on this machine" in texts(app)
-    assert {"rendered heads, val", "a picture of mine"} <= set(app.selectbox(key="source").options)
+    assert "the elsewhere validation set are not on this machine" in texts(app)
+    assert {"Rendered heads, validation set", "Upload an image"} <= set(app.selectbox(key="source").options)
 
 
 def test_explain_shows_exactly_the_picture_of_the_link_and_its_neighbours(open_page: Open, tmp_path: object) -> None:
@@ -254,12 +256,12 @@ def test_explain_shows_exactly_the_picture_of_the_link_and_its_neighbours(open_p
     assert not app.exception
     assert not app.error
     assert f"4 of {len(ids)}" in texts(app)
-    assert f"the given label is **{table.table['label'][3]}**" in texts(app) or "so says the given label" in texts(app)
+    assert f"The label is **{table.table['label'][3]}**" in texts(app) or "The label is the same." in texts(app)
     button(app, "Next").click().run()
     assert app.query_params["image"] == ids[4]
     assert "temperature" not in texts(app)
     write_card(folder, read_card(folder).model_copy(update={"temperature": 0.5}))
-    assert "Probabilities are those with its temperature, 0.500" in texts(app.run())  # Gallery shows others
+    assert "Probabilities are calibrated (temperature 0.500)" in texts(app.run())  # Gallery shows others
     app.selectbox(key="only").set_value("wrong").run()
     wrong = [image for image, right in zip(ids, table.correct, strict=True) if not right]
     assert f"of {len(wrong)}" in texts(app)

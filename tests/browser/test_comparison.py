@@ -56,7 +56,7 @@ def test_two_networks_are_compared_and_the_link_shows_the_same_in_a_new_window(
     main = page.get_by_test_id("stMain")
     expect(main).to_contain_text(found.sentence("Weak network", "Strong network"))
     expect(main).to_contain_text(f"Strong network fixes {found.test.only_b} pictures")
-    main.get_by_text("Broken", exact=True).click()
+    main.get_by_text("Newly wrong", exact=True).click()
     page.wait_for_url("**change=**")
     broken = found.changed[found.changed["change"] == "broken"]
     expect(page.locator(".fer-gallery img")).to_have_count(min(12, len(broken)))
@@ -65,12 +65,12 @@ def test_two_networks_are_compared_and_the_link_shows_the_same_in_a_new_window(
     points = f"happy: {100 * happy['difference']:+.1f} points ("
     expect(page.locator(f'[aria-label^="{points}"]').first).to_be_attached()
     told = found.cells[found.cells["p_adjusted"] <= 0.05].iloc[0]
-    words = f"{told['label']} read as {told['predicted']}: {told['a']} by Weak network, {told['b']} by Strong network"
+    words = f"{told['label']} predicted as {told['predicted']}: Weak network {told['a']}, Strong network {told['b']}"
     expect(page.locator(f'[aria-label="{words}"]')).to_be_attached()
     expect_no_error(page)
     assert address(page)["other"] == "strong"
     other_window.goto(page.url)
-    expect(other_window.get_by_role("radio", name="Broken")).to_be_checked()
+    expect(other_window.get_by_role("radio", name="Newly wrong")).to_be_checked()
     assert shown_ids(other_window) == set(broken["id"])
     assert sentences(other_window) == sentences(page)
 
@@ -91,11 +91,11 @@ def test_the_threshold_moves_by_keyboard_and_the_link_shows_the_same(
     page.wait_for_url("**threshold=93**")
     moved = at_threshold(table, 0.93)
     assert moved.answered != first.answered
-    expect(main).to_contain_text(f"({moved.answered:,} of {moved.n:,} pictures)")
+    expect(main).to_contain_text(f"({moved.answered:,} of {moved.n:,})")
     expect(main).to_contain_text(f"It abstains from {moved.abstained:,}, of which {moved.abstained_errors:,} would")
     expect(main).to_contain_text("Who gets no answer below 93%?")
     expect_no_error(page)
     other_window.goto(page.url)
-    expect(other_window.get_by_test_id("stMain")).to_contain_text(f"({moved.answered:,} of {moved.n:,} pictures)")
+    expect(other_window.get_by_test_id("stMain")).to_contain_text(f"({moved.answered:,} of {moved.n:,})")
     assert sentences(other_window) == sentences(page)
     assert shown_ids(other_window) == shown_ids(page) != set()

@@ -52,15 +52,15 @@ def learns_on(run: RunFolder) -> None:
 def test_a_run_outlives_its_workbench_and_is_found_and_resumed_after_both_were_killed(page: Page, bench: Bench) -> None:
     start(page, bench.workbench, "survivor", epochs=5000)
     run, main, link = RunFolder.named("survivor"), page.get_by_test_id("stMain"), page.url
-    expect(main.get_by_text("Training on")).to_be_visible(timeout=TRAINING)
+    expect(main.get_by_text("Training with")).to_be_visible(timeout=TRAINING)
     trainer = run.status().process
     bench.kill()
     learns_on(run)
     bench.begin()
     page.goto(link)
-    expect(main.get_by_text("Training on")).to_be_visible()
+    expect(main.get_by_text("Training with")).to_be_visible()
     page.reload()
-    expect(main.get_by_text("Training on")).to_be_visible()
+    expect(main.get_by_text("Training with")).to_be_visible()
     assert run.status().process == trainer
     learns_on(run)
 
@@ -75,7 +75,7 @@ def test_a_run_outlives_its_workbench_and_is_found_and_resumed_after_both_were_k
         main.get_by_text("Lost. The process ended without a word; resume goes on from the last save.")
     ).to_be_visible()
     main.get_by_role("button", name="Resume").click()
-    expect(main.get_by_text("Training on")).to_be_visible(timeout=TRAINING)
+    expect(main.get_by_text("Training with")).to_be_visible(timeout=TRAINING)
     learns_on(run)
     assert run.metrics()[done - 1].epoch == done  # what had been learnt is kept
     main.get_by_role("button", name="Stop").click()

@@ -38,15 +38,15 @@ def test_filter_turn_the_page_and_share_the_link(
     assert 24 < len(order) <= 48
     page.goto(workbench.link("gallery", network=network, table="gallery-faces-val", outcome="all"))
     settle(page)
-    box = page.get_by_role("combobox", name="Labelled")
+    box = page.get_by_role("combobox", name="Label")
     box.click()
     page.get_by_role("option", name="sad", exact=True).click()
     page.wait_for_url("**labels=sad**")
     page.keyboard.press("Escape")
-    expect(page.get_by_test_id("stMain")).to_contain_text(f"{len(order)} pictures left by the filters")
+    expect(page.get_by_test_id("stMain")).to_contain_text(f"{len(order)} matching images")
     settle(page)
     assert shown(page) == order[:24]
-    page.get_by_role("heading", name="Which pictures does it get wrong?").click()  # out of the box, as a reader would
+    page.get_by_role("heading", name="Gallery: which images are wrong?").click()  # out of the box, as a reader would
     page.keyboard.press("ArrowRight")
     page.wait_for_url("**page=2**")
     expect(page.locator(".fer-gallery img")).to_have_count(len(order) - 24)

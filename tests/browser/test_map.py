@@ -44,11 +44,11 @@ def test_a_lasso_around_all_points_shows_all_pictures(
     for x, y in ((right, top), (right, bottom), (left, bottom), (left, top)):
         page.mouse.move(x, y, steps=5)
     page.mouse.up()
-    expect(page.get_by_role("heading", name="The pictures in the selection")).to_be_visible()
-    expect(page.get_by_test_id("stMain")).to_contain_text("14 pictures,")
-    page.get_by_role("button", name="Open them in the gallery").click()
+    expect(page.get_by_role("heading", name="Selected images")).to_be_visible()
+    expect(page.get_by_test_id("stMain")).to_contain_text("14 images,")
+    page.get_by_role("button", name="Open in Gallery").click()
     page.wait_for_url(re.compile("/gallery.*selection=map-"))
-    expect(page.get_by_test_id("stMain")).to_contain_text("14 pictures left by the filters")
+    expect(page.get_by_test_id("stMain")).to_contain_text("14 matching images")
     expect_no_error(page)
     kept = [name for name in selections.names() if name.startswith("map-")]
     assert [len(selections.read(name)) for name in kept] == [14]

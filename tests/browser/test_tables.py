@@ -51,14 +51,14 @@ def address(page: Page) -> dict[str, str]:
 @pytest.mark.usefixtures("two_networks")
 def test_a_newcomer_clicks_through_every_table_page(page: Page, workbench: Workbench) -> None:
     page.goto(workbench.link(network="first", table=KEY))
-    expect(page.get_by_role("heading", name="How good are they?")).to_be_visible()
+    expect(page.get_by_role("heading", name="Overview: how good are the networks?")).to_be_visible()
     expect(page.get_by_role("table").first).to_contain_text("Second network")
     expect(page.locator('[aria-label^="First network, n = "][aria-label*=": Accuracy "]').first).to_be_attached()
     expect_no_error(page)
     for name, title in (
-        ("Evaluate", "Where does it fail?"),
-        ("Data", "What is in the data?"),
-        ("Overview", "How good are they?"),
+        ("Evaluate", "Evaluate: where does the network fail?"),
+        ("Data", "Data: what is in the data set?"),
+        ("Overview", "Overview: how good are the networks?"),
     ):
         page.get_by_test_id("stSidebarNav").get_by_role("link", name=name).click()
         expect(page.get_by_role("heading", name=title)).to_be_visible()
@@ -88,9 +88,9 @@ def test_a_long_name_pushes_no_figure_out_of_the_table(page: Page, workbench: Wo
 @pytest.mark.usefixtures("two_networks")
 def test_the_overview_is_also_found_by_its_name(page: Page, workbench: Workbench) -> None:
     page.goto(workbench.link("overview", network="second", table=KEY))
-    expect(page.get_by_role("heading", name="How good are they?")).to_be_visible()
+    expect(page.get_by_role("heading", name="Overview: how good are the networks?")).to_be_visible()
     expect_no_error(page)  # “Page not found” is an error in the console too
-    assert answer(page).startswith("Second network reads")
+    assert answer(page).startswith("Second network has an accuracy of")
     expect(page.get_by_test_id("stSidebarNav").get_by_role("link", name="Overview")).to_have_count(1)
     expect(page.get_by_role("dialog")).to_have_count(0)
 
@@ -100,18 +100,18 @@ def test_each_press_of_back_undoes_one_step(page: Page, workbench: Workbench) ->
     page.goto(workbench.link(network="first", table=KEY))
     settle(page)
     for name, title in (
-        ("Evaluate", "Where does it fail?"),
-        ("Gallery", "Which pictures does it get wrong?"),
-        ("Data", "What is in the data?"),
+        ("Evaluate", "Evaluate: where does the network fail?"),
+        ("Gallery", "Gallery: which images are wrong?"),
+        ("Data", "Data: what is in the data set?"),
     ):
         page.get_by_test_id("stSidebarNav").get_by_role("link", name=name).click()
         expect(page.get_by_role("heading", name=title)).to_be_visible()
         settle(page)  # the page has completed its address
     page.go_back()
-    expect(page.get_by_role("heading", name="Which pictures does it get wrong?")).to_be_visible()
+    expect(page.get_by_role("heading", name="Gallery: which images are wrong?")).to_be_visible()
     settle(page)
     page.go_back()
-    expect(page.get_by_role("heading", name="Where does it fail?")).to_be_visible()
+    expect(page.get_by_role("heading", name="Evaluate: where does the network fail?")).to_be_visible()
     settle(page)
     before = page.url
     box = page.get_by_role("combobox", name="Label")
@@ -133,11 +133,13 @@ def test_picking_a_network_changes_the_answer_and_the_address(page: Page, workbe
     page.get_by_test_id("stSidebar").get_by_role("combobox", name="Network").click()
     page.get_by_role("option", name="Second network").click()
     page.wait_for_url("**network=second**")
-    expect(page.get_by_test_id("stMain").get_by_test_id("stMarkdown").first).to_contain_text("Second network reads")
+    expect(page.get_by_test_id("stMain").get_by_test_id("stMarkdown").first).to_contain_text(
+        "Second network has an accuracy of"
+    )
     assert before.startswith("First network reads")
     page.reload()
     settle(page)
-    assert answer(page).startswith("Second network reads")
+    assert answer(page).startswith("Second network has an accuracy of")
     expect_no_error(page)
 
 
@@ -149,9 +151,9 @@ def test_a_click_on_a_cell_shows_exactly_its_images(page: Page, workbench: Workb
     expect(page.locator(".fer-gallery img")).to_have_count(len(cell_ids(table, "sad", "sad")))
     assert shown_ids(page) == cell_ids(table, "sad", "sad")
     there = cell_ids(table, "happy", "happy")
-    page.locator(f'[aria-label="{len(there)} of happy read as happy"]').click()
+    page.locator(f'[aria-label="{len(there)} images of happy predicted as happy"]').click()
     page.wait_for_url("**true=happy**")
-    expect(page.get_by_test_id("stMain")).to_contain_text("labelled happy, rightly read as happy")
+    expect(page.get_by_test_id("stMain")).to_contain_text("labelled happy, correctly predicted as happy")
     settle(page)  # as many pictures of the cell before stand there until then
     expect(page.locator(".fer-gallery img")).to_have_count(len(there))
     assert shown_ids(page) == there
@@ -184,7 +186,7 @@ def test_the_cell_can_be_chosen_by_keyboard_alone(page: Page, workbench: Workben
     box.press_sequentially("angry")
     box.press("Enter")
     page.wait_for_url("**true=angry**")
-    expect(page.get_by_test_id("stMain")).to_contain_text("labelled angry, read as sad")
+    expect(page.get_by_test_id("stMain")).to_contain_text("labelled angry, predicted as sad")
     expect_no_error(page)
 
 
@@ -195,16 +197,16 @@ def test_a_data_set_is_added_by_hand_and_its_samples_change_on_demand(
     page.goto(workbench.link("data", data="faces"))
     settle(page)
     page.get_by_text("Add a data set").click()
-    page.get_by_label("Path of a csv or folder").fill(str(place / "nowhere"))
+    page.get_by_label("Path of a csv file or folder").fill(str(place / "nowhere"))
     page.get_by_role("button", name="Add", exact=True).click()
     expect(page.locator('[data-testid="stAlertContentError"]')).to_contain_text("does not exist")
-    page.get_by_label("Path of a csv or folder").fill(str(place))
+    page.get_by_label("Path of a csv file or folder").fill(str(place))
     page.get_by_role("button", name="Add", exact=True).click()
     page.wait_for_url("**data=more-faces**")
-    expect(page.get_by_test_id("stMain")).to_contain_text("holds 210 pictures of 7 expressions")
+    expect(page.get_by_test_id("stMain")).to_contain_text("contains 210 images of 7 expressions")
     expect_no_error(page)
     before = shown_ids(page)
-    page.get_by_role("button", name="Other samples").click()
+    page.get_by_role("button", name="Show other samples").click()
     page.wait_for_url("**samples=1**")
     settle(page)
     assert shown_ids(page) != before

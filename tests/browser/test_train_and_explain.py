@@ -31,13 +31,13 @@ def start(page: Page, workbench: Workbench, name: str, epochs: int) -> None:
     page.goto(workbench.link("train"))
     settle(page)
     expect(page.get_by_role("combobox", name="Recipe")).to_have_value(re.compile("heads"))
-    page.get_by_label("epochs", exact=True).fill(str(epochs))
-    page.get_by_label("epochs", exact=True).press("Enter")
+    page.get_by_label("Epochs", exact=True).fill(str(epochs))
+    page.get_by_label("Epochs", exact=True).press("Enter")
     expect(page.get_by_test_id("stMain")).to_contain_text("changed, was")
     page.get_by_text("All settings").click()
-    page.get_by_role("tab", name="more").click()
-    page.get_by_label("arguments", exact=True).fill("{widths = [8, 16]}")
-    page.get_by_label("arguments", exact=True).press("Enter")
+    page.get_by_role("tab", name="Other").click()
+    page.get_by_label("Network arguments", exact=True).fill("{widths = [8, 16]}")
+    page.get_by_label("Network arguments", exact=True).press("Enter")
     page.get_by_label("Name of the run").fill(name)
     page.get_by_label("Name of the run").press("Enter")
     page.get_by_text("Recipe and command line").click()
@@ -50,29 +50,29 @@ def start(page: Page, workbench: Workbench, name: str, epochs: int) -> None:
 def test_from_a_start_on_rendered_heads_to_the_matrix_and_a_grad_cam(page: Page, workbench: Workbench) -> None:
     start(page, workbench, "journey", epochs=1)
     main = page.get_by_test_id("stMain")
-    expect(main.get_by_text(re.compile("Starting|Training on")).first).to_be_visible()
-    expect(main.get_by_text("Finished: accuracy")).to_be_visible(timeout=TRAINING)
+    expect(main.get_by_text(re.compile("Starting|Training with")).first).to_be_visible()
+    expect(main.get_by_text("Finished with an accuracy of")).to_be_visible(timeout=TRAINING)
     expect(main.get_by_text("1 of 1 epochs")).to_be_visible()
     expect(page.locator(".js-plotly-plot").first).to_be_visible()
     expect_no_error(page)
     figures = store.find("journey").card.results["heads-val"]
-    expect(main.get_by_text("Finished: accuracy")).to_contain_text(f"{100 * figures['accuracy']:.1f}")
+    expect(main.get_by_text("Finished with an accuracy of")).to_contain_text(f"{100 * figures['accuracy']:.1f}")
 
     main.get_by_role("link", name="Evaluate this network").click()
-    expect(page.get_by_role("heading", name="Where does it fail?")).to_be_visible()
-    expect(page.locator('[aria-label$="of happy read as happy"]')).to_be_visible()
+    expect(page.get_by_role("heading", name="Evaluate: where does the network fail?")).to_be_visible()
+    expect(page.locator('[aria-label$="of happy predicted as happy"]')).to_be_visible()
     expect(main).to_contain_text("350 pictures of synthetic, val")
     expect_no_error(page)
 
     page.get_by_test_id("stSidebarNav").get_by_role("link", name="Explain").click()
-    expect(page.get_by_role("heading", name="What does it look at?")).to_be_visible()
+    expect(page.get_by_role("heading", name="Explain: what does the network look at?")).to_be_visible()
     maps = page.locator('img[alt^="Grad-CAM for "]')
     expect(maps).to_have_count(2)
     expect(page.locator('img[alt^="Saliency for "]')).to_have_count(2)
     for number in range(2):
         expect(maps.nth(number)).to_have_js_property("complete", True)
         assert maps.nth(number).evaluate("image => image.naturalWidth") > 0
-    expect(main.get_by_text("The network says")).to_be_visible()
+    expect(main.get_by_text("The network predicts")).to_be_visible()
     expect_no_error(page)
 
     main.get_by_role("button", name="Occlusion").click()
@@ -82,9 +82,9 @@ def test_from_a_start_on_rendered_heads_to_the_matrix_and_a_grad_cam(page: Page,
     page.wait_for_url(lambda url: "image=" in url)
     expect(maps.first).not_to_have_attribute("src", first or "")
     shown = page.url
-    main_text = main.get_by_text("The network says").inner_text()
+    main_text = main.get_by_text("The network predicts").inner_text()
     page.reload()
-    expect(main.get_by_text("The network says")).to_have_text(main_text)
+    expect(main.get_by_text("The network predicts")).to_have_text(main_text)
     expect(page.locator('img[alt^="Occlusion for "]')).to_have_count(2)  # the methods are in the link too
     assert page.url == shown
     expect_no_error(page)
@@ -104,13 +104,13 @@ def test_a_run_goes_on_without_its_tab_is_found_by_its_link_and_is_stopped(page:
     page.goto("about:blank")
     page.goto(link)
     main = page.get_by_test_id("stMain")
-    expect(main.get_by_text("Training on")).to_be_visible(timeout=TRAINING)
+    expect(main.get_by_text("Training with")).to_be_visible(timeout=TRAINING)
     expect(page.locator(".js-plotly-plot").first).to_be_visible(
         timeout=TRAINING
     )  # the first epoch came without a reload
     process = psutil.Process(RunFolder.named("left").status().pid)
     page.reload()
-    expect(main.get_by_text("Training on")).to_be_visible()
+    expect(main.get_by_text("Training with")).to_be_visible()
     assert process.is_running()
     main.get_by_role("button", name="Stop").click()
     expect(main.get_by_text("Stopped and saved; resume continues from here.")).to_be_visible()
@@ -128,10 +128,10 @@ def test_no_name_of_a_setting_is_broken_in_a_narrow_window(page: Page, workbench
     page.goto(workbench.link("train"))
     settle(page)
     page.get_by_text("All settings").click()
-    page.get_by_role("tab", name="loss").click()
+    page.get_by_role("tab", name="Loss").click()
     labels = page.get_by_test_id("stWidgetLabel")
-    line = labels.filter(has_text="epochs").evaluate("label => label.offsetHeight")
-    for name in ("optimizer.weight_decay", "loss.teacher_temperature"):
+    line = labels.filter(has_text="Epochs").evaluate("label => label.offsetHeight")
+    for name in ("Weight decay", "Temperature of the teachers"):
         assert labels.filter(has_text=name).evaluate("label => label.offsetHeight") == line
 
 
@@ -156,7 +156,7 @@ def test_what_was_set_outlives_a_reload_and_another_recipe_starts_at_its_own_val
     recipe.fill("mini-xception: ")
     recipe.press("Enter")
     expect(recipe).to_have_value(re.compile("mini-xception"))
-    rate = page.get_by_role("spinbutton", name=re.compile("^optimizer.lr"))
+    rate = page.get_by_role("spinbutton", name=re.compile("^Learning rate"))
     name = page.get_by_role("textbox", name="Name of the run")
     expect(name).to_have_value("mini-xception-2")
     settle(page)  # the fields below are that recipe's now

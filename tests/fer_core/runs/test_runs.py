@@ -49,7 +49,10 @@ def in_the_middle(run: RunFolder) -> bool:
 def test_a_launched_run_finishes_by_itself_and_leaves_the_files_of_a_checkpoint(learnable: Path) -> None:
     run = RunFolder.create("first", tiny(), str(learnable))
     assert run.status().state == "queued"
-    starter = f"from fer_core.runs import folder, launch; launch.launch(folder.RunFolder.named({run.name!r}))"
+    starter = (
+        "from fer_core.runs import folder; from fer_core.training import launch; "
+        f"launch.launch(folder.RunFolder.named({run.name!r}))"
+    )
     subprocess.run([sys.executable, "-c", starter], check=True, cwd=workspace.ROOT)  # it ends, the run goes on
     with pytest.raises(RunError, match="is starting"):
         launch(run)
@@ -429,4 +432,7 @@ def test_curves_are_put_in_words_with_their_evidence(
     assert said.verdict == verdict
     assert said.val_slope == pytest.approx(val_slope)
     assert f"{val_slope:+.3f}" in said.sentence
+    assert "training accuracy is" in said.sentence
+    # training images are said to be memorised only where the two accuracies, which are named, are far apart
+    assert ("memorises" in said.sentence) == (said.gap > 0.1 and "loss rises" not in said.sentence)
     assert diagnose(history[:2]) is None

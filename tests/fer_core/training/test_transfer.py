@@ -431,13 +431,13 @@ def test_an_estimate_measures_frozen_and_free_steps_without_a_validation_part(
 @pytest.mark.parametrize(
     ("values", "says"),
     [
-        ({"train_split": "train+val"}, r"overlaps val_split = “val”.*for a final fit on both set val_split = \"\""),
-        ({"val_split": "train+val"}, "“train” overlaps val_split = “train.val”: pictures that were learned cannot"),
-        ({"val_split": "", "early_stopping": 3}, "early_stopping looks at the validation part, and val_split is empty"),
-        ({"val_split": "", "schedule": {"name": "plateau"}}, "schedule.name = “plateau” looks at the validation part"),
+        ({"train_split": "train+val"}, r"overlaps val_split = “val”.*for a final run on both set val_split = \"\""),
+        ({"val_split": "train+val"}, "“train” overlaps val_split = “train.val”: training images cannot"),
+        ({"val_split": "", "early_stopping": 3}, "early_stopping needs a validation split, but val_split is empty"),
+        ({"val_split": "", "schedule": {"name": "plateau"}}, "schedule.name = “plateau” needs a validation split"),
         ({"train_split": "train+"}, "expected a split, or different ones joined by"),
         ({"train_split": "train+train"}, "expected a split, or different ones joined by"),
-        ({"transfer": {"freeze": 0.5}}, r"the recipe: \[transfer\] freeze without weights"),
+        ({"transfer": {"freeze": 0.5}}, r"the recipe: \[transfer\] freeze has no effect without initial weights"),
         ({"transfer": {"weights": "x", "freeze": 1.5}}, r"transfer\.freeze = 1\.5"),
         ({"transfer": {"weights": "x", "backbone_lr": 0}}, r"transfer\.backbone_lr = 0"),
     ],
