@@ -14,6 +14,7 @@ from fer_core.evaluation.intervals import Interval
 from fer_core.evaluation.metrics import ece, ece_interval
 from fer_core.evaluation.predictions import KEY, Predictions
 from fer_core.glossary import explained
+from fer_core.reports.charts import reliability, risk_coverage
 from fer_core.runs.store import Checkpoint
 
 BINS = {"width": "Bins of equal width", "mass": "Bins of equal size"}
@@ -45,7 +46,7 @@ def main() -> None:
     with left.container(key="reliability"):
         st.subheader("Does confidence match accuracy?", help=explained("Calibration"))
         bins = {name: calibration.reliability(table, equal=equal) for name, table in tables.items()}
-        st.altair_chart(charts.reliability(bins, chosen))
+        st.altair_chart(reliability(bins, chosen))
         st.altair_chart(charts.histogram(bins[chosen]))
         st.caption(
             "Below the dotted line the network is overconfident, above it underconfident. Bars: 95 % confidence intervals "
@@ -124,7 +125,7 @@ def threshold_part(table: Predictions, network: Checkpoint, key: str) -> None:
         + f"It gives no answer for {found.abstained:,}, of which {found.abstained_errors:,} would have been wrong."
     )
     curve = calibration.risk_coverage(table)
-    st.altair_chart(charts.risk_coverage(curve, found.coverage))
+    st.altair_chart(risk_coverage(curve, found.coverage))
     st.caption("Band: 95 % confidence intervals (Wilson). Vertical line: the chosen threshold.")
     with st.expander("Table behind the chart"):
         st.dataframe(curve, hide_index=True)

@@ -14,6 +14,7 @@ from fer_core.evaluation.intervals import Interval
 from fer_core.evaluation.metrics import CLASS_FIGURES, EvaluationReport, figures_table, most_confused, ordered
 from fer_core.evaluation.predictions import Predictions
 from fer_core.glossary import explained
+from fer_core.reports.charts import cells as matrix_cells
 
 SHARES = {
     "row": "Share of the label",
@@ -112,7 +113,7 @@ with left:
         "Rows are labels, columns are predictions. Click a cell to see its images, or choose label and prediction in the boxes."
     )
     with st.expander("Table behind the matrix"):
-        cells = charts.cells(report.confusion, names)
+        cells = matrix_cells(report.confusion, names)
         st.dataframe(cells, hide_index=True)
         st.download_button(
             "Download as csv", cells.to_csv(index=False), f"confusion-{network.name}-{key}.csv", "text/csv"

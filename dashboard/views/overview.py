@@ -7,7 +7,6 @@ import pandas as pd
 import streamlit as st
 
 from dashboard import cache, curves, damaged, markup
-from dashboard.charts import networks as charts
 from dashboard.markup import Html
 from dashboard.pickers import picked, titles
 from dashboard.text import estimate, images, split_title, table_in_words, table_title, verbatim
@@ -15,6 +14,7 @@ from fer_core.errors import DataError
 from fer_core.evaluation.metrics import Headline
 from fer_core.evaluation.seeds import FIGURES, over_seeds
 from fer_core.glossary import explained
+from fer_core.reports.charts import networks as networks_chart
 from fer_core.reports.evaluation_report import document
 from fer_core.runs import store
 from fer_core.runs.store import Checkpoint
@@ -248,7 +248,7 @@ if len(reports) > 1:
 if reports:
     table = summary(networks, {name: reports[name] for name in order if name in reports})
     st.subheader(f"Accuracy and macro-F1: {table_title(key)}", help=explained("Accuracy", "Macro-F1"))
-    st.altair_chart(charts.networks(table, network.name))
+    st.altair_chart(networks_chart(table, network.name))
     with st.expander("Table behind the chart"):
         st.dataframe(table, hide_index=True)
         st.download_button("Download as csv", table.to_csv(index=False), f"networks-{key}.csv", "text/csv")

@@ -67,7 +67,7 @@ def compare_private(
             else:
                 reports = step
     if to:
-        from dashboard.live.findings import page
+        from fer_core.reports.private_set_report import page
 
         write_atomically(to, page(reports).encode())
     if as_json:
