@@ -14,8 +14,9 @@ from dashboard.text import estimate, images, interval, percent, table_in_words, 
 from fer_core.datasets import Dataset
 from fer_core.datasets.known import SYNTHETIC
 from fer_core.errors import FerError
+from fer_core.evaluation.corruptions import CORRUPTIONS, corrupt
 from fer_core.evaluation.intervals import Interval
-from fer_core.evaluation.robustness import CORRUPTIONS, Measured, corrupt, measure, measured, overall, sample
+from fer_core.evaluation.robustness import Measured, measure, measured, overall, sample
 from fer_core.glossary import explained
 from fer_core.runs import store
 from fer_core.runs.store import Checkpoint
