@@ -17,7 +17,8 @@ from dashboard.text import table_title
 from fer_core.datasets.class_folders import LEAVE_OUT, decided, members, proposed, words
 from fer_core.errors import ConfigError, DataError, FerError
 from fer_core.evaluation.predictions import Predictions
-from fer_core.experiments.private_set import PrivateSetReport, compare_networks, keep
+from fer_core.experiments.private_faces import keep
+from fer_core.experiments.private_set import PrivateSetReport, compare_networks
 from fer_core.labels import COLOURS
 from fer_core.reports import private_set_report
 from fer_core.runs import store

@@ -15,7 +15,8 @@ from fer_core.datasets.known import known
 from fer_core.datasets.synthetic import draw_face
 from fer_core.errors import DataError
 from fer_core.evaluation.predict import predict_split
-from fer_core.experiments.private_set import AS_CHOSEN, PrivateSetReport, compare, gather, keep, reference
+from fer_core.experiments.private_faces import gather, keep
+from fer_core.experiments.private_set import AS_CHOSEN, PrivateSetReport, compare, reference
 from fer_core.labels import FER7
 from fer_core.models.logits import penultimate
 from fer_core.serving.predictor import Predictor
