@@ -6,6 +6,7 @@ import pandas as pd
 import streamlit as st
 
 from dashboard import cache, gallery, markup
+from dashboard.behind import table_behind
 from dashboard.charts import confusion as charts
 from dashboard.pickers import choose, evaluated, titles
 from dashboard.text import estimate, images, percent, table_in_words, verbatim
@@ -112,12 +113,8 @@ with left:
     st.caption(
         "Rows are labels, columns are predictions. Click a cell to see its images, or choose label and prediction in the boxes."
     )
-    with st.expander("Table behind the matrix"):
-        cells = matrix_cells(report.confusion, names)
-        st.dataframe(cells, hide_index=True)
-        st.download_button(
-            "Download as csv", cells.to_csv(index=False), f"confusion-{network.name}-{key}.csv", "text/csv"
-        )
+    cells = matrix_cells(report.confusion, names)
+    table_behind("matrix", cells, f"confusion-{network.name}-{key}")
 
 st.subheader("Figures per expression", help=explained("Precision", "Recall", "F1", "AUROC", "Average precision"))
 st.html(

@@ -7,6 +7,7 @@ import pandas as pd
 import streamlit as st
 
 from dashboard import cache, curves, damaged, markup
+from dashboard.behind import table_behind
 from dashboard.markup import Html
 from dashboard.pickers import picked, titles
 from dashboard.text import estimate, images, split_title, table_in_words, table_title, verbatim
@@ -249,9 +250,7 @@ if reports:
     table = summary(networks, {name: reports[name] for name in order if name in reports})
     st.subheader(f"Accuracy and macro-F1: {table_title(key)}", help=explained("Accuracy", "Macro-F1"))
     st.altair_chart(networks_chart(table, network.name))
-    with st.expander("Table behind the chart"):
-        st.dataframe(table, hide_index=True)
-        st.download_button("Download as csv", table.to_csv(index=False), f"networks-{key}.csv", "text/csv")
+    table_behind("chart", table, f"networks-{key}")
     side_by_side({name: networks[name] for name in order}, key)
     seeds(networks, table)
 
@@ -263,11 +262,9 @@ histories = {title: epochs for title, epochs in histories.items() if epochs}
 if histories:
     curves.show(histories)
     st.caption("Training figures are measured on augmented images, so they can be worse than validation figures.")
-    with st.expander("Table behind the chart"):
-        epochs = pd.concat({title: pd.DataFrame(results) for title, results in histories.items()}, names=["network"])
-        epochs = epochs.reset_index("network")
-        st.dataframe(epochs, hide_index=True)
-        st.download_button("Download as csv", epochs.to_csv(index=False), "history.csv", "text/csv")
+    epochs = pd.concat({title: pd.DataFrame(results) for title, results in histories.items()}, names=["network"])
+    epochs = epochs.reset_index("network")
+    table_behind("chart", epochs, "history")
 else:
     st.info("There are no learning curves, because this network has no training history.")
 
