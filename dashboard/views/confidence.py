@@ -5,6 +5,7 @@ import pandas as pd
 import streamlit as st
 
 from dashboard import cache, gallery, markup
+from dashboard.behind import table_behind
 from dashboard.charts import confidence as charts
 from dashboard.markup import Html
 from dashboard.pickers import evaluated, titles
@@ -52,10 +53,8 @@ def main() -> None:
             "Below the dotted line the network is overconfident, above it underconfident. Bars: 95 % confidence intervals "
             "(Wilson)."
         )
-        with st.expander("Table behind the chart"):
-            every = pd.concat(bins, names=["confidence of"]).reset_index("confidence of")
-            st.dataframe(every, hide_index=True)
-            save(every, f"reliability-{network.name}-{key}.csv")
+        every = pd.concat(bins, names=["confidence of"]).reset_index("confidence of")
+        table_behind("chart", every, f"reliability-{network.name}-{key}")
     with right.container(key="risk"):
         threshold_part(tables[chosen], network, key)
     abstained(tables[chosen], network, key)
@@ -127,9 +126,7 @@ def threshold_part(table: Predictions, network: Checkpoint, key: str) -> None:
     curve = calibration.risk_coverage(table)
     st.altair_chart(risk_coverage(curve, found.coverage))
     st.caption("Band: 95 % confidence intervals (Wilson). Vertical line: the chosen threshold.")
-    with st.expander("Table behind the chart"):
-        st.dataframe(curve, hide_index=True)
-        save(curve, f"risk-coverage-{network.name}-{key}.csv")
+    table_behind("chart", curve, f"risk-coverage-{network.name}-{key}")
 
 
 def abstained(table: Predictions, network: Checkpoint, key: str) -> None:
@@ -154,7 +151,8 @@ def abstained(table: Predictions, network: Checkpoint, key: str) -> None:
         )
     )
     st.caption("Grey: 95 % confidence intervals (Wilson).")
-    save(people, f"threshold-{network.name}-{key}.csv")
+    name = f"threshold-{network.name}-{key}.csv"
+    st.download_button("Download as csv", people.to_csv(index=False), name, "text/csv", key=name)
     unsure = np.flatnonzero(table.confidence < threshold)
     unsure = unsure[np.argsort(table.confidence[unsure], kind="stable")]
     if not len(unsure):
@@ -164,10 +162,6 @@ def abstained(table: Predictions, network: Checkpoint, key: str) -> None:
     frame = table.table[[*KEY, "label"]].iloc[unsure]
     frame = frame.assign(predicted=table.predicted[unsure], confidence=table.confidence[unsure])
     gallery.show(table, frame, network.name, key, view=("confidence", threshold))
-
-
-def save(table: pd.DataFrame, name: str) -> None:
-    st.download_button("Download as csv", table.to_csv(index=False), name, "text/csv", key=name)
 
 
 main()
