@@ -174,7 +174,7 @@ def test_photos_without_a_face_and_folders_left_out_are_counted_apart(benchmark,
     assert gathered.faces["label"].tolist() == ["happy", "sad"]
     (broken,) = gathered.skipped
     assert broken.id == "happy/broken.png"
-    assert broken.reason.startswith("this is no picture")
+    assert broken.reason.startswith("this is no image")
 
 
 def test_a_set_is_kept_only_when_asked_under_names_of_our_own(benchmark, tmp_path, workspace):
