@@ -22,19 +22,16 @@ from fer_core.errors import DataError
 from fer_core.evaluation import embedding
 from fer_core.evaluation import label_issues as issues
 from fer_core.evaluation.comparison import Comparison, compare, leaderboard
-from fer_core.evaluation.intervals import SEED
 from fer_core.evaluation.metrics import EvaluationReport, Headline, evaluate, headline
 from fer_core.evaluation.predictions import Predictions
 from fer_core.evaluation.shift import picture_statistics
 from fer_core.experiments.sweep_folder import SweepFolder
-from fer_core.explanation import Attribution, explain, spatial_layers
+from fer_core.explanation import Attribution, contrasts, explain, spatial_layers
 from fer_core.explanation import region_report as reports
-from fer_core.explanation.aggregate import maps_of, mean_difference, mean_map, network_difference, relative
 from fer_core.explanation.bootstrap import Band
-from fer_core.explanation.figure import cases, draw
+from fer_core.explanation.figure import figure_of
 from fer_core.faces import Face, FaceCrop
 from fer_core.images import ImageSpec, decode
-from fer_core.models import attribution_layer
 from fer_core.runs.store import Checkpoint
 from fer_core.serving.predictor import Predictor
 
@@ -318,27 +315,14 @@ def _cell_maps(
     folder: Path, path: Path, times: tuple[int, int], given: str, taken: str, method: str, layer: str
 ) -> tuple[Band, Band, Band]:
     known, table = predictor(folder), predictions(path)
-    label = table.table["label"].to_numpy() == given
-    wrong, right = label & (table.predicted == taken), label & table.correct
-    kept, images = _pictures(table, np.flatnonzero(wrong | right), known.card.image)
-    target = [known.card.vocabulary.index(given)] * len(kept)
-    made = relative(maps_of(known.model, images, known.card.image, target, method, layer))
-    one, other = wrong[kept], right[kept]
-    return mean_map(made, one), mean_map(made, other), mean_difference(made, one, other)
+    return contrasts.of_two_cells(known.model, known.card, table, _source(table), given, taken, method, layer)
 
 
-def _pictures(
-    table: Predictions, rows: NDArray[np.int64], spec: ImageSpec
-) -> tuple[NDArray[np.int64], NDArray[np.uint8]]:
-    """Those of the table's rows whose images are here, and the images at a network's size."""
+def _source(table: Predictions) -> Dataset:
     data = dataset_of(table)
     if data is None:
         raise DataError("The images of this table are not on this machine; add the data set on the Data page.")
-    places = pd.Series(np.arange(len(data)), index=data.index["split"] + " " + data.index["id"].astype(str))
-    asked = (table.table["split"] + " " + table.table["id"].astype(str)).iloc[rows]
-    there = places.reindex(asked).to_numpy()
-    here = ~np.isnan(there)
-    return rows[here], data.images(spec)[there[here].astype(int)]
+    return data
 
 
 def network_maps(
@@ -361,26 +345,9 @@ def network_maps(
 def _network_maps(
     one: Path, other: Path, path: Path, times: tuple[int, ...], given: str, method: str, most: int
 ) -> tuple[int, Band, Band, Band]:
-    import cv2
-
-    table = predictions(path)
-    rows = np.flatnonzero(table.table["label"].to_numpy() == given)
-    rows = np.sort(np.random.default_rng(SEED).permutation(rows)[:most])
-    found = []
-    for folder in (one, other):
-        known = predictor(folder)
-        kept, images = _pictures(table, rows, known.card.image)
-        target = [known.card.vocabulary.index(given)] * len(kept)
-        layer = attribution_layer(known.card.network, known.model)
-        made = maps_of(known.model, images, known.card.image, target, method, layer)
-        height, width = predictor(one).card.image.shape[1:]
-        if made.shape[1:] != (height, width):
-            large = [cv2.resize(each, (width, height), interpolation=cv2.INTER_AREA) for each in made]
-            made = np.array(large, np.float32).reshape(-1, height, width)
-        found.append(relative(made))
-    everything = np.ones(len(found[0]), dtype=bool)
-    first, second = (mean_map(maps, everything) for maps in found)
-    return len(everything), first, second, network_difference(*found, everything)
+    table, both = predictions(path), (predictor(one), predictor(other))
+    networks = [(known.model, known.card) for known in both]
+    return contrasts.of_two_networks(networks, table, _source(table), given, method, most)
 
 
 def figure_of_cases(network: Checkpoint, key: str, layer: str) -> NDArray[np.uint8]:
@@ -393,19 +360,7 @@ def figure_of_cases(network: Checkpoint, key: str, layer: str) -> NDArray[np.uin
 @st.cache_data(max_entries=8, show_spinner="Drawing the figure")
 def _figure_of_cases(folder: Path, path: Path, times: tuple[int, int], layer: str) -> NDArray[np.uint8]:
     known, table = predictor(folder), predictions(path)
-    chosen = cases(table)
-    data = dataset_of(table)
-    if data is None:
-        raise DataError("The images of this table are not on this machine; add the data set on the Data page.")
-    split, images = str(table.table["split"].iloc[0]), data.images(known.card.image)
-    rows = {str(data.index["id"].iloc[row]): int(row) for row in data.rows(split)}
-    needed = {case.row: images[rows[case.id]] for pair in chosen.values() for case in pair if case and case.id in rows}
-    chosen = {
-        name: (right if right and right.row in needed else None, wrong if wrong and wrong.row in needed else None)
-        for name, (right, wrong) in chosen.items()
-    }
-    title = f"{known.card.title} on {data.name}, {split}, n = {len(table):,}; cases of middle confidence"
-    return draw(known.model, known.card.image, known.card.vocabulary, chosen, needed, title, "grad-cam", layer)
+    return figure_of(known.model, known.card, table, _source(table), layer)
 
 
 def importance(sweep: Path) -> dict[str, float]:

@@ -2,7 +2,12 @@
 
 import re
 
-from fer_core.evaluation.intervals import Interval
+from fer_core.datasets.titles import dataset_title, split_title, table_in_words, table_title
+from fer_core.evaluation.intervals import Interval, percent
+
+__all__ = [
+    "dataset_title", "estimate", "images", "interval", "percent", "split_title", "table_in_words", "table_title", "verbatim",
+]  # fmt: skip
 
 
 def verbatim(text: str) -> str:
@@ -10,14 +15,9 @@ def verbatim(text: str) -> str:
     return re.sub(r"([\\`*_{}\[\]()#+\-.!$|~<>:])", r"\\\1", text)
 
 
-def percent(share: float) -> str:
-    """0.66201 -> “66.2 %”, with a space that does not break."""
-    return f"{100 * share:.1f}\N{NO-BREAK SPACE}%"
-
-
 def interval(bounds: Interval) -> str:
     """A 95 % interval of a share, in per cent: “64.7 to 67.7”."""
-    return f"{100 * bounds.low:.1f} to {100 * bounds.high:.1f}"
+    return bounds.text()
 
 
 def estimate(share: float, bounds: Interval, n: int | None = None) -> str:
@@ -28,31 +28,3 @@ def estimate(share: float, bounds: Interval, n: int | None = None) -> str:
 
 def images(n: int) -> str:
     return f"{n:,} image" + ("s" if n != 1 else "")
-
-
-def dataset_title(name: str) -> str:
-    """A data set as tables name it, “fer2013”, by its title, “FER2013”; a user's own set keeps its name."""
-    found = next((reader for _, reader in READERS.items() if name and reader.dataset == name), None)
-    return found.title.partition(" (")[0] if found else name
-
-
-def split_title(split: str) -> str:
-    """“val” -> “validation set”, “train+val” -> “training and validation set”, “hard” -> “split hard”."""
-    *first, last = split.split("+")
-    if last not in SPLITS or not all(part in SPLITS for part in first):
-        return f"split {split}"
-    return " and ".join([*(SPLITS[part].removesuffix(" set") for part in first), SPLITS[last]])
-
-
-def table_title(key: str) -> str:
-    """The key of a predictions table, “fer2013-val”, as a name: “FER2013, validation set”."""
-    name, _, split = key.rpartition("-")
-    return f"{dataset_title(name)}, {split_title(split)}"
-
-
-def table_in_words(key: str) -> str:
-    """The key of a predictions table, “fer2013-val”, within a sentence: “the FER2013 validation set”."""
-    name, _, split = key.rpartition("-")
-    if split_title(split).startswith("split "):
-        return f"{split_title(split)} of {dataset_title(name)}"
-    return f"the {dataset_title(name)} {split_title(split)}"

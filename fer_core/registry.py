@@ -1,4 +1,4 @@
-"""One small registry, used for data sets, networks, losses, attribution methods and face detectors.
+"""One small registry, used for data sets, networks, attribution methods, face detectors, corruptions and metrics.
 
 An entry is added by a decorator in the one file that owns it; every file of the package is imported on the first look,
 so that adding a file is all it takes.
@@ -15,10 +15,14 @@ T = TypeVar("T")
 
 
 class Registry(Generic[T]):
-    """Named things of one kind, found by importing every module of `package` on the first look."""
+    """Named things of one kind, found by importing every module of `package` on the first look.
 
-    def __init__(self, kind: str, package: str) -> None:
-        self.kind = kind
+    Args:
+        ordered: keep the order of registration, where it is the one to show; else names are sorted.
+    """
+
+    def __init__(self, kind: str, package: str, *, ordered: bool = False) -> None:
+        self.kind, self._ordered = kind, ordered
         self._package = package
         self._entries: dict[str, T] = {}
         self._loaded = False
@@ -46,13 +50,23 @@ class Registry(Generic[T]):
         except KeyError:
             raise UnknownName(self.kind, name, sorted(self._entries)) from None
 
+    __getitem__ = get
+
     def names(self) -> list[str]:
         self._load()
-        return sorted(self._entries)
+        return list(self._entries) if self._ordered else sorted(self._entries)
 
     def items(self) -> Iterator[tuple[str, T]]:
-        self._load()
-        yield from sorted(self._entries.items())
+        yield from ((name, self._entries[name]) for name in self.names())
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self.names())
+
+    def __contains__(self, name: object) -> bool:
+        return name in self.names()
+
+    def __len__(self) -> int:
+        return len(self.names())
 
     def _load(self) -> None:
         if self._loaded:

@@ -11,6 +11,7 @@ import typer
 from rich.console import Console
 
 from fer_core.errors import ConfigError
+from fer_core.faces import DETECTORS
 
 if TYPE_CHECKING:
     from fer_core.datasets import Dataset
@@ -26,6 +27,13 @@ Bad = Annotated[
     typer.Option(
         "--on-bad",
         help="What to do with images that cannot be read. Default: as chosen when the data set was added, otherwise refuse.",
+    ),
+]
+Detector = Annotated[
+    str,
+    typer.Option(
+        "--detector",
+        help=f"Face detector: {', '.join(DETECTORS.names())}; none where the images are faces already.",
     ),
 ]
 AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON object, for scripts.")]

@@ -10,15 +10,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from fer_core.reports.charts import ACCENT
+
 if TYPE_CHECKING:
     import altair as alt
     import plotly.graph_objects as go
 
-ACCENT = "#3b7fb8"  # between the accents of the light and the dark theme: a figure does not know which is on
-QUIET = "#8a9099"
 # One colour a network where several are drawn: Okabe and Ito's, without the grey.
 SERIES = (ACCENT, "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9")
-SVG = {"embedOptions": {"renderer": "svg"}}  # `usermeta` of an Altair chart: its marks can then be read aloud
 
 
 def expressions_colour(field: str) -> alt.Color:

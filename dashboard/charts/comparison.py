@@ -6,8 +6,9 @@ from typing import TYPE_CHECKING
 
 import pandas as pd
 
-from dashboard.charts.base import QUIET, SVG, expressions_colour
+from dashboard.charts.base import expressions_colour
 from fer_core.evaluation.comparison import ALPHA, p_in_words
+from fer_core.reports.charts import QUIET, SVG
 
 if TYPE_CHECKING:
     import altair as alt

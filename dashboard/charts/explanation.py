@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING
 
 import pandas as pd
 
-from dashboard.charts.base import ACCENT, QUIET, figure
+from dashboard.charts.base import figure
+from fer_core.reports.charts import ACCENT, QUIET
 
 if TYPE_CHECKING:
     import plotly.graph_objects as go

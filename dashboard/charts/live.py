@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 import pandas as pd
 
-from dashboard.charts.base import ACCENT, QUIET
 from fer_core.labels import COLOURS
+from fer_core.reports.charts import QUIET
 
 if TYPE_CHECKING:
     import plotly.graph_objects as go
@@ -61,41 +60,3 @@ def timeline(table: pd.DataFrame, gap: float) -> go.Figure:
     figure.update_xaxes(**_BARE)
     figure.update_xaxes(title="seconds", row=len(faces), col=1)
     return figure.update_layout(height=110 + 150 * len(faces), **_LAYOUT)
-
-
-def accuracy_beside(table: pd.DataFrame, names: Sequence[str] = ("benchmark", "private set")) -> go.Figure:
-    """Recall of each expression on two sets, side by side, with 95 % intervals; overall accuracy first.
-
-    Args:
-        table: `expression`, and for a and b: `recall_a`, `low_a`, `high_a`, `n_a`, ...; 0..1.
-    """
-    import plotly.graph_objects as go
-
-    figure = go.Figure()
-    for key, name, colour, symbol in (("a", names[0], QUIET, "circle"), ("b", names[1], ACCENT, "diamond")):
-        known = table[table[f"n_{key}"] > 0]
-        figure.add_scatter(
-            x=known["expression"],
-            y=known[f"recall_{key}"],
-            name=name,
-            mode="markers",
-            marker={"color": colour, "size": 11, "symbol": symbol},
-            error_y={
-                "type": "data",
-                "symmetric": False,
-                "array": known[f"high_{key}"] - known[f"recall_{key}"],
-                "arrayminus": known[f"recall_{key}"] - known[f"low_{key}"],
-                "color": colour,
-                "thickness": 2,
-                "width": 6,
-            },
-            customdata=known[[f"n_{key}", f"low_{key}", f"high_{key}"]],
-            hovertemplate="%{x}: %{y:.1%} (%{customdata[1]:.1%} to %{customdata[2]:.1%}), n = %{customdata[0]}"
-            f"<extra>{name}</extra>",
-            offsetgroup=key,
-        )
-    figure.update_yaxes(
-        title="recall", range=[0, 1.02], tickformat=".0%", zeroline=False, gridcolor="rgba(128,128,128,.25)"
-    )
-    figure.update_xaxes(categoryorder="array", categoryarray=list(table["expression"]), **_BARE)
-    return figure.update_layout(height=380, scattermode="group", **_LAYOUT)

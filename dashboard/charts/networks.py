@@ -8,59 +8,17 @@ from typing import TYPE_CHECKING, Literal
 
 import pandas as pd
 
-from dashboard.charts.base import ACCENT, QUIET, SVG, cycle, figure
+from dashboard.charts.base import cycle, figure
 from fer_core.labels import COLOURS
+from fer_core.reports.charts import QUIET, SVG
 from fer_core.runs.folder import EpochResult
 
 if TYPE_CHECKING:
     import altair as alt
     import plotly.graph_objects as go
 
-METRICS = {"accuracy": "Accuracy", "macro_f1": "Macro-F1"}
 Over = Literal["epoch", "minutes"]
 OVER: dict[Over, str] = {"epoch": "Over epochs", "minutes": "Over CPU minutes"}
-
-
-def networks(table: pd.DataFrame, picked: str) -> alt.LayerChart:
-    """Accuracy (dot) and macro-F1 (diamond) of networks with their 95 % intervals.
-
-    Args:
-        table: `name`, `title`, `n`, and `accuracy`, `macro_f1`, each with `_low` and `_high`, as shares.
-        picked: the name of the network to emphasise.
-    """
-    import altair as alt
-
-    long = pd.concat(
-        pd.DataFrame(
-            {
-                "network": [f"{title}\nn = {n:,}" for title, n in zip(table["title"], table["n"], strict=True)],
-                "figure": title,
-                "picked": table["name"] == picked,
-                **{end: 100 * table[f"{metric}{end}"] for end in ("", "_low", "_high")},
-            }
-        )
-        for metric, title in METRICS.items()
-    ).rename(columns={"": "value", "_low": "low", "_high": "high"})
-    long["words"] = [
-        f"{row.network}: {row.figure} {row.value:.1f} % ({row.low:.1f} to {row.high:.1f})".replace("\n", ", ")
-        for row in long.itertuples()
-    ]
-    names = alt.Axis(labelExpr="split(datum.label, '\\n')", labelLimit=220, ticks=False, domain=False)
-    base = alt.Chart(long).encode(
-        y=alt.Y("network:N", sort=None, title=None, axis=names),
-        yOffset=alt.YOffset("figure:N", sort=list(METRICS.values())),
-        color=alt.condition("datum.picked", alt.value(ACCENT), alt.value(QUIET)),
-        tooltip=alt.Tooltip("words:N", title=" "),
-        description="words:N",
-    )
-    ends = base.mark_errorbar(ticks=True, thickness=2).encode(
-        x=alt.X("low:Q", title="per cent, with 95 % confidence intervals", scale=alt.Scale(zero=False)), x2="high:Q"
-    )
-    shapes = alt.Scale(domain=list(METRICS.values()), range=["circle", "diamond"])
-    dots = base.mark_point(size=90, filled=True, opacity=1).encode(
-        x="value:Q", shape=alt.Shape("figure:N", scale=shapes, legend=alt.Legend(orient="top", title=None))
-    )
-    return alt.layer(ends, dots).properties(height=110 + 46 * len(table), usermeta=SVG)
 
 
 def curves(

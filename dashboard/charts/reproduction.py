@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from dashboard.charts.base import ACCENT, QUIET, figure
+from dashboard.charts.base import figure
 from fer_core.experiments.reproduction import Row
+from fer_core.reports.charts import ACCENT, QUIET
 
 if TYPE_CHECKING:
     import plotly.graph_objects as go

@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING
 import pandas as pd
 
 from dashboard.charts.base import cycle
-from fer_core.evaluation.robustness import CLEAN, CORRUPTIONS
+from fer_core.evaluation.corruptions import CORRUPTIONS
+from fer_core.evaluation.robustness import CLEAN
 
 if TYPE_CHECKING:
     import plotly.graph_objects as go

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING
 
 import pandas as pd
 
-from dashboard.charts.base import ACCENT, QUIET, cycle, figure
+from dashboard.charts.base import cycle, figure
+from fer_core.reports.charts import ACCENT, QUIET
 from fer_core.runs.folder import EpochResult
 
 if TYPE_CHECKING:

@@ -9,8 +9,7 @@ from typing import Any
 
 import gradio as gr
 
-from dashboard.charts.live import accuracy_beside
-from dashboard.live import findings, html, jobs
+from dashboard.live import html, jobs
 from dashboard.live.controls import NO_NETWORK, NONE_CHOSEN, Chosen, choices, predictor
 from dashboard.live.theme import WIDE
 from dashboard.live.uploads import GONE, KEPT, MAX_UPLOAD, said, scratch
@@ -18,8 +17,10 @@ from fer_core.datasets.class_folders import LEAVE_OUT, decided, members, propose
 from fer_core.datasets.titles import table_title
 from fer_core.errors import ConfigError, DataError, FerError
 from fer_core.evaluation.predictions import Predictions
-from fer_core.experiments.private_set import PrivateSetReport, compare_networks, keep
+from fer_core.experiments.private_faces import keep
+from fer_core.experiments.private_set import PrivateSetReport, compare_networks
 from fer_core.labels import COLOURS
+from fer_core.reports import private_set_report
 from fer_core.runs import store
 from fer_core.serving.predictor import LoadedNetwork as Network
 
@@ -82,7 +83,6 @@ def draw(chosen: Chosen, *, local: bool) -> None:
                     )
 
             which = gr.Dropdown([], label="Details of", visible="hidden")
-            chart = gr.Plot(show_label=False, visible="hidden")
             details = gr.HTML()
             download = gr.File(label="report.html", interactive=False, visible="hidden")
 
@@ -92,7 +92,7 @@ def draw(chosen: Chosen, *, local: bool) -> None:
         yield from compare_sets(path, networks, benchmark, detector, mapping, local)
 
     upload.change(_read, upload, [found, problem], api_visibility="private")
-    which.change(_details, [which, reports], [chart, details], api_visibility="private", show_progress="hidden")
+    which.change(_details, [which, reports], details, api_visibility="private", show_progress="hidden")
     chosen.networks.change(_benchmarks, [chosen.networks, benchmark], benchmark, api_visibility="private")
     jobs.endpoint(
         "compare",
@@ -199,7 +199,7 @@ def show(steps: Iterator[str | list[PrivateSetReport]]) -> Iterator[tuple[Any, A
             with scratch() as folder:
                 names = [one.network for one in step]
                 yield (
-                    findings.overview(step),
+                    str(private_set_report.overview(step)),
                     step,
                     gr.Dropdown(names, value=names[0], visible=True),
                     gr.File(str(_page(step, folder)), visible=True),
@@ -210,17 +210,12 @@ def show(steps: Iterator[str | list[PrivateSetReport]]) -> Iterator[tuple[Any, A
 
 def _page(reports: list[PrivateSetReport], folder: Path) -> Path:
     path = folder / "report.html"
-    path.write_text(findings.page(reports), encoding="utf-8")
+    path.write_text(private_set_report.page(reports), encoding="utf-8")
     return path
 
 
-def _details(name: str | None, reports: list[PrivateSetReport]) -> tuple[Any, str]:
-    one = next((report for report in reports if report.network == name), None)
-    if one is None:
-        return gr.Plot(visible="hidden"), ""
-    figure = gr.Plot(accuracy_beside(one.per_expression, (one.benchmark_name, "private set")), visible=True)
-    parts = (findings.left_out, findings.expressions, findings.why, findings.matrices, findings.errors)
-    return figure, "".join(part(one) for part in parts)
+def _details(name: str | None, reports: list[PrivateSetReport]) -> str:
+    return "".join(private_set_report.details(report) for report in reports if report.network == name)
 
 
 def compare_sets(

@@ -13,10 +13,10 @@ from gradio.components import Component
 
 from fer_core.checkpoint import weights_path
 from fer_core.errors import ConfigError, UnknownName
+from fer_core.faces import detectors_here
 from fer_core.runs import store
 from fer_core.serving.predictor import Predictor
 
-DETECTORS = [("MTCNN", "mtcnn"), ("Haar cascade", "haar"), ("none: whole picture", "none")]
 AVERAGING = [
     ("as the card says", "card"),
     ("with the mirror image", "flip"),
@@ -49,7 +49,9 @@ def draw() -> Chosen:
         networks = gr.Dropdown(
             choices(), multiselect=True, label="Networks (several answer together)", scale=4, max_choices=8
         )
-        detector = gr.Dropdown(DETECTORS, value="mtcnn", label="Faces found by", scale=2)
+        detector = gr.Dropdown(
+            [(title, name) for name, title in detectors_here().items()], value="mtcnn", label="Faces found by", scale=2
+        )
         averaging = gr.Dropdown(AVERAGING, value="card", label="Averaged", scale=2)
         sure = gr.Slider(0, 0.95, SURE, step=0.05, label="Not sure below", scale=2, elem_classes="sure")
         look = gr.Checkbox(label="Show what the network looks at (Grad-CAM)", scale=2, min_width=220)

@@ -12,6 +12,7 @@ from fer_core.datasets import Dataset
 from fer_core.datasets.heads import HEADS
 from fer_core.datasets.titles import split_title
 from fer_core.errors import FerError
+from fer_core.faces import detectors_here
 from fer_core.faces.illumination import LIGHT
 from fer_core.images import ImageSpec, Preparation
 from fer_core.recipe import Augment, load_recipe, recipes, setting_title
@@ -79,7 +80,8 @@ def augmentation(dataset: Dataset) -> None:
 def preparation(dataset: Dataset) -> None:
     first, second, third, fourth = st.columns([2, 2, 2, 2], vertical_alignment="bottom")
     split = choose("Split", list(dataset.splits), "split", split_title, place=first)
-    detector = choose("Face detector", ["none", "mtcnn", "haar"], "detector", place=second)
+    known = detectors_here()
+    detector = choose("Face detector", [*reversed(known)], "detector", known.__getitem__, place=second)
     align = choose("Alignment", list(ALIGN), "align", ALIGN.__getitem__, place=third)
     seed = draw_again("Show other images", fourth)
     plain = Preparation(detector=detector, align=align, size=96 if detector != "none" else 0)

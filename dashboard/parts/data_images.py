@@ -5,6 +5,7 @@ import streamlit as st
 from streamlit.delta_generator import DeltaGenerator
 
 from dashboard import cache, markup
+from dashboard.behind import table_behind
 from dashboard.charts import data as charts
 from dashboard.markup import Picture
 from dashboard.pickers import choose
@@ -97,7 +98,5 @@ def light(dataset: Dataset) -> None:
         config={"displayModeBar": False},
         key="light",
     )
-    with st.expander("Table behind the chart"):
-        summary = table.groupby("label")[figure].describe().reindex(dataset.expressions.names)
-        st.dataframe(summary)
-        st.download_button("Download as csv", summary.to_csv(), f"{figure}-{dataset.name}-{split}.csv", "text/csv")
+    summary = table.groupby("label")[figure].describe().reindex(dataset.expressions.names)
+    table_behind("chart", summary, f"{figure}-{dataset.name}-{split}", index=True)

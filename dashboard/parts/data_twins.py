@@ -5,6 +5,7 @@ import pandas as pd
 import streamlit as st
 
 from dashboard import cache, gallery, markup
+from dashboard.behind import table_behind
 from dashboard.charts import data as charts
 from dashboard.markup import Picture
 from dashboard.parts.data_images import name_in_commands
@@ -190,9 +191,7 @@ def votes(dataset: Dataset) -> None:
     apart = table[table["label"] != table["majority"]].groupby(["label", "majority"]).size()
     worst = apart.idxmax() if len(apart) else (cross.index[0], cross.columns[0])  # the most frequent disagreement
     st.plotly_chart(charts.votes(cross), config={"displayModeBar": False}, key="votes-matrix")
-    with st.expander("Table behind the chart"):
-        st.dataframe(cross)
-        st.download_button("Download as csv", cross.to_csv(), f"votes-{dataset.name}.csv", "text/csv")
+    table_behind("chart", cross, f"votes-{dataset.name}", index=True)
     first, second, _ = st.columns([2, 2, 3])
     label = choose("Label", list(cross.index), "label", default=worst[0], place=first)
     said = choose("Majority", list(cross.columns), "voted", default=worst[1], place=second)

@@ -3,6 +3,7 @@
 import streamlit as st
 
 from dashboard import cache, gallery, markup
+from dashboard.behind import table_behind
 from dashboard.charts import comparison as charts
 from dashboard.charts import confusion
 from dashboard.markup import Html
@@ -98,9 +99,7 @@ def each_expression(found: Comparison, a: str, b: str, name: str) -> None:
     )
     st.altair_chart(charts.recall_differences(table, a, b))
     st.caption(f"Grey: not significant (McNemar's exact test, Holm's correction over {len(table)} expressions).")
-    with st.expander("Table behind the chart"):
-        st.dataframe(table, hide_index=True)
-        st.download_button("Download as csv", table.to_csv(index=False), f"recall-{name}.csv", "text/csv")
+    table_behind("chart", table, f"recall-{name}")
 
 
 def changes(found: Comparison, choice: Picked, other: Checkpoint, a: str, b: str) -> None:
@@ -124,9 +123,7 @@ def changes(found: Comparison, choice: Picked, other: Checkpoint, a: str, b: str
         cache.predictions(other.tables[key]), frame, other.name, key, view=("compare", kind),
         note=lambda row: (f"{a}: {row['predicted_a']}",),
     )  # fmt: skip
-    with st.expander("Table behind the images"):
-        st.dataframe(frame, hide_index=True)
-        st.download_button("Download as csv", frame.to_csv(index=False), f"{kind}-{other.name}-{key}.csv", "text/csv")
+    table_behind("images", frame, f"{kind}-{other.name}-{key}")
 
 
 def cells(found: Comparison, a: str, b: str, name: str) -> None:
@@ -148,9 +145,7 @@ def cells(found: Comparison, a: str, b: str, name: str) -> None:
         f"Number of images: {verbatim(b)} minus {verbatim(a)}. Coloured cells differ significantly (McNemar's exact test per "
         "cell, Holm's correction over all cells), grey cells do not."
     )
-    with st.expander("Table behind the matrix"):
-        st.dataframe(table, hide_index=True)
-        st.download_button("Download as csv", table.to_csv(index=False), f"cells-{name}.csv", "text/csv")
+    table_behind("matrix", table, f"cells-{name}")
 
 
 HEADER = ("Network", "Group", "Accuracy, %", "Macro-F1, %", "Balanced accuracy, %", "p, compared with the best")

@@ -5,6 +5,7 @@ import pandas as pd
 import streamlit as st
 
 from dashboard import cache, gallery, markup
+from dashboard.behind import table_behind
 from dashboard.charts import confidence as charts
 from dashboard.markup import Html
 from dashboard.pickers import evaluated, titles
@@ -15,6 +16,7 @@ from fer_core.evaluation.intervals import Interval
 from fer_core.evaluation.metrics import ece, ece_interval
 from fer_core.evaluation.predictions import KEY, Predictions
 from fer_core.glossary import explained
+from fer_core.reports.charts import reliability, risk_coverage
 from fer_core.runs.store import Checkpoint
 
 BINS = {"width": "Bins of equal width", "mass": "Bins of equal size"}
@@ -46,16 +48,14 @@ def main() -> None:
     with left.container(key="reliability"):
         st.subheader("Does confidence match accuracy?", help=explained("Calibration"))
         bins = {name: calibration.reliability(table, equal=equal) for name, table in tables.items()}
-        st.altair_chart(charts.reliability(bins, chosen))
+        st.altair_chart(reliability(bins, chosen))
         st.altair_chart(charts.histogram(bins[chosen]))
         st.caption(
             "Below the dotted line the network is overconfident, above it underconfident. Bars: 95 % confidence intervals "
             "(Wilson)."
         )
-        with st.expander("Table behind the chart"):
-            every = pd.concat(bins, names=["confidence of"]).reset_index("confidence of")
-            st.dataframe(every, hide_index=True)
-            save(every, f"reliability-{network.name}-{key}.csv")
+        every = pd.concat(bins, names=["confidence of"]).reset_index("confidence of")
+        table_behind("chart", every, f"reliability-{network.name}-{key}")
     with right.container(key="risk"):
         threshold_part(tables[chosen], network, key)
     abstained(tables[chosen], network, key)
@@ -125,11 +125,9 @@ def threshold_part(table: Predictions, network: Checkpoint, key: str) -> None:
         + f"It gives no answer for {found.abstained:,}, of which {found.abstained_errors:,} would have been wrong."
     )
     curve = calibration.risk_coverage(table)
-    st.altair_chart(charts.risk_coverage(curve, found.coverage))
+    st.altair_chart(risk_coverage(curve, found.coverage))
     st.caption("Band: 95 % confidence intervals (Wilson). Vertical line: the chosen threshold.")
-    with st.expander("Table behind the chart"):
-        st.dataframe(curve, hide_index=True)
-        save(curve, f"risk-coverage-{network.name}-{key}.csv")
+    table_behind("chart", curve, f"risk-coverage-{network.name}-{key}")
 
 
 def abstained(table: Predictions, network: Checkpoint, key: str) -> None:
@@ -154,7 +152,8 @@ def abstained(table: Predictions, network: Checkpoint, key: str) -> None:
         )
     )
     st.caption("Grey: 95 % confidence intervals (Wilson).")
-    save(people, f"threshold-{network.name}-{key}.csv")
+    name = f"threshold-{network.name}-{key}.csv"
+    st.download_button("Download as csv", people.to_csv(index=False), name, "text/csv", key=name)
     unsure = np.flatnonzero(table.confidence < threshold)
     unsure = unsure[np.argsort(table.confidence[unsure], kind="stable")]
     if not len(unsure):
@@ -164,10 +163,6 @@ def abstained(table: Predictions, network: Checkpoint, key: str) -> None:
     frame = table.table[[*KEY, "label"]].iloc[unsure]
     frame = frame.assign(predicted=table.predicted[unsure], confidence=table.confidence[unsure])
     gallery.show(table, frame, network.name, key, view=("confidence", threshold))
-
-
-def save(table: pd.DataFrame, name: str) -> None:
-    st.download_button("Download as csv", table.to_csv(index=False), name, "text/csv", key=name)
 
 
 main()

@@ -8,6 +8,7 @@ import pandas as pd
 import streamlit as st
 
 from dashboard import cache, markup
+from dashboard.behind import table_behind
 from dashboard.charts import data as charts
 from dashboard.markup import Picture
 from dashboard.parts import data_changes, data_images, data_twins
@@ -153,9 +154,7 @@ st.markdown(
 places = st.columns([1.4] + [1.0] * (len(counts.columns) - 1))  # the first holds the expressions' names
 for place, split in zip(places, counts.columns, strict=True):
     place.altair_chart(charts.counts(counts[split], named=place is places[0]))
-with st.expander("Table behind the chart"):
-    st.dataframe(counts)
-    st.download_button("Download as csv", counts.to_csv(), f"counts-{name}.csv", "text/csv")
+table_behind("chart", counts, f"counts-{name}", index=True)
 if dataset.skipped:
     left_out = "1 image was" if dataset.left_out == 1 else f"{dataset.left_out:,} images were"
     with st.expander(f"{left_out} left out"):

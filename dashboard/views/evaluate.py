@@ -6,6 +6,7 @@ import pandas as pd
 import streamlit as st
 
 from dashboard import cache, gallery, markup
+from dashboard.behind import table_behind
 from dashboard.charts import confusion as charts
 from dashboard.pickers import choose, evaluated, titles
 from dashboard.text import estimate, images, percent, verbatim
@@ -15,6 +16,7 @@ from fer_core.evaluation.intervals import Interval
 from fer_core.evaluation.metrics import CLASS_FIGURES, EvaluationReport, figures_table, most_confused, ordered
 from fer_core.evaluation.predictions import Predictions
 from fer_core.glossary import explained
+from fer_core.reports.charts import cells as matrix_cells
 
 SHARES = {
     "row": "Share of the label",
@@ -112,12 +114,8 @@ with left:
     st.caption(
         "Rows are labels, columns are predictions. Click a cell to see its images, or choose label and prediction in the boxes."
     )
-    with st.expander("Table behind the matrix"):
-        cells = charts.cells(report.confusion, names)
-        st.dataframe(cells, hide_index=True)
-        st.download_button(
-            "Download as csv", cells.to_csv(index=False), f"confusion-{network.name}-{key}.csv", "text/csv"
-        )
+    cells = matrix_cells(report.confusion, names)
+    table_behind("matrix", cells, f"confusion-{network.name}-{key}")
 
 st.subheader("Figures per expression", help=explained("Precision", "Recall", "F1", "AUROC", "Average precision"))
 st.html(

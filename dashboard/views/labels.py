@@ -7,6 +7,7 @@ import pandas as pd
 import streamlit as st
 
 from dashboard import cache, gallery, markup
+from dashboard.behind import table_behind
 from dashboard.charts import labels as charts
 from dashboard.markup import Html
 from dashboard.pickers import choose, evaluated, titles
@@ -206,12 +207,7 @@ with right:
     st.caption(
         "The first point includes all images with less agreement. Error bars: 95 % confidence intervals (Wilson)."
     )
-    with st.expander("Table behind the chart"):
-        st.dataframe(agreeing, hide_index=True)
-        st.download_button(
-            "Download as csv", agreeing.to_csv(index=False), f"agreement-{checkpoint.name}-{key}.csv", "text/csv",
-            key="agreement-csv",
-        )  # fmt: skip
+    table_behind("chart", agreeing, f"agreement-{checkpoint.name}-{key}")
 
 st.subheader("What accuracy is possible with these labels?")
 st.html(ceiling_table(ceiling(judged, votes), title))

@@ -7,7 +7,7 @@ import pandas as pd
 import streamlit as st
 
 from dashboard import cache, curves, damaged, markup
-from dashboard.charts import networks as charts
+from dashboard.behind import table_behind
 from dashboard.markup import Html
 from dashboard.pickers import picked, titles
 from dashboard.text import estimate, images, verbatim
@@ -16,6 +16,7 @@ from fer_core.errors import DataError
 from fer_core.evaluation.metrics import Headline
 from fer_core.evaluation.seeds import FIGURES, over_seeds
 from fer_core.glossary import explained
+from fer_core.reports.charts import networks as networks_chart
 from fer_core.reports.evaluation_report import document
 from fer_core.runs import store
 from fer_core.runs.store import Checkpoint
@@ -249,10 +250,8 @@ if len(reports) > 1:
 if reports:
     table = summary(networks, {name: reports[name] for name in order if name in reports})
     st.subheader(f"Accuracy and macro-F1: {table_title(key)}", help=explained("Accuracy", "Macro-F1"))
-    st.altair_chart(charts.networks(table, network.name))
-    with st.expander("Table behind the chart"):
-        st.dataframe(table, hide_index=True)
-        st.download_button("Download as csv", table.to_csv(index=False), f"networks-{key}.csv", "text/csv")
+    st.altair_chart(networks_chart(table, network.name))
+    table_behind("chart", table, f"networks-{key}")
     side_by_side({name: networks[name] for name in order}, key)
     seeds(networks, table)
 
@@ -264,11 +263,9 @@ histories = {title: epochs for title, epochs in histories.items() if epochs}
 if histories:
     curves.show(histories)
     st.caption("Training figures are measured on augmented images, so they can be worse than validation figures.")
-    with st.expander("Table behind the chart"):
-        epochs = pd.concat({title: pd.DataFrame(results) for title, results in histories.items()}, names=["network"])
-        epochs = epochs.reset_index("network")
-        st.dataframe(epochs, hide_index=True)
-        st.download_button("Download as csv", epochs.to_csv(index=False), "history.csv", "text/csv")
+    epochs = pd.concat({title: pd.DataFrame(results) for title, results in histories.items()}, names=["network"])
+    epochs = epochs.reset_index("network")
+    table_behind("chart", epochs, "history")
 else:
     st.info("There are no learning curves, because this network has no training history.")
 

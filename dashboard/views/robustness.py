@@ -7,6 +7,7 @@ import pandas as pd
 import streamlit as st
 
 from dashboard import cache, markup
+from dashboard.behind import table_behind
 from dashboard.charts import robustness as charts
 from dashboard.markup import Picture
 from dashboard.pickers import choose, choose_networks, evaluated, titles
@@ -15,8 +16,9 @@ from fer_core.datasets import Dataset
 from fer_core.datasets.heads import HEADS
 from fer_core.datasets.titles import table_in_words
 from fer_core.errors import FerError
+from fer_core.evaluation.corruptions import CORRUPTIONS, corrupt
 from fer_core.evaluation.intervals import Interval
-from fer_core.evaluation.robustness import CORRUPTIONS, Measured, corrupt, measure, measured, overall, sample
+from fer_core.evaluation.robustness import Measured, measure, measured, overall, sample
 from fer_core.glossary import explained
 from fer_core.runs import store
 from fer_core.runs.store import Checkpoint
@@ -132,12 +134,8 @@ st.caption(
     f"measure more images, run `{command}`; it takes several networks at once.",
     help=explained("Test-time averaging"),
 )
-with st.expander("Table behind the charts"):
-    everything = pd.concat(tables, names=["network"]).reset_index("network")
-    st.dataframe(everything, hide_index=True)
-    st.download_button(
-        "Download as csv", everything.to_csv(index=False), f"robustness-{network.name}-{key}.csv", "text/csv"
-    )
+everything = pd.concat(tables, names=["network"]).reset_index("network")
+table_behind("charts", everything, f"robustness-{network.name}-{key}")
 if source is not None:
     st.subheader("Examples of the corruptions")
     kind = choose(

@@ -6,6 +6,7 @@ import pandas as pd
 import streamlit as st
 
 from dashboard import curves, damaged, markup
+from dashboard.behind import table_behind
 from dashboard.charts import runs as charts
 from dashboard.markup import Html
 from dashboard.pickers import to_address
@@ -213,7 +214,5 @@ costs = pd.DataFrame(
     for run in compared
 )
 st.plotly_chart(charts.cost(costs), config=PLOTLY, key="cost", alt="CPU minutes against best validation accuracy")
-with st.expander("Table behind the charts"):
-    everything = costs.join(pd.DataFrame([run.settings for run in compared])[names])
-    st.dataframe(everything, hide_index=True)
-    st.download_button("Download as csv", everything.to_csv(index=False), "runs.csv", "text/csv")
+everything = costs.join(pd.DataFrame([run.settings for run in compared])[names])
+table_behind("charts", everything, "runs")

@@ -4,6 +4,7 @@ import pandas as pd
 import streamlit as st
 
 from dashboard import cache, gallery
+from dashboard.behind import table_behind
 from dashboard.charts import slices as charts
 from dashboard.pickers import choose, evaluated, titles
 from dashboard.text import estimate, images, percent, verbatim
@@ -92,11 +93,7 @@ st.caption(
     "standard deviation of the grey levels (0 to 255). Sharpness: variance of the Laplacian divided by that of the image.",
     help=explained("Cochran-Mantel-Haenszel test", "Holm's correction"),
 )
-with st.expander("Table behind the chart"):
-    st.dataframe(found.table, hide_index=True)
-    st.download_button(
-        "Download as csv", found.table.to_csv(index=False), f"slices-{checkpoint.name}-{key}.csv", "text/csv"
-    )
+table_behind("chart", found.table, f"slices-{checkpoint.name}-{key}")
 
 st.subheader("Errors in a slice")
 words = choose("Slice", found.table["slice"].tolist(), "slice", place=st.container(width=BOX))

@@ -7,6 +7,7 @@ import pandas as pd
 import streamlit as st
 
 from dashboard import cache, markup, pickers
+from dashboard.behind import table_behind
 from dashboard.charts import runs as charts
 from dashboard.markup import Html
 from dashboard.text import estimate, percent, verbatim
@@ -145,10 +146,8 @@ def progress(folder: SweepFolder, running: bool) -> None:
     )
     st.markdown("The best of many trials looks better than it is. Confirm it on a test set with several seeds.")
     st.caption("Grey: 95 % confidence intervals (Wilson).")
-    with st.expander("Table behind the charts"):
-        everything = table.assign(run=[trial.run.name for trial in scored], n=[trial.n for trial in scored])
-        st.dataframe(everything, hide_index=True)
-        st.download_button("Download as csv", everything.to_csv(index=False), f"{folder.name}.csv", "text/csv")
+    everything = table.assign(run=[trial.run.name for trial in scored], n=[trial.n for trial in scored])
+    table_behind("charts", everything, f"{folder.name}")
 
 
 def one_sweep(folder: SweepFolder) -> None:

@@ -20,6 +20,15 @@ class Interval(NamedTuple):
     low: float
     high: float
 
+    def text(self, form: str = ".1f", scale: float = 100.0) -> str:
+        """“64.7 to 67.7”: the interval of a share in per cent; of other figures with their own format and scale."""
+        return f"{scale * self.low:{form}} to {scale * self.high:{form}}"
+
+
+def percent(share: float) -> str:
+    """0.66201 -> “66.2 %”, with a space that does not break; “–” where it is not known."""
+    return "–" if np.isnan(share) else f"{100 * share:.1f}\N{NO-BREAK SPACE}%"
+
 
 def wilson_bounds(k: ArrayLike, n: ArrayLike, level: float = LEVEL) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """Wilson's score interval for many proportions at once: (low, high), each of the shape of k and n, in 0..1.

@@ -212,7 +212,6 @@ class Ceiling:
         decided: those with a majority.
         majority: share of the decided pictures whose majority is the label: a perfect reader of the majority.
         network: the network's accuracy on the same decided pictures.
-        network_reading: share of them in which the network answers the majority.
         plurality: expected accuracy over all n of who answers the most frequent choice (ties: by lot).
         voter: expected accuracy over all n of one voter drawn by lot.
         network_all: the network's accuracy over all n.
@@ -224,8 +223,6 @@ class Ceiling:
     majority_interval: Interval
     network: float
     network_interval: Interval
-    network_reading: float
-    network_reading_interval: Interval
     plurality: float
     voter: float
     network_all: float
@@ -248,13 +245,12 @@ def ceiling(judged: pd.DataFrame, votes: pd.DataFrame) -> Ceiling:
     tied = (votes.to_numpy() == top[:, None]).sum(axis=1)
     wins = (judged["for_label"].to_numpy() == top) & (top > 0)
     perfect, network = share(decided["majority"] == decided["label"], m), share(decided["correct"], m)
-    reading, everywhere = share(decided["predicted"] == decided["majority"], m), share(judged["correct"], n)
+    everywhere = share(judged["correct"], n)
     return Ceiling(
         n,
         m,
         *perfect,
         *network,
-        *reading,
         plurality=float((wins / tied).mean()),
         voter=float((judged["for_label"] / judged["voters"]).mean()),
         network_all=everywhere[0],

@@ -3,7 +3,7 @@ weighed."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Literal
@@ -17,7 +17,7 @@ from fer_core.errors import ConfigError
 from fer_core.evaluation.predictions import Predictions
 from fer_core.evaluation.results import results, trained_on
 from fer_core.images import ImageSpec
-from fer_core.labels import VOCABULARIES
+from fer_core.labels import VOCABULARIES, Expressions
 from fer_core.recipe import About, TrainConfig
 from fer_core.runs.folder import RunFolder
 from fer_core.runs.store import Checkpoint, find
@@ -138,15 +138,9 @@ def combine(
         for number, one in enumerate(found)
         for key, value in load_tensors(weights_path(one.folder))[0].items()
     }
-    extra: dict[str, Any] = {}
-    if voting != "mean":
-        if dataset is None:
-            raise ConfigError(f"A {voting} vote is fitted on a validation part: name the data.")
-        part = fitting_part(planned.cards)
-        extra, added, table = _fitted(planned, tensors, voting, dataset, part)
-        tensors |= added
+    fitted = None if voting == "mean" else _fitted(planned, tensors, voting, dataset)
+    arguments = planned.arguments | (fitted.arguments if fitted else {})
     title = title or f"Ensemble of {len(names)} networks"
-    arguments = planned.arguments | extra
     without = f"; not answered: {', '.join(planned.left_out)}" if planned.left_out else ""
     vocabulary = next((v.name for v in VOCABULARIES.values() if v.names == planned.expressions), "")
     config = TrainConfig(
@@ -154,21 +148,26 @@ def combine(
         network="ensemble", arguments=arguments, expressions=vocabulary or found[0].card.expressions_name, tta=TTA,
     )  # fmt: skip
     run = RunFolder.create(name, config, data)
-    save_tensors(run.path / "best.safetensors", tensors)
+    save_tensors(run.path / "best.safetensors", tensors | (fitted.tensors if fitted else {}))
     card = _card(name, title, planned, arguments, vocabulary or "shared")
-    if voting != "mean" and dataset is not None:
-        key = f"{dataset.name}-{part}"
-        table.write(run.path / f"predictions-{key}.parquet")
-        changed = {
-            "parameters": card.parameters + sum(value.numel() for value in added.values()),
-            "chosen_on": f"{card.chosen_on}; the vote is fitted on {dataset.title}, {part} ({len(table):,} pictures), each "
-            "of which is answered there by a vote fitted on others",
-            "results": {key: results(table, dataset, part, trained_on(card))},
-        }
-        card = card.model_copy(update=changed)
+    if fitted and dataset is not None:
+        fitted.predictions.write(run.path / f"predictions-{dataset.name}-{fitted.split}.parquet")
+        card = _with_vote(card, fitted, dataset)
     write_card(run.path, card)
     run.write(replace(run.status(), state="finished", message=f"Made of {', '.join(names)}{without}."))
     return run
+
+
+def _with_vote(card: Card, fitted: Fitted, dataset: Dataset) -> Card:
+    """The card with what the vote adds: its parameters, what it was fitted on, and its cross-fitted figures there."""
+    split, n = fitted.split, len(fitted.predictions)
+    changed = {
+        "parameters": card.parameters + sum(value.numel() for value in fitted.tensors.values()),
+        "chosen_on": f"{card.chosen_on}; the vote is fitted on {dataset.title}, {split} ({n:,} pictures), each of which is "
+        "answered there by a vote fitted on others",
+        "results": {f"{dataset.name}-{split}": results(fitted.predictions, dataset, split, trained_on(card))},
+    }
+    return card.model_copy(update=changed)
 
 
 def _card(name: str, title: str, planned: Plan, arguments: dict[str, Any], vocabulary: str) -> Card:
@@ -211,45 +210,71 @@ def fitting_part(cards: Sequence[Card]) -> str:
     return str(part)
 
 
-def _fitted(
-    planned: Plan, tensors: dict[str, torch.Tensor], voting: Voting, dataset: Dataset, part: str
-) -> tuple[dict[str, Any], dict[str, torch.Tensor], Predictions]:
-    """Arguments and tensors of a vote fitted on the validation part, and its cross-fitted predictions there."""
-    import torch
+@dataclass(frozen=True)
+class Fitted:
+    """A vote: arguments and tensors that the ensemble's network takes, and its cross-fitted predictions on `split`."""
 
-    from fer_core.labels import Expressions
+    arguments: dict[str, Any]
+    tensors: dict[str, torch.Tensor]
+    predictions: Predictions
+    split: str
+
+
+def _fitted(planned: Plan, tensors: dict[str, torch.Tensor], voting: Voting, dataset: Dataset | None) -> Fitted:
+    """A vote fitted on the validation set of the members' runs.
+
+    Raises:
+        ConfigError: there is no such set, or too few images of an expression in it.
+    """
+    if dataset is None:
+        raise ConfigError(f"A {voting} vote is fitted on a validation set: name the data.")
+    split = fitting_part(planned.cards)
+    asked, vocabulary = dataset.without(planned.left_out), Expressions("shared", planned.expressions)
+    rows = asked.rows(split)
+    labels = asked.label_index(vocabulary, rows)
+    if missing := [name for i, name in enumerate(planned.expressions) if (labels == i).sum() < FOLDS]:
+        raise ConfigError(
+            f"{dataset.title}, {split}, has fewer than {FOLDS} images of {', '.join(missing)}: a vote cannot be fitted on it; "
+            "use the mean."
+        )
+    logs = _member_answers(_network(planned, tensors), asked.images(planned.image)[rows], planned.image)
+    fit = {"weighted": fit_weights, "stacked": fit_stacker}[voting]
+    fold = splits.folds(asked.index["label"].iloc[rows], FOLDS, 0, _groups(asked, rows))
+    index = asked.index.iloc[rows]
+    table = Predictions.from_logits(
+        index["id"].tolist(), dataset.name, split, index["label"].tolist(), _cross_fitted(fit, logs, labels, fold),
+        vocabulary,
+    )  # fmt: skip
+    whole = fit(logs, labels)
+    if voting == "stacked":
+        added = {f"vote.{key}": value for key, value in whole.state_dict().items()}
+        return Fitted({"stacked": True}, added, table, split)
+    return Fitted({"weights": whole.get_buffer("weights").exp().flatten().tolist()}, {}, table, split)
+
+
+def _network(planned: Plan, tensors: dict[str, torch.Tensor]) -> Ensemble:
     from fer_core.models import build
     from fer_core.models.ensemble import Ensemble
 
-    asked = dataset.without(planned.left_out)
-    rows = asked.rows(part)
-    labels = asked.label_index(Expressions("shared", planned.expressions), rows)
-    if missing := [name for i, name in enumerate(planned.expressions) if (labels == i).sum() < FOLDS]:
-        raise ConfigError(
-            f"{dataset.title}, {part}, has fewer than {FOLDS} pictures of {', '.join(missing)}: a vote cannot be fitted "
-            "on it; take the mean."
-        )
     network = build("ensemble", classes=len(planned.expressions), spec=planned.image, arguments=planned.arguments)
     assert isinstance(network, Ensemble)
     network.load_state_dict(tensors)
-    logs = _member_answers(network, asked.images(planned.image)[rows], planned.image)
-    fit = {"weighted": fit_weights, "stacked": fit_stacker}[voting]
-    fold = splits.folds(asked.index["label"].iloc[rows], FOLDS, 0, _groups(asked, rows))
-    logits = np.empty((len(rows), len(planned.expressions)), np.float32)
+    return network
+
+
+def _cross_fitted(
+    fit: Callable[..., Vote], logs: NDArray[np.float32], labels: NDArray[np.int64], fold: NDArray[np.int64]
+) -> NDArray[np.float32]:
+    """(n, K) logits, each image's by a vote that was fitted on the other folds."""
+    import torch
+
+    logits = np.empty((len(labels), logs.shape[-1]), np.float32)
     for number in range(FOLDS):
         here = fold == number
         vote = fit(logs[:, ~here], labels[~here])
         with torch.inference_mode():
             logits[here] = torch.stack([vote(view) for view in torch.from_numpy(logs[:, here])]).mean(dim=0)
-    index = asked.index.iloc[rows]
-    table = Predictions.from_logits(
-        index["id"].tolist(), dataset.name, part, index["label"].tolist(), logits,
-        Expressions("shared", planned.expressions),
-    )  # fmt: skip
-    whole = fit(logs, labels)
-    if voting == "stacked":
-        return {"stacked": True}, {f"vote.{key}": value for key, value in whole.state_dict().items()}, table
-    return {"weights": whole.get_buffer("weights").exp().flatten().tolist()}, {}, table
+    return logits
 
 
 def _groups(dataset: Dataset, rows: NDArray[np.int64]) -> NDArray[np.object_] | None:

@@ -1,17 +1,13 @@
 """A private set, a folder or zip of class folders, through networks, beside what they reach on their benchmark.
 
-Photos are read one at a time and only the faces at the networks' sizes are kept, so a thousand large photos need no
-more memory than a thousand small ones.
+`private_faces.py` reads the photos; what is here compares.
 """
 
 from __future__ import annotations
 
-import os
-import re
-import tempfile
-from collections.abc import Hashable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
-from pathlib import Path, PurePosixPath
+from collections.abc import Hashable, Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -20,168 +16,22 @@ from numpy.typing import NDArray
 
 from fer_core.datasets import Dataset, Skipped, open_dataset
 from fer_core.datasets import known as known_sets
-from fer_core.datasets.archive import ArchiveEntry
-from fer_core.datasets.class_folders import members, word
-from fer_core.datasets.heads import HEADS
-from fer_core.errors import DataError, ImageError
+from fer_core.datasets.class_folders import members
+from fer_core.errors import DataError
 from fer_core.evaluation import shift
 from fer_core.evaluation.comparison import mcnemar_exact, p_in_words
 from fer_core.evaluation.intervals import SEED
 from fer_core.evaluation.metrics import confusion_matrix
 from fer_core.evaluation.predictions import Predictions
-from fer_core.faces import Face, find_faces, framed_for
-from fer_core.images import UPLOAD, ImageSpec, decode, fit, quality
+from fer_core.experiments.private_faces import Gathered, gather
+from fer_core.images import ImageSpec, fit
 from fer_core.models.logits import penultimate, predict_logits
 from fer_core.serving.predictor import LoadedNetwork as Network
-from fer_core.workspace import home, names_a_device
 
 NAME = "private"  # the data set's name in the predictions tables
-WIDER = 0.2  # how much larger and smaller the face is cut for the answer to “is it the crop?”
 MOST_ERRORS = 12  # that are shown with their nearest training faces
 MOST_TRAINING = 4000  # training faces among which the nearest are looked for: a random choice of more
-MOST_AGAIN = 600  # private faces that are predicted again with one thing changed: evenly spread among more
-
-
-def keep(source: Iterable[ArchiveEntry], mapping: Mapping[str, str | None], name: str) -> int:
-    """Save a private set as a data set of the workbench, in the workspace, and say how many pictures it has.
-
-    Files get names of our own (a number and the picture's suffix), so nothing an archive says becomes a path.
-
-    Raises:
-        DataError: the name is taken or cannot name a data set, or no picture can be read.
-    """
-    folder = home() / "private" / name
-    if (
-        not re.fullmatch(r"[a-z0-9][a-z0-9-]{0,63}", name)
-        or names_a_device(name)
-        or folder.exists()
-        or name in known_sets.known()
-    ):
-        raise DataError(f"“{name}” cannot name the data set; use a new name of small letters, digits and hyphens.")
-    folder.parent.mkdir(parents=True, exist_ok=True)
-    count = 0
-    with tempfile.TemporaryDirectory(dir=folder.parent, prefix=".keeping-") as temporary:
-        for member in source:
-            label = mapping.get(word(member.name))
-            if member.data is None or label is None:
-                continue
-            try:
-                decode(member.data)
-            except ImageError:
-                continue
-            count += 1
-            place = Path(temporary, name, label, f"{count:05d}{PurePosixPath(member.name).suffix.lower()}")
-            place.parent.mkdir(parents=True, exist_ok=True)
-            place.write_bytes(member.data)
-        if not count:
-            raise DataError("No picture of the upload can be read, so there is nothing to keep.")
-        os.replace(Path(temporary, name), folder)
-    known_sets.add(folder, name)
-    return count
-
-
-@dataclass
-class Gathered:
-    """The faces of a private set for one network: pictures at its size, and what was measured on the whole photos.
-
-    Attributes:
-        pictures: (n, H, W[, 3]) uint8, cut as the card says.
-        again: positions of the faces that `variants` hold too, at most about `MOST_AGAIN`.
-        variants: by what is changed about the crop, (len(again), H, W[, 3]) uint8.
-        faces: one row a picture: `id`, `label`, `size` (pixels of the cut), `turn`, `tilt` (NaN without points).
-        skipped: what was left out, and why.
-    """
-
-    pictures: NDArray[np.uint8]
-    again: NDArray[np.int64]
-    variants: dict[str, NDArray[np.uint8]]
-    faces: pd.DataFrame
-    skipped: list[Skipped] = field(default_factory=list)
-
-
 AS_CHOSEN = "as chosen"
-
-
-def gather(
-    source: Iterable[ArchiveEntry],
-    mapping: Mapping[str, str | None],
-    networks: Sequence[Network],
-    detector: str,
-    total: int = 0,
-) -> Iterator[int | list[Gathered]]:
-    """Read a private set for several networks; each photo is decoded and searched once.
-
-    Args:
-        mapping: class folder to expression; folders that are missing or None are left out.
-        total: how many pictures there are, if known: of many, only some are cut in several ways.
-
-    Yields:
-        how many pictures are done, and at last the list of `Gathered`, one a network.
-
-    Raises:
-        DataError: no picture is left.
-    """
-    every = max(1, -(-total // MOST_AGAIN))
-    pictures: list[list[NDArray[np.uint8]]] = [[] for _ in networks]
-    variants: list[dict[str, list[NDArray[np.uint8]]]] = [{} for _ in networks]
-    again: list[int] = []
-    rows: list[dict[str, object]] = []
-    skipped: list[Skipped] = []
-    for done, member in enumerate(source, 1):
-        label = mapping.get(word(member.name))
-        if member.data is None:
-            skipped.append(Skipped(member.name, member.reason))
-        elif label is not None:
-            try:
-                image = decode(member.data)
-            except ImageError as error:
-                skipped.append(Skipped(member.name, str(error).removeprefix(f"{UPLOAD}: ")))
-            else:
-                found = find_faces(image, detector)
-                if found:
-                    cuts = [framed_for(network.card.face, detector).cut(image, found[0]) for network in networks]
-                    for network, kept, cut in zip(networks, pictures, cuts, strict=True):
-                        kept.append(fit(cut, network.card.image))
-                    if len(rows) % every == 0:
-                        again.append(len(rows))
-                        for network, of in zip(networks, variants, strict=True):
-                            for name, cut in _recut(image, found[0], network, detector).items():
-                                of.setdefault(name, []).append(fit(cut, network.card.image))
-                    turn, tilt = quality.pose(found[0]) or (np.nan, np.nan)
-                    size = max(cuts[0].shape[:2])
-                    rows.append({"id": member.name, "label": label, "size": size, "turn": turn, "tilt": tilt})
-                else:
-                    skipped.append(Skipped(member.name, "no face was found"))
-        yield done
-    if not rows:
-        first = "; ".join(f"{bad.id}: {bad.reason}" for bad in skipped[:3])
-        raise DataError(f"No face is left to predict ({first or 'no folder stands for an expression'}).")
-    faces = pd.DataFrame(rows)
-    yield [
-        Gathered(
-            np.stack(kept),
-            np.array(again, dtype=np.int64),
-            {name: np.stack(some) for name, some in of.items()},
-            faces,
-            skipped,
-        )
-        for kept, of in zip(pictures, variants, strict=True)
-    ]
-
-
-def _recut(image: NDArray[np.uint8], face: Face, network: Network, detector: str) -> dict[str, NDArray[np.uint8]]:
-    """A face cut in other ways, by what is changed."""
-    framing = framed_for(network.card.face, detector)
-    if detector == "none":
-        inner = find_faces(image, "mtcnn")
-        framed = framed_for(network.card.face, "mtcnn")
-        return {"crop: face found by MTCNN": framed.cut(image, inner[0]) if inner else image}
-    cuts = {}
-    for name, factor in (("crop: wider", 1 + WIDER), ("crop: closer", 1 - WIDER)):
-        margin = (1 + framing.margin) * factor - 1
-        cuts[f"{name} by {100 * WIDER:.0f} %"] = framing.model_copy(update={"margin": margin}).cut(image, face)
-    cuts["crop: the whole picture"] = image
-    return cuts
 
 
 @dataclass(frozen=True, eq=False)

@@ -1,4 +1,4 @@
-"""The recipes that repeat a row of a report's table: which data they need, how much fits a budget, what came out.
+"""The recipes that repeat a row of a report's table: which data they need, and what came out.
 
 A recipe's run is an ordinary run folder of the recipe's name. What came out is read from its card: from the workspace's
 own run where it has finished, else from the ones that ship with the program (`reproduced/<recipe>`, cards,
@@ -10,25 +10,21 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import Literal
 
 import pandas as pd
 
 from fer_core import workspace
 from fer_core.checkpoint import Card, read_card
-from fer_core.datasets import Dataset
 from fer_core.datasets.derived import SHIPPED as SHIPPED_SETS
 from fer_core.datasets.known import known, resolve
-from fer_core.errors import ConfigError, DataError, RunError
+from fer_core.errors import DataError
+from fer_core.evaluation.intervals import Interval
 from fer_core.recipe import TrainConfig, load_recipe, recipes
 from fer_core.runs.folder import RunFolder
 
-if TYPE_CHECKING:
-    from fer_core.experiments.estimate import Estimate
-
+PLACE = "reproduction.csv"  # of the table, in the workspace
 SHIPPED = Path(__file__).with_name("reproduced")
-SMALLEST = 0.1  # of an epoch: a network that has seen less has not been trained
-OVER = 0.1  # of an epoch that a run may take longer than its budget
 TAKEN_FREELY = {"about", "epochs", "train_share", "device", "threads", "precision", "memory_format", "compile"}
 State = Literal["run", "not run", "data missing"]
 
@@ -73,33 +69,24 @@ class Row:
     weights: str = ""
     folder: Path | None = None
 
+    @property
+    def bounds(self) -> str:
+        """The reproduced figure's interval in per cent; “–” where it has not been run."""
+        return "–" if self.low is None or self.high is None else Interval(self.low, self.high).text()
+
+    @property
+    def sentence(self) -> str:
+        """What came out beside what was reported; empty where it has not been run."""
+        if self.accuracy is None:
+            return ""
+        reported = "nothing" if self.reported is None else f"{self.reported:.2%}"
+        return f"{self.accuracy:.2%} ({self.bounds}), n = {self.n:,}; {reported} reported; {self.verdict}."
+
 
 def of_reports() -> dict[str, TrainConfig]:
     """The shipped recipes that repeat a report, by name."""
     loaded = {name: load_recipe(path) for name, path in recipes().items()}
     return {name: config for name, config in loaded.items() if config.about.report}
-
-
-def within(minutes: float, asked: int, epoch: float) -> tuple[int, float]:
-    """(epochs, share of the training pictures) that fit a budget.
-
-    Args:
-        minutes: the budget.
-        asked: epochs of the recipe; never more.
-        epoch: minutes that one takes.
-
-    Raises:
-        ConfigError: not even `SMALLEST` of an epoch fits.
-    """
-    fit = minutes / epoch
-    if fit + OVER >= 1:
-        return min(asked, int(fit + OVER)), 1.0
-    if fit < SMALLEST:
-        raise ConfigError(
-            f"One epoch takes {epoch:.1f} min here, and the budget is {minutes:g} min; give --minutes "
-            f"{SMALLEST * epoch:.0f} or more."
-        )
-    return 1, round(fit, 3)
 
 
 def verdict(
@@ -185,16 +172,16 @@ def finished(name: str, config: TrainConfig) -> Path | None:
     if done_here(name, config) and read_card(RunFolder.named(name).path).results:  # an ensemble's come with its report
         return RunFolder.named(name).path
     shipped = SHIPPED / name
-    return shipped if (shipped / "card.json").is_file() and _repeats(shipped, config) else None
+    return shipped if (shipped / "card.json").is_file() and repeats(shipped, config) else None
 
 
 def done_here(name: str, config: TrainConfig) -> bool:
     """Whether the workspace has a finished run of the recipe."""
     run = RunFolder.named(name)
-    return run.path.is_dir() and run.look().state == "finished" and _repeats(run.path, config)
+    return run.path.is_dir() and run.look().state == "finished" and repeats(run.path, config)
 
 
-def _repeats(folder: Path, config: TrainConfig) -> bool:
+def repeats(folder: Path, config: TrainConfig) -> bool:
     """Whether a run follows a recipe, in however many epochs."""
     if config.about.members:  # an ensemble is told by what it was made of
         return (folder / "card.json").exists() and tuple(
@@ -233,82 +220,8 @@ def at_hand(sets: Iterable[str] = ()) -> dict[str, str]:
     return places
 
 
-def begin(name: str, config: TrainConfig, dataset: Dataset, data: str, minutes: float) -> RunFolder:
-    """A recipe's run with as many epochs as fit a budget, or the one there is, where that was stopped.
-
-    Args:
-        data: what opens the data set.
-        minutes: of processor time; of wall time on a GPU. What an epoch takes is measured here.
-
-    Raises:
-        ConfigError: not even `SMALLEST` of an epoch fits.
-        RunError: a run of that name follows another recipe.
-    """
-    from fer_core.experiments.estimate import estimate
-
-    run = RunFolder.named(name)
-    if not run.path.exists():
-        cost = estimate(config, dataset)
-        epochs, share = within(minutes, config.epochs, _minutes(cost))
-        return RunFolder.create(name, config.model_copy(update={"epochs": epochs, "train_share": share}), data)
-    if not _repeats(run.path, config):
-        raise RunError(f"The run “{name}” has other settings than the recipe {name}; rename it, and start again.")
-    return run
-
-
-def train(run: RunFolder, dataset: Dataset) -> None:
-    """Train a recipe's run here, from its last save where it has one.
-
-    Raises:
-        Stopped: a stop was asked for; the same call goes on.
-    """
-    from fer_core.training.launch import await_turn
-    from fer_core.training.loop import Trainer
-
-    await_turn(run)
-    for _ in Trainer(run, dataset).epochs():
-        pass
-
-
-def report(run: RunFolder, dataset: Dataset, config: TrainConfig) -> None:
-    """Give the card the figures of the test part; of the part that chose the epoch where the set has no other."""
-    from fer_core.checkpoint import write_card
-    from fer_core.evaluation.predict import predict_checkpoint
-    from fer_core.evaluation.results import results, trained_on
-
-    split = "test" if "test" in dataset.splits else config.val_split
-    key = f"{dataset.name}-{split}"
-    if key not in read_card(run.path).results:
-        predictions, card = predict_checkpoint(run.path, dataset, split)
-        figures = results(predictions, dataset, split, trained_on(card))
-        write_card(run.path, card.model_copy(update={"results": {key: figures} | card.results}))
-
-
-def _minutes(cost: Estimate) -> float:
-    """Of one epoch: of the processor where it computes, else of the clock."""
-    seconds = cost.cpu_seconds_per_epoch if "processor" in cost.device else cost.seconds_per_epoch
-    return seconds / 60
-
-
-def vote(name: str, config: TrainConfig, dataset: Dataset, data: str) -> RunFolder:
-    """Make the ensemble of a recipe from its members' runs and evaluate it.
-
-    Raises:
-        ConfigError: a member has no finished run, or they do not fit together.
-    """
-    from fer_core.experiments.ensemble import combine
-
-    for member in config.about.members:
-        run = RunFolder.named(member)
-        if not run.path.is_dir() or run.look().state != "finished":
-            raise ConfigError(f"{member} has not been trained here; `ferscope reproduce --only {member}` does it.")
-    run = combine(config.about.members, name, data, config.about.title, dataset=dataset)
-    report(run, dataset, config)
-    return run
-
-
 def write(found: Iterable[Row]) -> Path:
     """Write the table of all recipes into the workspace and return its place."""
-    path = workspace.home() / "reproduction.csv"
+    path = workspace.home() / PLACE
     workspace.write_atomically(path, table(found).to_csv(index=False, float_format="%.4f").encode())
     return path

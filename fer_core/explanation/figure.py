@@ -13,6 +13,10 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
+from fer_core.checkpoint import Card
+from fer_core.datasets import Dataset
+from fer_core.datasets.titles import table_in_words
+from fer_core.evaluation.gallery import positions
 from fer_core.evaluation.predictions import Predictions
 from fer_core.explanation import METHODS, explain
 from fer_core.explanation.overlay import common_limit, overlay
@@ -78,6 +82,22 @@ def cases(predictions: Predictions) -> dict[str, tuple[Case | None, Case | None]
             )
         found[name] = (pair[0], pair[1])
     return found
+
+
+def figure_of(model: nn.Module, card: Card, table: Predictions, dataset: Dataset, layer: str) -> NDArray[np.uint8]:
+    """The figure (H, W, 3) of a network's predictions with Grad-CAM; cases whose images the set lacks are left out."""
+    chosen = cases(table)
+    rows = np.array(sorted({case.row for pair in chosen.values() for case in pair if case}), np.int64)
+    places = dict(zip(rows.tolist(), positions(dataset, table.table.iloc[rows]).tolist(), strict=True))
+    images = dataset.images(card.image)
+    needed = {row: images[place] for row, place in places.items() if place >= 0}
+    shown = {
+        name: (right if right and right.row in needed else None, wrong if wrong and wrong.row in needed else None)
+        for name, (right, wrong) in chosen.items()
+    }
+    where = table_in_words(f"{table.table['dataset'].iloc[0]}-{table.table['split'].iloc[0]}")
+    title = f"{card.title} on {where}, n = {len(table):,}; cases of middle confidence"
+    return draw(model, card.image, card.vocabulary, shown, needed, title, "grad-cam", layer)
 
 
 def draw(

@@ -1,6 +1,6 @@
 """Finding the faces of a photo or camera frame, and cutting them out the way a network was trained on them.
 
-One file of this package adds one detector: a function registered in `DETECTORS`.
+One file of this package adds one detector: a function under the decorator `detector`.
 """
 
 from collections.abc import Callable
@@ -21,12 +21,10 @@ LONGEST_SIDE = 1280
 CERTAIN = 0.98  # score of a face that needs no second look; one found in a photo on its side scores less
 MIN_SIZE = 32.0
 
-# The margin that frames a live face as FER2013 frames its own, by detector: median of (48 / longer side of the box) - 1
-# over 933 Training pictures (every 30th), padded by half their size and enlarged four times. mtcnn found 87 % of them
-# (quartiles -0.16 and 0.03), haar 76 % (-0.05 and 0.09: FER2013 was collected with such a cascade). The box's centre is
-# within 1 % of the picture's in both directions, so there is no shift. yunet could not be measured; it learned the
-# boxes of the same set (WIDER FACE) as mtcnn.
-FER2013_MARGIN = {"mtcnn": -0.06, "haar": 0.02, "yunet": -0.06, "none": 0.0}
+# The margin that frames a live face as FER2013 frames its own, for boxes of mtcnn: median of (48 / longer side of the
+# box) - 1 over 933 Training images (every 30th), padded by half their size and enlarged four times. mtcnn found 87 % of
+# them (quartiles -0.16 and 0.03). The box's centre is within 1 % of the image's in both directions, so there is no shift.
+FER2013_MARGIN = -0.06
 
 # Eyes of an aligned face, as shares of the side: the distance between the eyes is 0.3 of it and they lie at 0.38 from the
 # top, about where mtcnn finds them in FER2013's pictures.
@@ -57,8 +55,44 @@ class Face:
 
 
 # (H, W, 3) uint8 RGB and the smallest `Face.size` wanted -> the faces in any order. Called by several threads at once.
-Detector = Callable[[NDArray[np.uint8], float], list[Face]]
+Find = Callable[[NDArray[np.uint8], float], list[Face]]
+
+
+@dataclass(frozen=True)
+class Detector:
+    """One way to find faces.
+
+    Attributes:
+        title: what people read.
+        margin: around its boxes, with which a face is framed as FER2013 frames its own.
+        usable: whether what it needs is on this machine.
+    """
+
+    find: Find
+    title: str
+    margin: float
+    usable: Callable[[], bool] = lambda: True
+
+
 DETECTORS: Registry[Detector] = Registry("face detector", "fer_core.faces")
+
+
+def detector(
+    name: str, title: str, margin: float = 0.0, usable: Callable[[], bool] = lambda: True
+) -> Callable[[Find], Find]:
+    """Decorator that adds a detector; see `Detector`."""
+
+    def add(find: Find) -> Find:
+        DETECTORS.register(name)(Detector(find, title, margin, usable))
+        return find
+
+    return add
+
+
+def detectors_here() -> dict[str, str]:
+    """The titles of the detectors that work on this machine, by name; “none” stands last."""
+    found = {name: one.title for name, one in DETECTORS.items() if one.usable()}
+    return {name: found[name] for name in sorted(found, key=lambda name: name == "none")}
 
 
 def find_faces(image: NDArray[np.uint8], detector: str = "mtcnn", min_size: float = MIN_SIZE) -> list[Face]:
@@ -75,7 +109,7 @@ def find_faces(image: NDArray[np.uint8], detector: str = "mtcnn", min_size: floa
     """
     import cv2  # 0.2 s; a page that only reads a card's FaceCrop has no use for it
 
-    find = DETECTORS.get(detector)
+    find = DETECTORS.get(detector).find
     height, width = image.shape[:2]
     shrink = min(1.0, LONGEST_SIDE / max(height, width))
     small = np.ascontiguousarray(image)  # OpenCV refuses views such as BGR turned round by [..., ::-1]
@@ -199,13 +233,13 @@ class FaceCrop(BaseModel):
     """How a whole photo becomes a network's pictures. It is stored in the card, so that what was trained is served.
 
     With the detector “none” the picture is a crop already and is not touched. The default frames a face as FER2013
-    does; for another detector take its margin from `FER2013_MARGIN`. A face without points (haar's) is not aligned.
+    does; for another detector take the margin it is registered with. A face without points (haar's) is not aligned.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
     detector: str = "mtcnn"
-    margin: float = Field(FER2013_MARGIN["mtcnn"], ge=-0.5, le=2)
+    margin: float = Field(FER2013_MARGIN, ge=-0.5, le=2)
     align: Align = Field("none", description="Eyes level (“upright”), or at fixed places too (“eyes”, without margin).")
     side: int = Field(0, ge=0, le=1024, description="Of a face aligned by its eyes, pixels; 0 takes the box's.")
 
@@ -254,5 +288,5 @@ def framed_for(card: FaceCrop, detector: str) -> FaceCrop:
     """
     if detector == card.detector:
         return card
-    ratio = (1 + FER2013_MARGIN.get(detector, 0.0)) / (1 + FER2013_MARGIN.get(card.detector, 0.0))
+    ratio = (1 + DETECTORS.get(detector).margin) / (1 + DETECTORS.get(card.detector).margin)
     return card.model_copy(update={"detector": detector, "margin": (1 + card.margin) * ratio - 1})

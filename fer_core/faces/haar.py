@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from fer_core.faces import DETECTORS, Face
+from fer_core.faces import Face, detector
 
 if TYPE_CHECKING:
     import cv2
@@ -23,7 +23,9 @@ def _cascade() -> "cv2.CascadeClassifier":
     return cv2.CascadeClassifier(cv2.data.haarcascades + "haarcascade_frontalface_default.xml")
 
 
-@DETECTORS.register("haar")
+# The margin was measured as mtcnn's: haar found 76 % of the faces (quartiles -0.05 and 0.09: FER2013 was collected with
+# such a cascade).
+@detector("haar", "Haar cascade", margin=0.02)
 def haar(image: NDArray[np.uint8], min_size: float) -> list[Face]:
     """Upright frontal faces from about 48 pixels, without score and points.
 

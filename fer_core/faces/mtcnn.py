@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from fer_core.faces import DETECTORS, Face
+from fer_core.faces import FER2013_MARGIN, Face, detector
 
 _one_at_a_time = threading.Lock()  # OpenCV's networks keep their input between calls, so threads must not share one
 
@@ -37,7 +37,7 @@ def _networks() -> Any:
     return MTCNN()
 
 
-@DETECTORS.register("mtcnn")
+@detector("mtcnn", "MTCNN", margin=FER2013_MARGIN)
 def mtcnn(image: NDArray[np.uint8], min_size: float) -> list[Face]:
     """Faces turned by up to about 30 degrees; boxes and points are whole pixels."""
     with _one_at_a_time:

@@ -3,10 +3,10 @@
 import numpy as np
 from numpy.typing import NDArray
 
-from fer_core.faces import DETECTORS, Face
+from fer_core.faces import Face, detector
 
 
-@DETECTORS.register("none")
+@detector("none", "none: the whole image is the face")
 def whole_picture(image: NDArray[np.uint8], min_size: float) -> list[Face]:
     """One face as large as the picture, however small it is."""
     height, width = image.shape[:2]

@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
 from fer_core.errors import DataError, ImageError
-from fer_core.faces import DETECTORS, FER2013_MARGIN, Align, Face, FaceCrop
+from fer_core.faces import DETECTORS, Align, Face, FaceCrop
 from fer_core.faces.illumination import LIGHT, Light
 
 if TYPE_CHECKING:  # torch takes two seconds to import; decoding must not
@@ -59,7 +59,7 @@ class Preparation(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
-    detector: str = Field("mtcnn", description="mtcnn, haar (Viola-Jones), yunet, or none.")
+    detector: str = Field("mtcnn", description="Name in the registry of detectors; “none” where images are faces.")
     faces: Literal["largest", "all"] = Field("largest", description="Of several faces in a picture.")
     min_size: float = Field(32.0, ge=8, description="Longer side of the smallest face that is looked for, pixels.")
     margin: float | None = Field(None, ge=-0.5, le=2, description="Around the box; None frames as FER2013 does.")
@@ -77,7 +77,7 @@ class Preparation(BaseModel):
     @property
     def framing(self) -> FaceCrop:
         """The crop that a network trained on the result has to be served with."""
-        margin = FER2013_MARGIN.get(self.detector, 0.0) if self.margin is None else self.margin
+        margin = DETECTORS.get(self.detector).margin if self.margin is None else self.margin
         return FaceCrop(detector=self.detector, margin=margin, align=self.align, side=self.size)
 
     def find(self, picture: NDArray[np.uint8]) -> list[Face]:

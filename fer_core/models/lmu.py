@@ -45,12 +45,7 @@ class PlainCNN(nn.Module):
 
 @network("lmu-cnn", title="CNN baseline (lmu)", spec=SPEC, attribution_layer="blocks.3.2", paper=PAPER)
 def lmu_cnn(
-    *,
-    classes: int,
-    spec: ImageSpec,
-    width: int = 64,
-    dropout: float = 0.5,
-    block_dropout: float = 0.2,
+    *, classes: int, spec: ImageSpec, width: int = 64, dropout: float = 0.5, block_dropout: float = 0.2
 ) -> nn.Module:
     """Four blocks of 64 to 512 channels and dense layers of 1024 and 512: 2,606,086 parameters for six expressions."""
     widths = [width, 2 * width, 4 * width, 8 * width]
@@ -59,12 +54,7 @@ def lmu_cnn(
 
 @network("lmu-cnn-se", title="CNN with SE (lmu)", spec=SPEC, attribution_layer="blocks.3.2", paper=PAPER)
 def lmu_cnn_se(
-    *,
-    classes: int,
-    spec: ImageSpec,
-    width: int = 64,
-    dropout: float = 0.5,
-    block_dropout: float = 0.0,
+    *, classes: int, spec: ImageSpec, width: int = 64, dropout: float = 0.5, block_dropout: float = 0.0
 ) -> nn.Module:
     """The baseline with squeeze and excitation in each block."""
     widths = [width, 2 * width, 4 * width, 8 * width]
@@ -73,12 +63,7 @@ def lmu_cnn_se(
 
 @network("gimefive", title="GiMeFive (lmu)", spec=SPEC, attribution_layer="blocks.3.2", paper=PAPER)
 def gimefive(
-    *,
-    classes: int,
-    spec: ImageSpec,
-    width: int = 64,
-    dropout: float = 0.5,
-    block_dropout: float = 0.2,
+    *, classes: int, spec: ImageSpec, width: int = 64, dropout: float = 0.5, block_dropout: float = 0.2
 ) -> nn.Module:
     """The baseline with a fifth block of 1024 and dense layers of 2048 and 1024: 10,478,086 for six expressions."""
     widths = [width * factor for factor in (1, 2, 4, 8, 16)]

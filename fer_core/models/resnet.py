@@ -6,6 +6,7 @@ torchvision's own blocks use one activation twice and in place, which several at
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import partial
 from typing import Literal
 
 import torch
@@ -101,15 +102,10 @@ class ResNet(nn.Module):
         return self.fc(self.avgpool(maps))  # type: ignore[no-any-return]
 
 
-@network(
-    "resnet18",
-    title="ResNet-18",
-    spec=SPEC,
-    attribution_layer="layer4",
-    paper=PAPER,
-    head="fc",
-    imagenet=from_torchvision("ResNet18_Weights.IMAGENET1K_V1"),
-)
+resnet = partial(network, spec=SPEC, attribution_layer="layer4", paper=PAPER, head="fc")
+
+
+@resnet("resnet18", title="ResNet-18", imagenet=from_torchvision("ResNet18_Weights.IMAGENET1K_V1"))
 def resnet18(
     *,
     classes: int,
@@ -123,15 +119,7 @@ def resnet18(
     return ResNet(BasicBlock, (2, 2, 2, 2), classes, spec.channels, width=width, stem=stem, head=head, dropout=dropout)
 
 
-@network(
-    "resnet34",
-    title="ResNet-34",
-    spec=SPEC,
-    attribution_layer="layer4",
-    paper=PAPER,
-    head="fc",
-    imagenet=from_torchvision("ResNet34_Weights.IMAGENET1K_V1"),
-)
+@resnet("resnet34", title="ResNet-34", imagenet=from_torchvision("ResNet34_Weights.IMAGENET1K_V1"))
 def resnet34(
     *,
     classes: int,
@@ -145,15 +133,7 @@ def resnet34(
     return ResNet(BasicBlock, (3, 4, 6, 3), classes, spec.channels, width=width, stem=stem, head=head, dropout=dropout)
 
 
-@network(
-    "resnet50",
-    title="ResNet-50",
-    spec=SPEC,
-    attribution_layer="layer4",
-    paper=PAPER,
-    head="fc",
-    imagenet=from_torchvision("ResNet50_Weights.IMAGENET1K_V1"),
-)
+@resnet("resnet50", title="ResNet-50", imagenet=from_torchvision("ResNet50_Weights.IMAGENET1K_V1"))
 def resnet50(
     *,
     classes: int,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -94,15 +95,10 @@ def imagenet(number: int) -> Callable[[Mapping[str, Any]], Path]:
     )
 
 
-@network(
-    "vgg16",
-    title="VGG-16",
-    spec=SPEC,
-    attribution_layer="stages.3",
-    paper=PAPER,
-    imagenet=imagenet(16),
-    translate=translate,
-)
+vgg = partial(network, spec=SPEC, attribution_layer="stages.3", paper=PAPER, translate=translate)
+
+
+@vgg("vgg16", title="VGG-16", imagenet=imagenet(16))
 def vgg16(
     *,
     classes: int,
@@ -116,15 +112,7 @@ def vgg16(
     return VGG((2, 2, 3, 3, 3), classes, spec.channels, width=width, batch_norm=batch_norm, head=head, dropout=dropout)
 
 
-@network(
-    "vgg19",
-    title="VGG-19",
-    spec=SPEC,
-    attribution_layer="stages.3",
-    paper=PAPER,
-    imagenet=imagenet(19),
-    translate=translate,
-)
+@vgg("vgg19", title="VGG-19", imagenet=imagenet(19))
 def vgg19(
     *,
     classes: int,

@@ -321,12 +321,6 @@ class RunFolder(NamedFolder):
         except RunError as error:
             return RunStatus(state="failed", message=str(error))
 
-    @property
-    def starting(self) -> bool:
-        """A process was started for it and lives, but does not train yet: it waits for its turn, or loads the data."""
-        status = self.status()
-        return status.state == "queued" and status.pid > 0
-
     def write(self, status: RunStatus) -> None:
         """Write the status; an end, however it came, answers a stop that was asked for."""
         if status.state not in ACTIVE:

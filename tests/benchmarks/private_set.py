@@ -18,7 +18,8 @@ from fer_core.datasets import open_dataset
 from fer_core.datasets.archive import ArchiveEntry
 from fer_core.datasets.class_folders import members, word
 from fer_core.evaluation.predictions import Predictions
-from fer_core.experiments.private_set import PrivateSetReport, Reference, compare, gather, reference
+from fer_core.experiments.private_faces import gather
+from fer_core.experiments.private_set import PrivateSetReport, Reference, compare, reference
 from fer_core.runs.store import find
 from fer_core.serving.predictor import LoadedNetwork as Network
 from fer_core.serving.predictor import Predictor

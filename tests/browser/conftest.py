@@ -7,6 +7,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Generator, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from urllib.error import URLError
@@ -16,7 +17,9 @@ from urllib.request import urlopen
 import pytest
 from playwright.sync_api import Browser, Error, Page, expect, sync_playwright
 
+from fer_core.datasets.known import add
 from fer_core.workspace import ROOT
+from tests.app.examples import make_pictures
 
 WAIT = 300.0  # seconds for anything to appear; the machine may be busy with a training
 BROWSERS = ("chromium", "chromium-browser", "google-chrome")
@@ -86,6 +89,17 @@ def _wait_until_healthy(bench: Workbench, server: subprocess.Popen[bytes]) -> No
 @pytest.fixture(scope="session")
 def workbench(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Workbench]:
     yield from serve(tmp_path_factory.mktemp("workbench"))
+
+
+@contextmanager
+def known_faces(workbench: Workbench, name: str, each: int) -> Iterator[Path]:
+    """A folder of rendered heads, `each` of an expression and split, that the workbench's workspace knows; it is the one in use
+    within."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("FERSCOPE_HOME", str(workbench.home))
+        place = make_pictures(workbench.home / name, each=each)
+        add(place)
+        yield place
 
 
 @pytest.fixture(autouse=True)

@@ -7,12 +7,11 @@ import pytest
 from playwright.sync_api import Browser, Page, expect
 
 from fer_core.datasets import open_dataset
-from fer_core.datasets.known import add
 from fer_core.evaluation.calibration import at_threshold
 from fer_core.evaluation.comparison import compare
 from fer_core.runs.store import find
-from tests.app.examples import make_network, make_pictures, predictions_on
-from tests.browser.conftest import WAIT, Workbench, expect_no_error, settle
+from tests.app.examples import make_network, predictions_on
+from tests.browser.conftest import WAIT, Workbench, expect_no_error, known_faces, settle
 from tests.browser.test_tables import address, shown_ids
 
 KEY = "twins-val"
@@ -21,10 +20,7 @@ KEY = "twins-val"
 @pytest.fixture(scope="session")
 def twins(workbench: Workbench) -> Path:
     """A weak and a strong network on pictures that the workspace knows."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("FERSCOPE_HOME", str(workbench.home))
-        place = make_pictures(workbench.home / "twins", each=12)
-        add(place)
+    with known_faces(workbench, "twins", each=12) as place:
         for seed, (name, title, skill) in enumerate((("weak", "Weak network", 0.3), ("strong", "Strong network", 0.9))):
             make_network(name, predictions_on(open_dataset(place), "val", seed=seed, skill=skill), title=title)
     return place

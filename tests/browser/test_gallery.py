@@ -7,19 +7,15 @@ import pytest
 from playwright.sync_api import Browser, Page, expect
 
 from fer_core.datasets import open_dataset
-from fer_core.datasets.known import add
 from fer_core.runs.store import find
-from tests.app.examples import make_network, make_pictures, predictions_on
-from tests.browser.conftest import WAIT, Workbench, expect_no_error, settle
+from tests.app.examples import make_network, predictions_on
+from tests.browser.conftest import WAIT, Workbench, expect_no_error, known_faces, settle
 
 
 @pytest.fixture(scope="module")
 def network(workbench: Workbench) -> str:
     """A network with predictions on 252 pictures that the workspace knows."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("FERSCOPE_HOME", str(workbench.home))
-        place = make_pictures(workbench.home / "gallery-faces", each=36)
-        add(place)
+    with known_faces(workbench, "gallery-faces", each=36) as place:
         make_network("gallery-network", predictions_on(open_dataset(place), "val"), title="Gallery network")
     return "gallery-network"
 

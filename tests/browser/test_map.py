@@ -7,22 +7,17 @@ import pytest
 from playwright.sync_api import Page, expect
 
 from fer_core.datasets import open_dataset
-from fer_core.datasets.known import add
 from fer_core.evaluation import selections
 from fer_core.evaluation.embedding import features_of
 from fer_core.evaluation.predict import predict_checkpoint
-from tests.app.examples import make_pictures
-from tests.browser.conftest import Workbench, expect_no_error, settle
+from tests.browser.conftest import Workbench, expect_no_error, known_faces, settle
 from tests.untrained import untrained
 
 
 @pytest.fixture(scope="module")
 def network(workbench: Workbench) -> str:
     """A network whose features of 14 pictures are kept."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("FERSCOPE_HOME", str(workbench.home))
-        place = make_pictures(workbench.home / "map-faces", each=2)
-        add(place)
+    with known_faces(workbench, "map-faces", each=2) as place:
         dataset, folder = open_dataset(place), untrained("map-network", title="Map network")
         predict_checkpoint(folder, dataset, "val")
         features_of(folder, dataset, "val")

@@ -9,11 +9,10 @@ import pytest
 from playwright.sync_api import Browser, Page, expect
 
 from fer_core.datasets import open_dataset
-from fer_core.datasets.known import add
 from fer_core.evaluation.predictions import Predictions
 from fer_core.runs.store import find
 from tests.app.examples import make_network, make_pictures, predictions_on
-from tests.browser.conftest import WAIT, Workbench, expect_no_error, settle
+from tests.browser.conftest import WAIT, Workbench, expect_no_error, known_faces, settle
 
 KEY = "faces-val"
 
@@ -21,10 +20,7 @@ KEY = "faces-val"
 @pytest.fixture(scope="session")
 def two_networks(workbench: Workbench) -> Path:
     """Two networks with predictions on a folder of pictures that the workspace knows."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("FERSCOPE_HOME", str(workbench.home))
-        place = make_pictures(workbench.home / "faces", each=12)
-        add(place)
+    with known_faces(workbench, "faces", each=12) as place:
         for seed, (name, title) in enumerate((("first", "First network"), ("second", "Second network"))):
             make_network(name, predictions_on(open_dataset(place), "val", seed=seed), title=title)
     return place

@@ -10,7 +10,7 @@ import typer
 from rich.progress import Progress
 from rich.table import Table
 
-from trainers.console import AsJson, app, out
+from trainers.console import AsJson, Detector, app, out
 
 
 @app.command("compare-private")
@@ -20,7 +20,7 @@ def compare_private(
     table: Annotated[
         str, typer.Option(help="“<data set>-<split>”. Default: the first table that all networks have.")
     ] = "",
-    detector: Annotated[str, typer.Option(help="mtcnn, haar, yunet, or none for pictures that are faces.")] = "mtcnn",
+    detector: Detector = "mtcnn",
     folder: Annotated[
         list[str] | None,
         typer.Option(
@@ -67,7 +67,7 @@ def compare_private(
             else:
                 reports = step
     if to:
-        from dashboard.live.findings import page
+        from fer_core.reports.private_set_report import page
 
         write_atomically(to, page(reports).encode())
     if as_json:

@@ -12,7 +12,7 @@ from rich.markup import escape
 from rich.progress import Progress
 from rich.table import Table
 
-from trainers.console import AsJson, Bad, app, out, report_skipped
+from trainers.console import AsJson, Bad, Detector, app, out, report_skipped
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -32,13 +32,6 @@ class How(StrEnum):
     kfold = "kfold"
     carve = "carve"
     female_to_male = "female-to-male"
-
-
-class Detector(StrEnum):
-    mtcnn = "mtcnn"
-    haar = "haar"
-    yunet = "yunet"
-    none = "none"
 
 
 class Align(StrEnum):
@@ -185,7 +178,7 @@ def data_check(data: str, on_bad: Bad = None, as_json: AsJson = False) -> None:
 @data_app.command("faceless")
 def data_faceless(
     data: str,
-    detector: Annotated[Detector, typer.Option(help="Asked where a picture has no votes.")] = Detector.mtcnn,
+    detector: Detector = "mtcnn",
     on_bad: Bad = None,
     csv: Csv = None,
     as_json: AsJson = False,
@@ -197,7 +190,7 @@ def data_faceless(
     dataset = open_dataset(data, on_bad=on_bad)
     with Progress(console=out, transient=True, disable=as_json) as bar:
         task = bar.add_task("Looking for faces", total=None)
-        table = faceless_of(dataset, detector.value, lambda done, total: bar.update(task, completed=done, total=total))
+        table = faceless_of(dataset, detector, lambda done, total: bar.update(task, completed=done, total=total))
     _write(table, csv, as_json)
     if as_json:
         print(table.to_json(orient="records"))
@@ -367,7 +360,7 @@ def data_audit(data: str, csv: Csv = None, as_json: AsJson = False) -> None:
 def data_prepare(
     source: str,
     target: Path,
-    detector: Detector = Detector.mtcnn,
+    detector: Detector = "mtcnn",
     faces: Annotated[str, typer.Option(help="largest or all.")] = "largest",
     min_size: Annotated[float, typer.Option(help="Longer side of the smallest face, pixels.")] = 32,
     margin: Annotated[
@@ -393,7 +386,7 @@ def data_prepare(
     try:
         settings = Preparation.model_validate(
             {
-                "detector": detector.value, "faces": faces, "min_size": min_size, "margin": margin, "align": align.value,
+                "detector": detector, "faces": faces, "min_size": min_size, "margin": margin, "align": align.value,
                 "size": size, "grey": grey, "light": [step.strip() for step in light.split(",") if step.strip()],
             }
         )  # fmt: skip

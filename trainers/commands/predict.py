@@ -11,7 +11,7 @@ from typing import Annotated
 import typer
 from rich.progress import Progress
 
-from trainers.console import AsJson, app, out
+from trainers.console import AsJson, Detector, app, out
 
 
 @app.command()
@@ -23,7 +23,7 @@ def predict(
     to: Annotated[
         Path | None, typer.Option("--out", dir_okay=False, help="The csv to write. Default: print it.")
     ] = None,
-    detector: Annotated[str, typer.Option(help="mtcnn, haar, yunet, or none for images that are faces.")] = "mtcnn",
+    detector: Detector = "mtcnn",
     sure: Annotated[float, typer.Option(min=0, max=1, help="Print “not sure” below this confidence.")] = 0.0,
     tta: Annotated[
         str, typer.Option(help="Test-time augmentation: none, flip or ten-crop. Default: the network's own.")

@@ -18,11 +18,11 @@ from PIL import Image
 from skimage.data import astronaut
 
 from dashboard import live
-from dashboard.charts.live import accuracy_beside, timeline
-from dashboard.live import compare, findings, folder, photo, uploads, video
+from dashboard.charts.live import timeline
+from dashboard.live import compare, folder, photo, uploads, video
 from fer_core.errors import DataError
-from fer_core.evaluation.predictions import Predictions
 from fer_core.labels import FER7
+from fer_core.reports import private_set_report
 from fer_core.runs.store import find
 from fer_core.serving import video as videos
 from fer_core.serving.predictor import Predictor
@@ -276,17 +276,7 @@ def test_names_from_an_archive_bring_no_markup_into_the_report(tmp_path, tempora
         archive.writestr("happy/<img src=x onerror=alert(1)>.png", buffer.getvalue())
         archive.writestr("happy/<script>.png", b"broken")
     *_, last = compare.show(compare.compared(str(path), ["untrained"], KEY, "none", {"happy": "happy"}, False))
-    page = findings.page(last[1])
+    page = private_set_report.page(last[1])
     assert "<img src=x" not in page
     assert "<script>.png" not in page
     assert "1 files were left out" in page
-
-
-def test_the_accuracy_chart_shows_what_the_table_says():
-    from fer_core.evaluation.shift import per_expression
-
-    a = predictions_elsewhere(70)
-    table = per_expression(a, Predictions(a.table))
-    benchmark, private = accuracy_beside(table).data
-    assert list(benchmark.y) == list(private.y) == table["recall_a"].tolist()
-    assert list(benchmark.error_y.array) == pytest.approx((table["high_a"] - table["recall_a"]).tolist())

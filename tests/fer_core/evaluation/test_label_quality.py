@@ -76,7 +76,6 @@ def test_the_ceiling_worked_by_hand(table: Predictions, file: Path) -> None:
     assert (found.n, found.decided) == (6, 5)
     assert found.majority == pytest.approx(3 / 5)  # sad, sad, and sad of the last
     assert found.network == pytest.approx(1 / 5)
-    assert found.network_reading == pytest.approx(2 / 5)  # the first, and surprise where the label says fear
     assert found.plurality == pytest.approx((1 + 1 + 0.5 + 0 + 0 + 1) / 6)  # a tie counts half
     assert found.voter == pytest.approx((1 + 0.6 + 0.5 + 0.3 + 0.2 + 3 / 8) / 6)
     assert found.network_all == pytest.approx(1 / 6)
@@ -101,7 +100,6 @@ def test_who_answers_the_majority_is_at_the_ceiling() -> None:
     judged = judge(answers(said, labels), votes)
     found = ceiling(judged, votes)
     assert found.network == found.majority == found.plurality == found.voter
-    assert found.network_reading == 1.0
     assert verdicts(judged)["n"].tolist() == [0, 0, sum(i % 3 == 0 for i in range(70))]
 
 

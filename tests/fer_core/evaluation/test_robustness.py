@@ -15,12 +15,11 @@ from dashboard.charts.robustness import curves
 from fer_core.checkpoint import read_card, write_card
 from fer_core.datasets import Dataset, open_dataset
 from fer_core.errors import DataError, UnknownName
+from fer_core.evaluation.corruptions import CORRUPTIONS, corrupt
 from fer_core.evaluation.intervals import wilson
 from fer_core.evaluation.predict import predict_split
 from fer_core.evaluation.robustness import (
-    CORRUPTIONS,
     conditions,
-    corrupt,
     keep,
     measure,
     measured,

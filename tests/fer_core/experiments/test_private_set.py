@@ -14,7 +14,8 @@ from fer_core.datasets.class_folders import members, proposed, word, words
 from fer_core.datasets.known import known
 from fer_core.errors import DataError
 from fer_core.evaluation.predict import predict_split
-from fer_core.experiments.private_set import AS_CHOSEN, PrivateSetReport, compare, gather, keep, reference
+from fer_core.experiments.private_faces import gather, keep
+from fer_core.experiments.private_set import AS_CHOSEN, PrivateSetReport, compare, reference
 from fer_core.labels import FER7
 from fer_core.models.logits import penultimate
 from fer_core.serving.predictor import Predictor
@@ -173,7 +174,7 @@ def test_photos_without_a_face_and_folders_left_out_are_counted_apart(benchmark,
     assert gathered.faces["label"].tolist() == ["happy", "sad"]
     (broken,) = gathered.skipped
     assert broken.id == "happy/broken.png"
-    assert broken.reason.startswith("this is no picture")
+    assert broken.reason.startswith("this is no image")
 
 
 def test_a_set_is_kept_only_when_asked_under_names_of_our_own(benchmark, tmp_path, workspace):

@@ -17,7 +17,7 @@ from fer_core.errors import ConfigError, DataError, UnknownName
 from fer_core.evaluation.predict import predict_checkpoint
 from fer_core.evaluation.predictions import Predictions
 from fer_core.evaluation.results import results
-from fer_core.experiments import reproduction
+from fer_core.experiments import reproduction, reproduction_runs
 from fer_core.models import NETWORKS
 from fer_core.recipe import load_recipe, recipes, to_toml
 from fer_core.runs.folder import RunFolder
@@ -114,12 +114,12 @@ def test_the_recipes_settings_fit_their_networks() -> None:
 def test_a_budget_buys_whole_epochs_or_a_share_of_one(
     minutes: float, asked: int, epoch: float, fits: tuple[int, float]
 ) -> None:
-    assert reproduction.within(minutes, asked, epoch) == fits
+    assert reproduction_runs.within(minutes, asked, epoch) == fits
 
 
 def test_a_budget_too_small_to_train_in_is_refused_with_the_smallest_that_is_not() -> None:
     with pytest.raises(ConfigError, match=r"One epoch takes 50\.0 min here.*give --minutes 5"):
-        reproduction.within(1, 60, 50)
+        reproduction_runs.within(1, 60, 50)
 
 
 @pytest.mark.parametrize(
@@ -212,8 +212,8 @@ def tiny_recipes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 def reproduce(*arguments: object) -> "subprocess.CompletedProcess[str]":
     """The real command in its own process, with the test's recipes in the place of the shipped ones."""
     program = (
-        "import os, sys; from pathlib import Path; from fer_core.training import config; "
-        "config.RECIPES = Path(os.environ['RECIPES_OF_THE_TEST']); from trainers import cli; cli.main()"
+        "import os, sys; from pathlib import Path; from fer_core import recipe; "
+        "recipe.RECIPES = Path(os.environ['RECIPES_OF_THE_TEST']); from trainers import cli; cli.main()"
     )
     command = [sys.executable, "-c", program, "reproduce", *map(str, arguments)]
     return subprocess.run(command, capture_output=True, text=True, timeout=300, check=False)

@@ -15,7 +15,18 @@ from numpy.typing import NDArray
 from skimage import data
 
 from fer_core.errors import FerError, UnknownName
-from fer_core.faces import DETECTORS, FER2013_MARGIN, LONGEST_SIDE, Face, FaceCrop, crop, find_faces, placement
+from fer_core.faces import (
+    DETECTORS,
+    LONGEST_SIDE,
+    Detector,
+    Face,
+    FaceCrop,
+    crop,
+    detectors_here,
+    find_faces,
+    framed_for,
+    placement,
+)
 
 # Read by hand from the portrait enlarged four times: pupils, tip of the nose, corners of the mouth ...
 POINTS = np.array([[203, 101], [246.75, 103], [223.75, 125], [205, 141.75], [243.5, 141.5]])
@@ -96,7 +107,7 @@ def test_a_large_photo_is_searched_small_and_answers_in_its_own_pixels(monkeypat
         return [Face((640, 426.5, 640, 426.5), 0.5, np.full((5, 2), 853 / 4, np.float32))]
 
     DETECTORS.names()  # loads the real ones first
-    monkeypatch.setitem(DETECTORS._entries, "quarter", lower_right_quarter)
+    monkeypatch.setitem(DETECTORS._entries, "quarter", Detector(lower_right_quarter, "Quarter", 0.0))
     (face,) = find_faces(np.zeros((2000, 3000), np.uint8), "quarter", min_size=60)
     assert face.box == pytest.approx((1500, 1000, 1500, 1000))
     assert face.points is not None
@@ -147,9 +158,21 @@ def test_an_unknown_detector_is_named_with_the_known_ones(portrait):
 
 
 def test_a_face_crop_survives_its_card():
-    kept = FaceCrop(detector="haar", margin=FER2013_MARGIN["haar"], align="upright")
+    kept = FaceCrop(detector="haar", margin=DETECTORS.get("haar").margin, align="upright")
     assert FaceCrop.model_validate_json(kept.model_dump_json()) == kept
-    assert set(FER2013_MARGIN) == set(DETECTORS.names())
+
+
+def test_lists_of_detectors_hold_what_works_on_this_machine(tmp_path, monkeypatch):
+    monkeypatch.delenv("FERSCOPE_YUNET", raising=False)
+    assert list(detectors_here()) == ["haar", "mtcnn", "none"]
+    (tmp_path / "yunet.onnx").write_bytes(b"")
+    monkeypatch.setenv("FERSCOPE_YUNET", str(tmp_path / "yunet.onnx"))
+    assert list(detectors_here()) == ["haar", "mtcnn", "yunet", "none"]
+
+
+def test_a_face_of_another_detector_is_framed_alike():
+    served = framed_for(FaceCrop(), "haar")
+    assert (served.detector, served.margin) == ("haar", pytest.approx(0.02))
 
 
 def test_a_crop_is_the_square_round_the_boxs_centre():

@@ -4,6 +4,7 @@ import io
 import re
 import xml.etree.ElementTree as ET
 import zipfile
+from base64 import b64decode
 from pathlib import Path
 
 import numpy as np
@@ -37,15 +38,16 @@ def made(count: int, **card: object) -> list[Path]:
 def test_the_page_stands_alone_and_says_what_the_tables_say() -> None:
     a, b = (find(folder) for folder in made(2, temperature=2.0))
     found = document([a, b])
-    assert not re.search(r"<script|<link|src=\"(?!data:)|href=|https?://", found.html)
+    assert not re.search(r"<script|<link|src=\"(?!data:)|href=\"(?!data:)|https?://", found.html)
     assert compare(a.predictions(KEY), b.predictions(KEY)).sentence("Network 0", "Network 1") in found.html
     accuracy = evaluate(a.predictions(KEY)).accuracy
-    assert f"<b>{100 * accuracy:.1f}" in found.html
+    assert f"<b>{100 * accuracy:.1f}\N{NO-BREAK SPACE}%</b>" in found.html
     assert "temperature 2.00" in found.html
     answers = a.predictions(KEY)
     off = [100 * ece(one) for one in (answers, with_temperature(answers, 2.0))]
     assert (
-        f"Calibration error: {off[0]:.1f} points as trained, {off[1]:.1f} with its temperature, which was" in found.html
+        f"calibration error: {off[0]:.1f} points as trained, {off[1]:.1f} calibrated, which is slightly optimistic"
+        in found.html
     )
     for drawing in re.findall(r"<svg.*?</svg>", found.html, re.DOTALL):
         ET.fromstring(drawing)  # well formed
@@ -74,7 +76,7 @@ def test_the_model_card_names_the_figures_with_interval_and_n() -> None:
     text = document([network]).cards["net0"]
     low, high = evaluate(network.predictions(KEY)).accuracy_interval
     assert text.startswith("# Network 0\n")
-    assert f"({100 * low:.1f} to {100 * high:.1f}) of 210 pictures of elsewhere-val" in text
+    assert f"(95 % CI {100 * low:.1f} to {100 * high:.1f}, n = 210) on the elsewhere validation set" in text
     assert "| happy |" in text
     assert "not for decisions about people" in text
 
@@ -100,7 +102,7 @@ def test_a_temperature_measured_where_it_was_fitted_is_said_to_be() -> None:
     table = predictions_elsewhere().table
     folder = make_network("net", Predictions(table))
     Predictions(table.assign(split="test")).write(folder / "predictions-elsewhere-test.parquet")
-    said = "which was fitted on this part and looks a little better here than elsewhere."
+    said = "which is slightly optimistic: the temperature was fitted on these images."
     for temperature, key, expected in ((2.0, KEY, True), (2.0, "elsewhere-test", False), (None, KEY, False)):
         write_card(folder, read_card(folder).model_copy(update={"temperature": temperature}))
         assert (said in document([find(folder)], key).html) == expected
@@ -109,15 +111,24 @@ def test_a_temperature_measured_where_it_was_fitted_is_said_to_be() -> None:
 @pytest.mark.parametrize("skill", [0.05, 0.6])
 def test_no_curve_leaves_its_frame(skill: float) -> None:
     found = document([find(make_network("net", predictions_elsewhere(skill=skill)))])
-    for drawing in re.findall(r"<svg.*?</svg>", found.html, re.DOTALL)[1:]:
-        frame = next(part for part in ET.fromstring(drawing).iter() if part.get("fill") == "none")
-        top, bottom = float(frame.get("y", 0)), float(frame.get("y", 0)) + float(frame.get("height", 0))
-        heights = [
-            float(y) for points in re.findall(r'points="(.*?)"', drawing) for y in re.findall(r",([\d.-]+)", points)
-        ]
+    _, *curves = re.findall(r"<svg.*?</svg>", found.html, re.DOTALL)
+    assert len(curves) == 2
+    for drawing, height in zip(curves, (370, 420), strict=True):
+        lines = re.findall(r'mark-line[^>]*>.*?<path[^>]* d="(.*?)"', drawing, re.DOTALL)
+        heights = [float(y) for line in lines for y in re.findall(r"[\d.-]+,([\d.-]+)", line)]
         assert heights
-        assert top <= min(heights)
-        assert max(heights) <= bottom
+        assert min(heights) >= 0
+        assert max(heights) <= height
+
+
+def test_the_table_behind_each_chart_can_be_downloaded_from_the_page() -> None:
+    found = document([find(made(1)[0])])
+    addresses = re.findall(r'download="(.*?)\.csv" href="data:text/csv;base64,(.*?)"', found.html)
+    assert [name for name, _ in addresses] == ["net0-confusion", "net0-reliability", "net0-risk-coverage"]
+    for name, content in addresses:
+        pd.testing.assert_frame_equal(
+            pd.read_csv(io.BytesIO(b64decode(content))), found.tables[name], check_dtype=False, rtol=1e-12
+        )
 
 
 def test_networks_of_one_title_are_told_by_name() -> None:
@@ -128,8 +139,8 @@ def test_networks_of_one_title_are_told_by_name() -> None:
 def test_long_titles_are_told_apart_in_the_chart_too() -> None:
     found = document([find(folder) for folder in made(2, title="A title that is longer than its place in a chart")])
     chart = found.html[found.html.index("<svg") : found.html.index("</svg>")]
-    assert "(net0), n = 210" in chart
-    assert "(net1), n = 210" in chart
+    for name in ("net0", "net1"):
+        assert f"in a chart ({name})</tspan>" in chart
 
 
 def test_sentences_about_several_networks_say_what_the_groups_say() -> None:
@@ -151,7 +162,7 @@ def test_sentences_about_several_networks_say_what_the_groups_say() -> None:
 
 
 def test_many_networks_get_a_count_of_pairs_instead_of_sentences() -> None:
-    assert "Of 10 pairs 0 differ" in document([find(folder) for folder in made(5)]).html
+    assert "Of 10 pairs, 0 differ significantly" in document([find(folder) for folder in made(5)]).html
 
 
 def test_networks_without_a_common_table_are_refused_with_what_they_have() -> None:
@@ -161,7 +172,7 @@ def test_networks_without_a_common_table_are_refused_with_what_they_have() -> No
         document([one, other])
     with pytest.raises(UnknownName, match="elsewhere-tset"):
         document([one], "elsewhere-tset")
-    with pytest.raises(DataError, match="Name one network"):
+    with pytest.raises(DataError, match="Name one or more networks"):
         document([])
     assert shared_table([one]) == KEY
 
@@ -185,7 +196,7 @@ def test_the_worst_errors_are_shown_only_where_the_licence_allows(tmp_path: Path
 def test_one_picture_and_a_missing_expression_still_make_a_report() -> None:
     table = predictions_elsewhere(7)
     make_network("one", Predictions(table.table.head(1)))
-    assert "of 1 pictures" in document([find("one")]).html.replace("</b>", "")
+    assert "n = 1)" in document([find("one")]).html
 
 
 def test_mean_and_deviation_over_seeds_worked_by_hand() -> None:
