@@ -15,11 +15,12 @@ import streamlit as st
 
 from dashboard import cache, markup
 from dashboard.markup import Html, Picture
-from dashboard.text import percent, verbatim
+from dashboard.text import verbatim
 from fer_core.datasets import Dataset
 from fer_core.datasets.heads import HEADS
 from fer_core.datasets.titles import dataset_title, split_title
 from fer_core.evaluation.gallery import positions
+from fer_core.evaluation.intervals import percent
 from fer_core.evaluation.predictions import KEY, Predictions
 
 SELECTED = "selected"  # in the session: the (data set, split, id) of the images that are ticked

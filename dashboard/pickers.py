@@ -43,8 +43,16 @@ def renew_address() -> None:
             st.session_state[param] = option
 
 
-def draw() -> None:
-    """Draw the shared pickers into the sidebar. Called once in each run, by Home."""
+# Pages that show images: their default is a table whose images are on this machine, while other pages show the benchmark.
+WITH_IMAGES = {"evaluate", "explain", "gallery", "map", "regions", "slices"}
+
+
+def draw(page: str) -> None:
+    """Draw the shared pickers into the sidebar. Called once in each run, by Home.
+
+    Args:
+        page: the name of the page that is about to be drawn.
+    """
     networks = store.checkpoints()
     st.session_state["titles"] = _titles(networks)
     renew_address()

@@ -2,12 +2,7 @@
 
 import re
 
-from fer_core.datasets.titles import dataset_title, split_title, table_in_words, table_title
 from fer_core.evaluation.intervals import Interval, percent
-
-__all__ = [
-    "dataset_title", "estimate", "images", "interval", "percent", "split_title", "table_in_words", "table_title", "verbatim",
-]  # fmt: skip
 
 
 def verbatim(text: str) -> str:

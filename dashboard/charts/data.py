@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import pandas as pd
 
 from dashboard.charts.base import expressions_colour, figure
-from dashboard.text import split_title
+from fer_core.datasets.titles import split_title
 from fer_core.labels import COLOURS
 from fer_core.reports.charts import QUIET, SVG
 

@@ -7,9 +7,9 @@ from collections.abc import Sequence
 from html import escape
 
 from dashboard.live.drawing import colour_of
-from dashboard.text import percent
 from fer_core.datasets.archive import MAX_PICTURE_BYTES
 from fer_core.errors import FerError
+from fer_core.evaluation.intervals import percent
 from fer_core.images import MAX_PIXELS
 from fer_core.serving.predictor import NOT_SURE, Prediction
 

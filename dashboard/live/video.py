@@ -15,9 +15,9 @@ from dashboard.live.controls import Chosen, predictor, tta
 from dashboard.live.drawing import annotated, at_shown_size
 from dashboard.live.theme import WIDE
 from dashboard.live.uploads import GONE, MAX_UPLOAD, said, scratch
-from dashboard.text import interval, percent
+from dashboard.text import interval
 from fer_core.errors import DataError, FerError
-from fer_core.evaluation.intervals import wilson
+from fer_core.evaluation.intervals import percent, wilson
 from fer_core.serving import video
 from fer_core.serving.face_tracker import FORGET, Tracker
 from fer_core.serving.score_table import face_row

@@ -10,13 +10,13 @@ from dashboard.charts import data as charts
 from dashboard.markup import Picture
 from dashboard.parts.data_images import name_in_commands
 from dashboard.pickers import choose
-from dashboard.text import images, interval, percent, verbatim
+from dashboard.text import images, interval, verbatim
 from fer_core.datasets import Dataset
 from fer_core.datasets.duplicates import KINDS, Duplicates, across, contradicting, leaks
 from fer_core.datasets.faceless import faceless_at, faceless_of
 from fer_core.datasets.summary import disagreements
 from fer_core.datasets.titles import split_title
-from fer_core.evaluation.intervals import wilson
+from fer_core.evaluation.intervals import percent, wilson
 
 EACH = 24  # images a page
 PAIRS = 20  # pairs a page: full rows of two, four and five

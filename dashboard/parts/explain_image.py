@@ -10,10 +10,10 @@ from streamlit.delta_generator import DeltaGenerator
 
 from dashboard import cache
 from dashboard.pickers import Picked, choose, to_address
-from dashboard.text import dataset_title, table_in_words, table_title, verbatim
+from dashboard.text import verbatim
 from fer_core.checkpoint import Card
 from fer_core.datasets.heads import HEADS
-from fer_core.datasets.titles import table_in_words, table_title
+from fer_core.datasets.titles import dataset_title, table_in_words, table_title
 from fer_core.errors import FerError
 from fer_core.images import decode
 from fer_core.serving.predictor import Prediction, Predictor

@@ -10,7 +10,9 @@ from numpy.typing import NDArray
 from dashboard import cache, forms
 from dashboard.parts.explain_image import BOX, SIDE
 from dashboard.pickers import Picked, choose, choose_networks, titles
-from dashboard.text import percent, table_in_words, verbatim
+from dashboard.text import verbatim
+from fer_core.datasets.titles import table_in_words
+from fer_core.evaluation.intervals import percent
 from fer_core.explanation import METHODS, Attribution, Method
 from fer_core.explanation import region_report as reports
 from fer_core.explanation.faithfulness import badge

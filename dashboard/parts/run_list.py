@@ -4,9 +4,10 @@ from pathlib import Path
 
 import streamlit as st
 
-from dashboard.text import percent, verbatim
+from dashboard.text import verbatim
 from fer_core.datasets.titles import dataset_title
 from fer_core.errors import RunError
+from fer_core.evaluation.intervals import percent
 from fer_core.runs import store
 from fer_core.runs.folder import Notes, RunFolder, best_epoch
 

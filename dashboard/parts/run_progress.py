@@ -10,8 +10,9 @@ from dashboard import curves
 from dashboard.charts import runs as charts
 from dashboard.charts.confusion import confusion
 from dashboard.parts import run_state
-from dashboard.text import percent, verbatim
+from dashboard.text import verbatim
 from fer_core.errors import FerError
+from fer_core.evaluation.intervals import percent
 from fer_core.glossary import explained
 from fer_core.labels import VOCABULARIES
 from fer_core.runs.diagnosis import diagnose

@@ -8,11 +8,11 @@ from dashboard.charts import comparison as charts
 from dashboard.charts import confusion
 from dashboard.markup import Html
 from dashboard.pickers import Picked, choose, picked, titles
-from dashboard.text import images, interval, percent, verbatim
+from dashboard.text import images, interval, verbatim
 from fer_core.datasets.titles import table_in_words, table_title
 from fer_core.errors import DataError
 from fer_core.evaluation.comparison import ALPHA, Comparison, p_in_words
-from fer_core.evaluation.intervals import Interval
+from fer_core.evaluation.intervals import Interval, percent
 from fer_core.glossary import explained
 from fer_core.runs import store
 from fer_core.runs.store import Checkpoint

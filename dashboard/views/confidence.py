@@ -9,10 +9,10 @@ from dashboard.behind import table_behind
 from dashboard.charts import confidence as charts
 from dashboard.markup import Html
 from dashboard.pickers import evaluated, titles
-from dashboard.text import estimate, images, interval, percent, verbatim
+from dashboard.text import estimate, images, interval, verbatim
 from fer_core.datasets.titles import split_title, table_in_words
 from fer_core.evaluation import calibration
-from fer_core.evaluation.intervals import Interval
+from fer_core.evaluation.intervals import Interval, percent
 from fer_core.evaluation.metrics import ece, ece_interval
 from fer_core.evaluation.predictions import KEY, Predictions
 from fer_core.glossary import explained

@@ -13,10 +13,13 @@ from dashboard.charts import data as charts
 from dashboard.markup import Picture
 from dashboard.parts import data_changes, data_images, data_twins
 from dashboard.pickers import choose, to_address
-from dashboard.text import dataset_title, images, split_title, verbatim
+from dashboard.text import images, verbatim
 from fer_core.datasets import Dataset, relabelling
 from fer_core.datasets.heads import HEADS
 from fer_core.datasets.known import add, known
+from fer_core.datasets.summary import UNLABELLED
+from fer_core.datasets.summary import counts as count
+from fer_core.datasets.titles import dataset_title, split_title
 from fer_core.errors import FerError
 from fer_core.glossary import explained
 
@@ -141,9 +144,9 @@ name = choose("Data set", list(places), "data", places.__getitem__)
 with st.expander("Add a data set"):
     add_form()
 dataset = cache.dataset(name)
-counts = table_of_counts(dataset)
+counts = count(dataset)
 origin = (
-    "The images are synthetic, rendered, built in."
+    "The images are rendered and come with FERscope."
     if name == HEADS
     else f"Layout: {dataset.title}. Licence: {dataset.licence.rstrip('.')}."
 )

@@ -9,10 +9,10 @@ from dashboard import cache, gallery, markup
 from dashboard.behind import table_behind
 from dashboard.charts import confusion as charts
 from dashboard.pickers import choose, evaluated, titles
-from dashboard.text import estimate, images, percent, verbatim
+from dashboard.text import estimate, images, verbatim
 from fer_core.datasets.titles import table_in_words
 from fer_core.evaluation.gallery import Filter, examples, select
-from fer_core.evaluation.intervals import Interval
+from fer_core.evaluation.intervals import Interval, percent
 from fer_core.evaluation.metrics import CLASS_FIGURES, EvaluationReport, figures_table, most_confused, ordered
 from fer_core.evaluation.predictions import Predictions
 from fer_core.glossary import explained

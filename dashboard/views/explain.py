@@ -13,8 +13,9 @@ from dashboard.charts import networks as charts
 from dashboard.parts import explain_maps
 from dashboard.parts.explain_image import SIDE, ExplainedImage, choose_image
 from dashboard.pickers import Picked, picked, titles
-from dashboard.text import percent, verbatim
+from dashboard.text import verbatim
 from fer_core.errors import FerError
+from fer_core.evaluation.intervals import percent
 from fer_core.explanation.regions import shares as attributed
 from fer_core.faces.template import REGIONS, points_of, template
 from fer_core.glossary import explained

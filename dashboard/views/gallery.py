@@ -7,7 +7,7 @@ import streamlit as st
 
 from dashboard import cache, gallery
 from dashboard.pickers import choose, choose_networks, evaluated, titles
-from dashboard.text import estimate, images, table_in_words, verbatim
+from dashboard.text import estimate, images, verbatim
 from fer_core.datasets import SPLITS, relabelling
 from fer_core.datasets.titles import table_in_words
 from fer_core.errors import FerError

@@ -3,7 +3,8 @@
 import streamlit as st
 
 from dashboard import cache, markup
-from dashboard.text import estimate, percent, verbatim
+from dashboard.text import estimate, verbatim
+from fer_core.evaluation.intervals import percent
 from fer_core.glossary import explained
 from fer_core.runs import store
 from fer_core.serving import showcase

@@ -11,11 +11,11 @@ from dashboard.behind import table_behind
 from dashboard.charts import labels as charts
 from dashboard.markup import Html
 from dashboard.pickers import choose, evaluated, titles
-from dashboard.text import images, interval, percent, verbatim
+from dashboard.text import images, interval, verbatim
 from fer_core.datasets.titles import dataset_title, split_title, table_in_words
 from fer_core.datasets.votes import SHIPPED_FOR
 from fer_core.errors import DataError
-from fer_core.evaluation.intervals import Interval, wilson
+from fer_core.evaluation.intervals import Interval, percent, wilson
 from fer_core.evaluation.label_issues import by_label, not_learned
 from fer_core.evaluation.label_quality import (
     VERDICTS,

@@ -12,7 +12,7 @@ from dashboard import cache, gallery, hover_image, markup
 from dashboard.charts import map as charts
 from dashboard.markup import Picture
 from dashboard.pickers import choose, evaluated, titles
-from dashboard.text import images, percent, verbatim
+from dashboard.text import images, verbatim
 from fer_core.datasets import Dataset
 from fer_core.datasets.heads import HEADS
 from fer_core.datasets.titles import split_title, table_in_words
@@ -20,7 +20,7 @@ from fer_core.errors import FerError
 from fer_core.evaluation import selections
 from fer_core.evaluation.embedding import MOST_MAPPED, features_of, features_path, neighbours
 from fer_core.evaluation.gallery import examples, positions
-from fer_core.evaluation.intervals import SEED
+from fer_core.evaluation.intervals import SEED, percent
 from fer_core.glossary import explained
 from fer_core.runs.store import Checkpoint
 

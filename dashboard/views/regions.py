@@ -11,8 +11,10 @@ from numpy.typing import NDArray
 from dashboard import cache, markup
 from dashboard.charts import explanation as charts
 from dashboard.pickers import Picked, choose, picked, titles
-from dashboard.text import images, percent, table_title, verbatim
+from dashboard.text import images, verbatim
 from fer_core.datasets.heads import HEADS
+from fer_core.datasets.titles import table_title
+from fer_core.evaluation.intervals import percent
 from fer_core.explanation import METHODS
 from fer_core.explanation import region_report as reports
 from fer_core.explanation.bootstrap import Band

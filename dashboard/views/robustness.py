@@ -11,13 +11,13 @@ from dashboard.behind import table_behind
 from dashboard.charts import robustness as charts
 from dashboard.markup import Picture
 from dashboard.pickers import choose, choose_networks, evaluated, titles
-from dashboard.text import estimate, images, interval, percent, table_in_words, verbatim
+from dashboard.text import estimate, images, interval, verbatim
 from fer_core.datasets import Dataset
 from fer_core.datasets.heads import HEADS
 from fer_core.datasets.titles import table_in_words
 from fer_core.errors import FerError
 from fer_core.evaluation.corruptions import CORRUPTIONS, corrupt
-from fer_core.evaluation.intervals import Interval
+from fer_core.evaluation.intervals import Interval, percent
 from fer_core.evaluation.robustness import Measured, measure, measured, overall, sample
 from fer_core.glossary import explained
 from fer_core.runs import store

@@ -10,9 +10,9 @@ from dashboard.behind import table_behind
 from dashboard.charts import runs as charts
 from dashboard.markup import Html
 from dashboard.pickers import to_address
-from dashboard.text import estimate, percent, verbatim
+from dashboard.text import estimate, verbatim
 from fer_core.errors import FerError
-from fer_core.evaluation.intervals import Interval, wilson
+from fer_core.evaluation.intervals import Interval, percent, wilson
 from fer_core.glossary import explained
 from fer_core.recipe import Section, TrainConfig, setting_title
 from fer_core.runs import store

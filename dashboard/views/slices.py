@@ -7,11 +7,11 @@ from dashboard import cache, gallery
 from dashboard.behind import table_behind
 from dashboard.charts import slices as charts
 from dashboard.pickers import choose, evaluated, titles
-from dashboard.text import estimate, images, percent, verbatim
+from dashboard.text import estimate, images, verbatim
 from fer_core.datasets.titles import table_in_words
 from fer_core.evaluation.comparison import ALPHA
 from fer_core.evaluation.gallery import Filter, examples, positions, select
-from fer_core.evaluation.intervals import Interval
+from fer_core.evaluation.intervals import Interval, percent
 from fer_core.evaluation.predictions import Predictions
 from fer_core.evaluation.slices import LEAST_SUPPORT, MIN_SUPPORT, columns_of, find
 from fer_core.glossary import explained

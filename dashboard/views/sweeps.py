@@ -10,11 +10,12 @@ from dashboard import cache, markup, pickers
 from dashboard.behind import table_behind
 from dashboard.charts import runs as charts
 from dashboard.markup import Html
-from dashboard.text import estimate, percent, verbatim
+from dashboard.text import estimate, verbatim
 from fer_core.datasets.heads import HEADS
 from fer_core.datasets.known import known
 from fer_core.datasets.titles import dataset_title
 from fer_core.errors import FerError
+from fer_core.evaluation.intervals import percent
 from fer_core.experiments.sweep_file import load_sweep, sweep_files
 from fer_core.experiments.sweep_folder import SweepFolder, Trial, sweeps
 from fer_core.experiments.sweep_process import RESUME, launch

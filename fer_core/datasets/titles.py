@@ -1,4 +1,7 @@
-"""What data sets, splits and predictions tables are called where people read them."""
+"""Data sets and their parts as people name them: “FER2013, validation set” for the key “fer2013-val” of a predictions table.
+
+The titles of sets are those of their layouts (`READERS`); a set of one's own keeps the name that it was given.
+"""
 
 from __future__ import annotations
 
@@ -8,9 +11,14 @@ SPLITS = {"train": "training set", "val": "validation set", "test": "test set"}
 
 
 def dataset_title(name: str) -> str:
-    """A data set as tables name it, “fer2013”, by its title, “FER2013”; a user's own set keeps its name."""
-    found = next((reader for _, reader in READERS.items() if reader.dataset == name), None)
-    return found.title.partition(" (")[0] if found else name
+    """A data set as tables name it, “fer2013”, by its title, “FER2013”; read in a mode, “ckplus-three”, “CK+ (three)”."""
+    for _, layout in READERS.items():
+        title = layout.title.partition(" (")[0]
+        if layout.dataset == name:
+            return title
+        if layout.dataset and (mode := name.removeprefix(f"{layout.dataset}-")) in layout.modes:
+            return f"{title} ({mode})"
+    return name
 
 
 def split_title(split: str) -> str:

@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from fer_core.datasets import Dataset, Skipped, open_dataset
 from fer_core.datasets import known as known_sets
 from fer_core.datasets.class_folders import members
+from fer_core.datasets.heads import HEADS
 from fer_core.errors import DataError
 from fer_core.evaluation import shift
 from fer_core.evaluation.comparison import mcnemar_exact, p_in_words

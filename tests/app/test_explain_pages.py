@@ -9,10 +9,10 @@ import pandas as pd
 import pytest
 from streamlit.testing.v1 import AppTest
 
-from dashboard.text import percent
 from fer_core.checkpoint import weights_path
 from fer_core.datasets import open_dataset
 from fer_core.datasets.known import add
+from fer_core.evaluation.intervals import percent
 from fer_core.explanation import region_report
 from fer_core.explanation.regions import CORE
 from fer_core.faces.template import REGIONS

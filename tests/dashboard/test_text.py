@@ -2,8 +2,9 @@
 
 import pytest
 
-from dashboard.text import dataset_title, estimate, images, split_title, table_in_words, table_title
+from dashboard.text import estimate, images
 from fer_core.datasets import READERS
+from fer_core.datasets.titles import dataset_title, split_title, table_in_words, table_title
 from fer_core.evaluation.intervals import Interval
 
 
