@@ -9,7 +9,7 @@ from starlette.middleware import Middleware
 from dashboard import pickers
 from dashboard.guard import Guard, Policy
 from dashboard.text import verbatim
-from fer_core.errors import FerError
+from fer_core.errors import FerError, in_a_sentence
 
 SECTIONS = {
     "Performance": {
@@ -68,6 +68,8 @@ def main() -> None:
         page.run()
     except FerError as error:
         st.error(verbatim(str(error)))
+    except OSError as error:  # a full disk, a workspace that may not be written
+        st.error(verbatim(in_a_sentence(error)))
 
 
 if __name__ == "__main__":

@@ -13,8 +13,12 @@ FORMULA = ("=", "+", "-", "@", "\t", "\r")  # OWASP, “CSV injection”
 
 
 def inert(cell: Any) -> Any:
-    """A cell; a text that a spreadsheet would run gets an apostrophe in front, which shows it as it is."""
-    return f"'{cell}" if isinstance(cell, str) and cell.startswith(FORMULA) else cell
+    """A cell; a text that a spreadsheet would run gets an apostrophe in front, which shows it as it is. Its line breaks,
+    behind which a reader may see a new row, become spaces."""
+    if not isinstance(cell, str):
+        return cell
+    text = f"'{cell}" if cell.startswith(FORMULA) else cell
+    return text.replace("\r", " ").replace("\n", " ")
 
 
 def as_csv(table: pd.DataFrame, *, index: bool = False) -> str:
@@ -22,5 +26,5 @@ def as_csv(table: pd.DataFrame, *, index: bool = False) -> str:
     texts = [at for at, kind in enumerate(table.dtypes) if not pd.api.types.is_numeric_dtype(kind)]
     made = table.rename(columns=inert, index=inert if index else None)
     for at in texts:
-        made.isetitem(at, table.iloc[:, at].map(inert))
+        made.isetitem(at, [inert(cell) for cell in table.iloc[:, at]])
     return made.to_csv(index=index)

@@ -14,6 +14,7 @@ from fer_core.evaluation.intervals import Interval
 from fer_core.glossary import explained
 from fer_core.runs import store
 from fer_core.runs.store import Checkpoint
+from fer_core.spreadsheet import as_csv
 
 CHANGES = {"fixed": "Newly right", "broken": "Newly wrong"}
 
@@ -99,7 +100,7 @@ def each_expression(found: Comparison, a: str, b: str, name: str) -> None:
     st.caption(f"Grey: not significant (McNemar's exact test, Holm's correction over {len(table)} expressions).")
     with st.expander("Table behind the chart"):
         st.dataframe(table, hide_index=True)
-        st.download_button("Download as csv", table.to_csv(index=False), f"recall-{name}.csv", "text/csv")
+        st.download_button("Download as csv", as_csv(table), f"recall-{name}.csv", "text/csv")
 
 
 def changes(found: Comparison, choice: Picked, other: Checkpoint, a: str, b: str) -> None:
@@ -125,7 +126,7 @@ def changes(found: Comparison, choice: Picked, other: Checkpoint, a: str, b: str
     )  # fmt: skip
     with st.expander("Table behind the images"):
         st.dataframe(frame, hide_index=True)
-        st.download_button("Download as csv", frame.to_csv(index=False), f"{kind}-{other.name}-{key}.csv", "text/csv")
+        st.download_button("Download as csv", as_csv(frame), f"{kind}-{other.name}-{key}.csv", "text/csv")
 
 
 def cells(found: Comparison, a: str, b: str, name: str) -> None:
@@ -149,7 +150,7 @@ def cells(found: Comparison, a: str, b: str, name: str) -> None:
     )
     with st.expander("Table behind the matrix"):
         st.dataframe(table, hide_index=True)
-        st.download_button("Download as csv", table.to_csv(index=False), f"cells-{name}.csv", "text/csv")
+        st.download_button("Download as csv", as_csv(table), f"cells-{name}.csv", "text/csv")
 
 
 HEADER = ("Network", "Group", "Accuracy, %", "Macro-F1, %", "Balanced accuracy, %", "p, compared with the best")
@@ -187,7 +188,7 @@ def everyone(here: dict[str, Checkpoint], choice: Picked) -> None:
         "Groups: McNemar's exact test with Holm's correction over all pairs. Grey: 95 % confidence intervals, and p-values that "
         "are not significant."
     )
-    st.download_button("Download as csv", board.to_csv(index=False), f"leaderboard-{key}.csv", "text/csv", key="board")
+    st.download_button("Download as csv", as_csv(board), f"leaderboard-{key}.csv", "text/csv", key="board")
 
 
 def _grey_unless_significant(p: float) -> Html:

@@ -14,6 +14,7 @@ from fer_core.evaluation.intervals import Interval
 from fer_core.evaluation.metrics import CLASS_FIGURES, EvaluationReport, figures_table, most_confused, ordered
 from fer_core.evaluation.predictions import Predictions
 from fer_core.glossary import explained
+from fer_core.spreadsheet import as_csv
 
 SHARES = {
     "row": "Share of the label",
@@ -114,9 +115,7 @@ with left:
     with st.expander("Table behind the matrix"):
         cells = charts.cells(report.confusion, names)
         st.dataframe(cells, hide_index=True)
-        st.download_button(
-            "Download as csv", cells.to_csv(index=False), f"confusion-{network.name}-{key}.csv", "text/csv"
-        )
+        st.download_button("Download as csv", as_csv(cells), f"confusion-{network.name}-{key}.csv", "text/csv")
 
 st.subheader("Figures per expression", help=explained("Precision", "Recall", "F1", "AUROC", "Average precision"))
 st.html(
@@ -142,7 +141,7 @@ st.caption(
 )
 st.download_button(
     "Download as csv",
-    report.per_class.to_csv(index=False),
+    as_csv(report.per_class),
     f"expressions-{network.name}-{key}.csv",
     "text/csv",
     key="per-class",
@@ -158,5 +157,5 @@ with st.expander("All figures"):
         help=explained("Log loss", "Top-2 accuracy", "Brier score"),
     )
     st.download_button(
-        "Download as csv", figures.to_csv(index=False), f"figures-{network.name}-{key}.csv", "text/csv", key="figures"
+        "Download as csv", as_csv(figures), f"figures-{network.name}-{key}.csv", "text/csv", key="figures"
     )

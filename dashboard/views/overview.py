@@ -18,6 +18,7 @@ from fer_core.glossary import explained
 from fer_core.reports.evaluation_report import document
 from fer_core.runs import store
 from fer_core.runs.store import Checkpoint
+from fer_core.spreadsheet import as_csv
 
 ORDER = {"train": 0, "val": 1, "test": 2}
 
@@ -251,7 +252,7 @@ if reports:
     st.altair_chart(charts.networks(table, network.name))
     with st.expander("Table behind the chart"):
         st.dataframe(table, hide_index=True)
-        st.download_button("Download as csv", table.to_csv(index=False), f"networks-{key}.csv", "text/csv")
+        st.download_button("Download as csv", as_csv(table), f"networks-{key}.csv", "text/csv")
     side_by_side({name: networks[name] for name in order}, key)
     seeds(networks, table)
 
@@ -267,7 +268,7 @@ if histories:
         epochs = pd.concat({title: pd.DataFrame(results) for title, results in histories.items()}, names=["network"])
         epochs = epochs.reset_index("network")
         st.dataframe(epochs, hide_index=True)
-        st.download_button("Download as csv", epochs.to_csv(index=False), "history.csv", "text/csv")
+        st.download_button("Download as csv", as_csv(epochs), "history.csv", "text/csv")
 else:
     st.info("There are no learning curves, because this network has no training history.")
 

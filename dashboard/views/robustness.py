@@ -19,6 +19,7 @@ from fer_core.evaluation.robustness import CORRUPTIONS, Measured, corrupt, measu
 from fer_core.glossary import explained
 from fer_core.runs import store
 from fer_core.runs.store import Checkpoint
+from fer_core.spreadsheet import as_csv
 
 HERE = 100  # images that the page itself measures; more is for the command line
 PLOTLY = {"displayModeBar": False}
@@ -136,9 +137,7 @@ st.caption(
 with st.expander("Table behind the charts"):
     everything = pd.concat(tables, names=["network"]).reset_index("network")
     st.dataframe(everything, hide_index=True)
-    st.download_button(
-        "Download as csv", everything.to_csv(index=False), f"robustness-{network.name}-{key}.csv", "text/csv"
-    )
+    st.download_button("Download as csv", as_csv(everything), f"robustness-{network.name}-{key}.csv", "text/csv")
 if source is not None:
     st.subheader("Examples of the corruptions")
     kind = choose(

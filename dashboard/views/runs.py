@@ -17,6 +17,7 @@ from fer_core.recipe import Section, TrainConfig, setting_title
 from fer_core.runs import store
 from fer_core.runs.diagnosis import Diagnosis, diagnose
 from fer_core.runs.folder import EpochResult, RunFolder, RunStatus, best_epoch
+from fer_core.spreadsheet import as_csv
 
 PLOTLY = {"displayModeBar": False}
 FIRST = 6  # runs that are compared when the address names none
@@ -216,4 +217,4 @@ st.plotly_chart(charts.cost(costs), config=PLOTLY, key="cost", alt="CPU minutes 
 with st.expander("Table behind the charts"):
     everything = costs.join(pd.DataFrame([run.settings for run in compared])[names])
     st.dataframe(everything, hide_index=True)
-    st.download_button("Download as csv", everything.to_csv(index=False), "runs.csv", "text/csv")
+    st.download_button("Download as csv", as_csv(everything), "runs.csv", "text/csv")

@@ -13,6 +13,7 @@ from fer_core.evaluation.intervals import Interval
 from fer_core.evaluation.predictions import Predictions
 from fer_core.evaluation.slices import LEAST_SUPPORT, MIN_SUPPORT, columns_of, find
 from fer_core.glossary import explained
+from fer_core.spreadsheet import as_csv
 
 DRAWN = 15  # slices in the chart
 BOX = 360  # pixels of the box, wide enough for a pair of conditions
@@ -93,9 +94,7 @@ st.caption(
 )
 with st.expander("Table behind the chart"):
     st.dataframe(found.table, hide_index=True)
-    st.download_button(
-        "Download as csv", found.table.to_csv(index=False), f"slices-{checkpoint.name}-{key}.csv", "text/csv"
-    )
+    st.download_button("Download as csv", as_csv(found.table), f"slices-{checkpoint.name}-{key}.csv", "text/csv")
 
 st.subheader("Errors in a slice")
 words = choose("Slice", found.table["slice"].tolist(), "slice", place=st.container(width=BOX))

@@ -18,6 +18,7 @@ from fer_core.experiments.sweep_process import RESUME, launch
 from fer_core.glossary import explained
 from fer_core.recipe import setting_title
 from fer_core.runs import queue
+from fer_core.spreadsheet import as_csv
 
 PLOTLY = {"displayModeBar": False}
 WATCH = 3.0  # seconds between two updates of a running sweep
@@ -146,7 +147,7 @@ def progress(folder: SweepFolder, running: bool) -> None:
     with st.expander("Table behind the charts"):
         everything = table.assign(run=[trial.run.name for trial in scored], n=[trial.n for trial in scored])
         st.dataframe(everything, hide_index=True)
-        st.download_button("Download as csv", everything.to_csv(index=False), f"{folder.name}.csv", "text/csv")
+        st.download_button("Download as csv", as_csv(everything), f"{folder.name}.csv", "text/csv")
 
 
 def one_sweep(folder: SweepFolder) -> None:

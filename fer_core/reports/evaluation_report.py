@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import io
+import re
 import zipfile
 from collections import Counter
 from collections.abc import Iterable, Sequence
@@ -35,6 +36,7 @@ from fer_core.evaluation.predictions import Predictions
 from fer_core.evaluation.seeds import over_seeds
 from fer_core.reports import drawings
 from fer_core.runs.store import Checkpoint
+from fer_core.spreadsheet import as_csv
 
 SENTENCES = 6  # pairs of networks that get a sentence each; more are a table
 WORST = 12  # pictures
@@ -90,7 +92,7 @@ class Document:
         return {
             "report.html": self.html.encode(),
             **{f"{name}.md": text.encode() for name, text in self.cards.items()},
-            **{f"{name}.csv": table.to_csv(index=False).encode() for name, table in self.tables.items()},
+            **{f"{name}.csv": as_csv(table).encode() for name, table in self.tables.items()},
         }
 
     def write(self, folder: Path) -> list[Path]:
@@ -392,27 +394,32 @@ def _limits() -> str:
     return f"<section><h2>Limits</h2><ul>{''.join(f'<li>{escape(line)}</li>' for line in LIMITS)}</ul></section>"
 
 
+def _plain(text: str) -> str:
+    """A text of a card, which anybody may have written, in which a reader of Markdown finds neither HTML nor a link."""
+    return re.sub(r"([\\`*_\[\]|!#~])", r"\\\1", escape(" ".join(text.split()), quote=False))
+
+
 def model_card(network: Checkpoint, key: str, report: EvaluationReport) -> str:
     """A model card in Markdown (Mitchell et al. 2019, arXiv 1810.03993), with the figures of one table."""
     card = network.card
     low, high = report.accuracy_interval
     f1_low, f1_high = report.macro_f1_interval
     lines = [
-        f"# {card.title}",
+        f"# {_plain(card.title)}",
         "",
         f"Reads {100 * report.accuracy:.1f} % ({100 * low:.1f} to {100 * high:.1f}) of {report.n:,} pictures of {key} as "
         f"labelled; macro-F1 {100 * report.macro_f1:.1f} % ({100 * f1_low:.1f} to {100 * f1_high:.1f}). Intervals are 95 %.",
         "",
         "## Details",
         "",
-        *(f"- {name}: {value}" for name, value in _facts(network)),
+        *(f"- {name}: {_plain(value)}" for name, value in _facts(network)),
         "",
         f"## Figures on {key}",
         "",
         "| expression | precision, % | recall, % | F1, % | AUROC, % | n |",
         "|---|---:|---:|---:|---:|---:|",
         *(
-            f"| {row['expression']} | "
+            f"| {_plain(row['expression'])} | "
             + " | ".join(_share(row[figure]) for figure in ("precision", "recall", "f1", "auroc"))
             + f" | {row['support']:,} |"
             for row in report.per_class.to_dict("records")
