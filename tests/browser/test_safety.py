@@ -28,7 +28,7 @@ def test_the_workbench_answers_to_its_own_names_only(workbench: Workbench) -> No
         "Upgrade": "websocket",
         "Connection": "Upgrade",
         "Sec_WebSocket_Version": "13",
-        "Sec_WebSocket_Key": "eA==",
+        "Sec_WebSocket_Key": "dGhlIHNhbXBsZSBub25jZQ==",
     }
     assert ask(workbench.url, "GET", "/_stcore/stream", Host="evil.example", **upgrade)[0] == 403
     own = urlsplit(workbench.url).netloc
