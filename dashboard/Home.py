@@ -4,10 +4,12 @@ from collections.abc import Callable
 from pathlib import Path
 
 import streamlit as st
+from starlette.middleware import Middleware
 
 from dashboard import pickers
+from dashboard.guard import Guard, Policy
 from dashboard.text import verbatim
-from fer_core.errors import FerError
+from fer_core.errors import FerError, in_a_sentence
 
 SECTIONS = {
     "Start": {"home": "Home"},
@@ -39,32 +41,43 @@ LOGO = """<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 112 24" role="img
 <text x="0" y="18" font-family="Source Sans, sans-serif" font-size="19" font-weight="600" fill="#808791">FERscope</text>
 </svg>"""
 
-st.set_page_config(layout="wide", initial_sidebar_state="auto")
-st.logo(LOGO, size="medium")
-st.html(Path(__file__).with_name("style.css"))
-
 
 def leads_to(name: str) -> Callable[[], None]:
     """A page that only leads to another one, with what its address holds."""
     return lambda: st.switch_page(f"views/{name}.py", query_params=st.query_params.to_dict())
 
 
-pages = {
-    section: [
-        st.Page(f"views/{name}.py", title=title, url_path="start" if name == FIRST else name, default=name == FIRST)
-        for name, title in named.items()
-    ]
-    for section, named in SECTIONS.items()
-}
-# The first page has the bare address; who types its name, as that of any other page, is led there.
-for address, name in {FIRST: FIRST, **FORMER}.items():
-    pages["Performance"].append(st.Page(leads_to(name), title=address, url_path=address, visibility="hidden"))
-page = st.navigation(pages, expanded=True)
-try:
-    if page.url_path not in WITHOUT_PICKERS:
-        pickers.draw(page.url_path)
-    script = Path(__file__).with_name("history.js").read_text(encoding="utf-8")
-    st.sidebar.html(f"<script>{script}</script>", unsafe_allow_javascript=True)
-    page.run()
-except FerError as error:
-    st.error(verbatim(str(error)))
+def main() -> None:
+    """Draw the page that the address names."""
+    st.set_page_config(layout="wide", initial_sidebar_state="auto")
+    st.logo(LOGO, size="medium")
+    st.html(Path(__file__).with_name("style.css"))
+    pages = {
+        section: [
+            st.Page(f"views/{name}.py", title=title, url_path="start" if name == FIRST else name, default=name == FIRST)
+            for name, title in named.items()
+        ]
+        for section, named in SECTIONS.items()
+    }
+    # The first page has the bare address; who types its name, as that of any other page, is led there.
+    for address, name in {FIRST: FIRST, **FORMER}.items():
+        pages["Performance"].append(st.Page(leads_to(name), title=address, url_path=address, visibility="hidden"))
+    page = st.navigation(pages, expanded=True)
+    try:
+        if page.url_path not in WITHOUT_PICKERS:
+            pickers.draw(page.url_path)
+        script = Path(__file__).with_name("history.js").read_text(encoding="utf-8")
+        st.sidebar.html(f"<script>{script}</script>", unsafe_allow_javascript=True)
+        page.run()
+    except FerError as error:
+        st.error(verbatim(str(error)))
+    except OSError as error:  # a full disk, a workspace that may not be written
+        st.error(verbatim(in_a_sentence(error)))
+
+
+if __name__ == "__main__":
+    main()
+else:  # `streamlit run` imports the file once for its server, which runs it again as a script for each look at a page
+    hosts = [name for name in (*st.get_option("server.allowedHosts"), st.get_option("browser.serverAddress")) if name]
+    policy = Policy.of(st.get_option("server.address") or "", hosts, frames=("http://127.0.0.1:*",))
+    app = st.App(__file__, middleware=[Middleware(Guard, policy=policy)])

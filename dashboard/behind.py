@@ -5,6 +5,8 @@ from __future__ import annotations
 import pandas as pd
 import streamlit as st
 
+from fer_core.spreadsheet import as_csv
+
 
 def table_behind(what: str, table: pd.DataFrame, name: str, *, index: bool = False) -> None:
     """
@@ -15,4 +17,4 @@ def table_behind(what: str, table: pd.DataFrame, name: str, *, index: bool = Fal
     """
     with st.expander(f"Table behind the {what}"):
         st.dataframe(table, hide_index=not index)
-        st.download_button("Download as csv", table.to_csv(index=index), f"{name}.csv", "text/csv", key=f"{name}.csv")
+        st.download_button("Download as csv", as_csv(table, index=index), f"{name}.csv", "text/csv", key=f"{name}.csv")

@@ -4,13 +4,25 @@ Each message is one sentence a user can act on: what was found, what was expecte
 prints it and exits with 2; the browser shows it in an error box. Anything else that is raised is a defect of ours.
 """
 
+import errno
 from collections.abc import Iterable
 from difflib import get_close_matches
+
+FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)  # a disk, or a user's share of it, that is full
 
 
 def shortened(text: str, longest: int = 100) -> str:
     """A text that somebody else chose, as a message quotes it."""
     return text if len(text) <= longest else f"{text[:longest]}… ({len(text):,} letters)"
+
+
+def in_a_sentence(error: OSError) -> str:
+    """What the system refused, and what can be done about it: a full disk, a folder without the right to write, a name that
+    it does not take."""
+    what = f"{error.strerror or error}" + (f": {shortened(str(error.filename))}" if error.filename else "")
+    if error.errno in FULL:
+        return f"There is no room for a file ({what}). Make room and try again."
+    return f"The system refused a file ({what}). Check the path and the right to use it, then try again."
 
 
 class FerError(Exception):

@@ -50,6 +50,26 @@ def _asked(question: Callable[[], bool]) -> bool:
         return False
 
 
+def bounded_file(path: Path, largest: int = LARGEST) -> Path:
+    """The path, if it names a regular file of at most so many bytes.
+
+    Raises:
+        FileNotFoundError: there is none.
+        ValueError: a device (which has no end), a pipe (which waits for ever), too large, or no right to look.
+    """
+    try:
+        found = path.stat()
+    except FileNotFoundError:
+        raise
+    except OSError as error:
+        raise ValueError(f"it cannot be read ({error.strerror})") from None
+    if not stat.S_ISREG(found.st_mode):
+        raise ValueError("it is no regular file")
+    if found.st_size > largest:
+        raise ValueError(f"it has {found.st_size / 2**20:,.0f} MB, at most {largest / 2**20:.0f} are read")
+    return path
+
+
 def read_text(path: Path, largest: int = LARGEST) -> str:
     """A small file as text.
 
@@ -59,12 +79,7 @@ def read_text(path: Path, largest: int = LARGEST) -> str:
             not UTF-8.
     """
     try:
-        found = path.stat()
-        if not stat.S_ISREG(found.st_mode):
-            raise ValueError("it is no regular file")
-        if found.st_size > largest:
-            raise ValueError(f"it has {found.st_size / 2**20:,.0f} MB, at most {largest / 2**20:.0f} are read")
-        return path.read_text(encoding="utf-8")
+        return bounded_file(path, largest).read_text(encoding="utf-8")
     except FileNotFoundError:
         raise
     except UnicodeDecodeError as error:

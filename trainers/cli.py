@@ -12,7 +12,7 @@ from importlib.metadata import entry_points
 from rich.console import Console
 from rich.markup import escape
 
-from fer_core.errors import FerError
+from fer_core.errors import FerError, in_a_sentence
 from trainers import commands
 from trainers.console import app
 
@@ -32,6 +32,9 @@ def main() -> None:
     except BrokenPipeError:  # `ferscope … | head`
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(1)
+    except OSError as error:
+        print(f"Error: {in_a_sentence(error)}", file=sys.stderr)
+        sys.exit(2)
 
 
 if __name__ == "__main__":

@@ -7,18 +7,22 @@ import secrets
 import signal
 import tempfile
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import gradio as gr
+from starlette.middleware import Middleware
 
+from dashboard.guard import LOCAL, Guard, Policy
 from dashboard.live import camera, compare, controls, folder, photo, video
+from dashboard.live.login import Brake, gate
+from dashboard.live.silence import print_places_only
 from dashboard.live.theme import CSS, THEME
-from dashboard.live.uploads import KEPT, MAX_UPLOAD
+from dashboard.live.uploads import MAX_UPLOAD, swept
 from fer_core.errors import ConfigError
 
-LOCAL = ("127.0.0.1", "localhost", "::1")
 QUEUE = 100  # waiting for an answer; who comes later is told to try again
 THREADS = 40
 
@@ -29,7 +33,7 @@ def build(*, local: bool = True) -> gr.Blocks:
     Args:
         local: only this machine reaches it. Otherwise it shows no picture of this machine's data sets.
     """
-    with gr.Blocks(title="FERscope live", analytics_enabled=False, delete_cache=(60, KEPT), fill_width=True) as app:
+    with gr.Blocks(title="FERscope live", analytics_enabled=False, fill_width=True) as app:
         chosen = controls.draw()
         with gr.Tab("Photo"):
             photo.draw(chosen)
@@ -46,10 +50,6 @@ def build(*, local: bool = True) -> gr.Blocks:
     return app
 
 
-def _gate(password: str) -> Callable[[str, str], bool]:
-    return lambda user, given: secrets.compare_digest(given.encode(), password.encode())
-
-
 @contextmanager
 def start(
     port: int = 0,
@@ -59,6 +59,8 @@ def start(
     password: str | None = None,
     certificate: Path | None = None,
     key: Path | None = None,
+    names: Sequence[str] = (),
+    framers: Sequence[str] = (),
 ) -> Iterator[gr.Blocks]:
     """The app, answering at `.local_url` (and `.share_url`) until the block is left; its temporary files go with it.
 
@@ -66,10 +68,12 @@ def start(
         port: 0 takes the first free one from 7860.
         password: asked for, with any user name, where it is not None.
         certificate, key: PEM files for HTTPS; browsers give a camera to other machines' pages only over HTTPS.
+        names: what other machines call this one, besides its own name and its addresses; requests for others are refused.
+        framers: origins whose pages may show the app in a frame: the workbench's.
 
     Raises:
-        ConfigError: the port is taken, a certificate cannot be used, or the app would be open to others without a
-            password.
+        ConfigError: the port is taken, a certificate cannot be used, there is no room for temporary files, or the app
+            would be open to others without a password.
     """
     local = not share and host in LOCAL
     if not local and not password:
@@ -81,15 +85,17 @@ def start(
     for file in filter(None, (certificate, key)):
         if not file.is_file():
             raise ConfigError(f"{file} does not exist; give the PEM files of a certificate and of its key.")
-    with tempfile.TemporaryDirectory(prefix="ferscope-live-", ignore_cleanup_errors=True) as folder:
-        os.environ["GRADIO_TEMP_DIR"] = str(Path(folder, "uploads"))  # components ask for it when they are made
+    print_places_only()
+    policy = Policy.of(host, names, framers=framers)
+    with _temporary() as folder, swept(folder / "uploads"):
+        os.environ["GRADIO_TEMP_DIR"] = str(folder / "uploads")  # components ask for it when they are made
         app = build(local=local)
         try:
             app.launch(
                 server_name=host,
                 server_port=port or None,
                 share=share,
-                auth=_gate(password) if password else None,
+                auth=gate(password) if password else None,
                 auth_message="Any user name, and the password that was printed when the app was started.",
                 max_file_size=MAX_UPLOAD,
                 max_threads=THREADS,
@@ -101,6 +107,7 @@ def start(
                 footer_links=["api"],
                 run_history=False,
                 enable_monitoring=False,
+                app_kwargs={"middleware": [Middleware(Guard, policy=policy), Middleware(Brake)]},
                 ssr_mode=False,
                 mcp_server=False,
                 _frontend=False,  # else a look at itself that takes three seconds, on a busy machine, is its end
@@ -112,10 +119,27 @@ def start(
                 f"The port {port or 'range from 7860'} on {host} cannot be used ({error}); choose another port"
                 + (", and check the certificate." if certificate else ".")
             ) from error
+        if app.share_url:
+            policy.hosts.add(urlsplit(app.share_url).hostname or "")
         try:
             yield app
         finally:
             app.close(verbose=False)
+
+
+@contextmanager
+def _temporary() -> Iterator[Path]:
+    """A folder for uploads and what is made of them, gone with the program."""
+    try:
+        made = tempfile.TemporaryDirectory(prefix="ferscope-live-", ignore_cleanup_errors=True)
+        Path(made.name, "uploads").mkdir()
+    except OSError as error:
+        raise ConfigError(
+            f"There is no place for temporary files ({error.strerror}: {tempfile.gettempdir()}); make room, or name another "
+            "folder in TMPDIR."
+        ) from error
+    with made as folder:
+        yield Path(folder)
 
 
 def launch(
@@ -125,6 +149,7 @@ def launch(
     password: str | None = None,
     certificate: Path | None = None,
     key: Path | None = None,
+    names: Sequence[str] = (),
 ) -> None:
     """Run the app until Ctrl-C or a plain `kill`, and print where it is: `ferscope live`.
 
@@ -139,7 +164,7 @@ def launch(
         password = secrets.token_urlsafe(9)
     with (
         suppress(KeyboardInterrupt),
-        start(port, host, share=share, password=password, certificate=certificate, key=key) as app,
+        start(port, host, share=share, password=password, certificate=certificate, key=key, names=names) as app,
     ):
         for url in filter(None, (app.local_url, app.share_url)):
             print(f"The live tab is at {url}", flush=True)

@@ -19,8 +19,12 @@ def live(
         Path | None, typer.Option(help="PEM file: HTTPS, which other machines' cameras need.")
     ] = None,
     key: Annotated[Path | None, typer.Option(help="PEM file with the certificate's key.")] = None,
+    name: Annotated[
+        list[str] | None,
+        typer.Option(help="What other machines call this one, besides its own name and addresses; can be repeated."),
+    ] = None,
 ) -> None:
     """Open the live app: photo, camera, video, folder, and a private set beside the benchmark."""
     from dashboard.live import launch  # brings gradio and torch, 6 s
 
-    launch(port, host, share, password or None, certificate, key)
+    launch(port, host, share, password or None, certificate, key, name or ())

@@ -10,7 +10,7 @@ from typing import Any
 import gradio as gr
 
 from dashboard.live import html, jobs
-from dashboard.live.controls import NO_NETWORK, NONE_CHOSEN, Chosen, choices, predictor
+from dashboard.live.controls import Chosen, predictor, unique
 from dashboard.live.theme import WIDE
 from dashboard.live.uploads import GONE, KEPT, MAX_UPLOAD, said, scratch
 from fer_core.datasets.class_folders import LEAVE_OUT, decided, members, proposed, words
@@ -157,8 +157,7 @@ def _tables_of(networks: list[str] | None, key: str | None) -> dict[str, tuple[N
     Raises:
         ConfigError: none is chosen, or they have no such table in common.
     """
-    if not networks:
-        raise ConfigError(NONE_CHOSEN if choices() else NO_NETWORK)
+    networks = unique(networks)
     if key is None or key not in _tables(networks):
         raise ConfigError(
             "The chosen networks have no predictions table in common; evaluate them on one data set first, "

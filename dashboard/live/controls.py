@@ -15,7 +15,7 @@ from fer_core.checkpoint import weights_path
 from fer_core.errors import ConfigError, UnknownName
 from fer_core.faces import detectors_here
 from fer_core.runs import store
-from fer_core.serving.predictor import Predictor
+from fer_core.serving.predictor import LoadedNetwork, Predictor
 
 AVERAGING = [
     ("as the card says", "card"),
@@ -24,6 +24,7 @@ AVERAGING = [
     ("the picture alone", "none"),
 ]
 SURE = 0.4
+MOST = 8  # networks that answer together
 NO_NETWORK = "There is no network yet: train one first, on the workbench's Train page or with “ferscope train”."
 NONE_CHOSEN = "No network is chosen; choose one above."
 
@@ -47,7 +48,7 @@ class Chosen:
 def draw() -> Chosen:
     with gr.Row():
         networks = gr.Dropdown(
-            choices(), multiselect=True, label="Networks (several answer together)", scale=4, max_choices=8
+            choices(), multiselect=True, label="Networks (several answer together)", scale=4, max_choices=MOST
         )
         detector = gr.Dropdown(
             [(title, name) for name, title in detectors_here().items()], value="mtcnn", label="Faces found by", scale=2
@@ -87,19 +88,34 @@ def predictor(networks: Sequence[str] | None) -> Predictor:
         UnknownName: there is no network of that name; the path of a folder is not taken.
         CheckpointError: its files cannot be read.
     """
+    return Predictor.of(*map(_loaded, unique(networks)))
+
+
+def unique(networks: Sequence[str] | None) -> list[str]:
+    """The chosen networks, each once.
+
+    Raises:
+        ConfigError: none is chosen, more than `MOST`, or no list of names: scripts may send anything.
+    """
     if not networks:
         raise ConfigError(NONE_CHOSEN if choices() else NO_NETWORK)
-    folders, stamps = [], []
-    for network in networks:
-        if Path(network).name != network:
-            raise UnknownName("network", network, store.checkpoints())
-        folder = store.find(network).folder
-        folders.append(folder)
-        stamps += [path.stat().st_mtime_ns for path in (folder / "card.json", weights_path(folder))]
+    if not isinstance(networks, list | tuple) or not all(isinstance(name, str) for name in networks):
+        raise ConfigError('Networks are given as a list of names, as in ["small-vgg"].')
+    found = list(dict.fromkeys(networks))
+    if len(found) > MOST:
+        raise ConfigError(f"{len(found):,} networks are too many to answer together; choose up to {MOST}.")
+    return found
+
+
+def _loaded(name: str) -> LoadedNetwork:
+    if Path(name).name != name:
+        raise UnknownName("network", name, store.checkpoints())
+    folder = store.find(name).folder
+    stamps = tuple(path.stat().st_mtime_ns for path in (folder / "card.json", weights_path(folder)))
     with _loading:  # of two that ask at once, one loads
-        return _loaded(tuple(folders), tuple(stamps))
+        return _network(folder, stamps)
 
 
-@lru_cache(maxsize=6)
-def _loaded(folders: tuple[Path, ...], stamps: tuple[int, ...]) -> Predictor:
-    return Predictor(*folders)
+@lru_cache(maxsize=2 * MOST)  # each once, however they are combined
+def _network(folder: Path, stamps: tuple[int, ...]) -> LoadedNetwork:
+    return LoadedNetwork.of(folder)

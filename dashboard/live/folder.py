@@ -17,6 +17,7 @@ from fer_core.datasets.archive import MAX_PICTURES, ArchiveEntry, pictures_in
 from fer_core.errors import DataError, FerError, ImageError
 from fer_core.images import PICTURE_SUFFIXES
 from fer_core.serving.score_table import columns, picture_rows, problem_row
+from fer_core.spreadsheet import as_csv
 
 SHOWN_ROWS = 200
 
@@ -84,7 +85,7 @@ def _written(rows: list[dict[str, Any]], networks: list[str], folder: Path) -> t
     table = pd.DataFrame(rows, columns=columns(predictor(networks).expressions))
     table["face"] = table["face"].astype("Int64")
     path = folder / "probabilities.csv"
-    table.to_csv(path, index=False)
+    path.write_text(as_csv(table), encoding="utf-8")
     return path, table
 
 

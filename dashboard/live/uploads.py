@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import os
 import tempfile
+import threading
+import time
 from abc import ABCMeta
 from base64 import b64decode
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +22,7 @@ from fer_core.errors import FerError, ImageError
 
 MAX_UPLOAD = 200 * 2**20  # bytes of one file: a zip or a video
 KEPT = 15 * 60  # seconds that an upload and its result stay on this machine
+SWEEP = 30.0  # seconds between two looks for what is too old
 MAX_FILES = 500
 GONE = f"The upload is no longer here: it is deleted after {KEPT // 60} minutes. Upload it again."
 
@@ -45,6 +48,43 @@ def picture_bytes(path: Path) -> bytes:
 def said(error: FerError) -> gr.Error:
     """An expected error as the app shows it and as scripts get it; nothing is logged."""
     return gr.Error(str(error), print_exception=False)
+
+
+def sweep(folder: Path, kept: float = KEPT) -> int:
+    """Delete what has lain in a folder for `kept` seconds, and return how many files that were.
+
+    Files come and go meanwhile: what cannot be deleted now is looked at again in the next sweep.
+    """
+    deleted, before = 0, time.time() - kept
+    for place, folders, files in os.walk(folder, topdown=False):
+        for path in (Path(place, name) for name in files):
+            with suppress(OSError):
+                if path.lstat().st_ctime <= before:
+                    path.unlink()
+                    deleted += 1
+        for inner in (Path(place, name) for name in folders):
+            with suppress(OSError):  # it still holds something
+                if inner.lstat().st_ctime <= before:
+                    inner.rmdir()
+    return deleted
+
+
+@contextmanager
+def swept(folder: Path, every: float = SWEEP, kept: float = KEPT) -> Iterator[None]:
+    """Sweep a folder from time to time while the block runs. Gradio's own cleaner ends for good with its first error."""
+    over = threading.Event()
+
+    def go_on() -> None:
+        while not over.wait(every):
+            sweep(folder, kept)
+
+    thread = threading.Thread(target=go_on, name="sweep", daemon=True)
+    thread.start()
+    try:
+        yield
+    finally:
+        over.set()
+        thread.join(10)
 
 
 @contextmanager

@@ -21,6 +21,7 @@ from fer_core.evaluation.intervals import percent, wilson
 from fer_core.serving import video
 from fer_core.serving.face_tracker import FORGET, Tracker
 from fer_core.serving.score_table import face_row
+from fer_core.spreadsheet import as_csv
 
 HEADER = ["face", "seconds", "frames", "most often", "share of frames, 95 %"]
 
@@ -86,7 +87,7 @@ def _sheet(rows: list[dict[str, Any]], folder: Path, expressions: Sequence[str])
     names += [f"{kind}_{name}" for kind in ("prob", "smoothed") for name in expressions]
     table = pd.DataFrame(rows, columns=[*names, "warnings"])
     path = folder / "frames.csv"
-    table.to_csv(path, index=False)
+    path.write_text(as_csv(table), encoding="utf-8")
     return path, table
 
 

@@ -16,6 +16,7 @@ from fer_core.evaluation.intervals import Interval, percent
 from fer_core.glossary import explained
 from fer_core.runs import store
 from fer_core.runs.store import Checkpoint
+from fer_core.spreadsheet import as_csv
 
 CHANGES = {"fixed": "Newly right", "broken": "Newly wrong"}
 
@@ -183,7 +184,7 @@ def everyone(here: dict[str, Checkpoint], choice: Picked) -> None:
         "Groups: McNemar's exact test with Holm's correction over all pairs. Grey: 95 % confidence intervals, and p-values that "
         "are not significant."
     )
-    st.download_button("Download as csv", board.to_csv(index=False), f"leaderboard-{key}.csv", "text/csv", key="board")
+    st.download_button("Download as csv", as_csv(board), f"leaderboard-{key}.csv", "text/csv", key="board")
 
 
 def _grey_unless_significant(p: float) -> Html:

@@ -17,6 +17,7 @@ from fer_core.evaluation.metrics import CLASS_FIGURES, EvaluationReport, figures
 from fer_core.evaluation.predictions import Predictions
 from fer_core.glossary import explained
 from fer_core.reports.charts import cells as matrix_cells
+from fer_core.spreadsheet import as_csv
 
 SHARES = {
     "row": "Share of the label",
@@ -141,7 +142,7 @@ st.caption(
 )
 st.download_button(
     "Download as csv",
-    report.per_class.to_csv(index=False),
+    as_csv(report.per_class),
     f"expressions-{network.name}-{key}.csv",
     "text/csv",
     key="per-class",
@@ -157,5 +158,5 @@ with st.expander("All figures"):
         help=explained("Log loss", "Top-2 accuracy", "Brier score"),
     )
     st.download_button(
-        "Download as csv", figures.to_csv(index=False), f"figures-{network.name}-{key}.csv", "text/csv", key="figures"
+        "Download as csv", as_csv(figures), f"figures-{network.name}-{key}.csv", "text/csv", key="figures"
     )

@@ -27,6 +27,7 @@ from fer_core.evaluation.intervals import wilson
 from fer_core.evaluation.predictions import Predictions
 from fer_core.glossary import explained
 from fer_core.runs import store
+from fer_core.spreadsheet import as_csv
 
 EACH = 24  # images a page
 MOST_LOSS = 10.0  # nats; the slider's end means “this much or more”
@@ -145,7 +146,7 @@ def actions(table: Predictions, frame: pd.DataFrame, stem: str) -> None:
         st.button("Select all", on_click=gallery.tick_all, args=(frame,), disabled=selected)
         st.button("Clear selection", on_click=ticked.clear, disabled=not ticked)
     with st.container(horizontal=True, vertical_alignment="bottom"):
-        st.download_button("Download table (csv)", chosen.to_csv(index=False), f"images-{stem}.csv", "text/csv")
+        st.download_button("Download table (csv)", as_csv(chosen), f"images-{stem}.csv", "text/csv")
         source = cache.dataset_of(table)
         reason = why_not_shared(source) if source else "The images are not on this machine."
         if not reason and len(chosen) > MOST_ZIPPED:

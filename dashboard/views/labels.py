@@ -10,8 +10,9 @@ from dashboard import cache, gallery, markup
 from dashboard.behind import table_behind
 from dashboard.charts import labels as charts
 from dashboard.markup import Html
-from dashboard.pickers import choose, evaluated, titles
+from dashboard.pickers import choose, evaluated, titles, to_address
 from dashboard.text import images, interval, verbatim
+from fer_core.datasets.known import linked
 from fer_core.datasets.titles import dataset_title, split_title, table_in_words
 from fer_core.datasets.votes import SHIPPED_FOR
 from fer_core.errors import DataError
@@ -82,10 +83,11 @@ def read_votes(table: Predictions) -> pd.DataFrame:
     dataset = str(table.table["dataset"].iloc[0])
     shipped = dataset in SHIPPED_FOR
     with st.expander("Votes", expanded=not shipped):
+        asked = st.query_params.get("votes", "")  # not bound: what is typed is trusted, what a link brings is not
         path = st.text_input(
             "Path of a csv of votes on this machine",
-            key="votes",
-            bind="query-params",
+            asked,
+            key=f"votes-{asked}",
             placeholder="the votes of FER+, which are included" if shipped else "~/votes.csv",
             help="The file fer2013new.csv of FER+, or a csv with the columns id, optionally split, and one column of counts for "
             "each expression, “unknown” and “no face”.",
@@ -102,6 +104,11 @@ def read_votes(table: Predictions) -> pd.DataFrame:
         )
         st.stop()
     try:
+        if path and path == asked and path != st.session_state.get("typed-votes"):
+            linked(path)
+        if path != asked:
+            st.session_state["typed-votes"] = path
+            to_address("votes", *[path] * bool(path))
         return votes_of(table, path or None)
     except DataError as error:
         st.error(verbatim(str(error)))

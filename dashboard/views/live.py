@@ -49,6 +49,12 @@ class Server:
         return self.output.read().decode(errors="replace")
 
 
+def origins() -> list[str]:
+    """What the workbench's own address may be on this machine: only its pages may show the live tab in a frame."""
+    scheme = "https" if st.get_option("server.sslCertFile") else "http"
+    return [f"{scheme}://{name}:{st.get_option('server.port')}" for name in ("localhost", "127.0.0.1")]
+
+
 @st.cache_resource(
     max_entries=1,
     show_spinner="Starting the live app (the first time takes a few seconds)",
@@ -63,7 +69,7 @@ def server() -> Server:
     """
     output = tempfile.TemporaryFile()  # noqa: SIM115, closed with the server
     process = subprocess.Popen(
-        [sys.executable, "-m", "dashboard.live"],
+        [sys.executable, "-m", "dashboard.live", *origins()],
         cwd=ROOT, stdin=subprocess.PIPE, stdout=output, stderr=subprocess.STDOUT,
     )  # fmt: skip
     started = Server(process, output)

@@ -85,6 +85,30 @@ def parted(path: str | Path) -> tuple[Path, str]:
     return (Path(path), "") if not name or _exists(Path(path)) else (Path(name), mode)
 
 
+def linked(text: str) -> Path:
+    """A file that a link names. A link may come from anybody, so it opens files of the workspace and those that lie in a
+    known data set's folder, or beside its csv, and no others.
+
+    Raises:
+        DataError: the file lies elsewhere, which is said without looking whether it is there.
+    """
+    try:
+        path = Path(text).expanduser().resolve()
+    except (OSError, RuntimeError, ValueError):  # too long, an unknown user's home, a NUL
+        path = Path()
+    sets = [place.resolve() for place in known().values()]
+    within = [home().resolve(), *(place for place in sets if place.is_dir())]
+    if not path.name or not (
+        any(path.is_relative_to(folder) for folder in within)
+        or any(path.parent == place.parent for place in sets if place.is_file())
+    ):
+        raise DataError(
+            f"The link names the file {shortened(text)}, which lies outside the workspace and the known data sets. Only open "
+            "links that you trust; to use that file, type its path here, or copy it to the workspace."
+        )
+    return path
+
+
 def refuse_name(name: str) -> None:
     """
     Raises:

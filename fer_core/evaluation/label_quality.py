@@ -27,6 +27,7 @@ from fer_core.errors import DataError
 from fer_core.evaluation.intervals import Interval, wilson, wilson_bounds
 from fer_core.evaluation.predictions import Predictions
 from fer_core.labels import canonical
+from fer_core.untrusted import bounded_file
 
 VERDICTS = ("network wrong", "label contested", "label probably wrong")
 LEAST_AGREEMENT = 0.4  # of decided pictures; votes in another order agree by chance, with a fifth of the labels
@@ -81,7 +82,7 @@ def votes_of(predictions: Predictions, path: str | Path | None = None) -> pd.Dat
 def _read(path: Path) -> pd.DataFrame:
     """Votes of a csv with `id`, perhaps `split`, and one column a choice of `CHOICES`."""
     try:
-        header = list(pd.read_csv(path, nrows=0).columns)
+        header = list(pd.read_csv(bounded_file(path), nrows=0).columns)
     except (OSError, ValueError, pd.errors.ParserError) as error:
         raise DataError(f"{path}: the votes cannot be read ({error}); expected a csv.") from error
     if "Usage" in header and "Image name" in header:
@@ -91,8 +92,7 @@ def _read(path: Path) -> pd.DataFrame:
     chosen = {column: choice for column, choice in named.items() if choice}
     if "id" not in header or len(chosen) < 2:
         raise DataError(
-            f"{path}: expected FER+'s fer2013new.csv, or the columns id and one of counts for each expression; "
-            f"found {', '.join(header) or 'nothing'}."
+            f"{path}: expected FER+'s fer2013new.csv, or the columns id and one of counts for each expression."
         )
     text = {column: "str" for column in ("id", "split") if column in header}
     try:

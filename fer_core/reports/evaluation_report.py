@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import io
+import re
 import zipfile
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
+from html import escape
 from pathlib import Path
 from typing import Any
 
@@ -36,6 +38,7 @@ from fer_core.evaluation.seeds import over_seeds
 from fer_core.reports import charts
 from fer_core.reports.html import Cell, render, share
 from fer_core.runs.store import Checkpoint
+from fer_core.spreadsheet import as_csv
 
 SENTENCES = 6  # pairs of networks that get a sentence each; more are a table
 WORST = 12  # images
@@ -98,7 +101,7 @@ class Document:
         return {
             "report.html": self.html.encode(),
             **{f"{name}.md": text.encode() for name, text in self.cards.items()},
-            **{f"{name}.csv": table.to_csv(index=False).encode() for name, table in self.tables.items()},
+            **{f"{name}.csv": as_csv(table).encode() for name, table in self.tables.items()},
         }
 
     def write(self, folder: Path) -> list[Path]:
@@ -362,21 +365,26 @@ def _facts(network: Checkpoint) -> list[tuple[str, str]]:
     ]
 
 
+def _plain(text: str) -> str:
+    """A text of a card, which anybody may have written, in which a reader of Markdown finds neither HTML nor a link."""
+    return re.sub(r"([\\`*_\[\]|!#~])", r"\\\1", escape(" ".join(text.split()), quote=False))
+
+
 def model_card(network: Checkpoint, key: str, report: EvaluationReport) -> str:
     """A model card in Markdown (Mitchell et al. 2019, arXiv 1810.03993), with the figures of one table."""
     return render(
         "model_card.md",
-        title=network.card.title,
+        title=_plain(network.card.title),
         data=table_in_words(key),
         n=report.n,
         accuracy=report.accuracy,
         accuracy_interval=report.accuracy_interval.text(),
         macro_f1=report.macro_f1,
         macro_f1_interval=report.macro_f1_interval.text(),
-        facts=_facts(network),
+        facts=[(name, _plain(value)) for name, value in _facts(network)],
         classes=[
             [
-                row["expression"], *(share(row[figure]) for figure in ("precision", "recall", "f1", "auroc")),
+                _plain(row["expression"]), *(share(row[figure]) for figure in ("precision", "recall", "f1", "auroc")),
                 f"{row['support']:,}",
             ]
             for row in report.per_class.to_dict("records")

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal, Self
 from pydantic import ConfigDict, Field, TypeAdapter, ValidationError
 
 from fer_core import workspace
-from fer_core.errors import FerError, RunError, shortened
+from fer_core.errors import FULL, FerError, RunError, shortened
 from fer_core.recipe import TrainConfig, load_recipe, to_toml
 from fer_core.runs.process import Process
 from fer_core.untrusted import read_json, read_text, reason
@@ -36,7 +36,6 @@ OWN_SPLIT = "split.csv"  # where a run divides its data set in a way of its own 
 STARTED = "=== Started "  # begins a line of the log where a process was started for the run
 KILLED = "=== Killed "  # and one where it was killed
 HEARTBEAT = 2.0  # seconds between two writes of the status
-FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)  # a disk, or a user's share of it, that is full
 Count = Annotated[int, Field(ge=0, lt=2**63)]
 Amount = Annotated[float, Field(ge=0)]
 Share = Annotated[float, Field(ge=0, le=1)]

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from functools import reduce
+from functools import cached_property, reduce
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from fer_core.datasets import Dataset
 from fer_core.faces import framed_for
 from fer_core.models.logits import predict_logits
+from fer_core.serving.shared_pass import SharedPasses
 
 NOT_SURE = "not sure"
 
@@ -73,10 +74,23 @@ class Prediction:
 
 @dataclass(frozen=True, eq=False)
 class LoadedNetwork:
-    """One network of a predictor."""
+    """One network of a predictor. Threads that ask at once are answered in one pass."""
 
     model: nn.Module
     card: Card
+
+    @classmethod
+    def of(cls, folder: Path, device: str = "cpu") -> LoadedNetwork:
+        """A checkpoint's network, loaded.
+
+        Raises:
+            CheckpointError: as `load_network`.
+        """
+        return cls(*load_network(folder, device))
+
+    @cached_property
+    def _passes(self) -> SharedPasses:
+        return SharedPasses(lambda pictures, tta: predict_logits(self.model, pictures, self.card.image, tta=tta))
 
     def probs(self, pictures: NDArray[np.uint8], tta: str | None = None) -> NDArray[np.float64]:
         """Probabilities (N, K) in the card's order, its temperature applied, of pictures (N, H, W[, 3]) at its size.
@@ -87,7 +101,7 @@ class LoadedNetwork:
         Raises:
             CheckpointError: the network's output is not finite.
         """
-        logits = predict_logits(self.model, pictures, self.card.image, tta=self.card.tta if tta is None else tta)
+        logits = self._passes(pictures, self.card.tta if tta is None else tta)
         if not np.isfinite(logits).all():
             raise CheckpointError(
                 f"The output of {self.card.name} is not finite, so its training failed; choose another."
@@ -117,7 +131,21 @@ class Predictor:
         """
         if not folders:
             raise ConfigError("A predictor needs one network or more; choose one.")
-        self.members = tuple(LoadedNetwork(*load_network(Path(folder), device)) for folder in folders)
+        self._take(tuple(LoadedNetwork.of(Path(folder), device) for folder in folders))
+
+    @classmethod
+    def of(cls, *members: LoadedNetwork) -> Predictor:
+        """Networks that are loaded already, of which several predictors may share one.
+
+        Raises:
+            ConfigError: they share fewer than two expressions.
+        """
+        predictor = cls.__new__(cls)
+        predictor._take(members)
+        return predictor
+
+    def _take(self, members: tuple[LoadedNetwork, ...]) -> None:
+        self.members = members
         known = reduce(lambda left, right: left & right, (set(member.card.expressions) for member in self.members))
         self.expressions = tuple(name for name in self.card.expressions if name in known)
         if len(self.expressions) < 2:

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
+import pytest
 from streamlit.testing.v1 import AppTest
 
 from fer_core.evaluation.label_issues import label_issues
@@ -71,16 +72,48 @@ def test_an_out_of_fold_table_judges_the_labels_of_training(open_page: OpenPage,
     assert "two learned the labels of train, so it cannot judge them" in app.info[0].value
 
 
-def test_votes_of_ones_own_are_read_from_the_path_in_the_address(open_page: OpenPage, tmp_path: Path) -> None:
+def test_votes_of_ones_own_are_read_from_the_workspaces_file_in_the_address(
+    open_page: OpenPage, workspace: Path
+) -> None:
     table = predictions_elsewhere()
     make_network("one", table, title="Network One")
     labels = table.table["label"]
     votes = pd.DataFrame({name: 10 * (labels == name) for name in labels.unique()})
-    path = tmp_path / "votes.csv"
+    path = workspace / "votes.csv"
     votes.assign(id=table.table["id"]).to_csv(path, index=False)
     app = open_page("labels", network="one", votes=str(path))
     assert not app.exception
     assert "The voters attribute **100.0\N{NO-BREAK SPACE}%" in app.markdown[0].value
-    app = open_page("labels", network="one", votes=str(tmp_path / "nowhere.csv"))
+    app = open_page("labels", network="one", votes=str(workspace / "nowhere.csv"))
     assert not app.exception
     assert "cannot be read" in app.error[0].value
+
+
+@pytest.mark.parametrize(
+    "asked",
+    ["/etc/passwd", "/dev/zero", "{home}/../secret.csv", "{home}/link.csv", "x" * 5000, "~nobody-of-that-name/x"],
+)
+def test_a_link_opens_no_file_outside_the_workspace(open_page: OpenPage, workspace: Path, asked: str) -> None:
+    make_network("one", predictions_elsewhere())
+    (workspace.parent / "secret.csv").write_text("id,private-column\n", encoding="utf-8")
+    (workspace / "link.csv").symlink_to(workspace.parent / "secret.csv")
+    app = open_page("labels", network="one", votes=asked.format(home=workspace))
+    assert not app.exception
+    assert "outside the workspace" in app.error[0].value
+    assert "private" not in texts(app)
+    assert "root:" not in texts(app)
+
+
+def test_a_path_that_is_typed_is_opened_and_a_device_is_not(open_page: OpenPage, tmp_path: Path) -> None:
+    table = predictions_elsewhere()
+    make_network("one", table)
+    labels = table.table["label"]
+    votes = pd.DataFrame({name: 10 * (labels == name) for name in labels.unique()})
+    votes.assign(id=table.table["id"]).to_csv(tmp_path / "votes.csv", index=False)
+    app = open_page("labels", network="one", by="votes")
+    app.main.text_input[0].set_value(str(tmp_path / "votes.csv")).run()
+    assert not app.exception
+    assert "The voters" in texts(app)
+    app = open_page("labels", network="one", by="votes")
+    app.main.text_input[0].set_value("/dev/zero").run()
+    assert "no regular file" in app.error[0].value.replace("\\", "")

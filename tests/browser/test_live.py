@@ -194,7 +194,7 @@ def test_the_process_ends_when_the_one_that_started_it_is_killed(home):
 
 def test_the_workbench_shows_the_live_tab_with_leave_to_use_the_camera(page, workbench):
     page.goto(workbench.link("live"))
-    frame = page.frame_locator('iframe[title="Live tab"]')
+    frame = page.frame_locator('iframe[title="Live app"]')
     expect(frame.get_by_role("tab", name="Photo")).to_be_visible(timeout=PATIENCE)
     assert "camera" in page.locator("iframe[title^=Live]").get_attribute("allow")
     expect(page.get_by_role("link", name="Open in a new tab")).to_have_attribute("href", re.compile("127.0.0.1"))

@@ -38,6 +38,7 @@ def predict(
     from fer_core.runs.store import find
     from fer_core.serving.predictor import Predictor
     from fer_core.serving.score_table import columns, entries, picture_rows, problem_row
+    from fer_core.spreadsheet import inert
     from fer_core.workspace import write_atomically
 
     predictor = Predictor(*(find(name).folder for name in checkpoint.split(",")))
@@ -56,7 +57,7 @@ def predict(
     text = io.StringIO()
     table = csv.DictWriter(text, columns(predictor.expressions))
     table.writeheader()
-    table.writerows(rows)
+    table.writerows({key: inert(cell) for key, cell in row.items()} for row in rows)
     if to:
         write_atomically(to, text.getvalue().encode())
     if as_json:
