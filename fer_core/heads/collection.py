@@ -49,7 +49,7 @@ def item(person: int, expression: str) -> Item:
     number = sorted(OPEN).index(expression) if expression in OPEN else 0
     rng = np.random.default_rng((FIRST_SEED, person, number))
     mouth: Mouth = "open" if rng.random() < OPEN.get(expression, 0.5) else "closed"
-    strength = float(rng.uniform(0.7, 1.0))
+    strength = float(rng.uniform(0.8, 1.0))
     acted = unpaired(express(expression, strength, mouth=mouth, seed=int(rng.integers(2**31))))
     scene = Scene(
         person=who,
@@ -66,9 +66,9 @@ def item(person: int, expression: str) -> Item:
 def _stirred(actions: dict[str, float], rng: np.random.Generator) -> dict[str, float]:
     """No face is wholly still: weak unrelated actions and a gaze that wanders, whatever the expression."""
     stirred = dict(actions)
-    for name in rng.choice(ACTIONS, 6, replace=False).tolist():
+    for name in rng.choice(ACTIONS, 4, replace=False).tolist():
         if name not in ("tongueOut", "cheekPuff", "jawOpen") and not name.startswith("eyeBlink"):
-            stirred[name] = max(stirred.get(name, 0.0), float(rng.uniform(0, 0.12)))
+            stirred[name] = max(stirred.get(name, 0.0), float(rng.uniform(0, 0.08)))
     lids = float(rng.uniform(0, 0.15))
     across, up = rng.normal(0, 0.18, 2).tolist()
     stirred |= {"eyeBlinkLeft": lids, "eyeBlinkRight": lids}
