@@ -254,7 +254,7 @@ class Trainer:
             self._beat(state="finished", epoch=self.position.epoch, step=0, seconds_left=0.0)
 
     def _running(self) -> AbstractContextManager[RunStatus]:
-        known = {"epochs": self.config.epochs, "steps": self.steps, "device": describe(self.device)}
+        known = {"epochs": self.config.epochs, "steps": self.steps, "device": self._computes()}
         return self.run.running(**known) if self.world.leads else nullcontext(replace(self.run.status(), **known))  # type: ignore[arg-type]
 
     def _fall_back(self) -> None:
@@ -482,12 +482,16 @@ class Trainer:
             cost=Cost(
                 cpu_minutes=round(sum(r.cpu_seconds for r in self.results) / 60, 2),
                 wall_minutes=round(sum(r.wall_seconds for r in self.results) / 60, 2),
-                device=f"{describe(self.device)}, {self.precision}, {self.layout_name}",
+                device=self._computes(),
                 images_per_second=round(float(np.median([r.images_per_second for r in self.results])), 1),
             ),
             created=datetime.now(UTC).isoformat(timespec="seconds"),
             results=results,
         )
+
+    def _computes(self) -> str:
+        """On what and how it computes, for status and card."""
+        return f"{describe(self.device)}, {self.precision}, {self.layout_name}"
 
     def _describe(self, **changes: object) -> RunStatus:
         position = self.position
