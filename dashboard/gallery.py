@@ -17,11 +17,13 @@ from dashboard import cache, markup
 from dashboard.markup import Html, Picture
 from dashboard.text import percent, verbatim
 from fer_core.datasets import Dataset
+from fer_core.datasets.identity import HASH
 from fer_core.datasets.known import SYNTHETIC
-from fer_core.evaluation.gallery import positions
+from fer_core.evaluation.gallery import not_here
 from fer_core.evaluation.predictions import KEY, Predictions
 
-SELECTED = "selected"  # in the session: the (data set, split, id) of the pictures that are ticked
+Ticked = tuple[str, str, str, str]  # data set, split, id and hash (“” where it is not known)
+SELECTED = "selected"  # in the session: the images that are ticked
 TILE = 132  # pixels of a picture that can be ticked
 
 
@@ -67,7 +69,11 @@ def show(
         if st.button("Add the data set"):
             st.switch_page("views/data.py")
         return
-    items, there = [], positions(source, shown)
+    everywhere = cache.positions_of(table, source)
+    if lost := not_here(source, table.table, everywhere):
+        st.info(verbatim(lost))
+    rows = pd.Series(everywhere, index=pd.MultiIndex.from_frame(table.table[KEY]))
+    items, there = [], rows.reindex(pd.MultiIndex.from_frame(shown[KEY])).to_numpy()
     for (_, row), place in zip(shown.iterrows(), there, strict=True):
         if place >= 0:
             items.append((row, _picture(source, int(place), row, network, key, note(row))))
@@ -81,7 +87,7 @@ def show(
     st.caption(f"{lines}. A picture leads to its explanation; the arrow keys turn the page.")
     if len(items) < len(shown):
         missing = sorted(shown["id"][there < 0])
-        st.info(f"{source.title} here no longer holds {verbatim(', '.join(missing))}.")
+        st.info(f"Not shown, because they are not in {source.title}: {verbatim(', '.join(missing))}.")
 
 
 def page_of(count: int, each: int, view: Hashable) -> slice:
@@ -131,23 +137,29 @@ def _picture(
 
 
 def _tile(row: pd.Series, item: Picture) -> None:
-    image: tuple[str, str, str] = (row["dataset"], row["split"], row["id"])
-    name = "tick-" + "-".join(image)
+    image: Ticked = (row["dataset"], row["split"], row["id"], row.get(HASH, ""))
+    name = "tick-" + "-".join(image[:3])
     st.session_state[name] = image in ticked()  # the set is what holds; a box that is not drawn is forgotten
     with st.container(width=TILE, gap="xxsmall"):
         st.html(markup.gallery([item]))
         st.checkbox(f"select {row['id']}", key=name, on_change=_tick, args=(image, name), label_visibility="visible")
 
 
-def _tick(image: tuple[str, str, str], name: str) -> None:
+def _tick(image: Ticked, name: str) -> None:
     (ticked().add if st.session_state[name] else ticked().discard)(image)
 
 
-def ticked() -> set[tuple[str, str, str]]:
-    """The (data set, split, id) of the pictures that are ticked in this session; change it in place."""
-    chosen: set[tuple[str, str, str]] = st.session_state.setdefault(SELECTED, set())
+def ticked() -> set[Ticked]:
+    """The images that are ticked in this session; change it in place."""
+    chosen: set[Ticked] = st.session_state.setdefault(SELECTED, set())
     return chosen
 
 
 def tick_all(frame: pd.DataFrame) -> None:
-    ticked().update(frame[KEY].itertuples(index=False, name=None))
+    ticked().update(named(frame))
+
+
+def named(frame: pd.DataFrame) -> list[Ticked]:
+    """What each image of a table is ticked by."""
+    known = frame if HASH in frame.columns else frame.assign(**{HASH: ""})
+    return list(known[[*KEY, HASH]].itertuples(index=False, name=None))

@@ -16,8 +16,10 @@ from dashboard.charts import networks as charts
 from dashboard.pickers import Picked, choose, picked, titles, to_address
 from dashboard.text import percent, table_title, verbatim
 from fer_core.checkpoint import Card
+from fer_core.datasets.identity import HASH
 from fer_core.datasets.known import SYNTHETIC
 from fer_core.errors import FerError
+from fer_core.evaluation.gallery import positions
 from fer_core.explanation import METHODS, Attribution, Method
 from fer_core.explanation import region_report as reports
 from fer_core.explanation.faithfulness import badge
@@ -79,19 +81,20 @@ def pick_picture(choice: Picked) -> Shown | None:
         st.page_link("views/data.py", label="Add the data set")
         return None
     if source == "table":
-        frame = table.table[["id", "split", "label"]].assign(correct=table.correct, predicted=table.predicted)
+        frame = table.table.filter(["id", "split", "label", HASH]).assign(
+            correct=table.correct, predicted=table.predicted
+        )
     else:
         dataset = cache.dataset(SYNTHETIC)
-        frame = dataset.index.loc[dataset.index["split"] == "val", ["id", "split", "label"]]
+        frame = dataset.index.loc[dataset.index["split"] == "val", ["id", "split", "label", HASH]]
     chosen = browse(frame, row)
     if chosen is None or dataset is None:
         return None
-    index = dataset.index
-    where = np.flatnonzero((index["id"].astype(str) == str(chosen.id)) & (index["split"] == chosen.split))
-    if not len(where):
-        st.info(verbatim(f"{dataset.title} has no picture {chosen.id} any more; evaluate the network again."))
+    where = int(positions(dataset, chosen.to_frame().T)[0])
+    if where < 0:
+        st.info(verbatim(f"Image {chosen.id} of the table is not in {dataset.title}; evaluate the network again."))
         return None
-    opened, place = dataset, int(where[0])
+    opened, place = dataset, where
     name = f"{chosen.id} of {dataset.name}"
     return Shown(lambda network: network.predict_row(opened, place), name, str(chosen.label), dataset.name)
 

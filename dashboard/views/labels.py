@@ -11,7 +11,7 @@ from dashboard.charts import labels as charts
 from dashboard.markup import Html
 from dashboard.pickers import choose, evaluated, titles
 from dashboard.text import interval, percent, pictures, table_title, verbatim
-from fer_core.datasets.votes import SHIPPED_FOR
+from fer_core.datasets.votes import have_votes
 from fer_core.errors import DataError
 from fer_core.evaluation.intervals import Interval, wilson
 from fer_core.evaluation.label_issues import by_label, not_learned
@@ -77,7 +77,7 @@ def readers(found: Ceiling, title: str) -> str:
 def read_votes(table: Predictions) -> pd.DataFrame:
     """The votes of the file that is named, else the shipped ones; where there are none the page says so and ends."""
     dataset = str(table.table["dataset"].iloc[0])
-    shipped = dataset in SHIPPED_FOR
+    shipped = have_votes(table.table, dataset)
     with st.expander("The votes", expanded=not shipped):
         path = st.text_input(
             "Path of a csv of votes on this machine",
@@ -89,7 +89,7 @@ def read_votes(table: Predictions) -> pd.DataFrame:
         ).strip()
         st.caption(
             "FER+: ten people's votes for each picture of FER2013, Barsoum et al. 2016, MIT licence. They are joined by "
-            "the row in the csv of FER2013, so they hold for that file in its original order."
+            "the image's content, those of PrivateTest by the row in FER2013's csv in its original order."
         )
     if not path and not shipped:
         st.info(
@@ -155,7 +155,7 @@ title = titles()[checkpoint.name]
 table = cache.predictions(checkpoint.tables[key])
 dataset, split = (str(table.table[column].iloc[0]) for column in ("dataset", "split"))
 folds = crossval.finished(dataset)
-with_votes = dataset in SHIPPED_FOR or bool(st.query_params.get("votes"))
+with_votes = have_votes(table.table, dataset) or bool(st.query_params.get("votes"))
 by = choose(
     "Labels are judged by", [VOTES, NETWORK, *folds], "by",
     lambda name: {VOTES: "people's votes", NETWORK: "the network's answers"}.get(name, f"cross-validation {name}"),

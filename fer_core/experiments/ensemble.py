@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from fer_core.checkpoint import Card, Cost, load_tensors, save_tensors, weights_path, write_card
 from fer_core.datasets import Dataset, splits
+from fer_core.datasets.identity import HASH
 from fer_core.errors import ConfigError
 from fer_core.evaluation.predictions import Predictions
 from fer_core.evaluation.results import results, trained_on
@@ -244,7 +245,7 @@ def _fitted(
     index = asked.index.iloc[rows]
     table = Predictions.from_logits(
         index["id"].tolist(), dataset.name, part, index["label"].tolist(), logits,
-        Expressions("shared", planned.expressions),
+        Expressions("shared", planned.expressions), index[HASH].tolist(),
     )  # fmt: skip
     whole = fit(logs, labels)
     if voting == "stacked":
