@@ -10,8 +10,10 @@ from collections.abc import Callable, Hashable
 from math import ceil
 from urllib.parse import urlencode
 
+import numpy as np
 import pandas as pd
 import streamlit as st
+from numpy.typing import NDArray
 
 from dashboard import cache, markup
 from dashboard.markup import Html, Picture
@@ -19,7 +21,7 @@ from dashboard.text import percent, verbatim
 from fer_core.datasets import Dataset
 from fer_core.datasets.identity import HASH
 from fer_core.datasets.known import SYNTHETIC
-from fer_core.evaluation.gallery import not_here
+from fer_core.evaluation.gallery import not_here, positions
 from fer_core.evaluation.predictions import KEY, Predictions
 
 Ticked = tuple[str, str, str, str]  # data set, split, id and hash (“” where it is not known)
@@ -72,8 +74,7 @@ def show(
     everywhere = cache.positions_of(table, source)
     if lost := not_here(source, table.table, everywhere):
         st.info(verbatim(lost))
-    rows = pd.Series(everywhere, index=pd.MultiIndex.from_frame(table.table[KEY]))
-    items, there = [], rows.reindex(pd.MultiIndex.from_frame(shown[KEY])).to_numpy()
+    items, there = [], _places(source, table, everywhere, shown)
     for (_, row), place in zip(shown.iterrows(), there, strict=True):
         if place >= 0:
             items.append((row, _picture(source, int(place), row, network, key, note(row))))
@@ -88,6 +89,17 @@ def show(
     if len(items) < len(shown):
         missing = sorted(shown["id"][there < 0])
         st.info(f"Not shown, because they are not in {source.title}: {verbatim(', '.join(missing))}.")
+
+
+def _places(
+    source: Dataset, table: Predictions, everywhere: NDArray[np.int64], shown: pd.DataFrame
+) -> NDArray[np.int64]:
+    """(n,) row in the data set of each image of a page; -1 where it is not there."""
+    if HASH in shown.columns or not table.has_hashes:
+        return positions(source, shown)
+    rows = pd.Series(everywhere, index=pd.MultiIndex.from_frame(table.table[KEY]))
+    found: NDArray[np.int64] = rows.reindex(pd.MultiIndex.from_frame(shown[KEY]), fill_value=-1).to_numpy()
+    return found
 
 
 def page_of(count: int, each: int, view: Hashable) -> slice:

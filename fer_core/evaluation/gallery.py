@@ -186,7 +186,8 @@ def not_here(dataset: Dataset, table: pd.DataFrame, place: NDArray[np.int64]) ->
         return (
             f"None of the table's {lost:,} images is in {dataset.title} ({dataset.name}); it was made on other images."
         )
-    return f"Of the {len(table):,} images of the table, {lost:,} {'is' if lost == 1 else 'are'} not in {dataset.title} ({dataset.name})."
+    verb = "is" if lost == 1 else "are"
+    return f"Of the {len(table):,} images of the table, {lost:,} {verb} not in {dataset.title} ({dataset.name})."
 
 
 def why_not_shared(dataset: Dataset) -> str:
