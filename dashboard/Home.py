@@ -10,22 +10,23 @@ from dashboard.text import verbatim
 from fer_core.errors import FerError
 
 SECTIONS = {
-    "How good": {
+    "Performance": {
         "overview": "Overview",
         "compare": "Compare",
         "confidence": "Confidence",
         "reproduction": "Reproduction",
     },
-    "Where it fails": {
+    "Errors": {
         "evaluate": "Evaluate",
         "gallery": "Gallery",
         "labels": "Labels",
         "slices": "Slices",
         "robustness": "Robustness",
     },
-    "What it looks at": {"explain": "Explain", "regions": "Regions", "map": "Map"},
-    "Make": {"train": "Train", "runs": "Runs", "sweeps": "Sweeps", "data": "Data"},
-    "Show": {"live": "Live"},
+    "Explanations": {"explain": "Explain", "regions": "Regions", "map": "Map"},
+    "Training and data": {"train": "Train", "runs": "Runs", "sweeps": "Sweeps", "data": "Data"},
+    "Demo": {"live": "Live"},
+    "Help": {"glossary": "Glossary"},
 }
 named = {name for pages in SECTIONS.values() for name in pages}
 if more := {path.stem for path in Path(__file__).with_name("views").glob("[a-z]*.py")} - named:
@@ -55,7 +56,7 @@ pages = {
 }
 # The first page has the bare address; who types its name, as that of any other page, is led there.
 for address, name in {FIRST: FIRST, **FORMER}.items():
-    pages["How good"].append(st.Page(leads_to(name), title=address, url_path=address, visibility="hidden"))
+    pages["Performance"].append(st.Page(leads_to(name), title=address, url_path=address, visibility="hidden"))
 page = st.navigation(pages, expanded=True)
 try:
     pickers.draw()

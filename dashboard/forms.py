@@ -11,6 +11,7 @@ from pydantic.fields import FieldInfo
 
 from dashboard.text import verbatim
 from fer_core.errors import FerError
+from fer_core.glossary import GLOSSARY
 from fer_core.recipe import toml_value
 
 BIND: Literal["query-params"] = "query-params"  # a changed value is in the address, so that it outlives a reload
@@ -25,13 +26,14 @@ def fields(
     check: Callable[[str, Any], object] = lambda name, value: None,
     choices: Mapping[str, Mapping[str, str]] = MappingProxyType({}),
 ) -> dict[str, Any]:
-    """Draw fields of a model, starting at its values, and return the ones that were changed.
+    """Draw fields of a model, starting at its values, and return the ones that were changed. A field is labelled with
+    its title; its help holds the description, the key and the range.
 
     Args:
-        prefix: stands before the names on the page: “optimizer.”, as in a setting on the command line.
+        prefix: stands before the keys: “optimizer.”, as in a setting on the command line.
         key: makes the widgets' keys unique; another key starts at the model's values again.
-        check: called with name and value of each changed field; what it refuses is said below the field.
-        choices: by a text field's name on the page the values it takes and their titles; it becomes a select box.
+        check: called with name and value of each changed field; its error is shown below the field.
+        choices: by key, the values of a text field and their titles; the field becomes a select box.
     """
     changed, names = {}, list(names)
     grid = st.container(key=f"settings-{key}.{prefix}{names[0]}")  # style.css lays it out: as many columns as have room
@@ -56,8 +58,9 @@ def _field(name: str, info: FieldInfo, before: Any, key: str, offered: Mapping[s
     if _is_text(kind) and kind is not str:
         text = "" if before is None else toml_value(before)
     changed = key in st.query_params or st.session_state.get(key, text) != text
-    label = f"{name} :primary[changed, was {verbatim(str(text))}]" if changed else name
-    help_ = info.description
+    title = info.title or name
+    label = f"{title} :primary[changed, was {verbatim(str(text))}]" if changed else title
+    help_ = help_text(name, info)
     if offered:
         options = list(dict.fromkeys([before, *offered]))
         return st.selectbox(
@@ -66,7 +69,7 @@ def _field(name: str, info: FieldInfo, before: Any, key: str, offered: Mapping[s
     if get_origin(kind) is Literal:
         options = [*([None] if kind is not info.annotation else []), *get_args(kind)]
         return st.selectbox(
-            label, options, options.index(before), lambda o: "as the network" if o is None else str(o), key, help_,
+            label, options, options.index(before), lambda o: "network default" if o is None else str(o), key, help_,
             bind=BIND,
         )  # fmt: skip
     if kind is bool:
@@ -75,11 +78,11 @@ def _field(name: str, info: FieldInfo, before: Any, key: str, offered: Mapping[s
         low, high = _bounds(info, kind)
         step, form = (1, "%d") if kind is int else (_step(before), "%g")
         number = st.number_input(
-            label, low, high, before, step, form, key, _with_range(help_, info), placeholder="as the network", bind=BIND,
+            label, low, high, before, step, form, key, help_, placeholder="network default", bind=BIND,
         )  # fmt: skip
         return before if number is None else number
     written = st.text_input(
-        label, text, key=key, help=help_, placeholder="as the network" if before is None else None, bind=BIND
+        label, text, key=key, help=help_, placeholder="network default" if before is None else None, bind=BIND
     )
     if kind is str:
         return written
@@ -118,7 +121,11 @@ def _step(value: float | None) -> float:
     return float(f"{abs(value) / 10:.0e}") if value else 0.01
 
 
-def _with_range(help_: str | None, info: FieldInfo) -> str | None:
+def help_text(key: str, info: FieldInfo) -> str:
+    """What a field means, what its title means where the glossary has it, its range, and its key in a recipe."""
     words = {"ge": "at least", "gt": "above", "le": "at most", "lt": "below"}
     limits = ", ".join(f"{words[name]} {limit:g}" for name, limit in _limits(info).items())
-    return f"{help_ or ''} Range: {limits}." if limits else help_
+    parts = [info.description or "", f"Range: {limits}." if limits else ""]
+    said = " ".join(part for part in parts if part)
+    known = info.title in GLOSSARY and GLOSSARY[info.title].meaning
+    return "\n\n".join(part for part in (known, said, f"Key: `{key}`") if part)

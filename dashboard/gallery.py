@@ -1,6 +1,6 @@
-"""A gallery of a predictions table's pictures, page by page: the one that every page shows pictures with.
+"""A gallery of a predictions table's images, page by page: the one that every page shows images with.
 
-Only the pictures of the page that is looked at are read, each from the data set's arrays on disk. The page number is in
+Only the images of the page that is looked at are read, each from the data set's arrays on disk. The page number is in
 the address; the arrow keys turn the pages.
 """
 
@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from dashboard import cache, markup
 from dashboard.markup import Html, Picture
-from dashboard.text import percent, verbatim
+from dashboard.text import dataset_title, percent, split_title, verbatim
 from fer_core.datasets import Dataset
 from fer_core.datasets.identity import HASH
 from fer_core.datasets.known import SYNTHETIC
@@ -26,7 +26,7 @@ from fer_core.evaluation.predictions import KEY, Predictions
 
 Ticked = tuple[str, str, str, str]  # data set, split, id and hash (“” where it is not known)
 SELECTED = "selected"  # in the session: the images that are ticked
-TILE = 132  # pixels of a picture that can be ticked
+TILE = 132  # pixels of an image that can be ticked
 
 
 Note = Callable[[pd.Series], tuple[str | Html, ...]]
@@ -47,26 +47,26 @@ def show(
     note: Note = nothing,
     ticks: bool = False,
 ) -> None:
-    """One page of pictures, and the buttons to turn it.
+    """One page of images, and the buttons to turn it.
 
     Args:
-        table: the predictions that the pictures are of.
-        frame: one row a picture, in the order to show: `dataset`, `split`, `id`, `label`, `predicted`, `confidence`.
-        network, key: which network and table, for the link to a picture's explanation.
-        each: pictures a page; two full rows on a wide window, four on a narrow one.
+        table: the predictions that the images are of.
+        frame: one row an image, in the order to show: `dataset`, `split`, `id`, `label`, `predicted`, `confidence`.
+        network, key: which network and table, for the link to an image's explanation.
+        each: images a page; two full rows on a wide window, four on a narrow one.
         view: whatever makes this another gallery; it then begins at its first page.
-        note: further lines below a picture.
-        ticks: whether pictures can be selected; see `ticked`.
+        note: further lines below an image.
+        ticks: whether images can be selected; see `ticked`.
     """
     if not len(frame):
         return
-    shown = frame.iloc[page_of(len(frame), each, (view, network, key))]
+    page = frame.iloc[page_of(len(frame), each, (view, network, key))]
     source = cache.dataset_of(table)
     if source is None:
         name = str(table.table["dataset"].iloc[0])
         st.info(
-            f"The pictures of “{verbatim(name)}” are not on this machine, or not where this workspace knows them; "
-            f"their ids are {verbatim(', '.join(shown['id']))}."
+            f"The images of {verbatim(dataset_title(name))} are not on this machine, or this workspace does not know their "
+            f"path. Ids on this page: {verbatim(', '.join(page['id']))}."
         )
         if st.button("Add the data set"):
             st.switch_page("views/data.py")
@@ -74,8 +74,8 @@ def show(
     everywhere = cache.positions_of(table, source)
     if lost := not_here(source, table.table, everywhere):
         st.info(verbatim(lost))
-    items, there = [], _places(source, table, everywhere, shown)
-    for (_, row), place in zip(shown.iterrows(), there, strict=True):
+    items, there = [], _places(source, table, everywhere, page)
+    for (_, row), place in zip(page.iterrows(), there, strict=True):
         if place >= 0:
             items.append((row, _picture(source, int(place), row, network, key, note(row))))
     if ticks:
@@ -84,21 +84,25 @@ def show(
                 _tile(row, item)
     else:
         st.html(markup.gallery([item for _, item in items]))
-    lines = "Label → predicted, confidence, id" if note is nothing else "Label → predicted, confidence, figures, id"
-    st.caption(f"{lines}. A picture leads to its explanation; the arrow keys turn the page.")
-    if len(items) < len(shown):
-        missing = sorted(shown["id"][there < 0])
+    lines = (
+        "label → prediction, confidence, id"
+        if note is nothing
+        else "label → prediction, confidence, further figures, id"
+    )
+    st.caption(f"Below each image: {lines}. Click an image to explain it. The arrow keys turn the page.")
+    if len(items) < len(page):
+        missing = sorted(page["id"][there < 0])
         st.info(f"Not shown, because they are not in {source.title}: {verbatim(', '.join(missing))}.")
 
 
 def _places(
-    source: Dataset, table: Predictions, everywhere: NDArray[np.int64], shown: pd.DataFrame
+    source: Dataset, table: Predictions, everywhere: NDArray[np.int64], page: pd.DataFrame
 ) -> NDArray[np.int64]:
     """(n,) row in the data set of each image of a page; -1 where it is not there."""
-    if HASH in shown.columns or not table.has_hashes:
-        return positions(source, shown)
+    if HASH in page.columns or not table.has_hashes:
+        return positions(source, page)
     rows = pd.Series(everywhere, index=pd.MultiIndex.from_frame(table.table[KEY]))
-    found: NDArray[np.int64] = rows.reindex(pd.MultiIndex.from_frame(shown[KEY]), fill_value=-1).to_numpy()
+    found: NDArray[np.int64] = rows.reindex(pd.MultiIndex.from_frame(page[KEY]), fill_value=-1).to_numpy()
     return found
 
 
@@ -141,7 +145,7 @@ def _picture(
     kind = "Synthetic face labelled" if source.name == SYNTHETIC else "Labelled"
     text = (
         f"{kind} {row['label']}, predicted {row['predicted']}, confidence {confidence}, id {row['id']} of "
-        f"{source.title}, {row['split']}"
+        f"{source.title}, {split_title(row['split'])}"
     )
     lines = (f"{row['label']} → {row['predicted']}", confidence, *further, row["id"])
     href = "explain?" + urlencode({"network": network, "table": key, "image": row["id"]})

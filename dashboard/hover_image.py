@@ -1,4 +1,4 @@
-"""The picture under the pointer: Plotly's own labels hold words only, so a box beside the pointer shows it."""
+"""The image under the pointer: Plotly's own labels hold words only, so a box beside the pointer shows it."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ import numpy as np
 import streamlit as st
 from numpy.typing import NDArray
 
-SIDE = 48  # pixels of a picture on the sheet
-COLUMNS = 64  # pictures in a row of the sheet
-SHOWN = 96  # pixels of a picture on the screen
+SIDE = 48  # pixels of an image on the sheet
+COLUMNS = 64  # images in a row of the sheet
+SHOWN = 96  # pixels of an image on the screen
 
-# All pictures are one image, of which the box shows a part: a point under the pointer costs neither a request nor a rerun.
+# All images are one image, of which the box shows a part: a point under the pointer costs neither a request nor a rerun.
 # The chart is looked for when the pointer enters it, because Streamlit may draw it after this.
 SCRIPT = """
 export default function ({ parentElement, data }) {
@@ -56,7 +56,7 @@ _box = st.components.v2.component("peek", html="<div></div>", js=SCRIPT)
 
 
 def sheet(pictures: Iterable[NDArray[np.uint8]]) -> str:
-    """Pictures (H, W) or (H, W, 3) uint8 side by side as one JPEG, in base64."""
+    """Images (H, W) or (H, W, 3) uint8 side by side as one JPEG, in base64."""
     import cv2
     from PIL import Image
 
@@ -70,7 +70,7 @@ def sheet(pictures: Iterable[NDArray[np.uint8]]) -> str:
 
 
 def over_charts(pictures: str) -> None:
-    """Show the picture of the point under the pointer, over the page's Plotly charts.
+    """Show the image of the point under the pointer, over the page's Plotly charts.
 
     Args:
         pictures: a `sheet`; the first entry of a point's `customdata` is the picture's place in it.

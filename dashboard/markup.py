@@ -1,4 +1,4 @@
-"""Small tables and galleries as HTML: figures right-aligned, intervals in a lighter tone, a text for every picture."""
+"""Small tables and galleries as HTML: figures right-aligned, intervals in a lighter tone, a text for every image."""
 
 from __future__ import annotations
 
@@ -74,7 +74,7 @@ def stack(title: str, shares: Mapping[str, float]) -> Html:
 
 @dataclass(frozen=True)
 class Picture:
-    """One picture of a gallery: (H, W) or (H, W, 3) uint8, its text for screen readers, its caption, and a link."""
+    """One image of a gallery: (H, W) or (H, W, 3) uint8, its text for screen readers, its caption, and a link."""
 
     pixels: NDArray[np.uint8]
     alt: str

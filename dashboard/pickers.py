@@ -23,8 +23,37 @@ class Picked:
     table: str | None
 
 
+# What the address of a saved link may say, by parameter, and what the page says now: Streamlit keeps the words of an option.
+FORMER_TITLES = {
+    "Small VGG, long": "Small VGG (long)",
+    "Small VGG, fast": "Small VGG (fast)",
+}
+FORMER_WORDS = {
+    "beside": FORMER_TITLES,
+    "over": FORMER_TITLES,
+    "bins": {"Equally wide bins": "Bins of equal width", "Equally full bins": "Bins of equal size"},
+    "change": {"Fixed": "Newly right", "Broken": "Newly wrong"},
+    "confidence-of": {"as trained": "uncalibrated", "with its temperature": "calibrated"},
+    "order": {
+        "As the network lists them": "Network order",
+        "Best recognised first": "Highest recall first",
+        "Confused ones beside": "Group confused classes",
+    },
+}
+
+
+def renew_address() -> None:
+    """Bring the words of a saved link to those of today; without this the choice in it would be lost."""
+    for param, words in FORMER_WORDS.items():
+        values = st.query_params.get_all(param)
+        renewed = [words.get(value, value) for value in values]
+        if renewed != values:
+            st.query_params[param] = renewed
+
+
 def draw() -> None:
     """Draw the shared pickers into the sidebar. Called once in each run, by Home."""
+    renew_address()
     networks = store.checkpoints()
     st.session_state["titles"] = _titles(networks)
     evaluated = next((name for name, network in networks.items() if network.tables), None)
@@ -32,7 +61,7 @@ def draw() -> None:
         "Network", list(networks), "network", titles().__getitem__, default=evaluated, lasting=True, place=st.sidebar
     )
     tables = list(networks[name].tables) if name else []
-    key = choose("Data and split", tables, "table", table_title, empty="not evaluated yet", place=st.sidebar)
+    key = choose("Data set", tables, "table", table_title, empty="not evaluated yet", place=st.sidebar)
     st.session_state["picked"] = Picked(networks[name], key) if name else None
 
 
@@ -46,18 +75,18 @@ def evaluated(purpose: str) -> tuple[Checkpoint, str]:
     """The picked network and the key of its table; where there is none, the page says what to do next and ends.
 
     Args:
-        purpose: what will be on the page, as in “its confusions appear on this page”.
+        purpose: what the page will show, as in “see which expressions it confuses”.
     """
     choice = picked()
     if choice is not None and choice.table is not None:
         return choice.checkpoint, choice.table
     st.info(
-        f"There is no trained network here yet. Train one, and {purpose} appear on this page."
+        f"There is no trained network yet. Train one to {purpose}."
         if choice is None
-        else f"{verbatim(titles()[choice.checkpoint.name])} has not been evaluated yet; a run is when it has finished, and "
-        f"`ferscope evaluate {choice.checkpoint.name} --data DATA --split SPLIT` does it at any time."
+        else f"{verbatim(titles()[choice.checkpoint.name])} has not been evaluated yet. A run is evaluated when it finishes. "
+        f"To evaluate it now, run `ferscope evaluate {choice.checkpoint.name} --data DATA --split SPLIT`."
     )
-    if st.button("Go to training", type="primary"):
+    if st.button("Train a network", type="primary"):
         st.switch_page("views/train.py")
     st.stop()
 
@@ -109,7 +138,7 @@ def choose(
     value = asked if asked in options else fallback
     wished = asked != last or lasting  # else the options changed, not the wish
     if asked is not None and asked not in options and wished:
-        st.info(verbatim(f"The link asks for “{asked}”, which is not here; this is {title(value)}."))
+        st.info(verbatim(f"“{asked}” from the link does not exist here. Showing {title(value)} instead."))
     st.session_state[param] = value
 
     def follow() -> None:

@@ -10,15 +10,16 @@ import hashlib
 import json
 from functools import cache
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, field_validator
 
 from fer_core import workspace
-from fer_core.errors import CheckpointError
+from fer_core.errors import CheckpointError, FerError, UnknownName, shortened
 from fer_core.faces import FaceCrop
 from fer_core.images import ImageSpec
 from fer_core.labels import Expressions
+from fer_core.untrusted import read_json, reason
 from fer_core.workspace import home, write_atomically
 
 if TYPE_CHECKING:  # a page that reads cards must not import torch
@@ -28,16 +29,21 @@ if TYPE_CHECKING:  # a page that reads cards must not import torch
 FORMAT = 1
 WEIGHTS = ("weights.safetensors", "best.safetensors")
 CALIBRATION = "calibration.json"  # a temperature fitted here for a network whose own folder is only read
+MOST_TENSORS = 20_000  # of a weights file; the largest network here has about 1,000
+LARGEST_HEADER = 8 * 2**20  # bytes of the names, types and places of a weights file's tensors; safetensors reads 100 MB
+
+Count = Annotated[int, Field(ge=0)]
+Line = Annotated[str, Field(max_length=500)]  # a name or a short sentence; a page shows it whole
 
 
 class Cost(BaseModel):
     """What a training took."""
 
-    model_config = ConfigDict(extra="forbid")
+    model_config = ConfigDict(extra="forbid", allow_inf_nan=False)
 
     cpu_minutes: float = Field(ge=0, description="Processor time of all threads.")
     wall_minutes: float = Field(ge=0)
-    device: str
+    device: Line
     images_per_second: float = Field(ge=0)
 
     @property
@@ -88,35 +94,67 @@ class Start(BaseModel):
 class Card(BaseModel):
     """All that is known about a network's weights."""
 
-    model_config = ConfigDict(extra="forbid")
+    model_config = ConfigDict(extra="forbid", allow_inf_nan=False)
 
     format: int = FORMAT
-    name: str
-    title: str
-    network: str
+    name: Line
+    title: Line
+    network: Line
     arguments: dict[str, Any] = {}
-    parameters: int = Field(ge=0)
-    expressions_name: str
-    expressions: tuple[str, ...]
+    parameters: Count
+    expressions_name: Line
+    expressions: tuple[Annotated[str, Field(min_length=1, max_length=100)], ...] = Field(min_length=2, max_length=1000)
     image: ImageSpec
     face: FaceCrop
-    tta: str = "none"
+    tta: Literal["none", "flip", "ten-crop"] = "none"
     leave_out: tuple[str, ...] = Field((), description="Labels whose pictures it was not made for: in no figure.")
     temperature: float | None = Field(None, gt=0, description="Fitted on the validation part; None: not fitted.")
-    data: str
-    train_images: int
-    chosen_on: str
-    best_epoch: int
+    data: Line
+    train_images: Count
+    chosen_on: Line
+    best_epoch: Count
     start: Start | None = Field(None, description="Weights that the training started from; None: fresh ones.")
-    epochs: int
+    epochs: Count
     seed: int
     recipe: dict[str, Any]
     versions: dict[str, str]
     cost: Cost
-    created: str
+    created: Line
     results: dict[str, dict[str, Any]] = Field(
         default_factory=dict, description="“<data set>-<split>” to the figures of that predictions table."
     )
+
+    @field_validator("name")
+    @classmethod
+    def _names_a_folder(cls, name: str) -> str:
+        if not name or name.startswith(".") or set(name) & set("/\\:") or not name.isprintable():
+            raise ValueError("expected a folder's name, without a path")
+        return name
+
+    @field_validator("expressions")
+    @classmethod
+    def _each_once(cls, names: tuple[str, ...]) -> tuple[str, ...]:
+        if len(set(names)) < len(names) or not all(name.isprintable() for name in names):
+            raise ValueError("expected printable words, each once")
+        return names
+
+    @field_validator("recipe")
+    @classmethod
+    def _of_its_members(cls, recipe: dict[str, Any]) -> dict[str, Any]:
+        members = recipe.get("members", {})
+        if not isinstance(members, dict) or not all(isinstance(one, dict) for one in members.values()):
+            raise ValueError("members: expected a recipe by each member's name")
+        for member in members.values():
+            cls._of_its_members(member)
+        return recipe
+
+    @field_validator("results")
+    @classmethod
+    def _counted(cls, results: dict[str, dict[str, Any]]) -> dict[str, dict[str, Any]]:
+        for key, figures in results.items():
+            if not isinstance(n := figures.get("n", 0), int) or n < 0:
+                raise ValueError(f"{key}: n = {shortened(repr(n))}, expected a count")
+        return results
 
     @property
     def vocabulary(self) -> Expressions:
@@ -149,7 +187,8 @@ def read_card(folder: Path) -> Card:
     """The card of a checkpoint.
 
     Raises:
-        CheckpointError: no card, a damaged one, or one of another version of the program.
+        CheckpointError: no card, a damaged one, or one of another version of the program: another format, or a network,
+            detector or setting that this version does not know.
     """
     path = folder / "card.json"
     if not path.is_file():
@@ -159,7 +198,7 @@ def read_card(folder: Path) -> Card:
             "name a folder under checkpoints/ or a run that has finished an epoch."
         )
     try:
-        values = json.loads(path.read_text(encoding="utf-8"))
+        values = read_json(path)
         if not isinstance(values, dict) or values.get("format") != FORMAT:
             version = values.get("format") if isinstance(values, dict) else type(values).__name__
             raise CheckpointError(
@@ -167,10 +206,12 @@ def read_card(folder: Path) -> Card:
                 "use the version that wrote it, or train the recipe again."
             )
         return _recalibrated(folder, Card.model_validate(values))
-    except (json.JSONDecodeError, UnicodeDecodeError, ValidationError) as error:
-        first = error.errors()[0] if isinstance(error, ValidationError) else None
-        reason = f"{'.'.join(map(str, first['loc']))}: {first['msg']}" if first else str(error)
-        raise CheckpointError(f"{path} is damaged ({reason}); copy the checkpoint again.") from error
+    except CheckpointError:
+        raise
+    except UnknownName as error:
+        raise CheckpointError(f"{path} asks for what this version of FERscope does not have: {error}") from error
+    except (ValueError, FerError, OSError) as error:
+        raise CheckpointError(f"{path} is damaged ({reason(error)}); copy the checkpoint again.") from error
 
 
 def place_for(folder: Path) -> Path:
@@ -236,10 +277,10 @@ def _recalibrated(folder: Path, card: Card) -> Card:
     """The card with the temperature that was fitted in this workspace, if one was."""
     for path in written(folder, CALIBRATION, here_first=True):
         try:
-            values = card.model_dump() | {"temperature": json.loads(path.read_text(encoding="utf-8"))["temperature"]}
+            values = card.model_dump() | {"temperature": read_json(path)["temperature"]}
             card = Card.model_validate(values)
         except (OSError, ValueError, KeyError, TypeError) as error:
-            raise CheckpointError(f"{path} is damaged ({error}); delete it and calibrate again.") from error
+            raise CheckpointError(f"{path} is damaged ({reason(error)}); delete it and calibrate again.") from error
     return card
 
 
@@ -276,6 +317,7 @@ def load_tensors(path: Path) -> tuple[dict[str, torch.Tensor], dict[str, str]]:
     from safetensors import SafetensorError, safe_open
 
     try:
+        _refuse_a_crowd(path)
         with safe_open(path, framework="pt") as file:
             return {key: file.get_tensor(key) for key in file.keys()}, dict(file.metadata() or {})  # noqa: SIM118
     except (SafetensorError, OSError, ValueError) as error:
@@ -283,6 +325,17 @@ def load_tensors(path: Path) -> tuple[dict[str, torch.Tensor], dict[str, str]]:
             f"{path} is no intact safetensors file ({error}); a pickled .pt file is never opened, "
             "and a damaged file has to be copied again."
         ) from error
+
+
+def _refuse_a_crowd(path: Path) -> None:
+    """Look at a file's header before its tensors are made: 300,000 empty ones fit into 20 MB and take half a minute."""
+    with path.open("rb") as file:
+        length = int.from_bytes(file.read(8), "little")
+        if length > LARGEST_HEADER:
+            raise ValueError(f"its header has {length:,} bytes, at most {LARGEST_HEADER:,} are read")
+        tensors = file.read(length).count(b"data_offsets")
+    if tensors > MOST_TENSORS:
+        raise ValueError(f"it holds {tensors:,} tensors, at most {MOST_TENSORS:,} are read")
 
 
 def weights_path(folder: Path) -> Path:

@@ -8,6 +8,11 @@ from collections.abc import Iterable
 from difflib import get_close_matches
 
 
+def shortened(text: str, longest: int = 100) -> str:
+    """A text that somebody else chose, as a message quotes it."""
+    return text if len(text) <= longest else f"{text[:longest]}… ({len(text):,} letters)"
+
+
 class FerError(Exception):
     """Base of all expected errors."""
 
@@ -37,6 +42,7 @@ class UnknownName(FerError):
 
     def __init__(self, kind: str, name: str, known: Iterable[str]) -> None:
         names = list(known)
+        name = shortened(name)
         close = get_close_matches(name.lower(), names, n=1)
         ending = f"; did you mean “{close[0]}”?" if close else "."
         super().__init__(f"There is no {kind} “{name}”{ending} Known: {', '.join(names)}.")

@@ -3,17 +3,17 @@ the Train page's form all fill this model, so that what is allowed is said once.
 
 from __future__ import annotations
 
-import json
-import tomllib
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any, Literal
 
+import tomli_w
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
 from fer_core.errors import ConfigError, UnknownName
 from fer_core.faces.illumination import Light
 from fer_core.labels import COLOURS, VOCABULARIES, canonical
+from fer_core.untrusted import is_file, parse_toml, read_text
 
 RECIPES = Path(__file__).with_name("recipes")
 
@@ -28,138 +28,234 @@ class About(Section):
     """Where a recipe comes from and what to expect of it. Changes nothing about the run."""
 
     title: str = ""
-    source: str = Field("", description="The report or paper it follows.")
-    reported: str = Field("", description="The figure reported there, with its data.")
-    cost: str = Field("", description="Time it took, and on what.")
-    report: str = Field("", description="Short name of the report of which it repeats a row of a table.")
-    table: str = Field("", description="That table, and the row in it.")
-    reported_accuracy: float | None = Field(None, ge=0, le=1, description="The row's accuracy; None: it has none.")
-    reported_on: str = Field("", description="The pictures that the accuracy was measured on.")
-    data: str = Field("", description="The set it is trained on, by the name in predictions tables.")
-    needs: tuple[str, ...] = Field((), description="The sets that one is made of, where it is made of others.")
-    members: tuple[str, ...] = Field((), description="An ensemble: the recipes whose networks vote.")
-    differs: str = Field("", description="Why its figure is another quantity than the reported one; empty: it is not.")
+    source: str = Field("", description="The report or paper that the recipe follows.")
+    reported: str = Field("", description="The result reported there, with its data.")
+    cost: str = Field("", description="Training time, with the hardware.")
+    report: str = Field("", description="Short name of the report whose table the recipe reproduces.")
+    table: str = Field("", description="The table and its row.")
+    reported_accuracy: float | None = Field(None, ge=0, le=1, description="The row's accuracy; None if it gives none.")
+    reported_on: str = Field("", description="The images on which the accuracy was measured.")
+    data: str = Field("", description="The data set it is trained on, by the name in predictions tables.")
+    needs: tuple[str, ...] = Field((), description="The data sets that this one is made of, if it is made of others.")
+    members: tuple[str, ...] = Field((), description="Of an ensemble: the recipes of its members.")
+    differs: str = Field("", description="Why the result is not the reported quantity; empty if it is.")
 
 
 class Image(Section):
-    """The network's input where it differs from the network's own; empty fields keep the network's."""
+    """The input of the network where it differs from the network's default; empty fields keep the default."""
 
-    channels: Literal[1, 3] | None = None
-    height: int | None = Field(None, ge=16, le=1024)
-    width: int | None = Field(None, ge=16, le=1024)
-    standardise: Literal["fixed", "image"] | None = None
-    mean: tuple[float, ...] | None = None
-    std: tuple[float, ...] | None = None
+    channels: Literal[1, 3] | None = Field(
+        None, title="Channels", description="1 for grey images, 3 for colour images."
+    )
+    height: int | None = Field(None, title="Height", ge=16, le=1024, description="Height of the input, in pixels.")
+    width: int | None = Field(None, title="Width", ge=16, le=1024, description="Width of the input, in pixels.")
+    standardise: Literal["fixed", "image"] | None = Field(
+        None,
+        title="Standardisation",
+        description="fixed: subtract the mean and divide by the deviation given here. image: use each image's own.",
+    )
+    mean: tuple[float, ...] | None = Field(None, title="Mean", description="Mean of each channel, 0 to 1.")
+    std: tuple[float, ...] | None = Field(
+        None, title="Standard deviation", description="Standard deviation of each channel, 0 to 1."
+    )
     light: tuple[Light, ...] = Field(
         (),
-        description="Steps that even out the light, at the network's size: equalise, clahe, gamma, dog, dct, diffusion.",
+        title="Illumination normalisation",
+        description="Steps that reduce differences in light: equalise, clahe, gamma, dog, dct, diffusion.",
     )
 
 
 class Augment(Section):
-    """What happens to a training picture. Each picture gets its own parameters, drawn on the device in whole batches."""
+    """Random changes of the training images. Each image gets its own parameters, drawn on the device in whole batches."""
 
-    flip: float = Field(0.5, ge=0, le=1, description="Probability of a mirror image.")
+    flip: float = Field(0.5, title="Mirroring", ge=0, le=1, description="Probability that an image is mirrored.")
     alternating: bool = Field(
         False,
-        description="Mirror each picture in every second epoch instead of at random (airbench, arXiv 2404.00498).",
+        title="Alternating mirroring",
+        description="Mirror each image in every second epoch instead of at random (airbench, arXiv 2404.00498).",
     )
-    rotate: float = Field(0.0, ge=0, le=180, description="Largest rotation, degrees either way.")
-    scale: float = Field(0.0, ge=0, lt=1, description="Largest change of size: 0.1 is 0.9 to 1.1.")
-    shear: float = Field(0.0, ge=0, le=45, description="Largest shear, degrees either way.")
-    translate: float = Field(0.0, ge=0, le=0.5, description="Largest shift, as a share of the side.")
-    brightness: float = Field(0.0, ge=0, le=1, description="Largest change of brightness, as a share of white.")
-    contrast: float = Field(0.0, ge=0, lt=1, description="Largest change of contrast: 0.2 is 0.8 to 1.2.")
-    saturation: float = Field(0.0, ge=0, le=1, description="Largest change of saturation; colour pictures only.")
-    erase: float = Field(0.0, ge=0, le=1, description="Probability that a rectangle is covered by grey.")
-    mixup: float = Field(0.0, ge=0, le=10, description="Beta parameter of mixup (arXiv 1710.09412); 0 does not mix.")
-    cutmix: float = Field(0.0, ge=0, le=10, description="Beta parameter of CutMix (arXiv 1905.04899); 0 does not mix.")
+    rotate: float = Field(
+        0.0, title="Rotation", ge=0, le=180, description="Largest rotation in either direction, in degrees."
+    )
+    scale: float = Field(0.0, title="Scaling", ge=0, lt=1, description="Largest change of size: 0.1 means 0.9 to 1.1.")
+    shear: float = Field(0.0, title="Shear", ge=0, le=45, description="Largest shear in either direction, in degrees.")
+    translate: float = Field(
+        0.0, title="Translation", ge=0, le=0.5, description="Largest shift, as a share of the side."
+    )
+    brightness: float = Field(
+        0.0, title="Brightness", ge=0, le=1, description="Largest change of brightness, as a share of white."
+    )
+    contrast: float = Field(
+        0.0, title="Contrast", ge=0, lt=1, description="Largest change of contrast: 0.2 means 0.8 to 1.2."
+    )
+    saturation: float = Field(
+        0.0, title="Saturation", ge=0, le=1, description="Largest change of saturation, in colour images only."
+    )
+    erase: float = Field(
+        0.0, title="Random erasing", ge=0, le=1, description="Probability that a rectangle is replaced by grey."
+    )
+    mixup: float = Field(
+        0.0, title="Mixup", ge=0, le=10, description="Beta parameter of mixup (arXiv 1710.09412); 0 turns it off."
+    )
+    cutmix: float = Field(
+        0.0, title="CutMix", ge=0, le=10, description="Beta parameter of CutMix (arXiv 1905.04899); 0 turns it off."
+    )
 
 
 class Loss(Section):
     focal: float = Field(
-        0.0, ge=0, le=10, description="Focusing parameter of the focal loss (arXiv 1708.02002); 0 is cross entropy."
+        0.0,
+        title="Focal loss",
+        ge=0,
+        le=10,
+        description="Focusing parameter of the focal loss (arXiv 1708.02002); 0 means cross entropy.",
     )
-    label_smoothing: float = Field(0.0, ge=0, lt=1, description="Share of each label spread over all expressions.")
+    label_smoothing: float = Field(
+        0.0,
+        title="Label smoothing",
+        ge=0,
+        lt=1,
+        description="Share of each label's probability that is spread over all expressions.",
+    )
     class_weights: tuple[float, ...] | Literal["none", "balanced"] = Field(
-        "none", description="One weight an expression, or “balanced”: inversely to its count."
+        "none",
+        title="Class weights",
+        description="One weight per expression, or “balanced”: inversely proportional to its number of images.",
     )
     votes: float = Field(
-        0.0, ge=0, le=1, description="Share of the voters' answers (FER+) in the target, the label's is the rest."
+        0.0,
+        title="Weight of the votes",
+        ge=0,
+        le=1,
+        description="Share of the voters' answers (FER+) in the target. The label has the rest.",
     )
     teachers: tuple[str, ...] = Field(
-        (), description="Networks whose mean probabilities are learned too (distillation, arXiv 1503.02531)."
+        (),
+        title="Teachers",
+        description="Networks whose mean probabilities are learned too (distillation, arXiv 1503.02531).",
     )
     teacher_weight: float = Field(
-        0.5, ge=0, le=1, description="Share of the teachers in the target, the label's is the rest."
+        0.5,
+        title="Weight of the teachers",
+        ge=0,
+        le=1,
+        description="Share of the teachers' probabilities in the target. The label has the rest.",
     )
-    teacher_temperature: float = Field(1.0, gt=0, le=100, description="The teachers' logits are divided by it.")
+    teacher_temperature: float = Field(
+        1.0, title="Temperature of the teachers", gt=0, le=100, description="The teachers' logits are divided by it."
+    )
 
     @field_validator("class_weights")
     @classmethod
     def _weigh(cls, value: tuple[float, ...] | str) -> tuple[float, ...] | str:
         if isinstance(value, tuple) and (min(value, default=0) < 0 or not any(value)):
-            raise ValueError("a weight may not be below 0, and one has to be above it")
+            raise ValueError("weights must be at least 0, and one of them above 0")
         return value
 
 
 class Optimizer(Section):
-    name: Literal["sgd", "adam", "adamw"] = "sgd"
-    lr: float = Field(0.1, gt=0, description="Learning rate at its highest.")
-    momentum: float = Field(0.9, ge=0, lt=1, description="Momentum (Nesterov) of SGD.")
-    weight_decay: float = Field(5e-4, ge=0, description="Decay of the weights of convolutions and linear layers.")
-    clip: float = Field(0.0, ge=0, description="Largest norm of the gradient; 0 does not clip.")
+    name: Literal["sgd", "adam", "adamw"] = Field(
+        "sgd", title="Optimiser", description="The rule that updates the weights after each batch."
+    )
+    lr: float = Field(0.1, title="Learning rate", gt=0, description="The highest learning rate of the run.")
+    momentum: float = Field(0.9, title="Momentum", ge=0, lt=1, description="Momentum of SGD (Nesterov).")
+    weight_decay: float = Field(
+        5e-4, title="Weight decay", ge=0, description="Applies to the weights of convolutions and linear layers."
+    )
+    clip: float = Field(
+        0.0, title="Gradient clipping", ge=0, description="Largest norm of the gradient; 0 turns clipping off."
+    )
     sgd_after: float = Field(
         0.0,
+        title="Switch to SGD after",
         ge=0,
         lt=1,
-        description="Share of the run after which SGD takes over from Adam; 0 never (arXiv 1712.07628).",
+        description="Share of the run after which SGD replaces Adam; 0 means never (arXiv 1712.07628).",
     )
-    sgd_lr: float = Field(0.01, gt=0, description="Learning rate of that SGD, before the schedule's factor.")
+    sgd_lr: float = Field(
+        0.01,
+        title="Learning rate after the switch",
+        gt=0,
+        description="Learning rate of SGD after the switch, before the schedule's factor.",
+    )
 
     @model_validator(mode="after")
     def _sgd_after_another(self) -> Optimizer:
         if self.sgd_after and self.name == "sgd":
             raise ValueError(
-                "sgd_after changes from Adam to SGD, and name = “sgd” is SGD from the start; set name = “adam”"
+                "sgd_after switches from Adam to SGD, but name = “sgd” uses SGD from the start; set name = “adam”"
             )
         return self
 
 
 class Schedule(Section):
-    name: Literal["constant", "onecycle", "cosine", "step", "plateau"] = "onecycle"
-    warmup: float = Field(
-        0.2, ge=0, lt=1, description="Share of the run in which the learning rate rises; of onecycle, cosine and step."
+    name: Literal["constant", "onecycle", "cosine", "step", "plateau"] = Field(
+        "onecycle", title="Schedule", description="How the learning rate changes during the run."
     )
-    final: float = Field(0.01, ge=0, le=1, description="Learning rate at the end, as a share of the highest.")
-    factor: float = Field(0.5, gt=0, lt=1, description="Plateau and step: the learning rate is multiplied by this.")
-    patience: int = Field(5, ge=1, description="Plateau: epochs without a better validation loss before that.")
-    milestones: tuple[float, ...] = Field((0.5, 0.75), description="Step: shares of the run at which that happens.")
+    warmup: float = Field(
+        0.2,
+        title="Warm-up",
+        ge=0,
+        lt=1,
+        description="Share of the run in which the learning rate rises (onecycle, cosine and step).",
+    )
+    final: float = Field(
+        0.01,
+        title="Final learning rate",
+        ge=0,
+        le=1,
+        description="Learning rate at the end, as a share of the highest learning rate.",
+    )
+    factor: float = Field(
+        0.5, title="Factor", gt=0, lt=1, description="Plateau and step: the learning rate is multiplied by this factor."
+    )
+    patience: int = Field(
+        5,
+        title="Patience",
+        ge=1,
+        description="Plateau: epochs without a lower validation loss before the learning rate is reduced.",
+    )
+    milestones: tuple[float, ...] = Field(
+        (0.5, 0.75),
+        title="Milestones",
+        description="Step: the shares of the run at which the learning rate is reduced.",
+    )
 
     @field_validator("milestones")
     @classmethod
     def _within_the_run(cls, value: tuple[float, ...]) -> tuple[float, ...]:
         if any(not 0 <= share < 1 for share in value):
-            raise ValueError("expected shares of the run in 0 to below 1, not epochs: of 60 epochs, 0.5 is the 30th")
+            raise ValueError("expected shares of the run from 0 to below 1, not epochs: of 60 epochs, 0.5 is the 30th")
         return value
 
 
 class Transfer(Section):
-    """Weights that a run starts from, and how they are let go on learning."""
+    """The weights that a run starts from, and how they are trained further."""
 
     weights: str = Field(
         "",
-        description="Start: “imagenet”, a .safetensors or .pt file, or the name of a network or run; empty is a fresh start.",
+        title="Initial weights",
+        description="“imagenet”, a .safetensors or .pt file, or the name of a network or run. Empty: random weights.",
     )
     freeze: float = Field(
         0.0,
+        title="Frozen share of the run",
         ge=0,
         le=1,
-        description="Share of the run in which only the head learns; 1 is all of it. For batch norms see freeze_norms.",
+        description="Share of the run in which only the head is trained; 1 means the whole run. For batch norms see "
+        "freeze_norms.",
     )
-    backbone_lr: float = Field(1.0, gt=0, le=1e3, description="Factor on the learning rate of all but the head.")
+    backbone_lr: float = Field(
+        1.0,
+        title="Backbone learning rate factor",
+        gt=0,
+        le=1e3,
+        description="Factor on the learning rate of all layers except the head.",
+    )
     freeze_norms: bool = Field(
-        False, description="Batch norms of all but the head keep the statistics, scales and shifts that they came with."
+        False,
+        title="Freeze batch norms",
+        description="Batch norms outside the head keep their loaded statistics, scales and shifts.",
     )
 
     @model_validator(mode="after")
@@ -167,9 +263,7 @@ class Transfer(Section):
         changed = sorted(self.model_fields_set & {"freeze", "backbone_lr", "freeze_norms"})
         changed = [key for key in changed if getattr(self, key) != type(self).model_fields[key].default]
         if changed and not self.weights:
-            raise ValueError(
-                f"{', '.join(changed)} without weights: there is nothing loaded that it could hold; set weights"
-            )
+            raise ValueError(f"{', '.join(changed)} has no effect without initial weights; set weights")
         return self
 
 
@@ -177,49 +271,95 @@ class TrainConfig(Section):
     """One experiment. `[about]` apart, every key changes the result."""
 
     about: About = About()
-    network: str = Field("small-vgg", description="Name in the registry of networks.")
-    arguments: dict[str, Any] = Field(default_factory=dict, description="Arguments of the network.")
-    image: Image = Image()
-    expressions: str = Field("fer7", description="Vocabulary of the outputs.")
+    network: str = Field("small-vgg", title="Network", description="Architecture to train.")
+    arguments: dict[str, Any] = Field(
+        default_factory=dict, title="Network arguments", description="Arguments of the architecture, as a TOML table."
+    )
+    image: Image = Field(default=Image(), title="Image")
+    expressions: str = Field("fer7", title="Expressions", description="The expressions that the network predicts.")
     leave_out: tuple[str, ...] = Field(
-        (), description="Expressions whose pictures are left out of training, validation and every figure."
+        (),
+        title="Expressions to leave out",
+        description="Images with these labels are left out of training, validation and all figures.",
     )
-    train_split: str = Field("train", description="What is trained on; “train+val” takes both parts, for a final fit.")
+    train_split: str = Field(
+        "train", title="Training split", description="The split to train on; “train+val” uses both, for a final run."
+    )
     val_split: str = Field(
-        "val", description="What chooses the best epoch, never a test split; empty: nothing does, the last one is kept."
+        "val",
+        title="Validation split",
+        description="The split that chooses the best epoch, never a test split. Empty: the last epoch is kept.",
     )
-    train_share: float = Field(1.0, gt=0, le=1, description="Share of the training pictures that is taken, at random.")
-    epochs: int = Field(12, ge=1, le=10_000)
-    batch_size: int = Field(128, ge=2, le=65_536)
-    seed: int = Field(0, ge=0, lt=2**31)
-    loss: Loss = Loss()
-    optimizer: Optimizer = Optimizer()
-    schedule: Schedule = Schedule()
-    transfer: Transfer = Transfer()
-    augment: Augment = Augment()
+    train_share: float = Field(
+        1.0,
+        title="Share of the training set",
+        gt=0,
+        le=1,
+        description="Share of the training images that is used, at random.",
+    )
+    epochs: int = Field(12, title="Epochs", ge=1, le=10_000, description="Passes through the training set.")
+    batch_size: int = Field(
+        128, title="Batch size", ge=2, le=65_536, description="Images from which one step of the optimiser is computed."
+    )
+    seed: int = Field(
+        0, title="Seed", ge=0, lt=2**31, description="Starts the random generator; equal seeds repeat a run."
+    )
+    loss: Loss = Field(default=Loss(), title="Loss")
+    optimizer: Optimizer = Field(default=Optimizer(), title="Optimiser")
+    schedule: Schedule = Field(default=Schedule(), title="Schedule")
+    transfer: Transfer = Field(default=Transfer(), title="Transfer learning")
+    augment: Augment = Field(default=Augment(), title="Augmentation")
     resolution: tuple[tuple[float, int], ...] = Field(
-        (), description="Progressive resizing: (share of the run, side in pixels) from which pictures are that small."
+        (),
+        title="Progressive resizing",
+        description="Pairs of (share of the run, side in pixels): from there on, images have this side.",
     )
     ema: float = Field(
-        0.0, ge=0, lt=1, description="Decay of the moving average of the weights; 0 takes the last ones."
+        0.0,
+        title="EMA",
+        ge=0,
+        lt=1,
+        description="Decay of the exponential moving average of the weights; 0 keeps the last weights.",
     )
     swa: float = Field(
         0.0,
+        title="SWA",
         ge=0,
         lt=1,
         description="Share of the run, at its end, whose weights are averaged equally (arXiv 1803.05407).",
     )
     early_stopping: int = Field(
-        0, ge=0, description="Epochs without a better validation accuracy before it ends; 0 never."
+        0,
+        title="Early stopping",
+        ge=0,
+        description="Epochs without a higher validation accuracy before the run ends; 0 means never.",
     )
     tta: Literal["none", "flip", "ten-crop"] = Field(
-        "none", description="Average of the logits of picture and mirror image, or of five crops and theirs."
+        "none",
+        title="Test-time averaging",
+        description="The logits of several views are averaged. flip: the image and its mirror image. ten-crop: five crops "
+        "and their mirror images.",
     )
-    device: str = Field("auto", pattern=r"^(auto|cpu|mps|cuda(:\d+)?)$")
-    precision: Literal["auto", "fp32", "bf16", "fp16"] = "auto"
-    memory_format: Literal["auto", "contiguous", "channels_last"] = "auto"
-    compile: bool = Field(False, description="Compile the network with torch.compile; pays on GPUs, in long runs.")
-    threads: int = Field(0, ge=0, le=1024, description="Threads of the processor; 0 takes torch's own choice.")
+    device: str = Field(
+        "auto",
+        title="Device",
+        pattern=r"^(auto|cpu|mps|cuda(:\d+)?)$",
+        description="Where to train: auto, cpu, mps, cuda, or one GPU, such as cuda:1.",
+    )
+    precision: Literal["auto", "fp32", "bf16", "fp16"] = Field(
+        "auto", title="Precision", description="Number format of the computation; auto takes the fastest safe one."
+    )
+    memory_format: Literal["auto", "contiguous", "channels_last"] = Field(
+        "auto", title="Memory format", description="Order of the dimensions in memory; auto takes the faster one."
+    )
+    compile: bool = Field(
+        False,
+        title="Compile",
+        description="Compile the network with torch.compile. This pays off in long runs on GPUs.",
+    )
+    threads: int = Field(
+        0, title="Threads", ge=0, le=1024, description="Threads of the processor; 0 takes the default of torch."
+    )
 
     @field_validator("expressions")
     @classmethod
@@ -232,7 +372,7 @@ class TrainConfig(Section):
     @classmethod
     def _no_choice_on_test(cls, value: str) -> str:
         if "test" in value.split("+"):
-            raise ValueError("a test split may not choose the best epoch; take val, or carve a part from train")
+            raise ValueError("a test split must not choose the best epoch; use val, or split a part off train")
         return value
 
     @model_validator(mode="after")
@@ -240,7 +380,7 @@ class TrainConfig(Section):
         known = VOCABULARIES[self.expressions].names
         if both := [name for name in self.leave_out if name in known]:
             raise ValueError(
-                f"leave_out names {', '.join(both)}, which expressions = “{self.expressions}” answers; take a vocabulary "
+                f"leave_out names {', '.join(both)}, but expressions = “{self.expressions}” contains it; choose a vocabulary "
                 "without it"
             )
         if unknown := [name for name in self.leave_out if canonical(name) != name]:
@@ -261,13 +401,13 @@ class TrainConfig(Section):
     def _nothing_chooses_on_what_it_learned(self) -> TrainConfig:
         if set(self.val_split.split("+")) & set(self.train_split.split("+")):
             raise ValueError(
-                f"train_split = “{self.train_split}” overlaps val_split = “{self.val_split}”: pictures that were learned cannot "
-                'choose the epoch; for a final fit on both set val_split = ""'
+                f"train_split = “{self.train_split}” overlaps val_split = “{self.val_split}”: training images cannot "
+                'choose the epoch; for a final run on both set val_split = ""'
             )
         if not self.val_split and (self.early_stopping or self.schedule.name == "plateau"):
             what = "early_stopping" if self.early_stopping else "schedule.name = “plateau”"
             raise ValueError(
-                f"{what} looks at the validation part, and val_split is empty; take a fixed number of epochs"
+                f"{what} needs a validation split, but val_split is empty; set val_split, or train a fixed number of epochs"
             )
         return self
 
@@ -282,7 +422,7 @@ class TrainConfig(Section):
     def _rising(cls, value: tuple[tuple[float, int], ...]) -> tuple[tuple[float, int], ...]:
         shares = [share for share, _ in value]
         if shares != sorted(shares) or any(not 0 <= share < 1 for share in shares):
-            raise ValueError("shares must rise and lie in 0 to below 1")
+            raise ValueError("shares must increase and lie between 0 and below 1")
         if any(side < 16 for _, side in value):
             raise ValueError("a side must be at least 16 pixels")
         return value
@@ -295,13 +435,13 @@ def load_recipe(source: str | Path, settings: Iterable[str] = ()) -> TrainConfig
         ConfigError: unreadable TOML, an unknown key, a value out of range; each named with what is allowed.
     """
     path = recipes().get(str(source), Path(source))
-    if not path.is_file():
+    if not is_file(path):
         raise UnknownName("recipe", str(source), recipes())
     try:
-        values = tomllib.loads(path.read_text(encoding="utf-8"))
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        values = parse_toml(read_text(path))
+    except ValueError as error:
         raise ConfigError(
-            f"{path} is no valid TOML ({error}); compare it with a recipe of `ferscope recipes`."
+            f"{path} is not valid TOML ({error}); compare it with one of the recipes that `ferscope recipes` lists."
         ) from error
     for setting in settings:
         _apply(values, setting)
@@ -348,34 +488,45 @@ def _apply(values: dict[str, Any], setting: str) -> None:
     if not equals:
         raise ConfigError(f"The setting “{setting}” has no value; write key=value, as in optimizer.lr=0.05.")
     try:
-        value = tomllib.loads(f"value = {text.strip()}")["value"]
-    except tomllib.TOMLDecodeError:
+        value = parse_toml(f"value = {text.strip()}")["value"]
+    except ValueError:
         value = text.strip()  # a bare word is a string
     *sections, name = key.strip().split(".")
     place = values
     for section in sections:
         inner = place.setdefault(section, {})
         if not isinstance(inner, dict):
-            raise ConfigError(f"The setting “{setting}”: {section} is a value and has no key {name}.")
+            raise ConfigError(f"The setting “{setting}”: {section} is a value and cannot contain the key {name}.")
         place = inner
     place[name] = value
 
 
+def setting_title(key: str) -> str:
+    """The label of a setting, “Learning rate” for “optimizer.lr”; an unknown key is its own label."""
+    *sections, name = key.split(".")
+    model: Any = TrainConfig
+    for part in sections:
+        field = model.model_fields.get(part)
+        if field is None or not (isinstance(field.annotation, type) and issubclass(field.annotation, Section)):
+            return f"Network: {name}" if sections == ["arguments"] else key
+        model = field.annotation
+    field = model.model_fields.get(name)
+    return field.title if field is not None and field.title else key
+
+
 def to_toml(config: TrainConfig) -> str:
     """The recipe as TOML, with only what differs from the defaults; reading it back gives an equal recipe."""
-    values = config.model_dump(mode="json", exclude_defaults=True)
-    top = [f"{key} = {toml_value(value)}" for key, value in values.items() if not isinstance(value, dict)]
-    lines = [*top]
-    for key, value in values.items():
-        if isinstance(value, dict) and value:
-            lines += ["", f"[{key}]", *(f"{name} = {toml_value(inner)}" for name, inner in value.items())]
-    return "\n".join(lines).lstrip() + "\n"
+    return tomli_w.dumps(config.model_dump(mode="json", exclude_defaults=True))
 
 
 def toml_value(value: Any) -> str:
-    """A value as TOML writes it, tables inline."""
+    """A value as TOML writes it, on one line; sweeps name their choices so, and old sweeps are found by these names."""
     if isinstance(value, dict):
-        return "{" + ", ".join(f"{key} = {toml_value(inner)}" for key, inner in value.items()) + "}"
+        return "{" + ", ".join(f"{_toml_key(key)} = {toml_value(inner)}" for key, inner in value.items()) + "}"
     if isinstance(value, list | tuple):
         return "[" + ", ".join(toml_value(inner) for inner in value) + "]"
-    return json.dumps(value, ensure_ascii=False)  # JSON's strings, numbers and booleans are TOML's
+    return tomli_w.dumps({"_": value}).removeprefix("_ = ").removesuffix("\n")
+
+
+def _toml_key(key: str) -> str:
+    return tomli_w.dumps({key: 0}).removesuffix(" = 0\n")

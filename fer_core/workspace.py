@@ -1,11 +1,21 @@
 """Where FERscope keeps what it makes: runs, the image cache and the list of known data sets."""
 
 import os
+import re
 import secrets
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
 CHECKPOINTS = ROOT / "checkpoints"
+
+
+# Names that mean a device on Windows, also with an ending: a folder of that name can be made elsewhere, and not be copied.
+DEVICE = re.compile(r"(con|prn|aux|nul|com[0-9]|lpt[0-9])(\..*)?", re.IGNORECASE)
+
+
+def names_a_device(name: str) -> bool:
+    """Whether Windows takes a name for a device (“CON”, “nul.txt”) or drops its end (“run.”)."""
+    return bool(DEVICE.fullmatch(name)) or name.endswith(".")
 
 
 def home() -> Path:

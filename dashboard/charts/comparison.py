@@ -1,4 +1,4 @@
-"""Charts of two networks side by side. A positive difference speaks for B."""
+"""Charts of two networks side by side. A positive difference is in favour of B."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ def recall_differences(table: pd.DataFrame, a: str, b: str) -> alt.LayerChart:
         tooltip=alt.Tooltip("words:N", title=" "),
         description="words:N",
     )
-    title = ["percentage points", f"← {a} better", f"{b} better →"]  # two lines, as names may be long
+    title = ["difference in recall (points)", f"← {a} better", f"{b} better →"]  # two lines, as names may be long
     ends = base.mark_errorbar(ticks=True, thickness=2).encode(x=alt.X("low:Q", title=title), x2="high:Q")
     dots = base.mark_point(size=110, strokeWidth=2, opacity=1).encode(
         x="difference:Q", fill=alt.condition("datum.colour", expressions_colour("colour:N"), alt.value("transparent"))

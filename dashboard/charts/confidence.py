@@ -1,4 +1,4 @@
-"""Charts of what a confidence is worth."""
+"""Charts of confidence and accuracy."""
 
 from __future__ import annotations
 
@@ -50,8 +50,8 @@ def reliability(tables: Mapping[str, pd.DataFrame], shown: str) -> alt.LayerChar
     return alt.layer(equal.encode(x="x:Q", y="x:Q"), bars, lines, dots).properties(height=370, usermeta=SVG)
 
 
-def pictures(table: pd.DataFrame) -> alt.Chart:
-    """How many pictures have which confidence.
+def histogram(table: pd.DataFrame) -> alt.Chart:
+    """How many images have which confidence.
 
     Args:
         table: of `calibration.reliability`.
@@ -66,11 +66,11 @@ def pictures(table: pd.DataFrame) -> alt.Chart:
             x=alt.X("low:Q", title="confidence (%)", scale=alt.Scale(domain=WHOLE)),
             x2="high:Q",
             y2=alt.datum(0),
-            y=alt.Y("n:Q", title="pictures", axis=alt.Axis(minExtent=MARGIN, tickCount=3)),
+            y=alt.Y("n:Q", title="images", axis=alt.Axis(minExtent=MARGIN, tickCount=3)),
             tooltip=[
                 alt.Tooltip("low:Q", title="from (%)", format=".1f"),
                 alt.Tooltip("high:Q", title="to (%)", format=".1f"),
-                alt.Tooltip("n:Q", title="pictures", format=","),
+                alt.Tooltip("n:Q", title="images", format=","),
             ],
         )
         .properties(height=130, usermeta=SVG)
@@ -78,7 +78,7 @@ def pictures(table: pd.DataFrame) -> alt.Chart:
 
 
 def risk_coverage(table: pd.DataFrame, coverage: float) -> alt.LayerChart:
-    """Accuracy of the answers against the share of pictures that is answered, with a mark where the threshold is.
+    """Accuracy of the answers against the share of images that is answered, with a mark where the threshold is.
 
     Args:
         table: of `calibration.risk_coverage`.
@@ -89,7 +89,7 @@ def risk_coverage(table: pd.DataFrame, coverage: float) -> alt.LayerChart:
     percent = ["coverage", "accuracy", "accuracy_low", "accuracy_high", "threshold"]
     rows = table.assign(**{column: 100 * table[column] for column in percent})
     bottom = max(0.0, float(rows["accuracy"].min()) - 5)
-    base = alt.Chart(rows).encode(x=alt.X("coverage:Q", title="pictures answered (%)", scale=alt.Scale(domain=WHOLE)))
+    base = alt.Chart(rows).encode(x=alt.X("coverage:Q", title="images answered (%)", scale=alt.Scale(domain=WHOLE)))
     y = alt.Scale(domain=[bottom, 100], clamp=True)
     band = base.mark_area(color=ACCENT, opacity=0.18).encode(
         y=alt.Y("accuracy_low:Q", title="accuracy of the answers (%)", scale=y), y2="accuracy_high:Q"
@@ -100,7 +100,7 @@ def risk_coverage(table: pd.DataFrame, coverage: float) -> alt.LayerChart:
         tooltip=[
             alt.Tooltip("coverage:Q", title="answered (%)", format=".1f"),
             alt.Tooltip("accuracy:Q", title="accuracy (%)", format=".1f"),
-            alt.Tooltip("threshold:Q", title="confidence from (%)", format=".1f"),
+            alt.Tooltip("threshold:Q", title="threshold (%)", format=".1f"),
         ],
     )
     mark = alt.Chart(pd.DataFrame({"x": [100 * coverage]})).mark_rule(color="#D55E00", strokeWidth=2).encode(x="x:Q")

@@ -19,8 +19,8 @@ Shares = Literal["row", "column", "all", "counts"]
 TITLES = {
     "row": "share of the label",
     "column": "share of the prediction",
-    "all": "share of all pictures",
-    "counts": "pictures",
+    "all": "share of all images",
+    "counts": "images",
 }
 
 
@@ -52,8 +52,8 @@ def confusion(
     """A (k, k) confusion matrix to click on; the selection `cell` holds the `label` and `predicted` of a clicked cell.
 
     Args:
-        shares: what the colour shows: the share of the label's pictures (row), of the predictions (column), of all
-            pictures, or counts.
+        shares: what the colour shows: the share of the label's images (row), of the predictions (column), of all
+            images, or counts.
         order: the expressions as the rows and columns show them; the network's order when not given.
         cell: label and predicted of the cell to outline.
     """
@@ -69,7 +69,7 @@ def confusion(
         digits = 1 if shares == "all" else 0
         table["text"] += [f"\n{100 * share:.{digits}f} %" for share in colour]
     table["alt"] = [
-        f"{c.count:,} of {c.label} read as {c.predicted}"
+        f"{c.count:,} images of {c.label} predicted as {c.predicted}"
         for c in table[["label", "predicted", "count"]].itertuples(index=False, name="C")
     ]
     order = list(order or expressions)
@@ -78,13 +78,13 @@ def confusion(
         x=alt.X(
             "predicted:N",
             sort=order,
-            title="predicted",
+            title="prediction",
             axis=alt.Axis(orient="top", labelAngle=0, labelFlush=False, domain=False, ticks=False),
         ),
         y=alt.Y(
             "label:N",
             sort=order,
-            title="label given, n",
+            title="label, n",
             axis=alt.Axis(domain=False, ticks=False, labelExpr=f"datum.label + ', ' + {{{n}}}[datum.label]"),
         ),
     )
@@ -100,11 +100,11 @@ def confusion(
             ),
             tooltip=[
                 alt.Tooltip("label:N", title="label"),
-                alt.Tooltip("predicted:N"),
-                alt.Tooltip("count:Q", title="pictures", format=","),
+                alt.Tooltip("predicted:N", title="prediction"),
+                alt.Tooltip("count:Q", title="images", format=","),
                 alt.Tooltip("row:Q", title="share of the label", format=".1%"),
                 alt.Tooltip("column:Q", title="share of the prediction", format=".1%"),
-                alt.Tooltip("all:Q", title="share of all pictures", format=".1%"),
+                alt.Tooltip("all:Q", title="share of all images", format=".1%"),
             ],
             description="alt:N",
         )
@@ -120,7 +120,7 @@ def confusion(
 
 
 def difference(table: pd.DataFrame, a: str, b: str) -> alt.LayerChart:
-    """Two networks' matrices, B minus A: cells that differ are coloured, the others grey.
+    """The confusion matrix of B minus that of A: cells that differ significantly are coloured, the others grey.
 
     Args:
         table: of `comparison.cell_differences`.
@@ -137,7 +137,7 @@ def difference(table: pd.DataFrame, a: str, b: str) -> alt.LayerChart:
         text=[f"{d:+,}" if d else "0" for d in table["difference"]],
         dark=told & (table["difference"].abs() / top > 0.55),
         alt=[
-            f"{c.label} read as {c.predicted}: {c.a:,} by {a}, {c.b:,} by {b}"
+            f"{c.label} predicted as {c.predicted}: {a} {c.a:,}, {b} {c.b:,}"
             + ("" if c.p_adjusted <= ALPHA else ", not significant")
             for c in table.itertuples(index=False)
         ],
@@ -146,17 +146,17 @@ def difference(table: pd.DataFrame, a: str, b: str) -> alt.LayerChart:
         x=alt.X(
             "predicted:N",
             sort=order,
-            title="predicted",
+            title="prediction",
             axis=alt.Axis(orient="top", labelAngle=0, labelFlush=False, domain=False, ticks=False),
         ),
-        y=alt.Y("label:N", sort=order, title="label given", axis=alt.Axis(domain=False, ticks=False)),
+        y=alt.Y("label:N", sort=order, title="label", axis=alt.Axis(domain=False, ticks=False)),
     )
     tooltip = [
         alt.Tooltip("label:N"),
-        alt.Tooltip("predicted:N"),
+        alt.Tooltip("predicted:N", title="prediction"),
         alt.Tooltip("a:Q", title=a, format=","),
         alt.Tooltip("b:Q", title=b, format=","),
-        alt.Tooltip("p_adjusted:Q", title="p, Holm", format=".3f"),
+        alt.Tooltip("p_adjusted:Q", title="p (Holm)", format=".3f"),
     ]
     grey = base.transform_filter("!datum.told").mark_rect(color="#8a9099", opacity=0.18)
     coloured = (
@@ -165,7 +165,7 @@ def difference(table: pd.DataFrame, a: str, b: str) -> alt.LayerChart:
         .encode(
             color=alt.Color(
                 "difference:Q",
-                title="pictures, B minus A",
+                title=f"images: {b} minus {a}",
                 scale=alt.Scale(scheme="redblue", reverse=True, domain=[-top, top], domainMid=0),
                 legend=alt.Legend(orient="bottom", gradientLength=240),
             )

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import pandas as pd
 
 from dashboard.charts.base import QUIET, SVG, expressions_colour, figure
+from dashboard.text import split_title
 from fer_core.labels import COLOURS
 
 if TYPE_CHECKING:
@@ -16,7 +17,7 @@ if TYPE_CHECKING:
 
 
 def counts(split: pd.Series[int], *, named: bool) -> alt.LayerChart:
-    """Pictures of each expression in one split.
+    """Images of each expression in one split.
 
     Args:
         split: counts, the expressions' names as index, the split's as name.
@@ -24,28 +25,29 @@ def counts(split: pd.Series[int], *, named: bool) -> alt.LayerChart:
     """
     import altair as alt
 
-    rows = pd.DataFrame({"expression": split.index, "pictures": split.to_numpy()})
+    rows = pd.DataFrame({"expression": split.index, "images": split.to_numpy()})
     axis = alt.Axis(ticks=False, domain=False) if named else None
     base = alt.Chart(rows).encode(
         x=alt.X(
-            "pictures:Q",
+            "images:Q",
+            title="images",
             scale=alt.Scale(domain=[0, 1.25 * max(1, int(split.max()))], nice=False),
             axis=alt.Axis(format=",d", tickCount=3),
         ),
         y=alt.Y("expression:N", sort=list(split.index), title=None, axis=axis),
-        tooltip=["expression:N", alt.Tooltip("pictures:Q", format=",")],
+        tooltip=["expression:N", alt.Tooltip("images:Q", format=",")],
     )
     bars = base.mark_bar().encode(color=expressions_colour("expression:N"))
-    figures = base.mark_text(align="left", dx=4, color=QUIET).encode(text=alt.Text("pictures:Q", format=","))
-    title = alt.Title(f"{split.name}, n = {split.sum():,}", anchor="start", fontSize=14)
+    figures = base.mark_text(align="left", dx=4, color=QUIET).encode(text=alt.Text("images:Q", format=","))
+    title = alt.Title(f"{split_title(str(split.name)).capitalize()}, n = {split.sum():,}", anchor="start", fontSize=14)
     return alt.layer(bars, figures).properties(height=70 + 30 * len(rows), title=title, usermeta=SVG)
 
 
 def spread(table: pd.DataFrame, column: str, unit: str, expressions: Sequence[str]) -> go.Figure:
-    """How a figure of the pictures is spread in each expression: quartiles as a box, whiskers at 5 and 95 per cent.
+    """How a figure of the images is spread in each expression: quartiles as a box, whiskers at 5 and 95 per cent.
 
     Args:
-        table: one row a picture with `label` and the figure.
+        table: one row an image with `label` and the figure.
     """
     present = [name for name in expressions if (table["label"] == name).any()]
     chart = figure(90 + 34 * len(present), xaxis={"title": f"{column}: {unit}"}, yaxis={"autorange": "reversed"})
@@ -71,7 +73,7 @@ def spread(table: pd.DataFrame, column: str, unit: str, expressions: Sequence[st
 
 
 def votes(cross: pd.DataFrame) -> go.Figure:
-    """Labels (rows) against what the voters' majority is (columns): shares of the label's pictures, with counts.
+    """Labels (rows) against what the voters' majority is (columns): shares of the label's images, with counts.
 
     Args:
         cross: counts, labels as index, choices as columns.
@@ -99,5 +101,5 @@ def votes(cross: pd.DataFrame) -> go.Figure:
         xgap=2,
         ygap=2,
         showscale=False,
-        hovertemplate="labelled %{y}, voted %{x}: %{text}<extra></extra>",
+        hovertemplate="label %{y}, majority %{x}: %{text}<extra></extra>",
     )

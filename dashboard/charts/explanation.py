@@ -1,4 +1,4 @@
-"""Charts of what a network looks at: regions of the face, and how far each method can be trusted."""
+"""Charts of regions of the face, and of how far each explanation method can be trusted."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def covering(table: pd.DataFrame) -> go.Figure:
         [_cost(cell) for cell in row] for row in _cells(table, wide, ("accuracy_cost_low", "accuracy_cost_high"), 100)
     ]
     limit = max(1.0, float(wide.abs().max().max()))
-    return _matrix(wide, shown, _hover(table, wide), SIGNED, -limit, limit, "points of<br>accuracy lost")
+    return _matrix(wide, shown, _hover(table, wide), SIGNED, -limit, limit, "accuracy lost<br>(points)")
 
 
 def density(table: pd.DataFrame) -> go.Figure:
@@ -54,7 +54,7 @@ def density(table: pd.DataFrame) -> go.Figure:
 
 
 def methods(table: pd.DataFrame) -> go.Figure:
-    """How much better than a random map each method orders the pixels: taken away (dot) and put back (diamond).
+    """How much better than a random map each method ranks the pixels: deletion (dot) and insertion (diamond).
 
     Args:
         table: `faithfulness.leaderboard`, the rows that were measured.
@@ -62,12 +62,12 @@ def methods(table: pd.DataFrame) -> go.Figure:
     names = [f"{row['title']}{' (control)' if row['control'] else ''}" for row in table.to_dict("records")]
     chart = figure(
         90 + 30 * len(table),
-        xaxis={"title": "gain over a random map (points of probability)", "zeroline": True},
+        xaxis={"title": "advantage over a random map (points of probability)", "zeroline": True},
         yaxis={"autorange": "reversed", "tickvals": list(range(len(table))), "ticktext": names, "zeroline": False},
     )
     for kind, title, symbol, colour, shift in (
-        ("deletion", "taken away first", "circle", ACCENT, -0.14),
-        ("insertion", "put back first", "diamond-open", QUIET, 0.14),
+        ("deletion", "deletion", "circle", ACCENT, -0.14),
+        ("insertion", "insertion", "diamond-open", QUIET, 0.14),
     ):
         centre = 100 * table[f"{kind}_gain"]
         chart.add_scatter(
@@ -125,7 +125,7 @@ def _hover(table: pd.DataFrame, wide: pd.DataFrame) -> list[list[str]]:
             f"{expression}, {region} covered<br>accuracy lost: {100 * cell['accuracy_cost']:.1f} points "
             f"({100 * cell['accuracy_cost_low']:.1f} to {100 * cell['accuracy_cost_high']:.1f})<br>probability of the "
             f"given label lost: {100 * cell['probability_cost']:.1f} points ({100 * cell['probability_cost_low']:.1f} to "
-            f"{100 * cell['probability_cost_high']:.1f})<br>{100 * cell['area']:.0f} % of the picture, n = {cell['n']:,}"
+            f"{100 * cell['probability_cost_high']:.1f})<br>{100 * cell['area']:.0f} % of the image, n = {cell['n']:,}"
             for region in wide.columns
             for cell in [_row(table, expression, region)]
         ]

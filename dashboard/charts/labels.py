@@ -1,4 +1,4 @@
-"""Charts of labels held against votes."""
+"""Charts of labels compared with votes."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def verdicts(table: pd.DataFrame) -> go.Figure:
     chart = figure(
         100 + 30 * len(table),
         barmode="stack",
-        xaxis={"title": "errors (pictures)", "tickformat": ",", "zeroline": False},
+        xaxis={"title": "errors", "tickformat": ",", "zeroline": False},
         yaxis={
             "autorange": "reversed",
             "tickvals": list(table.index),
@@ -43,7 +43,7 @@ def verdicts(table: pd.DataFrame) -> go.Figure:
             textposition="inside",
             insidetextanchor="middle",
             textangle=0,
-            hovertemplate=f"labelled %{{y}}: %{{x:,}} errors, {verdict}<extra></extra>",
+            hovertemplate=f"label %{{y}}: %{{x:,}} errors, {verdict}<extra></extra>",
         )
     return chart
 
@@ -57,16 +57,16 @@ def agreement(table: pd.DataFrame) -> go.Figure:
     chart = figure(
         340,
         xaxis={
-            "title": "share of the most frequent vote (%), n below",
+            "title": "share of the most frequent vote (%), with n",
             "tickvals": 100 * table["agreement"],
             "ticktext": [f"{100 * a:.0f}<br>{n:,}" for a, n in zip(table["agreement"], table["n"], strict=True)],
             "zeroline": False,
         },
-        yaxis={"title": "per cent", "range": [0, 102], "zeroline": False},
+        yaxis={"title": "agreement (%)", "range": [0, 102], "zeroline": False},
     )
     for metric, title, n, colour, symbol, shift in (
-        ("accuracy", "agrees with the label", "n", ACCENT, "circle", -0.6),
-        ("reading", "agrees with the voters' majority", "decided", "#D55E00", "diamond", 0.6),
+        ("accuracy", "agreement with the label", "n", ACCENT, "circle", -0.6),
+        ("reading", "agreement with the majority of the voters", "decided", "#D55E00", "diamond", 0.6),
     ):
         rows = table[table[n] > 0]
         chart.add_scatter(
@@ -84,6 +84,6 @@ def agreement(table: pd.DataFrame) -> go.Figure:
                 "width": 3,
             },
             customdata=rows[[n]],
-            hovertemplate="%{y:.1f} % of %{customdata[0]:,} pictures<extra>" + title + "</extra>",
+            hovertemplate="%{y:.1f} % of %{customdata[0]:,} images<extra>" + title + "</extra>",
         )
     return chart

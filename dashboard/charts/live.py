@@ -95,7 +95,7 @@ def accuracy_beside(table: pd.DataFrame, names: Sequence[str] = ("benchmark", "p
             offsetgroup=key,
         )
     figure.update_yaxes(
-        title="share recognised", range=[0, 1.02], tickformat=".0%", zeroline=False, gridcolor="rgba(128,128,128,.25)"
+        title="recall", range=[0, 1.02], tickformat=".0%", zeroline=False, gridcolor="rgba(128,128,128,.25)"
     )
     figure.update_xaxes(categoryorder="array", categoryarray=list(table["expression"]), **_BARE)
     return figure.update_layout(height=380, scattermode="group", **_LAYOUT)

@@ -1,4 +1,4 @@
-"""Charts of networks: their figures with intervals, their learning curves, their probabilities for one picture."""
+"""Charts of networks: their figures with intervals, their learning curves, their probabilities for one image."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ def networks(table: pd.DataFrame, picked: str) -> alt.LayerChart:
         description="words:N",
     )
     ends = base.mark_errorbar(ticks=True, thickness=2).encode(
-        x=alt.X("low:Q", title="per cent, with 95 % intervals", scale=alt.Scale(zero=False)), x2="high:Q"
+        x=alt.X("low:Q", title="per cent, with 95 % confidence intervals", scale=alt.Scale(zero=False)), x2="high:Q"
     )
     shapes = alt.Scale(domain=list(METRICS.values()), range=["circle", "diamond"])
     dots = base.mark_point(size=90, filled=True, opacity=1).encode(
@@ -131,7 +131,7 @@ def curves(
 
 
 def probabilities(probs: Mapping[str, float], given: str | None = None) -> go.Figure:
-    """A network's probabilities for one picture, a bar an expression, in the network's order; the given one is named."""
+    """A network's probabilities for one image, a bar an expression, in the network's order; the given one is named."""
     names, shares = list(probs), [100 * share for share in probs.values()]
     chart = figure(
         60 + 28 * len(names),
@@ -141,7 +141,7 @@ def probabilities(probs: Mapping[str, float], given: str | None = None) -> go.Fi
     )
     return chart.add_bar(
         x=shares,
-        y=[f"{name} (given)" if name == given else name for name in names],
+        y=[f"{name} (label)" if name == given else name for name in names],
         orientation="h",
         marker={"color": [COLOURS.get(name, QUIET) for name in names]},
         text=[f"{share:.1f}" for share in shares],

@@ -1,4 +1,4 @@
-"""What a report says beside what came out here."""
+"""Reported and reproduced accuracy side by side."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ def reported_and_reproduced(rows: Sequence[Row]) -> go.Figure:
         x=centre,
         y=[place for place, _ in run],
         mode="markers",
-        name="Reproduced, 95 %",
+        name="Reproduced, with 95 % confidence interval",
         marker={"size": 10, "color": ACCENT},
         error_x={
             "symmetric": False,

@@ -19,10 +19,10 @@ DASHES = ("solid", "dash", "dot", "dashdot")  # a network is told by its line to
 
 
 def curves(tables: Mapping[str, pd.DataFrame]) -> go.Figure:
-    """Accuracy at each severity, one small chart a kind of damage, one line a network, with 95 % intervals.
+    """Accuracy at each severity, one small chart per corruption, one line per network, with 95 % intervals.
 
     Args:
-        tables: a network's title to its `robustness.summary`, of the same pictures.
+        tables: a network's title to its `robustness.summary`, of the same images.
     """
     from plotly.subplots import make_subplots
 
@@ -59,7 +59,7 @@ def curves(tables: Mapping[str, pd.DataFrame]) -> go.Figure:
                     "width": 2,
                 },
                 customdata=100 * part[["drop", "drop_low", "drop_high"]],
-                hovertemplate="%{y:.1f} %, %{customdata[0]:.1f} points less than clean "
+                hovertemplate="%{y:.1f} %, %{customdata[0]:.1f} points below clean "
                 "(%{customdata[1]:.1f} to %{customdata[2]:.1f})<extra>" + title + "</extra>",
                 row=place // COLUMNS + 1,
                 col=place % COLUMNS + 1,

@@ -20,7 +20,7 @@ def pace(histories: Mapping[str, Sequence[EpochResult]]) -> go.Figure:
     """Learning rate and images a second by epoch, one colour a run."""
     from plotly.subplots import make_subplots
 
-    chart = make_subplots(1, 2, subplot_titles=("Learning rate", "Images a second"), horizontal_spacing=0.08)
+    chart = make_subplots(1, 2, subplot_titles=("Learning rate", "Images per second"), horizontal_spacing=0.08)
     for colour, (name, results) in zip(cycle(len(histories)), histories.items(), strict=True):
         for column, metric in ((1, "lr"), (2, "images_per_second")):
             chart.add_scatter(
@@ -51,7 +51,7 @@ def cost(table: pd.DataFrame) -> go.Figure:
     """
     chart = figure(
         360,
-        xaxis={"title": "processor minutes (log)", "type": "log"},
+        xaxis={"title": "CPU minutes (log scale)", "type": "log"},
         yaxis={"title": "best validation accuracy (%)", "zeroline": False},
     )
     for colour, values in zip(cycle(len(table)), table.to_dict("records"), strict=True):

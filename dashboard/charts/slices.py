@@ -17,12 +17,12 @@ def slices(table: pd.DataFrame, overall: float, alpha: float) -> go.Figure:
 
     Args:
         table: rows of `slices.Slices.table`.
-        overall: the accuracy on all pictures, 0..1, drawn as a line.
+        overall: the accuracy on all images, 0..1, drawn as a line.
         alpha: the adjusted p-value from which a slice is grey.
     """
     chart = figure(
         110 + 30 * len(table),
-        xaxis={"title": "per cent, with 95 % intervals", "zeroline": False},
+        xaxis={"title": "accuracy (%), with 95 % confidence intervals", "zeroline": False},
         yaxis={
             "autorange": "reversed",
             "tickvals": list(range(len(table))),
@@ -30,7 +30,7 @@ def slices(table: pd.DataFrame, overall: float, alpha: float) -> go.Figure:
             "zeroline": False,
         },
     )
-    for significant, name in ((True, "accuracy, significantly off"), (False, "accuracy, not significant")):
+    for significant, name in ((True, "accuracy, significant difference"), (False, "accuracy, not significant")):
         rows = [i for i, p in enumerate(table["p_adjusted"]) if (p <= alpha) == significant]
         part, colour = table.iloc[rows], ACCENT if significant else QUIET
         if not rows:
@@ -57,7 +57,7 @@ def slices(table: pd.DataFrame, overall: float, alpha: float) -> go.Figure:
         x=100 * table["expected"],
         y=list(range(len(table))),
         mode="markers",
-        name="expected from its labels",
+        name="expected from its mix of expressions",
         marker={"symbol": "line-ns-open", "size": 14, "color": "#D55E00", "line": {"width": 2}},
         hovertemplate="expected %{x:.1f} %<extra></extra>",
     )

@@ -1,4 +1,4 @@
-"""Views of the Data page: how the pictures look as a whole."""
+"""Views of the Data page: mean faces, light and sharpness of the images."""
 
 import numpy as np
 import streamlit as st
@@ -8,20 +8,21 @@ from dashboard import cache, markup
 from dashboard.charts import data as charts
 from dashboard.markup import Picture
 from dashboard.pickers import choose
+from dashboard.text import split_title
 from fer_core.datasets import Dataset
 from fer_core.datasets.summary import differences, most_alike
 from fer_core.explanation.overlay import colour, common_limit
 
-MEASURED = 2000  # pictures of which light is measured: seconds, and the quartiles move by less than a grey level
+MEASURED = 2000  # images to measure: this takes seconds, and more would move the quartiles by less than a grey level
 FIGURES = {
     "brightness": "mean grey, 0 to 255",
-    "contrast": "deviation of the grey, 0 to 127.5",
-    "sharpness": "variance of the Laplacian by that of the picture, no unit",
+    "contrast": "standard deviation of grey, 0 to 127.5",
+    "sharpness": "variance of the Laplacian divided by that of the image",
 }
 
 
 def draw_again(words: str, place: DeltaGenerator) -> int:
-    """A button that draws other pictures; which draw it is stands in the address."""
+    """A button that draws other images; the number of the draw is in the address."""
     asked = st.query_params.get("samples", "0")
     seed = int(asked) if asked.isdecimal() else 0
     if place.button(words):
@@ -31,19 +32,19 @@ def draw_again(words: str, place: DeltaGenerator) -> int:
 
 
 def means(dataset: Dataset) -> None:
-    split = choose("Split", list(dataset.splits), "split", place=st.columns([2, 5])[0])
+    split = choose("Split", list(dataset.splits), "split", split_title, place=st.columns([2, 5])[0])
     faces = cache.mean_faces(dataset, split)
     labels = dataset.index["label"][dataset.index["split"] == split].value_counts()
     if (pair := most_alike(faces)) is not None:
         st.markdown(
-            f"Besides what all faces share, the mean faces of **{pair[0]} and {pair[1]}** are most alike (correlation "
-            f"{pair[2]:.2f}). What is blurred in a mean face varies from picture to picture: pose, light, hair."
+            f"The mean faces of **{pair[0]} and {pair[1]}** are most similar (correlation {pair[2]:.2f}, after removing the mean "
+            "of all faces). What is blurred in a mean face varies between images: pose, light, hair."
         )
     st.html(
         markup.gallery(
             Picture(
                 face,
-                f"Mean of {labels[name]:,} pictures labelled {name} of {split}",
+                f"Mean of {labels[name]:,} images labelled {name}, {split_title(split)}",
                 (markup.expression(name), f"n = {labels[name]:,}"),
             )
             for name, face in faces.items()
@@ -51,28 +52,28 @@ def means(dataset: Dataset) -> None:
     )
     if len(faces) < 2:
         return
-    st.markdown("**How each differs from the mean of all these faces**")
+    st.markdown("**Difference from the mean of all faces**")
     apart = differences(faces)
     limit = common_limit(apart.values())
     st.html(
         markup.gallery(
             Picture(
                 colour(face, signed=True, limit=limit),
-                f"Mean face of {name} without the mean of all: red is brighter, blue darker",
+                f"Mean face of {name} minus the mean of all: red is brighter, blue is darker",
                 (markup.expression(name),),
             )
             for name, face in apart.items()
         )
     )
     st.caption(
-        f"Red is brighter and blue darker than the mean of the expressions; full colour at {limit:.0f} grey levels. An "
-        "overall tint is a difference in light, not in the face."
+        f"Red: brighter than the mean. Blue: darker. Full colour: {limit:.0f} grey levels. An overall tint is a difference in "
+        "light, not in the face."
     )
 
 
 def light(dataset: Dataset) -> None:
     first, second = st.columns([2, 5])
-    split = choose("Split", list(dataset.splits), "split", place=first)
+    split = choose("Split", list(dataset.splits), "split", split_title, place=first)
     figure = choose("Figure", list(FIGURES), "figure", place=first)
     rows = np.random.default_rng(0).permutation(dataset.rows(split))[:MEASURED]
     table = cache.statistics(dataset, tuple(np.sort(rows).tolist()))
@@ -80,18 +81,18 @@ def light(dataset: Dataset) -> None:
     quartiles = table.groupby("label")[figure].median().reindex(dataset.expressions.names).dropna()
     low, high = quartiles.idxmin(), quartiles.idxmax()
     second.markdown(
-        f"Half of the pictures have a {figure} from **{table[figure].quantile(0.25):.3g}** to "
+        f"Half of the images have a {figure} between **{table[figure].quantile(0.25):.3g}** and "
         f"**{table[figure].quantile(0.75):.3g}** ({FIGURES[figure]}; n = {len(table):,}"
-        + (" drawn at random" if len(table) == MEASURED else "")
-        + f"). The median is lowest for {low} ({quartiles[low]:.3g}) and highest for {high} ({quartiles[high]:.3g}); where "
-        "that differs much, a network may read the light and not the face."
+        + (", a random sample" if len(table) == MEASURED else "")
+        + f"). The median is lowest for {low} ({quartiles[low]:.3g}) and highest for {high} ({quartiles[high]:.3g}). If they "
+        "differ much, a network may learn the light instead of the expression."
     )
     st.plotly_chart(
         charts.spread(table, figure, FIGURES[figure], dataset.expressions.names),
         config={"displayModeBar": False},
         key="light",
     )
-    with st.expander("The table behind the chart"):
+    with st.expander("Table behind the chart"):
         summary = table.groupby("label")[figure].describe().reindex(dataset.expressions.names)
         st.dataframe(summary)
         st.download_button("Download as csv", summary.to_csv(), f"{figure}-{dataset.name}-{split}.csv", "text/csv")

@@ -1,4 +1,4 @@
-"""Views of the Data page: pictures that occur twice, pictures without a face, and labels that people contest."""
+"""Views of the Data page: duplicates, images without a face, and contested labels."""
 
 import numpy as np
 import pandas as pd
@@ -8,20 +8,20 @@ from dashboard import cache, gallery, markup
 from dashboard.charts import data as charts
 from dashboard.markup import Picture
 from dashboard.pickers import choose
-from dashboard.text import interval, percent, pictures, verbatim
+from dashboard.text import images, interval, percent, split_title, verbatim
 from fer_core.datasets import Dataset
 from fer_core.datasets.duplicates import KINDS, Duplicates, across, contradicting, leaks
 from fer_core.datasets.faceless import faceless_at, faceless_of
 from fer_core.datasets.summary import disagreements
 from fer_core.evaluation.intervals import wilson
 
-EACH = 24  # pictures a page
+EACH = 24  # images a page
 PAIRS = 20  # pairs a page: full rows of two, four and five
-# two pictures a tile
+# two images a tile
 WIDE = """<style>.fer-pairs .fer-gallery { grid-template-columns: repeat(auto-fill, minmax(11rem, 1fr)); }
 .fer-pairs .fer-gallery img { aspect-ratio: 2; object-position: left; }</style>"""
-SHOWN = {
-    "leaks": "also in train",
+PAIR_KINDS = {
+    "leaks": "also in the training set",
     "contradicting": "identical, with different labels",
     "near": "near or mirrored",
     "identical": "identical",
@@ -31,37 +31,39 @@ SHOWN = {
 def twins(dataset: Dataset) -> None:
     found = cache.duplicates(dataset)
     if not len(found.pairs):
-        st.markdown("**No picture occurs twice**, within a split or across them: there is nothing to clean here.")
+        st.markdown("**No image occurs twice**, neither within a split nor across splits.")
         return
     identical = found.of_kind("identical")
     differing = contradicting(dataset.index, identical)["group"].nunique()
     others = [split for split in dataset.splits if split != "train" and "train" in dataset.splits]
     leaked = {split: leaks(dataset, found, split) for split in others}
     words = [
-        f"**{identical.groups:,} groups** of pictures are pixel-identical, {differing:,} of them with different labels; "
-        f"with near and mirrored ones there are {found.groups:,}."
+        f"There are **{identical.groups:,} groups** of identical images, {differing:,} of them with different labels. Including "
+        f"nearly identical and mirrored images, there are {found.groups:,} groups."
     ]
     for split, table in leaked.items():
         n, same = dataset.splits[split], int((table["kind"] == "identical").sum())
         words.append(
-            f"**{len(table):,} of {pictures(n)}** of {split} ({percent(len(table) / n)}) also occur in train, {same:,} of them "
-            "identical: figures on them are too good."
+            f"**{len(table):,} of {images(n)}** of the {split_title(split)} ({percent(len(table) / n)}) also occur in the "
+            f"training set, {same:,} of them identical. Figures on these images are too good."
             if len(table)
-            else f"No picture of {split} occurs in train."
+            else f"No image of the {split_title(split)} occurs in the training set."
         )
     st.markdown(" ".join(words))
-    with st.expander("Groups by the splits they touch"):
+    with st.expander("Groups by split"):
         st.dataframe(across(dataset, found), hide_index=True)
-    which = choose("Pairs", list(SHOWN), "pairs", SHOWN.__getitem__, place=st.columns([2, 5])[0])
+    which = choose("Pairs", list(PAIR_KINDS), "pairs", PAIR_KINDS.__getitem__, place=st.columns([2, 5])[0])
     pairs = _pairs(dataset, found, which, leaked)
-    st.markdown(f"**{len(pairs):,} pairs** ({SHOWN[which]}), the least similar first.")
+    st.markdown(f"**{len(pairs):,} pairs** ({PAIR_KINDS[which]}), least similar first.")
     tiles = markup.gallery(_side_by_side(dataset, pair) for pair in _page(pairs, which, PAIRS).itertuples(index=False))
     st.html(f'{WIDE}<div class="fer-pairs">{tiles}</div>')
-    st.caption("Similarity is the correlation of the pixels at 48 x 48; 0.95 and more counts as one picture.")
+    st.caption("Similarity is the correlation of the pixels at 48 x 48. From 0.95 on, two images count as duplicates.")
     st.download_button(
         "Download these pairs as csv", _named(dataset, pairs).to_csv(index=False), f"pairs-{dataset.name}.csv"
     )
-    st.caption(f"`ferscope data clean {dataset.name}` makes a set without them; the source stays as it is.")
+    st.markdown(
+        f"To make a data set without duplicates, run `ferscope data clean {dataset.name}`. The original stays unchanged."
+    )
 
 
 def _pairs(dataset: Dataset, found: Duplicates, which: str, leaked: dict[str, pd.DataFrame]) -> pd.DataFrame:
@@ -88,7 +90,7 @@ def _page(table: pd.DataFrame, view: str, each: int = EACH) -> pd.DataFrame:
 
 
 def _side_by_side(dataset: Dataset, pair: tuple) -> Picture:
-    """Two pictures beside each other as one tile."""
+    """Two images beside each other as one tile."""
     sides, words = [], []
     for row in (pair.first, pair.second):
         picture = dataset.picture(int(row))
@@ -115,47 +117,47 @@ def _named(dataset: Dataset, pairs: pd.DataFrame) -> pd.DataFrame:
 
 
 def faceless(dataset: Dataset) -> None:
-    """Pictures that show no face: at once where there are votes for all of them, else a detector has to look."""
+    """Images without a face: known at once if there are votes for all of them, else a detector has to look."""
     voted = cache.votes(dataset) is not None
     key = f"faceless-{dataset.folder.name}"
     if not voted and not faceless_at(dataset).exists() and not st.session_state.get(key):
         st.info(
-            f"There are no votes for these pictures, so a detector (MTCNN) has to look at all {pictures(len(dataset))}: about "
-            f"{max(1, round(len(dataset) / 20 / 60))} min on one processor, once. `ferscope data faceless {dataset.name}` does "
-            "the same."
+            f"There are no votes for these images, so a face detector (MTCNN) has to check all {images(len(dataset))}. This "
+            f"takes about {max(1, round(len(dataset) / 20 / 60))} min on one processor. The result is stored. "
+            f"`ferscope data faceless {dataset.name}` does the same."
         )
-        if not st.button("Look for faces", type="primary"):
+        if not st.button("Find images without a face", type="primary"):
             return
         st.session_state[key] = True
     bar = st.empty()
 
     def show(done: int, total: int) -> None:
         if total and (done % 20 == 0 or done == total):
-            bar.progress(done / total, f"{done:,} of {pictures(total)} looked at")
+            bar.progress(done / total, f"{done:,} of {images(total)} checked")
 
     table = faceless_of(dataset, on_done=show)
     bar.empty()
     n, share = len(table), len(table) / len(dataset)
-    who = "FER+'s voters say so" if voted else "MTCNN finds none"
+    who = "according to the voters of FER+" if voted else "according to MTCNN"
     st.markdown(
-        f"**{n:,} of {pictures(len(dataset))}** ({percent(share)}) show no face: {who}. Look before you leave them out: some "
-        "show a dark, turned or covered one."
+        f"**{n:,} of {images(len(dataset))}** ({percent(share)}) show no face, {who}. Check them before you leave them out: "
+        "some show a dark, turned or covered face."
     )
     if not n:
         return
     items = [
         Picture(
             dataset.picture(int(row.row)),
-            f"Labelled {row.label}, id {row.id} of {row.split}, {row.why}",
+            f"Labelled {row.label}, id {row.id}, {split_title(row.split)}, {row.why}",
             (markup.expression(row.label), f"{row.split} {row.id}", row.why.removeprefix("no face: ")),
         )
         for row in _page(table, "faceless").itertuples(index=False)
     ]
     st.html(markup.gallery(items))
     st.download_button("Download the list as csv", table.to_csv(index=False), f"faceless-{dataset.name}.csv")
-    st.caption(
-        f"`ferscope data clean {dataset.name} --steps faceless` makes a set without them, with a line in its audit for each; "
-        "the source stays as it is."
+    st.markdown(
+        f"To make a data set without them, run `ferscope data clean {dataset.name} --steps faceless`. The original stays "
+        "unchanged, and the audit lists every image that was left out."
     )
 
 
@@ -163,8 +165,8 @@ def votes(dataset: Dataset) -> None:
     counts = cache.votes(dataset)
     if counts is None:
         st.info(
-            "There are no votes for these pictures. FER+'s, of ten people for each picture, come with the program for FER2013 "
-            "as a csv. For another set, let several people label its pictures and compare on the Labels page."
+            "There are no votes for these images. FERscope includes the votes of FER+, of ten people per image, for the csv of "
+            "FER2013. For other data, enter the votes of your own raters on the Labels page."
         )
         return
     table = disagreements(dataset.index, counts)
@@ -172,9 +174,9 @@ def votes(dataset: Dataset) -> None:
     differ = decided[decided["majority"] != decided["label"]]
     share, bounds = len(differ) / max(1, len(decided)), wilson(len(differ), len(decided))
     st.markdown(
-        f"Of {pictures(len(table))} with votes, the voters have a majority for {len(decided):,}; for **{len(differ):,}** of "
-        f"those (**{percent(share)}**, {interval(bounds)}) it is another choice than the label. For "
-        f"{len(table) - len(decided):,} there is no majority at all."
+        f"For {len(decided):,} of {images(len(table))}, the voters have a majority. In **{len(differ):,}** of these cases "
+        f"(**{percent(share)}**, 95 % CI {interval(bounds)}) it disagrees with the label. "
+        f"For {len(table) - len(decided):,} images there is no majority."
     )
     cross = pd.crosstab(table["label"], table["majority"])
     order = dict.fromkeys((*dataset.expressions.names, *sorted(set(cross.columns) - {"none"}), "none"))
@@ -184,20 +186,20 @@ def votes(dataset: Dataset) -> None:
     apart = table[table["label"] != table["majority"]].groupby(["label", "majority"]).size()
     worst = apart.idxmax() if len(apart) else (cross.index[0], cross.columns[0])  # the most frequent disagreement
     st.plotly_chart(charts.votes(cross), config={"displayModeBar": False}, key="votes-matrix")
-    with st.expander("The table behind the chart"):
+    with st.expander("Table behind the chart"):
         st.dataframe(cross)
         st.download_button("Download as csv", cross.to_csv(), f"votes-{dataset.name}.csv", "text/csv")
     first, second, _ = st.columns([2, 2, 3])
-    label = choose("Labelled", list(cross.index), "label", default=worst[0], place=first)
-    said = choose("Voted", list(cross.columns), "voted", default=worst[1], place=second)
+    label = choose("Label", list(cross.index), "label", default=worst[0], place=first)
+    said = choose("Majority", list(cross.columns), "voted", default=worst[1], place=second)
     chosen = table[(table["label"] == label) & (table["majority"] == said)]
     chosen = chosen.sort_values("for_label", kind="stable", ignore_index=True)
     st.markdown(
-        f"**{pictures(len(chosen))}** labelled {label} and voted {verbatim(said)}, the fewest votes for the label first."
+        f"**{images(len(chosen))}** labelled {label} with the majority {verbatim(said)}. Fewest votes for the label first."
     )
     items = []
     for row in _page(chosen, f"{label}-{said}").itertuples(index=False):
         note = f"{row.for_label} of {row.voters} votes for {label}"
-        words = f"Labelled {label}, voted {said}, {note}, id {row.id} of {row.split}"
+        words = f"Labelled {label}, majority {said}, {note}, id {row.id}, {split_title(row.split)}"
         items.append(Picture(dataset.picture(int(row.row)), words, (f"{row.split} {row.id}", note)))
     st.html(markup.gallery(items))

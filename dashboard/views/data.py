@@ -1,6 +1,6 @@
-"""What is in the data? Counts, and on demand samples, mean faces, light, duplicates, votes, augmentation, preparation.
+"""Data: what is in the data set? Counts, samples, mean faces, light, duplicates, votes, augmentation, preparation.
 
-Each view computes only when it is shown; the view and all its choices are in the address.
+A view computes only when it is opened; the view and all its choices are in the address.
 """
 
 from pathlib import Path
@@ -14,10 +14,11 @@ from dashboard.charts import data as charts
 from dashboard.markup import Picture
 from dashboard.parts import data_changes, data_images, data_twins
 from dashboard.pickers import choose, to_address
-from dashboard.text import pictures, verbatim
-from fer_core.datasets import Dataset, open_dataset
+from dashboard.text import images, split_title, verbatim
+from fer_core.datasets import Dataset, open_dataset, relabelling
 from fer_core.datasets.known import SYNTHETIC, add, known
 from fer_core.errors import FerError
+from fer_core.glossary import explained
 
 EACH = 8  # samples an expression when all are shown
 ONE = 40  # samples when one is
@@ -35,23 +36,25 @@ VIEWS = {
 
 
 def add_form() -> None:
-    """Add a data set by its path; what is wrong with it is said here."""
+    """Add a data set by its path; errors are shown here."""
     with st.form("add", border=False):
-        path = st.text_input("Path of a csv or folder on this machine", placeholder="~/fer2013.csv.gz")
-        name = st.text_input("Name (optional)", help="Small letters, digits and hyphens; made from the path if empty.")
+        path = st.text_input("Path of a csv file or folder on this machine", placeholder="~/fer2013.csv.gz")
+        name = st.text_input(
+            "Name (optional)", help="Lower-case letters, digits and hyphens. If empty, the name is made from the path."
+        )
         on_bad = st.radio(
-            "Entries that cannot be read",
+            "If an image cannot be read",
             ["refuse", "skip"],
-            format_func={"refuse": "refuse the whole set", "skip": "leave them out and list them"}.get,
+            format_func={"refuse": "do not add the data set", "skip": "leave the image out and list it"}.get,
             horizontal=True,
         )
         if not st.form_submit_button("Add", type="primary"):
             return
     if not path.strip():
-        st.error("Give the path of a csv or of a folder of pictures.")
+        st.error("Enter the path of a csv file or of a folder of images.")
         return
     try:
-        with st.spinner("Reading it once; later it opens from the cache."):
+        with st.spinner("Reading the data set. Next time it opens from the cache."):
             open_dataset(path.strip(), on_bad=on_bad)
             added = add(Path(path.strip()), name.strip(), on_bad)
     except FerError as error:
@@ -62,7 +65,7 @@ def add_form() -> None:
 
 
 def table_of_counts(dataset: Dataset) -> pd.DataFrame:
-    """Pictures of each expression (rows) in each split (columns)."""
+    """Images of each expression (rows) in each split (columns)."""
     counts = pd.crosstab(dataset.index["label"], dataset.index["split"])
     return counts.reindex(index=dataset.expressions.names, columns=list(dataset.splits), fill_value=0)
 
@@ -74,51 +77,67 @@ def balance(counts: pd.DataFrame) -> str:
     most, least = present.idxmax(), present.idxmin()
     missing = [name for name in counts.index if counts.loc[name, split] == 0]
     words = (
-        f"In {split}, all expressions are equally frequent."
+        f"In the {split_title(split)}, all expressions are equally frequent."
         if present[most] == present[least]
-        else f"In {split}, {most} ({present[most]:,}) is {present[most] / present[least]:.1f} times as frequent "
+        else f"In the {split_title(split)}, {most} ({present[most]:,}) is {present[most] / present[least]:.1f} times as frequent "
         f"as {least} ({present[least]:,})."
     )
-    return words + (f" There is no picture of {', '.join(missing)}." if missing else "")
+    return words + (f" There are no images of {', '.join(missing)}." if missing else "")
 
 
 def sample(dataset: Dataset, split: str, label: str, count: int, seed: int) -> str:
-    """Pictures of one expression drawn at random, under its name; equal seeds give equal pictures."""
+    """Images of one expression drawn at random, under its name; equal seeds give equal images."""
     rows = dataset.rows(split)
     rows = rows[(dataset.index["label"].iloc[rows] == label).to_numpy()]
-    kind = "Synthetic face" if dataset.name == SYNTHETIC else "Picture"
+    kind = "Synthetic face" if dataset.name == SYNTHETIC else "Image"
     items = []
     for row in np.random.default_rng(seed).permutation(rows)[:count]:
         image = str(dataset.index["id"].iloc[row])
-        items.append(Picture(dataset.picture(row), f"{kind} labelled {label}, id {image} of {split}", (image,)))
+        items.append(
+            Picture(dataset.picture(row), f"{kind} labelled {label}, id {image}, {split_title(split)}", (image,))
+        )
     n = f'<span class="fer-light">n = {len(rows):,}</span>'
     return f'<p class="fer-heading">{markup.expression(label).text} {n}</p>{markup.gallery(items)}'
 
 
 def samples(dataset: Dataset) -> None:
     first, second, third = st.columns([2, 2, 3], vertical_alignment="bottom")
-    split = choose("Split", list(dataset.splits), "split", place=first)
+    split = choose("Split", list(dataset.splits), "split", split_title, place=first)
     label = choose("Expression", [EVERY, *dataset.expressions.names], "expression", place=second)
-    seed = data_images.draw_again("Other samples", third)
-    shown = dataset.expressions.names if label == EVERY else (label,)
-    st.html("".join(sample(dataset, split, one, EACH if label == EVERY else ONE, seed) for one in shown))
+    seed = data_images.draw_again("Show other samples", third)
+    names = dataset.expressions.names if label == EVERY else (label,)
+    st.html("".join(sample(dataset, split, one, EACH if label == EVERY else ONE, seed) for one in names))
+
+
+def corrected_labels(name: str, dataset: Dataset) -> None:
+    """The labels that were corrected on the Gallery page, and how to apply them."""
+    found = relabelling.corrections(dataset.name)
+    if not len(found):
+        return
+    with st.expander(f"Corrected labels ({len(found):,})"):
+        command = f"ferscope data clean {name} --corrections {relabelling.path_of(dataset.name)}"
+        st.markdown("To apply these corrections, make a corrected copy of the data set with this command:")
+        st.code(command, "bash", wrap_lines=True)
+        st.dataframe(found, hide_index=True)
 
 
 def pick_view() -> str:
-    """What to look at; the address has its short name, so that a link outlives a change of words."""
+    """The chosen view; the address holds its short name, so that a link still works after a change of words."""
 
     def follow() -> None:
         st.query_params["view"] = st.session_state["view"]
 
     asked = st.query_params.get("view")
     st.session_state["view"] = asked if asked in VIEWS else "samples"
-    st.segmented_control("Look at", list(VIEWS), format_func=VIEWS.get, required=True, key="view", on_change=follow)
+    st.segmented_control("View", list(VIEWS), format_func=VIEWS.get, required=True, key="view", on_change=follow)
     view: str = st.session_state["view"]
     to_address("view", view)
     return view
 
 
-st.title("What is in the data?")
+st.title(
+    "Data: what is in the data set?", help=explained("Training, validation and test set", "Data leak", "Augmentation")
+)
 places = {SYNTHETIC: "Synthetic faces (built in)"} | {name: f"{name} ({path})" for name, path in known().items()}
 name = choose("Data set", list(places), "data", places.__getitem__)
 with st.expander("Add a data set"):
@@ -127,19 +146,21 @@ dataset = cache.dataset(name)
 counts = table_of_counts(dataset)
 kind = "synthetic, drawn by the program" if name == SYNTHETIC else "licence: " + dataset.licence
 st.markdown(
-    f"{verbatim(dataset.title)} holds **{pictures(len(dataset))}** of {len(dataset.expressions)} expressions "
+    f"{verbatim(dataset.title)} contains **{images(len(dataset))}** of {len(dataset.expressions)} expressions "
     f"({verbatim(kind)}). {balance(counts)} {verbatim(dataset.protocol)}"
 )
 places = st.columns([1.4] + [1.0] * (len(counts.columns) - 1))  # the first holds the expressions' names
 for place, split in zip(places, counts.columns, strict=True):
     place.altair_chart(charts.counts(counts[split], named=place is places[0]))
-with st.expander("The table behind the chart"):
+with st.expander("Table behind the chart"):
     st.dataframe(counts)
     st.download_button("Download as csv", counts.to_csv(), f"counts-{name}.csv", "text/csv")
 if dataset.skipped:
     left_out = "1 entry was" if len(dataset.skipped) == 1 else f"{len(dataset.skipped):,} entries were"
     with st.expander(f"{left_out} left out"):
         st.dataframe(pd.DataFrame(dataset.skipped), hide_index=True)
+
+corrected_labels(name, dataset)
 
 view = pick_view()
 st.subheader("Synthetic samples" if name == SYNTHETIC and view == "samples" else VIEWS[view])

@@ -1,4 +1,4 @@
-"""Where does it fail? One network on one split: the confusion matrix, the images behind each cell, and each expression."""
+"""Evaluate: where does the network fail? The confusion matrix, the images behind each cell, and each expression."""
 
 from math import isnan
 
@@ -8,11 +8,12 @@ import streamlit as st
 from dashboard import cache, gallery, markup
 from dashboard.charts import confusion as charts
 from dashboard.pickers import choose, evaluated, titles
-from dashboard.text import interval, percent, pictures, table_title, verbatim
+from dashboard.text import estimate, images, percent, table_in_words, verbatim
 from fer_core.evaluation.gallery import Filter, examples, select
 from fer_core.evaluation.intervals import Interval
 from fer_core.evaluation.metrics import CLASS_FIGURES, EvaluationReport, figures_table, most_confused, ordered
 from fer_core.evaluation.predictions import Predictions
+from fer_core.glossary import explained
 
 SHARES = {
     "row": "Share of the label",
@@ -20,25 +21,25 @@ SHARES = {
     "all": "Share of all",
     "counts": "Counts",
 }
-ORDERS = {"given": "As the network lists them", "recall": "Best recognised first", "confusion": "Confused ones beside"}
+ORDERS = {"given": "Network order", "recall": "Highest recall first", "confusion": "Group confused classes"}
 HEADER = (
-    "Expression", "Precision, %", "Recall, %", "F1, %", "AUROC, %", "Average precision, %", "n given", "n predicted",
+    "Expression", "Precision, %", "Recall, %", "F1, %", "AUROC, %", "Average precision, %", "n labelled", "n predicted",
 )  # fmt: skip
 
 
-def answer(title: str, key: str, report: EvaluationReport) -> str:
+def accuracy_in_words(title: str, key: str, report: EvaluationReport) -> str:
     classes = report.per_class[report.per_class["support"] > 0]
     best, worst = (classes.loc[pick(classes["f1"])] for pick in (pd.Series.idxmax, pd.Series.idxmin))
     sentence = (
-        f"{verbatim(title)} reads **{percent(report.accuracy)}** ({interval(report.accuracy_interval)}) of "
-        f"{pictures(report.n)} of {verbatim(table_title(key))} as labelled, {best['expression']} best "
-        f"(F1 {percent(best['f1'])}) and {worst['expression']} worst (F1 {percent(worst['f1'])})."
+        f"{verbatim(title)} has an accuracy of {estimate(report.accuracy, report.accuracy_interval, report.n)} on "
+        f"{verbatim(table_in_words(key))}. It recognises {best['expression']} best (F1 {percent(best['f1'])}) and "
+        f"{worst['expression']} worst (F1 {percent(worst['f1'])})."
     )
     pairs = [
-        f"{pair.label} read as {pair.predicted} ({pair.count:,}, {percent(pair.share)} of {pair.label})"
+        f"{pair.label} predicted as {pair.predicted} ({pair.count:,}, {percent(pair.share)} of {pair.label})"
         for pair in most_confused(report.confusion, report.expressions)
     ]
-    return sentence + (f" Most confused: {'; '.join(pairs)}." if pairs else "")
+    return sentence + (f" Most frequent confusions: {'; '.join(pairs)}." if pairs else "")
 
 
 def follow_click() -> None:
@@ -55,26 +56,29 @@ def bounds(row: pd.Series, metric: str) -> Interval:
 def show_images(table: Predictions, label: str, predicted: str, network: str, key: str) -> None:
     """The images of one cell, page by page, the most confident first."""
     frame = select(examples(table), Filter((label,), (predicted,)), "confidence")
-    verb = "rightly read as" if label == predicted else "read as"
+    verb = "correctly predicted as" if label == predicted else "predicted as"
     st.markdown(
-        f"**{pictures(len(frame))}** labelled {label}, {verb} {predicted}"
-        + (", the most confident first." if len(frame) else ".")
+        f"**{images(len(frame))}** labelled {label}, {verb} {predicted}"
+        + (", highest confidence first." if len(frame) else ".")
     )
     gallery.show(table, frame, network, key, view=("evaluate", label, predicted))
     st.page_link(
         "views/gallery.py",
-        label="Filter, select and take out on the gallery page",
+        label="Open in Gallery",
         query_params={
             "network": network, "table": key, "labels": label, "reads": predicted, "outcome": "all", "sort": "confidence"
         },
     )  # fmt: skip
 
 
-st.title("Where does it fail?")
-network, key = evaluated("its confusions")
+st.title(
+    "Evaluate: where does the network fail?",
+    help=explained("Accuracy", "F1", "Confusion matrix", "Confidence interval"),
+)
+network, key = evaluated("see where it fails")
 report, table = cache.report(network.tables[key]), cache.predictions(network.tables[key])
 names = report.expressions
-st.markdown(answer(titles()[network.name], key, report))
+st.markdown(accuracy_in_words(titles()[network.name], key, report))
 
 left, right = st.columns(2, gap="medium")
 with right:
@@ -95,7 +99,7 @@ with left:
         bind="query-params",
     )
     order = st.segmented_control(
-        "Expressions", list(ORDERS), format_func=ORDERS.get, default="given", required=True, key="order",
+        "Order of the expressions", list(ORDERS), format_func=ORDERS.get, default="given", required=True, key="order",
         bind="query-params",
     )  # fmt: skip
     st.altair_chart(
@@ -105,17 +109,16 @@ with left:
         selection_mode="cell",
     )
     st.caption(
-        f"Rows are labels, columns predictions, n = {report.n:,}. A click on a cell shows its pictures, and so do the boxes "
-        "“Label” and “Predicted”."
+        "Rows are labels, columns are predictions. Click a cell to see its images, or choose label and prediction in the boxes."
     )
-    with st.expander("The table behind the matrix"):
+    with st.expander("Table behind the matrix"):
         cells = charts.cells(report.confusion, names)
         st.dataframe(cells, hide_index=True)
         st.download_button(
             "Download as csv", cells.to_csv(index=False), f"confusion-{network.name}-{key}.csv", "text/csv"
         )
 
-st.subheader("Each expression")
+st.subheader("Figures per expression", help=explained("Precision", "Recall", "F1", "AUROC", "Average precision"))
 st.html(
     markup.table(
         HEADER,
@@ -134,8 +137,8 @@ st.html(
     )
 )
 st.caption(
-    "AUROC and average precision are of each expression against all others. In a lighter tone: 95 % intervals, Wilson's for "
-    "precision and recall, bootstrap for F1, DeLong's for AUROC, the binomial one for average precision."
+    "AUROC and average precision compare each expression with all others. Grey: 95 % confidence intervals (precision and "
+    "recall: Wilson; F1: bootstrap; AUROC: DeLong; average precision: binomial)."
 )
 st.download_button(
     "Download as csv",
@@ -145,12 +148,14 @@ st.download_button(
     key="per-class",
 )
 
-with st.expander("All figures of this network on this split"):
+with st.expander("All figures"):
     figures = figures_table(report)
-    st.html(markup.table(("Figure", "Value", "95 % interval", "Range"), figures.to_numpy().tolist()))
+    st.html(markup.table(("Figure", "Value", "95 % CI", "Range"), figures.to_numpy().tolist()))
     st.caption(
-        "As fractions, log loss in nats. Macro: mean over the expressions; weighted: by their number of pictures. Bootstrap "
-        "intervals, but Wilson's for accuracy and top-2; – where this split cannot tell."
+        "Values are fractions; log loss is in nats. Macro: mean over the expressions. Weighted: mean weighted by the number of "
+        "images. Intervals: bootstrap, except Wilson for accuracy and top-2 accuracy. A dash means that these data do not "
+        "define the figure.",
+        help=explained("Log loss", "Top-2 accuracy", "Brier score"),
     )
     st.download_button(
         "Download as csv", figures.to_csv(index=False), f"figures-{network.name}-{key}.csv", "text/csv", key="figures"

@@ -1,4 +1,4 @@
-"""Which pictures does it get wrong? All pictures of a split by label, answer, confidence, loss and other networks."""
+"""Gallery: which images are wrong? All images of a split by label, prediction, confidence, loss and other networks."""
 
 from pathlib import Path
 
@@ -7,7 +7,7 @@ import streamlit as st
 
 from dashboard import cache, gallery
 from dashboard.pickers import choose, evaluated, titles
-from dashboard.text import interval, percent, pictures, table_title, verbatim
+from dashboard.text import estimate, images, table_in_words, verbatim
 from fer_core.datasets import SPLITS, relabelling
 from fer_core.datasets.identity import same_images
 from fer_core.errors import FerError
@@ -25,63 +25,68 @@ from fer_core.evaluation.gallery import (
 )
 from fer_core.evaluation.intervals import wilson
 from fer_core.evaluation.predictions import Predictions
+from fer_core.glossary import explained
 from fer_core.runs import store
 
-EACH = 24  # pictures a page
+EACH = 24  # images a page
 MOST_LOSS = 10.0  # nats; the slider's end means “this much or more”
 BOX = 190  # pixels of a box in a row that wraps on a narrow page
 SORT_WORDS = {
-    "loss": "loss, largest first",
-    "margin": "margin, smallest first",
-    "confidence": "confidence, largest first",
-    "doubt": "confidence, smallest first",
-    "disagreement": "disagreement of the networks",
+    "loss": "highest loss first",
+    "margin": "smallest margin first",
+    "confidence": "highest confidence first",
+    "doubt": "lowest confidence first",
+    "disagreement": "strongest disagreement first",
 }
 EVERY = "all"
 
 
 def main() -> None:
-    st.title("Which pictures does it get wrong?")
-    checkpoint, key = evaluated("its pictures")
+    st.title("Gallery: which images are wrong?", help=explained("Confidence", "Loss", "Margin"))
+    checkpoint, key = evaluated("see its errors")
     network, table = checkpoint.name, cache.predictions(checkpoint.tables[key])
     wrong = int((~table.correct).sum())
     st.markdown(
-        f"{verbatim(titles()[network])} reads **{wrong:,} of {pictures(len(table))}** "
-        f"({percent(wrong / max(len(table), 1))}, {interval(wilson(wrong, len(table)))}) of "
-        f"{verbatim(table_title(key))} otherwise than labelled."
+        f"{verbatim(titles()[network])} is wrong on "
+        f"{estimate(wrong / max(len(table), 1), wilson(wrong, len(table)), len(table))} of {verbatim(table_in_words(key))}, "
+        f"which is {images(wrong)}."
     )
     wanted, sort, others = filters(table, beside_it(network, key))
     frame = select(examples(table, others), wanted, sort)
     what = OUTCOMES[wanted.outcome] if wanted.outcome != "all" else "right and wrong"
-    st.markdown(f"**{pictures(len(frame))}** left by the filters ({what}), {SORT_WORDS[sort]}.")
+    st.markdown(f"**{matching(len(frame))}** ({what}), {SORT_WORDS[sort]}.")
     if not len(frame):
-        st.info("No picture is left by these filters. Widen one of them: “all pictures” shows right answers too.")
+        st.info("No image matches these filters. Widen one of them: “all images” also shows correct predictions.")
         return
     ticks = st.toggle(
-        "Select pictures",
+        "Select images",
         key="ticks-on",
-        help="Draws a box below each picture; a selection stays when you turn the page.",
+        help="Shows a box below each image. The selection is kept when you turn the page.",
     )
     marked = corrected(table)
 
     def note(row: pd.Series) -> tuple[str, ...]:
         lines = [f"margin {row['margin']:+.2f}" if sort == "margin" else f"loss {row['loss']:.2f}"]
         if others:
-            lines.append(f"{row['wrong']} of {row['networks']} wrong")
+            lines.append(f"{row['wrong']} of {row['networks']} networks wrong")
         if (row["split"], row["id"]) in marked:
-            lines.append(f"marked: {marked[row['split'], row['id']]}")
+            lines.append(f"corrected: {marked[row['split'], row['id']]}")
         return tuple(lines)
 
     gallery.show(table, frame, network, key, each=EACH, view=("gallery", wanted, sort), note=note, ticks=ticks)
-    take_out(table, frame, f"{network}-{key}")
+    actions(table, frame, f"{network}-{key}")
+
+
+def matching(n: int) -> str:
+    return f"{n:,} matching image" + ("s" if n != 1 else "")
 
 
 def filters(table: Predictions, beside: dict[str, Path]) -> tuple[Filter, str, dict[str, Predictions]]:
     """The filters, drawn; the order; and the tables of the networks beside it, by their titles."""
     names = list(table.expressions.names)
     row = st.container(horizontal=True, vertical_alignment="bottom")
-    labels = row.multiselect("Labelled", names, key="labels", bind="query-params", placeholder="any", width=BOX)
-    reads = row.multiselect("Read as", names, key="reads", bind="query-params", placeholder="any", width=BOX)
+    labels = row.multiselect("Label", names, key="labels", bind="query-params", placeholder="any", width=BOX)
+    reads = row.multiselect("Prediction", names, key="reads", bind="query-params", placeholder="any", width=BOX)
     outcome = choose(
         "Show", list(OUTCOMES), "outcome", OUTCOMES.__getitem__, default="wrong", place=row.container(width=BOX)
     )
@@ -90,11 +95,11 @@ def filters(table: Predictions, beside: dict[str, Path]) -> tuple[Filter, str, d
     confidence = row.slider("Confidence, %", 0, 100, (0, 100), key="confidence", bind="query-params", width=BOX)
     loss = row.slider(
         "Loss, nats", 0.0, MOST_LOSS, (0.0, MOST_LOSS), 0.1, key="loss", bind="query-params", width=BOX,
-        help=f"The natural logarithm of 1 / the label's probability. {MOST_LOSS:.0f} means that much or more.",
+        help=f"{explained('Loss')} The highest value of the slider includes all higher losses.",
     )  # fmt: skip
     chosen = (
         row.multiselect(
-            "Beside other networks", list(beside), key="beside", bind="query-params", format_func=titles().get,
+            "Compare with", list(beside), key="beside", bind="query-params", format_func=titles().get,
             placeholder="none", width=BOX,
         )
         if beside
@@ -135,61 +140,60 @@ def corrected(table: Predictions) -> dict[tuple[str, str], str]:
     return dict(zip(zip(images["split"], images["id"], strict=True), found["label"][place >= 0], strict=True))
 
 
-def take_out(table: Predictions, frame: pd.DataFrame, stem: str) -> None:
-    """What can be done with the selected pictures, or with all that the filters leave."""
+def actions(table: Predictions, frame: pd.DataFrame, stem: str) -> None:
+    """What can be done with the selected images, or with all that match the filters."""
     ticked = gallery.ticked()
     mine = [image in ticked for image in gallery.named(table.table)] if ticked else []
     chosen = select(examples(table.where(mine)), Filter()) if any(mine) else frame
     selected = chosen is not frame
-    whose = f"the {pictures(len(chosen))} selected" if selected else f"all {pictures(len(frame))} left by the filters"
+    whose = f"the {images(len(chosen))} you selected" if selected else f"all {len(frame):,} matches"
     with st.container(horizontal=True, vertical_alignment="center"):
-        st.markdown(f"What follows applies to {whose}.")
-        st.button("Select all of them", on_click=gallery.tick_all, args=(frame,), disabled=selected)
-        st.button("Clear the selection", on_click=ticked.clear, disabled=not ticked)
+        st.markdown(f"**Actions for {whose}**")
+        st.button("Select all", on_click=gallery.tick_all, args=(frame,), disabled=selected)
+        st.button("Clear selection", on_click=ticked.clear, disabled=not ticked)
     with st.container(horizontal=True, vertical_alignment="bottom"):
-        st.download_button("Ids and figures as csv", chosen.to_csv(index=False), f"pictures-{stem}.csv", "text/csv")
+        st.download_button("Download table (csv)", chosen.to_csv(index=False), f"images-{stem}.csv", "text/csv")
         source = cache.dataset_of(table)
-        reason = why_not_shared(source) if source else "The pictures are not on this machine."
+        reason = why_not_shared(source) if source else "The images are not on this machine."
         if not reason and len(chosen) > MOST_ZIPPED:
-            reason = f"More than {MOST_ZIPPED:,} pictures; filter or select fewer."
+            reason = f"A zip holds at most {MOST_ZIPPED:,} images. Filter or select fewer."
         st.download_button(
-            "Pictures as zip",
+            "Download images (zip)",
             (lambda: zipped(source, chosen)) if source and not reason else b"",
-            f"pictures-{stem}.zip",
+            f"images-{stem}.zip",
             "application/zip",
             disabled=bool(reason),
-            help=reason or "PNG in folders by split and label, which the Data page opens when unpacked.",
+            help=reason or "PNG files in folders by split and label. The Data page opens the unpacked folder.",
         )
-        name = st.selectbox("New split", SPLITS, index=2, width=BOX // 2)
+        name = st.selectbox("Name of the split", SPLITS, index=2, width=BOX // 2)
         st.download_button(
-            "A split of them as csv",
+            "Download as a split (csv)",
             as_split(chosen, name).to_csv(index=False),
             f"split-{name}-{stem}.csv",
             "text/csv",
-            help="In the format of `ferscope data split`: these pictures, under the name of the split beside.",
+            help="A csv for `ferscope data split` that puts these images into the split named at the left.",
         )
         if reason:
             st.caption(verbatim(reason))
     left, right = st.columns(2, gap="large")
     with left, st.form("keep", border=False):
         name = st.text_input(
-            "Keep them as a selection",
+            "Save as a selection",
             placeholder="hard-cases",
-            help="A tag, or a split of your own: one csv in the workspace.",
+            help="The selection is a csv in the workspace. It can be opened again under this name.",
         )
-        if st.form_submit_button("Keep"):
+        if st.form_submit_button("Save"):
             keep(name.strip(), chosen)
         if kept := st.session_state.pop("kept", ""):
             st.success(kept)
     with right, st.form("relabel", border=False):
-        label = st.selectbox("The label is wrong: it is", [*table.expressions.names, relabelling.UNCLEAR])
+        label = st.selectbox("Correct the label to", [*table.expressions.names, relabelling.UNCLEAR])
         if st.form_submit_button(
-            "Mark the selected", disabled=not selected, help="Select pictures first." if not selected else None
+            "Correct the selected images", disabled=not selected, help=None if selected else "Select images first."
         ):
             mark(chosen, label)
     st.caption(
-        f"Marks are kept in {verbatim('relabelling/')} of the workspace, with a row in the audit for each change; the data "
-        "set itself is never written to."
+        "Corrections are saved in the workspace, with an entry in the audit for each change. The original data stays unchanged."
     )
 
 
@@ -199,7 +203,7 @@ def keep(name: str, chosen: pd.DataFrame) -> None:
     except FerError as error:
         st.error(verbatim(str(error)))
         return
-    st.session_state["kept"] = f"“{name}” holds {pictures(count)}. It is among the selections of this page from now on."
+    st.session_state["kept"] = f"Saved. “{name}” contains {images(count)}. Choose it under “Selection” to see it again."
     st.rerun()  # the box of the selections stands above and has been drawn already
 
 
@@ -207,7 +211,10 @@ def mark(chosen: pd.DataFrame, label: str) -> None:
     changed = sum(
         relabelling.correct(str(dataset), rows, label, "gallery") for dataset, rows in chosen.groupby("dataset")
     )
-    st.success(f"{pictures(changed)} marked as {label}.")
+    st.success(
+        f"Saved: {images(changed)} corrected to {label}. The original data stays unchanged; apply the corrections on the "
+        "Data page."
+    )
 
 
 main()

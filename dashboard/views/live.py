@@ -1,4 +1,7 @@
-"""Try it: the Gradio app of `dashboard.live` in a process of its own, so that Gradio and torch stay out of this one."""
+"""Live: try a network on your own images.
+
+The Gradio app of `dashboard.live` runs in a process of its own, so that Gradio and torch stay out of this one.
+"""
 
 from __future__ import annotations
 
@@ -14,15 +17,16 @@ import streamlit as st
 
 from dashboard import pickers
 from fer_core.errors import RunError
+from fer_core.glossary import explained
 from fer_core.workspace import ROOT
 
-PATIENCE = 180  # seconds; importing torch and Gradio takes 5 on an idle machine, a minute on a busy one
+PATIENCE = 180  # seconds; importing torch and Gradio takes 5 on an idle machine and a minute on a busy one
 HEIGHT = 1100  # pixels
 
 
 @dataclass
 class Server:
-    """A running live tab. It ends when its standard input is closed: by `close`, or by the end of this process."""
+    """A running live app. It ends when its standard input is closed: by `close`, or by the end of this process."""
 
     process: subprocess.Popen[bytes]
     output: IO[bytes]  # a file: a pipe that nobody reads would stop it some day
@@ -47,12 +51,12 @@ class Server:
 
 @st.cache_resource(
     max_entries=1,
-    show_spinner="Starting the live tab (the first time takes a few seconds)",
+    show_spinner="Starting the live app (the first time takes a few seconds)",
     validate=Server.alive,
     on_release=Server.close,
 )
 def server() -> Server:
-    """The one live tab that all sessions share.
+    """The one live app that all sessions share.
 
     Raises:
         RunError: it ended, or did not answer in time.
@@ -66,21 +70,23 @@ def server() -> Server:
     give_up = time.monotonic() + PATIENCE
     while not started.url:
         if not started.alive() or time.monotonic() > give_up:
-            what = "ended" if not started.alive() else f"did not answer within {PATIENCE} seconds"
+            what = "ended" if not started.alive() else f"did not start within {PATIENCE} seconds"
             process.terminate()
             raise RunError(
-                f"The live tab {what}; it said: {started.said()[-500:] or 'nothing'}. Reload the page to retry."
+                f"The live app {what}. Its output: {started.said()[-500:] or 'none'}. Reload the page to try again."
             )
         time.sleep(0.2)
         started.url = next((line for line in started.said().splitlines() if line.startswith("http")), "")
     return started
 
 
-st.title("Try it")
+st.title("Live: try a network on your own images", help=explained("Face detector", "Confidence"))
 picked = pickers.picked()
 query = {"network": picked.checkpoint.name if picked else "", "__theme": st.context.theme.type or "light"}
 address = f"{server().url}?{urlencode(query)}"
 if urlsplit(st.context.url or "//localhost").hostname not in ("localhost", "127.0.0.1", "::1"):
-    st.info("The live tab answers only on the machine that runs the workbench; on others use “ferscope live --host”.")
-st.markdown(f"What does a network say of your faces, and of your own test set? [Open in its own tab]({address}).")
-st.iframe(address, height=HEIGHT, alt="Live tab")
+    st.info(
+        "The live app works only on the machine that runs FERscope. To use it from another machine, run `ferscope live --host`."
+    )
+st.markdown(f"Try a network on your photos, camera, video or test set. [Open in a new tab]({address}).")
+st.iframe(address, height=HEIGHT, alt="Live app")

@@ -1,4 +1,4 @@
-"""How does it arrange the faces? The pictures of a split by the network's features, and each one's neighbours."""
+"""Map: which faces does the network find similar? The images of a split by their features, and each one's neighbours."""
 
 import hashlib
 import time
@@ -12,7 +12,7 @@ from dashboard import cache, gallery, hover_image, markup
 from dashboard.charts import map as charts
 from dashboard.markup import Picture
 from dashboard.pickers import choose, evaluated, titles
-from dashboard.text import percent, pictures, table_title, verbatim
+from dashboard.text import images, percent, split_title, table_in_words, verbatim
 from fer_core.datasets import Dataset
 from fer_core.datasets.known import SYNTHETIC
 from fer_core.errors import FerError
@@ -20,31 +20,33 @@ from fer_core.evaluation import selections
 from fer_core.evaluation.embedding import MOST_MAPPED, features_of, features_path, neighbours
 from fer_core.evaluation.gallery import examples, not_here
 from fer_core.evaluation.intervals import SEED
+from fer_core.glossary import explained
 from fer_core.runs.store import Checkpoint
 
-NEAREST = 15  # neighbours shown of a picture: with itself two full rows on a wide window
+NEAREST = 15  # neighbours of an image: with the image itself two full rows in a wide window
 BOX = 220
-MAPS = {"pca": "principal components", "tsne": "t-SNE (a minute, once)"}
+MAPS = {"pca": "principal components", "tsne": "t-SNE (takes a minute)"}
 COLOURS = {"label": "label", "predicted": "prediction", "correct": "right or wrong"}
 
 
 def read_features(network: Checkpoint, source: Dataset, split: str, purpose: str) -> np.ndarray | None:
-    """The features of a split; where they are not kept yet, a button that computes them, and None."""
+    """The features of a split; if they are not stored yet, a button that computes them, and None."""
     path = features_path(network.folder, source, split)
     if path.exists():
         return cache.features(path)
     count = source.splits[split]
     st.markdown(
-        f"{purpose} needs what the network makes of each picture of {split}, its features; the workspace does not hold them "
-        "yet. Reading a few thousand pictures takes a minute or two, once."
+        f"{purpose} needs the features of the {split_title(split)}, which have not been computed yet. A few thousand images take "
+        "a minute or two. The features are stored.",
+        help=explained("Feature"),
     )
-    if not st.button(f"Read {pictures(count)} of {split} with the network", type="primary"):
+    if not st.button(f"Compute features of {images(count)}", type="primary"):
         return None
     bar, start = st.progress(0.0, "Loading the network"), time.monotonic()
 
     def show(done: int) -> None:
         left = (time.monotonic() - start) / done * (count - done)
-        bar.progress(done / count, f"{done:,} of {count:,} pictures, about {left:.0f} s left. To stop, leave the page.")
+        bar.progress(done / count, f"{done:,} of {count:,} images, about {left:.0f} s left. To stop, leave the page.")
 
     try:
         features_of(network.folder, source, split, show)
@@ -55,53 +57,53 @@ def read_features(network: Checkpoint, source: Dataset, split: str, purpose: str
 
 
 def neighbourhood(network: Checkpoint, source: Dataset, own: np.ndarray, split: str, row: pd.Series) -> None:
-    """The pictures most alike to one."""
-    st.subheader("What is near a picture?")
+    """The images that are most similar to one."""
+    st.subheader("Nearest neighbours of an image", help=explained("Cosine similarity"))
     parts = [name for name in ("train", split, *source.splits) if name in source.splits]
     kept = [part for part in parts if features_path(network.folder, source, part).exists()]
-    among = choose("Among", list(dict.fromkeys(parts)), "among", default=kept[0], place=st.container(width=BOX))
-    known = own if among == split else read_features(network, source, among or split, "Looking there")
+    among = choose(
+        "Search in", list(dict.fromkeys(parts)), "among", split_title, default=kept[0], place=st.container(width=BOX)
+    )
+    known = own if among == split else read_features(network, source, among or split, "The search")
     if known is None:
         return
     place = int(row["place"])
     rows = source.rows(among)
     mine = own[int(np.flatnonzero(source.rows(split) == place)[0])]
     near, cosine = neighbours(mine, known, NEAREST + 1)
-    keep = rows[near] != place  # a picture is its own nearest
+    keep = rows[near] != place  # an image is its own nearest neighbour
     near, cosine = near[keep][:NEAREST], cosine[keep][:NEAREST]
     index = source.index.iloc[rows[near]]
     same = int((index["label"] == row["label"]).sum())
     said = int((index["label"] == row["predicted"]).sum())
     st.markdown(
-        f"Picture {verbatim(str(row['id']))} is labelled **{row['label']}** and read as **{row['predicted']}**. Of its "
-        f"{len(index)} nearest in {among}, {same} {'is' if same == 1 else 'are'} labelled {row['label']}"
-        + (f" and {said} {row['predicted']}." if row["predicted"] != row["label"] else ".")
+        f"Image {verbatim(str(row['id']))} is labelled **{row['label']}** and predicted as **{row['predicted']}**. Of its "
+        f"{len(index)} nearest neighbours in the {split_title(among or split)}, {same} {'is' if same == 1 else 'are'} labelled "
+        f"{row['label']}" + (f" and {said} {row['predicted']}." if row["predicted"] != row["label"] else ".")
     )
-    kind = "Synthetic face" if source.name == SYNTHETIC else "Picture"
+    kind = "Synthetic face" if source.name == SYNTHETIC else "Image"
     items = [
         Picture(
             source.picture(place),
             f"{kind} {row['id']}, labelled {row['label']}",
-            ("this picture", str(row["label"]), str(row["id"])),
+            ("this image", str(row["label"]), str(row["id"])),
             "explain?" + urlencode({"network": network.name, "image": row["id"]}),
         )
     ]
     for where, likeness, (_, other) in zip(rows[near], cosine, index.iterrows(), strict=True):
-        text = f"{kind} {other['id']} of {among}, labelled {other['label']}, cosine {likeness:.3f}"
+        text = f"{kind} {other['id']} of the {split_title(among or split)}, labelled {other['label']}, cosine {likeness:.3f}"
         items.append(
             Picture(source.picture(int(where)), text, (str(other["label"]), f"cosine {likeness:.3f}", str(other["id"])))
         )
     st.html(markup.gallery(items))
 
 
-st.title("How does it arrange the faces?")
-network, key = evaluated("its map of faces")
+st.title("Map: which faces does the network find similar?", help=explained("Feature", "t-SNE", "Principal components"))
+network, key = evaluated("see which faces it finds similar")
 table = cache.predictions(network.tables[key])
 source, split = cache.dataset_of(table), str(table.table["split"].iloc[0])
 if source is None or split not in source.splits:
-    st.info(
-        f"The pictures of {verbatim(table_title(key))} are not on this machine. Add the data set, and its map appears here."
-    )
+    st.info(f"The images of {verbatim(table_in_words(key))} are not on this machine. Add the data set to see its map.")
     if st.button("Add the data set", type="primary"):
         st.switch_page("views/data.py")
     st.stop()
@@ -120,9 +122,9 @@ frame = frame.reset_index(drop=True)
 path, rows = features_path(network.folder, source, split), tuple(frame["feature"].tolist())
 alike, chance = cache.purity(path, rows, tuple(frame["label"]))
 st.markdown(
-    f"Of the ten faces nearest to a face in {verbatim(titles()[network.name])}'s {own.shape[1]} features, "
-    f"**{percent(alike)}** carry the same label; by chance it would be {percent(chance)} "
-    f"(n = {len(frame):,} of {verbatim(table_title(key))})."
+    f"On {verbatim(table_in_words(key))}, **{percent(alike)}** of the ten nearest neighbours of an image have the same label; "
+    f"by chance it would be {percent(chance)} (n = {len(frame):,}). Similarity is measured in the {own.shape[1]} features of "
+    f"{verbatim(titles()[network.name])}."
 )
 row = st.container(horizontal=True, vertical_alignment="bottom")
 method = choose("Map", list(MAPS), "map", MAPS.__getitem__, place=row.container(width=BOX))
@@ -130,7 +132,9 @@ colour = choose("Colour shows", list(COLOURS), "colour", COLOURS.__getitem__, pl
 plane = cache.plane(path, rows, method)
 axes = ("", "")
 if plane.explained:
-    axes = tuple(f"component {i + 1} ({percent(share)} of the variance)" for i, share in enumerate(plane.explained))
+    axes = tuple(
+        f"principal component {i + 1} ({percent(share)} of the variance)" for i, share in enumerate(plane.explained)
+    )
 points = frame.assign(x=plane.points[:, 0], y=plane.points[:, 1])
 chosen = st.plotly_chart(
     charts.embedding(points, colour, axes), key=f"map-{network.name}-{key}-{method}", on_select="rerun",
@@ -138,11 +142,11 @@ chosen = st.plotly_chart(
 )  # fmt: skip
 hover_image.over_charts(cache.sheet(source, network.card.image, tuple(frame["place"].tolist())))
 st.caption(
-    "Point at one to see its picture, click it to see its neighbours; draw a lasso or a box to see the pictures inside. "
+    "Point at a dot to see its image. Click it to see its neighbours. Draw a lasso or a box to see all images inside. "
     + (
         ""
         if plane.explained
-        else "In t-SNE near points are alike; distances between groups and their sizes mean little."
+        else "t-SNE keeps neighbours together; distances between groups and their sizes mean little."
     )
 )
 picked_rows = sorted({int(point["customdata"][0]) for point in chosen["selection"]["points"]})
@@ -151,10 +155,10 @@ if len(picked_rows) == 1:
 elif picked_rows:
     inside = frame.iloc[picked_rows].sort_values("loss", ascending=False, kind="stable", ignore_index=True)
     wrong = int((~inside["correct"]).sum())
-    st.subheader("The pictures in the selection")
-    st.markdown(f"**{pictures(len(inside))}**, {wrong:,} of them wrong, the largest loss first.")
+    st.subheader("Selected images")
+    st.markdown(f"**{images(len(inside))}**, {wrong:,} of them wrong. Highest loss first.")
     name = "map-" + hashlib.sha256("|".join(inside["id"]).encode()).hexdigest()[:8]
-    if st.button("Open them in the gallery", help="Keeps them as a selection, which a link can show again."):
+    if st.button("Open in Gallery", help="Saves the images as a selection that can be opened again."):
         selections.add(name, inside)
         st.switch_page(
             "views/gallery.py",

@@ -1,18 +1,20 @@
-"""How good are they? The networks of this workspace side by side, on the picked data and split."""
+"""Overview: how good are the networks? All of this workspace side by side, on the chosen data set."""
 
+import re
 from pathlib import Path
 
 import pandas as pd
 import streamlit as st
 
-from dashboard import cache, curves, markup
+from dashboard import cache, curves, damaged, markup
 from dashboard.charts import networks as charts
 from dashboard.markup import Html
 from dashboard.pickers import picked, titles
-from dashboard.text import interval, percent, pictures, table_title, verbatim
+from dashboard.text import estimate, images, split_title, table_in_words, table_title, verbatim
 from fer_core.errors import DataError
 from fer_core.evaluation.metrics import Headline
 from fer_core.evaluation.seeds import FIGURES, over_seeds
+from fer_core.glossary import explained
 from fer_core.reports.evaluation_report import document
 from fer_core.runs import store
 from fer_core.runs.store import Checkpoint
@@ -20,18 +22,21 @@ from fer_core.runs.store import Checkpoint
 ORDER = {"train": 0, "val": 1, "test": 2}
 
 
-def answer(network: Checkpoint, key: str | None) -> str:
+def accuracy_in_words(network: Checkpoint, key: str | None) -> str:
     title = verbatim(titles()[network.name])
     if key is None:
         return (
-            f"{title} has not been evaluated yet: `ferscope evaluate {network.name} --data DATA --split SPLIT` does it."
+            f"{title} has not been evaluated yet. To evaluate it, run "
+            f"`ferscope evaluate {network.name} --data DATA --split SPLIT`."
         )
     report = cache.headlines({network.name: network.tables[key]}).get(network.name)
     if report is None:
-        return f"The predictions table of {title} on {verbatim(table_title(key))} cannot be read; evaluate it again."
+        return (
+            f"The predictions of {title} on {verbatim(table_in_words(key))} cannot be read. Evaluate the network again."
+        )
     return (
-        f"{title} reads **{percent(report.accuracy)}** ({interval(report.accuracy_interval)}) "
-        f"of {pictures(report.n)} of {verbatim(table_title(key))} as labelled."
+        f"{title} has an accuracy of {estimate(report.accuracy, report.accuracy_interval, report.n)} "
+        f"on {verbatim(table_in_words(key))}."
     )
 
 
@@ -54,12 +59,19 @@ def row(network: Checkpoint, report: Headline | None, group: int | None) -> list
         card.chosen_epoch,
         card.seeds,
         f"{minutes:,.1f}\u00a0{of}",
-        card.chosen_on.rpartition(" (")[0] or card.chosen_on,
+        chosen_on(card.chosen_on),
     ]
 
 
+def chosen_on(data: str) -> str:
+    """The data that chose the best epoch, “FER2013 (csv), val (PublicTest)”, as “FER2013, validation set”."""
+    found = re.fullmatch(r"([^,(]+?)(?: \([^)]*\))?, (train|val|test)\b.*", data)
+    return f"{found[1]}, {split_title(found[2])}" if found else data
+
+
 HEADER = (
-    "Network", "From", "Group", "Accuracy, %", "Macro-F1, %", "n", "Parameters", "Best epoch", "Seed", "Minutes", "Chosen on",
+    "Network", "Source", "Group", "Accuracy, %", "Macro-F1, %", "n", "Parameters", "Best epoch", "Seed", "Training, min",
+    "Best epoch chosen on",
 )  # fmt: skip
 
 
@@ -85,7 +97,7 @@ def summary(networks: dict[str, Checkpoint], reports: dict[str, Headline]) -> pd
 
 
 def groups(tables: dict[str, Path]) -> tuple[dict[str, int], int]:
-    """The group of each network on the leaderboard, and how many pictures all share; empty and 0 where that is none."""
+    """The group of each network on the leaderboard, and how many images all share; empty and 0 if there is none."""
     try:
         board = cache.standings(tables) if len(tables) > 1 else None
     except DataError:
@@ -96,7 +108,7 @@ def groups(tables: dict[str, Path]) -> tuple[dict[str, int], int]:
 
 
 def side_by_side(networks: dict[str, Checkpoint], key: str) -> None:
-    """The parts of one data set beside each other, where some network was evaluated on more than one."""
+    """Accuracy on the splits of one data set, if a network was evaluated on more than one."""
     dataset = key.rpartition("-")[0]
     keys = [k for network in networks.values() for k in network.tables if k.rpartition("-")[0] == dataset]
     parts = sorted(set(keys), key=lambda k: (ORDER.get(k.rpartition("-")[2], len(ORDER)), k))
@@ -106,7 +118,7 @@ def side_by_side(networks: dict[str, Checkpoint], key: str) -> None:
         part: cache.headlines({name: n.tables[part] for name, n in networks.items() if part in n.tables})
         for part in parts
     }
-    st.subheader("Training, validation and test side by side")
+    st.subheader("Accuracy by split", help=explained("Training, validation and test set", "Overfitting"))
     rows = [
         [
             titles()[name],
@@ -123,12 +135,15 @@ def side_by_side(networks: dict[str, Checkpoint], key: str) -> None:
     sizes = {part: sorted({report.n for report in found[part].values()}) for part in parts}
     st.html(
         markup.table(
-            ("Network, accuracy in %", *(f"{part.rpartition('-')[2]}, n = {_n(sizes[part])}" for part in parts)), rows
+            (
+                "Network, accuracy in %",
+                *(f"{split_title(part.rpartition('-')[2])}, n = {_n(sizes[part])}" for part in parts),
+            ),
+            rows,
         )
     )
-    st.caption(
-        "Much better on training than on test: it has learnt pictures by heart. In a lighter tone: Wilson's 95 % intervals."
-    )
+    st.markdown("A network that is much better on the training set than on the others overfits the training set.")
+    st.caption("Grey: 95 % confidence intervals (Wilson).")
 
 
 def _n(sizes: list[int]) -> str:
@@ -136,11 +151,11 @@ def _n(sizes: list[int]) -> str:
 
 
 def seeds(networks: dict[str, Checkpoint], table: pd.DataFrame) -> None:
-    """Mean and deviation of networks that differ in nothing but their seed."""
+    """Mean and deviation of networks that differ only in their seed."""
     repeated = over_seeds({name: network.card for name, network in networks.items()}, table)
     if not len(repeated):
         return
-    st.subheader("What the seed alone changes")
+    st.subheader("Variation between seeds", help=explained("Seed"))
     rows = [
         [
             row["title"],
@@ -149,19 +164,19 @@ def seeds(networks: dict[str, Checkpoint], table: pd.DataFrame) -> None:
         ]
         for row in repeated.to_dict("records")
     ]
-    st.html(markup.table(("Recipe of", "Accuracy, %", "Macro-F1, %", "Balanced accuracy, %", "Seeds"), rows))
-    st.caption("Mean ± standard deviation over networks whose recipes and data are equal but for the seed.")
+    st.html(markup.table(("Recipe", "Accuracy, %", "Macro-F1, %", "Balanced accuracy, %", "Seeds"), rows))
+    st.caption("Mean ± standard deviation over networks with the same recipe and data but different seeds.")
 
 
 def report_button(networks: dict[str, Checkpoint], others: list[str], first: str, key: str) -> None:
-    st.subheader("Take it with you")
+    st.subheader("Export a report")
     chosen = st.multiselect(
         "Networks in the report", [first, *others], default=[first], key="report-of", format_func=titles().get
     )
     with st.container(horizontal=True):
         for label, name, mime, what in (
-            ("Report as HTML", f"report-{key}.html", "text/html", lambda made: made.html),
-            ("With cards and tables as zip", f"report-{key}.zip", "application/zip", lambda made: made.zipped()),
+            ("Download HTML", f"report-{key}.html", "text/html", lambda made: made.html),
+            ("Download zip with cards and tables", f"report-{key}.zip", "application/zip", lambda made: made.zipped()),
         ):
             st.download_button(
                 label,
@@ -172,31 +187,40 @@ def report_button(networks: dict[str, Checkpoint], others: list[str], first: str
                 on_click="ignore",
             )
     st.caption(
-        "One HTML file with all tables and figures, without a script; the zip adds a model card each and every csv."
+        "The HTML file contains all tables and charts and needs no network connection. The zip also contains the model cards and "
+        "all tables as csv."
     )
 
 
-st.title("How good are they?")
+st.title(
+    "Overview: how good are the networks?",
+    help=explained("Accuracy", "Macro-F1", "Confidence interval", "Balanced accuracy", "Ensemble", "Distillation"),
+)
 networks, choice = store.checkpoints(), picked()
-running = [run.name for run in store.runs() if run.status().state in ("queued", "running")]
+running = [run.name for run in store.runs() if run.look().state in ("queued", "running")]
 if running:
-    st.caption(f"Training now: {verbatim(', '.join(running))}.")
-    st.page_link("views/train.py", label="Watch on the Train page")
+    st.markdown(f"Training now: {verbatim(', '.join(running))}.")
+    st.page_link("views/train.py", label="Open Train")
+damaged.show()
 if choice is None:
     st.info(
-        "There is no trained network here yet. Train one on the synthetic faces: it takes about a minute, "
-        "and its figures appear on this page."
+        "There is no trained network yet. Train one on the synthetic faces to see its figures here. This takes about a "
+        "minute."
     )
-    if st.button("Train a first network", type="primary"):
+    if st.button("Train a network", type="primary"):
         st.switch_page("views/train.py")
     st.stop()
 
 network, key = choice.checkpoint, choice.table
-st.markdown(answer(network, key))
+st.markdown(accuracy_in_words(network, key))
 tables = {name: other.tables[key] for name, other in networks.items() if key in other.tables}
 reports = cache.headlines(tables)
 group, shared = groups({name: tables[name] for name in reports})
-on = f", on the {pictures(shared)} that all read" if any(report.n > shared > 0 for report in reports.values()) else ""
+on = (
+    f", on the {images(shared)} that all have predicted"
+    if any(report.n > shared > 0 for report in reports.values())
+    else ""
+)
 order = sorted(networks, key=lambda name: -reports[name].accuracy if name in reports else 1)
 st.html(
     markup.table(
@@ -206,40 +230,46 @@ st.html(
         picked=order.index(network.name),
     )
 )
+st.markdown(
+    "Networks with the same group number do not differ significantly from the best network of the group."
+    + (
+        f" A dash means: not evaluated on {verbatim(table_in_words(key))}."
+        if key and len(reports) < len(networks)
+        else ""
+    )
+)
 st.caption(
-    "In a lighter tone: 95 % intervals, Wilson's for accuracy, bootstrap for macro-F1. Networks of one group cannot be told "
-    f"from its best (McNemar's exact test, Holm over all pairs{on}). On the pictures that chose the epoch (“Chosen on”), figures "
-    "are a little too high."
-    + (f" A dash: not evaluated on {verbatim(table_title(key))}." if key and len(reports) < len(networks) else "")
+    f"Groups: McNemar's exact test with Holm's correction over all pairs{on}. Grey: 95 % confidence intervals (accuracy: "
+    "Wilson, macro-F1: bootstrap). Figures on the data that chose the best epoch are slightly too high."
 )
 if len(reports) > 1:
-    st.page_link("views/compare.py", label="Compare two of them")
+    st.page_link("views/compare.py", label="Compare two networks")
 
 if reports:
     table = summary(networks, {name: reports[name] for name in order if name in reports})
-    st.subheader(f"Accuracy and macro-F1 on {table_title(key)}")
+    st.subheader(f"Accuracy and macro-F1: {table_title(key)}", help=explained("Accuracy", "Macro-F1"))
     st.altair_chart(charts.networks(table, network.name))
-    with st.expander("The table behind the chart"):
+    with st.expander("Table behind the chart"):
         st.dataframe(table, hide_index=True)
         st.download_button("Download as csv", table.to_csv(index=False), f"networks-{key}.csv", "text/csv")
     side_by_side({name: networks[name] for name in order}, key)
     seeds(networks, table)
 
-st.subheader("How training went")
+st.subheader("Learning curves", help=explained("Loss", "Epoch", "Overfitting", "Underfitting"))
 others = [name for name in order if name != network.name]
-beside = st.multiselect("Show beside it", others, key="beside", format_func=titles().get) if others else []
+beside = st.multiselect("Compare with", others, key="beside", format_func=titles().get) if others else []
 histories = {titles()[name]: networks[name].run.metrics() for name in (network.name, *beside)}
 histories = {title: epochs for title, epochs in histories.items() if epochs}
 if histories:
     curves.show(histories)
-    st.caption("Training figures are taken on augmented pictures and can therefore be worse than validation figures.")
-    with st.expander("The table behind the curves"):
+    st.caption("Training figures are measured on augmented images, so they can be worse than validation figures.")
+    with st.expander("Table behind the chart"):
         epochs = pd.concat({title: pd.DataFrame(results) for title, results in histories.items()}, names=["network"])
         epochs = epochs.reset_index("network")
         st.dataframe(epochs, hide_index=True)
         st.download_button("Download as csv", epochs.to_csv(index=False), "history.csv", "text/csv")
 else:
-    st.info("This network came without a history of its training.")
+    st.info("There are no learning curves, because this network has no training history.")
 
 if network.name in reports:
     report_button(networks, [name for name in order if name in reports and name != network.name], network.name, key)

@@ -1,4 +1,4 @@
-"""Do eyes, nose and mouth matter? What a network looks at on a whole split, and how far each method can be trusted."""
+"""Regions: which parts of the face matter? Measured on a whole split, with a check of how far each method can be trusted."""
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -11,134 +11,141 @@ from numpy.typing import NDArray
 from dashboard import cache, markup
 from dashboard.charts import explanation as charts
 from dashboard.pickers import Picked, choose, picked, titles
-from dashboard.text import percent, pictures, table_title, verbatim
+from dashboard.text import images, percent, table_title, verbatim
 from fer_core.explanation import METHODS
 from fer_core.explanation import region_report as reports
 from fer_core.explanation.bootstrap import Band
 from fer_core.explanation.faithfulness import badge
 from fer_core.explanation.overlay import colour, common_limit
 from fer_core.explanation.region_report import RegionReport
+from fer_core.glossary import explained
 from fer_core.models import attribution_layer
 from fer_core.runs import store
 
 SIDE = 132  # pixels of a mean map
 BOX = 200
-MOST = 400  # pictures whose maps two networks are compared on
-COVERS = {"blur": "blurred", "mean": "the picture's mean grey", "noise": "noise"}
+MOST = 400  # images on which the maps of two networks are compared
+COVERS = {"blur": "blur", "mean": "mean grey of the image", "noise": "noise"}
 
 
 def main() -> None:
-    st.title("Do eyes, nose and mouth matter?")
+    st.title("Regions: which parts of the face matter?", help=explained("Region ablation", "Attribution map"))
     choice = picked()
     if choice is None:
-        st.info("There is no network yet. Train one: the synthetic faces take about a minute.")
+        st.info("There is no trained network yet. Train one on the synthetic faces; this takes about a minute.")
         st.page_link("views/train.py", label="Train a network")
         return
     known = reports.find(choice.checkpoint.folder)
     if known:
-        measured(choice, known)
+        region_report(choice, known)
     else:
-        nothing(choice)
-    confusions(choice)
-    networks(choice)
+        no_report(choice)
+    attention_on_errors(choice)
+    attention_of_two_networks(choice)
 
 
-def measured(choice: Picked, known: Mapping[str, Path]) -> None:
-    """What the network's report says, the answer first."""
+def region_report(choice: Picked, known: Mapping[str, Path]) -> None:
+    """What the network's region report says, the main result first."""
     keys = list(known)
     default = choice.table if choice.table in known else keys[0]
     key = keys[0]
     if len(keys) > 1:
-        key = choose("Measured on", keys, "report", table_title, default=default) or keys[0]
+        key = choose("Data set of the report", keys, "report", table_title, default=default) or keys[0]
     report = cache.explanation_report(known[key])
     about = report.about
     st.markdown(f"**{verbatim(about['verdict'])}**")
-    part = "" if about["n"] == about["n_of_split"] else f" of {about['n_of_split']:,}, drawn by a fixed seed"
+    part = "" if about["n"] == about["n_of_split"] else f" of {about['n_of_split']:,}, a random sample"
     st.caption(
         verbatim(
-            f"{table_title(key)}: {pictures(about['n'])}{part}; methods compared on {about['methods_n']:,} of them; layer "
-            f"{about['layer']}; 95 % intervals from a bootstrap over pictures; one view of each picture, no flip."
+            f"{table_title(key)}: {images(about['n'])}{part}. Methods are compared on {about['methods_n']:,} of them. Layer: "
+            f"{about['layer']}. 95 % confidence intervals: bootstrap over images. Without test-time averaging."
         )
     )
     if reports.outdated(report, choice.checkpoint.folder):
-        st.warning("The weights have been changed since this was measured. Make it again with the command below.")
+        st.warning("The weights have changed since this report was made. Run the command below to make it again.")
         st.code(command(choice.checkpoint.name, about["data"], about["split"]), None, wrap_lines=True)
-    covering(report)
-    attribution(report)
-    trust(report)
-    averages(report)
+    covered_regions(report)
+    attribution_by_region(report)
+    trust_in_methods(report)
+    mean_maps(report)
 
 
-def nothing(choice: Picked) -> None:
+def no_report(choice: Picked) -> None:
     place, _, split = (choice.table or "synthetic-val").rpartition("-")
-    st.info("This network's looks have not been measured yet. This command does it and shows its progress:")
+    st.info("There is no region report for this network yet. Run this command to make one:")
     st.code(command(choice.checkpoint.name, place, split), None, wrap_lines=True)
-    st.caption("It covers regions on the whole split and compares methods on 128 pictures: some minutes on two cores.")
+    st.markdown(
+        "It takes a few minutes: regions are covered on the whole split, and methods are compared on 128 images."
+    )
 
 
 def command(name: str, place: str, split: str) -> str:
     return f"ferscope explain-report {name} --data {place} --split {split}"
 
 
-def covering(report: RegionReport) -> None:
-    st.subheader("What it costs to cover a region")
-    how = choose("Covered with", list(COVERS), "cover", COVERS.__getitem__, place=st.container(width=BOX)) or "blur"
+def covered_regions(report: RegionReport) -> None:
+    st.subheader("How much accuracy is lost if a region is covered?", help=explained("Region ablation"))
+    how = choose("Cover with", list(COVERS), "cover", COVERS.__getitem__, place=st.container(width=BOX)) or "blur"
     table = report.covering[report.covering["cover"] == how]
     st.plotly_chart(
-        charts.covering(table), key="covering", alt="Points of accuracy lost by expression and covered region"
+        charts.covering(table), key="covering", alt="Loss of accuracy in points, by expression and covered region"
     )
     st.caption(
-        "In brackets: the interval holds 0, so nothing is shown to be lost. Each picture against itself uncovered."
+        "Loss of accuracy in points, each covered image compared with the same image uncovered. In brackets: not significant "
+        "(the 95 % confidence interval contains 0)."
     )
     for sentence in report.about["sentences"].values():
-        st.markdown(f"- {verbatim(sentence)} :gray[(blurred)]")
+        st.markdown(f"- {verbatim(sentence)} :gray[(covered with blur)]")
     with st.expander("The table"):
         st.dataframe(table.drop(columns="cover"), hide_index=True)
 
 
-def attribution(report: RegionReport) -> None:
-    st.subheader("Where the attribution lies")
+def attribution_by_region(report: RegionReport) -> None:
+    st.subheader("Where is the attribution?", help=explained("Attribution map"))
     names = list(report.regions["method"].unique())
     method = choose("Method", names, "method", title_of, place=st.container(width=BOX)) or names[0]
     table = report.regions[report.regions["method"] == method]
     everything = table[table["expression"] == "all"].sort_values("density", ascending=False).iloc[0]
     st.markdown(
-        f"By {title_of(method)} the densest region is **{everything['region']}**: "
-        f"{everything['density']:.2f} times an even map ({everything['density_low']:.2f} to "
-        f"{everything['density_high']:.2f}), {percent(everything['share'])} of the attribution on "
-        f"{percent(everything['area'])} of the picture; n = {everything['n']:,}."
+        f"With {title_of(method)}, attribution is densest in **{everything['region']}**: {percent(everything['share'])} of the "
+        f"attribution lies on {percent(everything['area'])} of the image. This is {everything['density']:.2f} times as much as "
+        f"in an even map (95 % CI {everything['density_low']:.2f} to {everything['density_high']:.2f}, n = {everything['n']:,})."
     )
-    st.plotly_chart(charts.density(table), key="density", alt="Density of the attribution by expression and region")
-    st.caption(
-        "What an attribution marks is not what a covering costs: where the two tables differ, believe the covering."
+    st.plotly_chart(charts.density(table), key="density", alt="Density of attribution by expression and region")
+    st.markdown(
+        "If this table and the table of covered regions disagree, trust the covered regions: they measure accuracy."
     )
     with st.expander("The table"):
         st.dataframe(table, hide_index=True)
 
 
-def trust(report: RegionReport) -> None:
-    st.subheader("Which method can be trusted?")
+def trust_in_methods(report: RegionReport) -> None:
+    st.subheader(
+        "Which methods can be trusted?",
+        help=explained("Deletion and insertion", "Randomisation test", "Infidelity", "Max-sensitivity"),
+    )
     measured = report.methods[report.methods["n"] > 0]
     known = measured[~measured["control"]]
     verdicts = {row["title"]: badge(row) for _, row in known.iterrows()}
     good = [title for title, one in verdicts.items() if one.level == "supported"]
     if good:
         st.markdown(
-            f"**{len(good)} of {len(known)} methods are supported on this network**: {verbatim(', '.join(good))}. They beat "
-            "a random map both ways, and their maps come from the weights."
+            f"**{len(good)} of {len(known)} methods are supported for this network**: {verbatim(', '.join(good))}. They are "
+            "better than a random map in both tests, deletion and insertion, and their maps depend on the weights."
         )
     else:
         st.markdown(
-            "**No method is supported on this network**: none beats a random map both ways and depends on the weights."
+            "**No method is supported for this network.** None is better than a random map in both tests and depends on the "
+            "weights."
         )
-    st.plotly_chart(charts.methods(measured), key="leaderboard", alt="Gain of each method over a random map")
+    st.plotly_chart(charts.methods(measured), key="leaderboard", alt="Advantage of each method over a random map")
     st.caption(
-        "The probability of the explained expression falls while the pixels that a map marks are taken away first, and rises "
-        "while they are put back first; the gain is how much more than in a random order. Bars: 95 % intervals."
+        "Deletion removes the pixels that a map ranks highest, insertion adds them. The chart shows how much more the "
+        "probability changes than with pixels in random order. Bars: 95 % confidence intervals."
     )
-    header = ["method", "verdict", "shuffled weights", "infidelity", "max-sensitivity"]
+    header = ["Method", "Verdict", "Randomisation", "Infidelity", "Max-sensitivity"]
     truth = "pointing" in measured
-    header += ["points into the mask", "mass in the mask"] if truth else []
+    header += ["Maximum in the mask", "Attribution in the mask"] if truth else []
     rows = []
     for row in measured.to_dict("records"):
         cells = [row["title"], "control" if row["control"] else verdicts[row["title"]].level]
@@ -152,28 +159,32 @@ def trust(report: RegionReport) -> None:
     chance = ""
     if truth:
         share = f"{100 * measured['chance'].iloc[0]:.0f} %"
-        chance = f" The masks, where a synthetic face shows its expression, cover {share} of the picture."
+        chance = f" The mask is where a synthetic face shows its expression; it covers {share} of the image."
     st.caption(
-        "Shuffled weights: rank correlation of the map with the one of the same network before training; above 0.5 the map "
-        "shows the picture, not the network. Infidelity: 1 foretells nothing, 0 all. Max-sensitivity: relative change under "
-        f"invisible noise, of 8 pictures.{chance}"
+        "Randomisation: rank correlation with the map of a network with shuffled weights; above 0.5 the map shows the image, "
+        "not the network. Infidelity (lower is better). Max-sensitivity: relative change under invisible noise, on 8 images "
+        f"(lower is better).{chance}"
     )
     left = report.methods[report.methods["n"] == 0]
     for row in left.to_dict("records"):
-        st.caption(verbatim(f"{row['title']} was left out: {row['suits']}."))
+        st.caption(verbatim(f"{row['title']} does not suit this network: {row['suits']}."))
     if rest := [title_of(name) for name in METHODS.names() if name not in set(report.methods["method"])]:
         st.caption(
-            f"Not compared, for they are slow or near kin of these: {', '.join(rest)}. The command measures them too."
+            f"Not compared, because they are slow or similar to these: {', '.join(rest)}. The command can measure them too."
         )
-    with st.expander("The tables: figures with intervals, and agreement between methods"):
+    with st.expander("Tables: all figures with intervals, and agreement between methods"):
         st.dataframe(report.methods, hide_index=True)
         st.dataframe(report.agreement, hide_index=True)
 
 
-def averages(report: RegionReport) -> None:
-    st.subheader("The mean map of each expression")
+def mean_maps(report: RegionReport) -> None:
+    st.subheader("Mean map of each expression")
     method = choose(
-        "Mean maps by", list(report.means["method"].unique()), "mean", title_of, place=st.container(width=BOX)
+        "Method of the mean maps",
+        list(report.means["method"].unique()),
+        "mean",
+        title_of,
+        place=st.container(width=BOX),
     )
     table = report.means[report.means["method"] == method]
     maps = {
@@ -188,84 +199,87 @@ def averages(report: RegionReport) -> None:
         for (name, n), one in maps.items():
             st.image(
                 enlarged(colour(one, signed=signed, limit=limit)), f"{name}, n = {n:,}", SIDE,
-                alt=f"Mean map of {name}, {n} pictures",
+                alt=f"Mean map of {name}, {n} images",
             )  # fmt: skip
         scale(signed, limit)
     st.caption(
-        "Each map was divided by the mean of its absolute values first, so "
-        f"{'1 or −1' if signed else '1'} is what a map that ignores the picture has everywhere."
+        "Each map is first divided by the mean of its absolute values, so an even map is "
+        f"{'1 or −1' if signed else '1'} everywhere."
     )
 
 
-def confusions(choice: Picked) -> None:
-    """Mean maps of one cell of the confusion matrix against the right answers, from the pictures on this machine."""
-    st.subheader("What is different where it errs")
+def attention_on_errors(choice: Picked) -> None:
+    """Mean maps of one cell of the confusion matrix compared with the correct predictions."""
+    st.subheader("How attention differs on errors", help=explained("Grad-CAM"))
     table = None if choice.table is None else cache.predictions(choice.checkpoint.tables[choice.table])
     dataset = None if table is None else cache.dataset_of(table)
     if table is None or dataset is None:
         st.info(
-            "The pictures of this table are not on this machine; add the data set on the Data page to compare cells."
+            "The images are not on this machine. Add the data set on the Data page to compare errors with correct predictions."
         )
         return
     names = list(table.expressions.names)
     row = st.container(horizontal=True, vertical_alignment="bottom")
-    given = choose("Given", names, "given", default="fear", place=row.container(width=BOX)) or names[0]
+    given = choose("Label", names, "given", default="fear", place=row.container(width=BOX)) or names[0]
     others = [name for name in names if name != given]
-    taken = choose("Taken for", others, "taken", default="surprise", place=row.container(width=BOX)) or others[0]
+    taken = choose("Prediction", others, "taken", default="surprise", place=row.container(width=BOX)) or others[0]
     wrong = (table.table["label"].to_numpy() == given) & (table.predicted == taken)
     right = (table.table["label"].to_numpy() == given) & table.correct
     if min(wrong.sum(), right.sum()) < 2:
         st.info(
-            f"{pictures(int(wrong.sum()))} of {given} taken for {taken}, {int(right.sum())} recognised: too few for a mean."
+            f"There are too few images for a mean map: {wrong.sum():,} of {given} predicted as {taken}, {right.sum():,} "
+            "predicted correctly."
         )
         return
     method = "grad-cam"
     st.markdown(
-        f"Maps of the **given** expression, {given}, by {title_of(method)}: {pictures(int(wrong.sum()))} taken for {taken} "
-        f"against {int(right.sum()):,} recognised."
+        f"Mean maps for **{given}**, the label, with {title_of(method)}: {images(int(wrong.sum()))} predicted as {taken}, "
+        f"compared with {int(right.sum()):,} predicted correctly."
     )
-    if not row.toggle("Compute", key="compute", bind="query-params", help="Kept on disk, so the second time is fast."):
-        st.caption("Switch on “Compute” to make the maps; it takes some seconds for a few hundred pictures.")
+    if not row.toggle(
+        "Compute", key="compute", bind="query-params", help="The maps are stored, so the second time is fast."
+    ):
+        st.markdown("Switch on “Compute” to make the maps. A few hundred images take some seconds.")
         return
     layer = attribution_layer(choice.checkpoint.card.network, cache.predictor(choice.checkpoint.folder).model)
     found = cache.cell_maps(choice.checkpoint, choice.table or "", given, taken, method, layer)
-    pair(found, f"taken for {taken}, n = {wrong.sum():,}", f"recognised, n = {right.sum():,}", "where it errs")
+    pair(found, f"predicted as {taken}, n = {wrong.sum():,}", f"correct, n = {right.sum():,}", "on errors")
 
 
-def networks(choice: Picked) -> None:
-    """Mean maps of two networks on the same pictures, and their difference."""
-    st.subheader("What another network looks at")
+def attention_of_two_networks(choice: Picked) -> None:
+    """Mean maps of two networks on the same images, and their difference."""
+    st.subheader("How attention differs between two networks")
     table = None if choice.table is None else cache.predictions(choice.checkpoint.tables[choice.table])
     others = {name: one for name, one in store.checkpoints().items() if name != choice.checkpoint.name}
     if table is None or cache.dataset_of(table) is None or not others:
         st.info(
-            "This needs a second network, and the pictures of the table on this machine; add them on the Data page."
+            "This comparison needs a second network, and the images on this machine. Add the data set on the Data page."
         )
         return
     row = st.container(horizontal=True, vertical_alignment="bottom")
     title = titles().__getitem__
-    beside = choose("Beside", list(others), "beside", title, place=row.container(width=2 * BOX)) or next(iter(others))
+    beside = choose("Compare with", list(others), "beside", title, place=row.container(width=2 * BOX)) or next(
+        iter(others)
+    )
     known = set(others[beside].card.expressions)
     both = [name for name in table.expressions.names if name in known]
     if not both:
-        st.info(f"{verbatim(title(beside))} knows none of this network's expressions.")
+        st.info(f"The two networks have no expression in common, so {verbatim(title(beside))} cannot be compared.")
         return
     given = choose("Expression", both, "shown", default="fear", place=row.container(width=BOX)) or both[0]
-    kept = "Kept on disk, so the second time is fast."
+    kept = "The maps are stored, so the second time is fast."
     if not row.toggle("Compute", key="compute-networks", bind="query-params", help=kept):
-        st.caption(
-            f"Switch on “Compute” to make the maps of up to {MOST} pictures by both networks; it takes some seconds."
+        st.markdown(
+            f"Switch on “Compute” to make the maps of up to {MOST} images with both networks. This takes some seconds."
         )
         return
     n, *found = cache.network_maps(choice.checkpoint, others[beside], choice.table or "", given, "grad-cam", MOST)
     if n < 2:
-        st.info(f"{pictures(n)} of {given}: too few for a mean.")
+        st.info(f"There are too few images of {given} for a mean map ({n}).")
         return
     own = title(choice.checkpoint.name)
-    st.markdown(
-        f"Maps of the given expression, **{given}**, by {title_of('grad-cam')}: the same {pictures(n)} by both networks."
-    )
-    pair(found, own, title(beside), f"by {own}")
+    st.markdown(f"Mean maps for **{given}**, the label, with {title_of('grad-cam')}, on the same {images(n)}.")
+    pair(found, own, title(beside), f"in {own}")
 
 
 def pair(found: Sequence[Band], one: str, other: str, more: str) -> None:
@@ -273,26 +287,25 @@ def pair(found: Sequence[Band], one: str, other: str, more: str) -> None:
 
     Args:
         found: the band of the first, of the second, and of the first less the second.
-        more: where red says that there is more.
+        more: where red means more.
     """
     limit = common_limit([found[0].mean, found[1].mean])
     differs = (found[2].low > 0) | (found[2].high < 0)
     difference = np.where(differs, found[2].mean, 0).astype(np.float32)
     with st.container(horizontal=True, gap="small"):
         for words, band in ((one, found[0]), (other, found[1])):
-            shown = colour(band.mean.astype(np.float32), signed=False, limit=limit)
-            st.image(enlarged(shown), verbatim(words), SIDE, alt=f"Mean map, {words}")
+            pixels = colour(band.mean.astype(np.float32), signed=False, limit=limit)
+            st.image(enlarged(pixels), verbatim(words), SIDE, alt=f"Mean map, {words}")
         scale(False, limit)
         bound = common_limit([found[2].mean.astype(np.float32)])
         st.image(
             enlarged(colour(difference, signed=True, limit=bound)), "difference", SIDE,
-            alt="Difference of the two mean maps; white where its interval holds 0",
+            alt="Difference of the two mean maps; white where it is not significant",
         )  # fmt: skip
         scale(True, bound)
     st.caption(
-        f"Red: more {verbatim(more)}. White where the 95 % interval of a pixel, each taken alone, holds 0. "
-        f"{percent(float(differs.mean()))} of the pixels are coloured; chance alone colours about 5 %, and more where there "
-        "are few pictures."
+        f"Red: more attention {verbatim(more)}. White: not significant for this pixel alone. {percent(float(differs.mean()))} of "
+        "the pixels are coloured; chance alone would colour about 5 %, or more with few images."
     )
 
 

@@ -1,4 +1,4 @@
-"""Do the reports' figures come out again? Each row of their tables beside what its recipe gave, and why where it did not run."""
+"""Reproduction: can the five reports' results be reproduced? Each row of their tables with the result of its recipe."""
 
 from collections import Counter
 from collections.abc import Sequence
@@ -8,29 +8,30 @@ import streamlit as st
 from dashboard import curves, markup
 from dashboard.charts.reproduction import reported_and_reproduced
 from dashboard.markup import Html
-from dashboard.text import verbatim
+from dashboard.text import dataset_title, table_title, verbatim
 from fer_core.evaluation.intervals import Interval
 from fer_core.experiments import reproduction
 from fer_core.experiments.reproduction import Row
+from fer_core.glossary import explained
 from fer_core.runs.folder import RunFolder
 
 PLOTLY = {"displayModeBar": False}
-HEADER = ("Row", "Reported, %", "Reproduced, %", "Outcome", "Epochs", "CPU min", "n", "Data")
+HEADER = ("Network", "Reported, %", "Reproduced, %", "Outcome", "Epochs", "CPU min", "n", "Data set")
 # Rows of the tables that nobody trains.
 BESIDE = {
-    "emotions": "Their table also has human observers (65 ± 5 %, Goodfellow et al.) and a null model (60 %, an ensemble of "
-    "them 65.5 %, Bergstra and Cox); nobody trains those."
+    "emotions": "The report's table also contains human observers (65 ± 5 %, Goodfellow et al.) and a null model (60 %; an "
+    "ensemble of them 65.5 %, Bergstra and Cox). They are not trained."
 }
 
 
 def main() -> None:
-    st.title("Do the reports' figures come out again?")
+    st.title("Reproduction: can the five reports' results be reproduced?", help=explained("Confidence interval"))
     rows = reproduction.rows()
-    st.markdown(answer(rows))
-    st.caption(
-        "“Agrees” is said where the reported figure lies in the 95 % interval (Wilson) of the reproduced one. Where FER2013's "
-        "PrivateTest is not at hand, PublicTest both chose the epoch and gives the figure, which flatters it a little; the "
-        "reports used other parts, and some let the very part they report on choose."
+    st.markdown(outcome_in_words(rows))
+    st.markdown(
+        "A result **agrees** if the reported accuracy lies in the 95 % confidence interval (Wilson) of the reproduced one. "
+        "Without FER2013's PrivateTest, PublicTest both chooses the best epoch and measures accuracy, so the reproduced figures "
+        "are slightly too high. The reports used other splits, and some chose the epoch on the split they report."
     )
     for report in dict.fromkeys(row.report for row in rows):
         section(report, [row for row in rows if row.report == report])
@@ -38,8 +39,8 @@ def main() -> None:
     st.download_button("Download all as csv", table.to_csv(index=False), "reproduction.csv", "text/csv")
 
 
-def answer(rows: Sequence[Row]) -> str:
-    """How many rows came out, in a sentence."""
+def outcome_in_words(rows: Sequence[Row]) -> str:
+    """How many rows were run, and with which outcome."""
     told = [row for row in rows if row.reported is not None]
     run = [row for row in told if row.accuracy is not None]
     lacking = sum(row.state == "data missing" for row in told)
@@ -47,23 +48,23 @@ def answer(rows: Sequence[Row]) -> str:
     plural = {"agrees": "agree"}
     outcome = ", ".join(f"{n} {plural.get(word, word) if n > 1 else word}" for word, n in words.most_common())
     cut = sum(row.cut for row in run)
-    said = f"**{len(run)} of the {len(told)} rows have been run**"
-    said += f": {outcome}; {cut} of them with fewer epochs than the report's." if run else "."
-    left = {"lack their data here": lacking, "have not been run yet": len(told) - len(run) - lacking}
+    said = f"**{len(run)} of the {len(told)} reported results have been run**"
+    said += f": {outcome}. {cut} of them used fewer epochs than the report." if run else "."
+    left = {"lack their data": lacking, "have not been run yet": len(told) - len(run) - lacking}
     return " ".join([said, *(f"{count} {words}." for words, count in left.items() if count)])
 
 
 def section(report: str, rows: Sequence[Row]) -> None:
-    """One report: chart, table, curves, and what is missing, in words."""
+    """One report: chart, table, curves, and what is missing."""
     st.subheader(verbatim(rows[0].source))
     st.plotly_chart(reported_and_reproduced(rows), config=PLOTLY, key=f"chart-{report}")
     st.html(markup.table(HEADER, [cells(row) for row in rows], words=(0, 3, 7)))
     for said in missing(report, rows):
-        st.caption(said)
+        st.markdown(said)
     runs = [(row.title, RunFolder(row.folder)) for row in rows if row.folder is not None]
     histories = {title: history for title, run in runs if (history := run.metrics())}
     if histories:
-        with st.expander("How they learned"):
+        with st.expander("Learning curves"):
             curves.show(histories, f"curves-{report}")
 
 
@@ -79,35 +80,35 @@ def cells(row: Row) -> list[str | Html]:
         f"{round(row.epochs * row.share, 2):g} of {row.asked}" if row.asked else "–",
         "–" if row.cpu_minutes is None else f"{row.cpu_minutes:.1f}",
         f"{row.n:,}" if row.n else "–",
-        f"{row.data}, {row.split}" if row.split else row.data,
+        table_title(f"{row.data}-{row.split}") if row.split else dataset_title(row.data),
     ]
 
 
 def missing(report: str, rows: Sequence[Row]) -> list[str]:
-    """What could not be run, what was cut, and how to go on, as Markdown."""
+    """What could not be run, what was shortened, and how to continue, as Markdown."""
     said = [BESIDE[report]] if report in BESIDE else []
     lacking = [row for row in rows if row.state == "data missing"]
     if lacking:
         sets = dict.fromkeys(name for row in lacking for name in row.lacking)
         said.append(
-            f"Not run for want of data: {named(lacking)}. This workspace does not know {verbatim(', '.join(sets))}; "
-            "`ferscope data add PATH --name NAME` makes a set known."
+            f"Not run because data are missing: {named(lacking)}. Missing: {verbatim(', '.join(map(dataset_title, sets)))}. "
+            "To add a data set, run `ferscope data add PATH --name NAME`."
         )
     waiting = [row for row in rows if row.state == "not run" and not row.weights]
     if waiting:
-        said.append(f"Not run yet, though the data are here: {named(waiting)}.")
+        said.append(f"Not run yet: {named(waiting)}.")
     loaded = [row for row in rows if row.state != "run" and row.weights]
     if loaded:
         words = ", ".join(f"{row.title} ({row.weights})" for row in loaded)
-        said.append(f"These also need weights to start from: {verbatim(words)}.")
+        said.append(f"Initial weights are missing: {verbatim(words)}.")
     cut = [row for row in rows if row.cut]
     if cut:
         said.append(
-            f"Cut by the budget: {named(cut)}. What a network gives in so few epochs says little about what the report's gave "
-            "in all of them."
+            f"Shortened to fit the time limit: {named(cut)}. These results say little about the reported ones, which used more "
+            "epochs."
         )
     if waiting or cut:
-        said.append(f"To go on: `ferscope reproduce --only '{report}-*' --minutes 120 --data PATH`")
+        said.append(f"To continue, run `ferscope reproduce --only '{report}-*' --minutes 120 --data PATH`")
     return said
 
 

@@ -1,4 +1,4 @@
-"""How fragile is it? Accuracy on damaged pictures, several networks over each other."""
+"""Robustness: how much accuracy is lost on corrupted images? Several networks in one chart."""
 
 import time
 from collections import defaultdict
@@ -10,48 +10,51 @@ from dashboard import cache, markup
 from dashboard.charts import robustness as charts
 from dashboard.markup import Picture
 from dashboard.pickers import choose, evaluated, titles
-from dashboard.text import interval, percent, pictures, table_title, verbatim
+from dashboard.text import estimate, images, interval, percent, table_in_words, verbatim
 from fer_core.datasets import Dataset
 from fer_core.datasets.known import SYNTHETIC
 from fer_core.errors import FerError
 from fer_core.evaluation.intervals import Interval
 from fer_core.evaluation.robustness import CORRUPTIONS, Measured, corrupt, measure, measured, overall, sample
+from fer_core.glossary import explained
 from fer_core.runs import store
 from fer_core.runs.store import Checkpoint
 
-HERE = 100  # pictures that the page itself measures; more is for the command line
+HERE = 100  # images that the page itself measures; more is for the command line
 PLOTLY = {"displayModeBar": False}
 BOX = 220  # pixels of a select box
 
 
-def answer(title: str, table: pd.DataFrame) -> str:
-    """Clean and damaged accuracy, and where it breaks first."""
+def loss_in_words(title: str, table: pd.DataFrame, name: str) -> str:
+    """Accuracy on clean and on corrupted images, and the corruption that costs most."""
     clean, damaged = table.iloc[0], table[table["severity"] > 0]
     words = (
-        f"{verbatim(title)} reads **{percent(clean['accuracy'])}** ({interval(Interval(clean['low'], clean['high']))}) of "
-        f"{pictures(int(clean['n']))} as they are"
+        f"{verbatim(title)} has an accuracy of "
+        f"{estimate(clean['accuracy'], Interval(clean['low'], clean['high']), int(clean['n']))} on clean images of "
+        f"{verbatim(name)}"
     )
     if not len(damaged):
-        return words + "; nothing else was measured."
+        return words + ". Corrupted images were not measured."
+    kinds, severities = damaged["corruption"].nunique(), damaged["severity"].nunique()
     middle = damaged[damaged["severity"] == 3]
     worst = middle.loc[middle["drop"].idxmax()] if len(middle) else damaged.loc[damaged["drop"].idxmax()]
     kind = CORRUPTIONS[worst["corruption"]]
     return words + (
-        f", and **{percent(overall(table))}** in the mean of {len(damaged)} kinds and severities of damage. At the third of "
-        f"five severities it suffers most from {kind.title.lower()} ({worst['value']:g} {kind.unit}): "
-        f"{100 * worst['drop']:.1f} points less ({interval(Interval(worst['drop_low'], worst['drop_high']))})."
+        f", and of **{percent(overall(table))}** on average over {kinds} corruptions at {severities} severities. "
+        f"{'At severity 3, it' if len(middle) else 'It'} loses most from {kind.title.lower()} ({worst['value']:g} {kind.unit}): "
+        f"{100 * worst['drop']:.1f} points ({interval(Interval(worst['drop_low'], worst['drop_high']))})."
     )
 
 
 def measure_here(network: Checkpoint, dataset: Dataset, split: str) -> None:
-    """Measure a few pictures now; what is done stays done if the page is left."""
-    bar, start = st.progress(0.0, "Reading the pictures"), time.monotonic()
+    """Measure a few images now; finished conditions are kept if the page is left."""
+    bar, start = st.progress(0.0, "Reading the images"), time.monotonic()
 
     def show(done: int, total: int) -> None:
         taken = time.monotonic() - start
         left = f", about {taken / done * (total - done):.0f} s left" if done > 1 else ""
         bar.progress(
-            done / total, f"{done} of {total} conditions{left}. To stop, leave the page: what is done is kept."
+            done / total, f"{done} of {total} conditions{left}. To stop, leave the page; finished conditions are kept."
         )
 
     try:
@@ -65,20 +68,20 @@ def measure_here(network: Checkpoint, dataset: Dataset, split: str) -> None:
 
 
 def examples(dataset: Dataset, split: str, kind: str) -> None:
-    """What a kind of damage looks like on one picture of the set."""
+    """What a corruption looks like on one image of the data set."""
     row = int(dataset.rows(split)[0])
     image, picture = str(dataset.index["id"].iloc[row]), dataset.picture(row)
-    what = "Synthetic face" if dataset.name == SYNTHETIC else "Picture"
+    what = "Synthetic face" if dataset.name == SYNTHETIC else "Image"
     items = []
     for severity, value in enumerate((None, *CORRUPTIONS[kind].values)):
-        words = "as it is" if value is None else f"{value:g} {CORRUPTIONS[kind].unit}"
+        words = "clean" if value is None else f"{value:g} {CORRUPTIONS[kind].unit}"
         damaged = corrupt(picture, kind, severity, image, dataset.name)
         items.append(Picture(damaged, f"{what} {image}, {CORRUPTIONS[kind].title.lower()}: {words}", (words,)))
     st.html(markup.gallery(items))
 
 
-st.title("How fragile is it?")
-network, key = evaluated("its figures on damaged pictures")
+st.title("Robustness: how much accuracy is lost on corrupted images?", help=explained("Corruption and severity"))
+network, key = evaluated("see how it copes with corrupted images")
 table = cache.predictions(network.tables[key])
 name, split = (str(table.table[column].iloc[0]) for column in ("dataset", "split"))
 source = cache.dataset_of(table)
@@ -95,49 +98,50 @@ mine = {number: found for number, found in results.items() if network.name in fo
 command = f"ferscope robustness {network.name} --data {name} --split {split}"
 if not mine:
     st.info(
-        f"{verbatim(titles()[network.name])} has not been measured on damaged pictures of {verbatim(table_title(key))} yet. "
-        f"`{command}` measures all of them, `--limit 500` some."
+        f"{verbatim(titles()[network.name])} has not been measured on corrupted images of {verbatim(table_in_words(key))} yet. "
+        f"To measure all images, run `{command}`; add `--limit 500` to measure some."
     )
     if source is None:
-        st.caption("The pictures are not on this machine; add the data set first.")
+        st.markdown("The images are not on this machine. Add the data set first.")
         st.page_link("views/data.py", label="Add the data set")
-    elif st.button(f"Measure {HERE} pictures here", type="primary"):
+    elif st.button(f"Measure {HERE} images now", type="primary"):
         measure_here(network, source, split)
     st.stop()
 
 chosen = (
     choose(
-        "Pictures measured",
+        "Measured images",
         list(mine),
         "sample",
-        lambda number: f"{pictures(mine[number][network.name].n)} of {table_title(key)} ({number[:6]})",
+        lambda number: f"{images(mine[number][network.name].n)}, sample {number[:6]}",
     )
     if len(mine) > 1
     else next(iter(mine))
 )
 tables = {titles()[network.name]: mine[chosen][network.name].table()}
-st.markdown(answer(titles()[network.name], next(iter(tables.values()))))
+st.markdown(loss_in_words(titles()[network.name], next(iter(tables.values())), table_in_words(key)))
 others = [other for other in mine[chosen] if other != network.name]
 if others:
     beside = st.multiselect(
-        "Over other networks", others, default=others[:3], key="over", bind="query-params", format_func=titles().get
+        "Compare with", others, default=others[:3], key="over", bind="query-params", format_func=titles().get
     )
     tables |= {titles()[other]: mine[chosen][other].table() for other in beside}
 st.plotly_chart(charts.curves(tables), config=PLOTLY, key="curves")
 st.caption(
-    "Error bars: 95 % intervals (Wilson). A network that averages several views of a picture is given it and its mirror image "
-    "here. After Hendrycks and Dietterich 2019, arXiv 1903.12261; lengths are in pixels of a "
-    f"face of 48 x 48, whatever the picture's size. More pictures: `{command}`, also with several networks at once."
+    "Error bars: 95 % confidence intervals (Wilson). Networks with test-time averaging are measured with the image and its "
+    "mirror image. Lengths are in pixels of a 48 x 48 face. Method: Hendrycks and Dietterich 2019, arXiv 1903.12261. To "
+    f"measure more images, run `{command}`; it takes several networks at once.",
+    help=explained("Test-time averaging"),
 )
-with st.expander("The table behind the charts"):
+with st.expander("Table behind the charts"):
     everything = pd.concat(tables, names=["network"]).reset_index("network")
     st.dataframe(everything, hide_index=True)
     st.download_button(
         "Download as csv", everything.to_csv(index=False), f"robustness-{network.name}-{key}.csv", "text/csv"
     )
 if source is not None:
-    st.subheader("What the damage looks like")
+    st.subheader("Examples of the corruptions")
     kind = choose(
-        "Damage", list(CORRUPTIONS), "damage", lambda kind: CORRUPTIONS[kind].title, place=st.container(width=BOX)
+        "Corruption", list(CORRUPTIONS), "damage", lambda kind: CORRUPTIONS[kind].title, place=st.container(width=BOX)
     )
     examples(source, split, kind)

@@ -1,18 +1,19 @@
-"""Which settings were better? Runs over each other: curves, what differs, what the curves say, cost against accuracy."""
+"""Runs: which settings were better? Curves, differing settings, diagnoses, and cost against accuracy."""
 
 from dataclasses import dataclass
 
 import pandas as pd
 import streamlit as st
 
-from dashboard import curves, markup
+from dashboard import curves, damaged, markup
 from dashboard.charts import runs as charts
 from dashboard.markup import Html
 from dashboard.pickers import to_address
-from dashboard.text import interval, percent, pictures, verbatim
+from dashboard.text import estimate, percent, verbatim
 from fer_core.errors import FerError
 from fer_core.evaluation.intervals import Interval, wilson
-from fer_core.recipe import Section, TrainConfig
+from fer_core.glossary import explained
+from fer_core.recipe import Section, TrainConfig, setting_title
 from fer_core.runs import store
 from fer_core.runs.diagnosis import Diagnosis, diagnose
 from fer_core.runs.folder import EpochResult, RunFolder, RunStatus, best_epoch
@@ -25,7 +26,7 @@ AXES = 6  # settings that can be drawn beside each other and still be read
 
 @dataclass(frozen=True)
 class Compared:
-    """A run with all that the page says about it."""
+    """A run with all that the page shows of it."""
 
     run: RunFolder
     status: RunStatus
@@ -33,7 +34,7 @@ class Compared:
     results: list[EpochResult]
     best: EpochResult
     said: Diagnosis | None
-    n: int  # pictures of its validation part; 0 where its card does not tell yet
+    n: int  # images of its validation set; 0 until its card says so
 
     @property
     def minutes(self) -> float:
@@ -46,17 +47,19 @@ class Compared:
 
 
 def read(run: RunFolder) -> Compared | None:
-    """A run that has validated an epoch; None before, without a validation part, or where its recipe cannot be read."""
+    """A run that has validated an epoch; None before, without a validation set, or if its recipe cannot be read."""
     try:
         results = run.metrics()
         settings = flat(run.config())
     except FerError:
         return None
     best = best_epoch(results)
-    return Compared(run, run.look(), settings, results, best, diagnose(results), tested(run)) if best else None
+    return (
+        Compared(run, run.look(), settings, results, best, diagnose(results), validated_images(run)) if best else None
+    )
 
 
-def tested(run: RunFolder) -> int:
+def validated_images(run: RunFolder) -> int:
     matrix = run.confusion()
     if matrix is not None:
         return int(matrix.sum())
@@ -67,7 +70,7 @@ def tested(run: RunFolder) -> int:
 
 
 def flat(config: TrainConfig) -> dict[str, object]:
-    """Every setting by the name that the command line gives it; tables and lists as text."""
+    """Every setting by its key on the command line; tables and lists as text."""
     found: dict[str, object] = {}
     for name in TrainConfig.model_fields:
         value = getattr(config, name)
@@ -83,22 +86,24 @@ def differing(runs: list[Compared]) -> list[str]:
     return [name for name in runs[0].settings if len({run.settings.get(name) for run in runs}) > 1]
 
 
-def answer(runs: list[Compared], names: list[str]) -> str:
-    """Which run was best, by how much, and whether that is more than chance."""
+def best_in_words(runs: list[Compared], names: list[str]) -> str:
+    """Which run was best, by how much, and whether the difference is significant."""
     order = sorted(runs, key=lambda run: -run.best.val_accuracy)
     first = order[0]
-    said = f"**{verbatim(first.run.name)}** was best: {percent(first.best.val_accuracy)}"
-    said += f" ({interval(first.bounds)}) of {pictures(first.n)}" if first.bounds else ""
-    said += f" right at epoch {first.best.epoch}."
+    reached = (
+        estimate(first.best.val_accuracy, first.bounds, first.n)
+        if first.bounds
+        else f"**{percent(first.best.val_accuracy)}**"
+    )
+    said = f"**{verbatim(first.run.name)}** has the highest validation accuracy: {reached} at epoch {first.best.epoch}."
     if len(order) > 1:
         second = order[1]
         gap = 100 * (first.best.val_accuracy - second.best.val_accuracy)
-        said += f" That is {gap:.1f} points more than {verbatim(second.run.name)}"
+        said += f" This is {gap:.1f} points more than {verbatim(second.run.name)}"
         if first.bounds and second.bounds:
             apart = first.bounds.low > second.bounds.high
-            said += "; their intervals do not overlap" if apart else "; their intervals overlap, so it may be chance"
-        said += "."
-        said += f" {len(names) or 'No'} {'settings differ' if len(names) > 1 else 'setting differs'}."
+            said += "; the intervals do not overlap" if apart else "; the intervals overlap, so it may be chance"
+        said += f". {len(names) or 'No'} {'settings differ' if len(names) > 1 else 'setting differs'}."
     return said
 
 
@@ -112,11 +117,11 @@ def choose() -> list[RunFolder]:
         runs = {name: run for name, run in runs.items() if tag in run.notes().tags}
     asked = st.query_params.get_all("run")
     if gone := [name for name in asked if name not in every]:
-        st.info(verbatim(f"The link asks for “{', '.join(gone)}”, which is not among the newest {NEWEST} runs here."))
+        st.info(verbatim(f"“{', '.join(gone)}” from the link is not among the newest {NEWEST} runs here."))
     default = [name for name in asked if name in runs] or [name for name, run in runs.items() if run.metrics()][:FIRST]
     names = right.multiselect("Runs", list(runs), default, key=f"runs-{tag}")
     if len(names) < len(runs):
-        st.caption(f"{len(names):,} of {len(runs):,} runs are compared; the box above has the others.")
+        st.caption(f"{len(names):,} of {len(runs):,} runs are compared. Choose more in the box above.")
     to_address("run", *names)
     return [runs[name] for name in names]
 
@@ -136,54 +141,64 @@ def rows(runs: list[Compared], names: list[str]) -> list[list[str | Html]]:
                 f"{run.best.epoch} of {run.status.epochs}",
                 run.said.verdict if run.said else "",
                 f"{run.minutes:,.1f}",
-                *(shown(run.settings.get(name)) for name in names),
+                *(setting_value(run.settings.get(name)) for name in names),
             ]
         )
     return found
 
 
-def shown(value: object) -> str:
+def setting_value(value: object) -> str:
     return f"{value:g}" if isinstance(value, float) else str(value)
 
 
-HEADER = ("Run", "State", "Best accuracy, %", "To the best", "Best epoch", "Verdict", "Processor minutes")
+HEADER = (
+    "Run", "State", "Best validation accuracy, %", "Difference, points", "Best epoch", "Diagnosis", "CPU min",
+)  # fmt: skip
 
-st.title("Which settings were better?")
+st.title("Runs: which settings were better?", help=explained("Seed", "Overfitting", "Underfitting"))
 if not store.runs():
-    st.info("There is no run yet. Train two with different settings, and this page says which was better.")
+    st.info("There are no runs yet. Train two networks with different settings to compare them.")
     if st.button("Train a network", type="primary"):
         st.switch_page("views/train.py")
     st.stop()
+damaged.show()
 chosen = choose()
 compared = [found for run in chosen if (found := read(run))]
 if not compared:
-    st.info("None of these runs has validated an epoch yet. Choose others above, or look again in a while.")
+    st.info(
+        "None of these runs has finished an epoch with validation yet. Choose other runs above, or come back later."
+    )
     st.stop()
 names = differing(compared)
-st.markdown(answer(compared, names))
-st.html(markup.table([*HEADER, *names], rows(compared, names), words=(0, 1, 5)))
-st.caption(
-    "In a lighter tone: 95 % intervals (Wilson). The best of many epochs and of many runs looks a little better than it is. "
-    "Verdicts come from the last five epochs."
-)
+st.markdown(best_in_words(compared, names))
+st.html(markup.table([*HEADER, *map(setting_title, names)], rows(compared, names), words=(0, 1, 5)))
+st.markdown("The best of many epochs and runs looks slightly better than it is. Confirm it on a test set.")
+st.caption("Grey: 95 % confidence intervals (Wilson). Diagnoses use the last five epochs.")
 histories = {run.run.name: run.results for run in compared}
-st.subheader("Curves")
+st.subheader("Learning curves", help=explained("Loss", "Epoch"))
 curves.show(histories)
 for run in compared:
     if run.said:
-        st.caption(f"**{verbatim(run.run.name)}**: {verbatim(run.said.sentence)}")
+        st.markdown(f"**{verbatim(run.run.name)}**: {verbatim(run.said.sentence)}")
 
 if names and len(compared) > 2:
     st.subheader("Settings and accuracy")
     axes = names
     if len(names) > AXES:
         first = sorted(names, key=lambda name: name.startswith("image."))[:AXES]
-        axes = st.multiselect("Settings to draw", names, first, max_selections=AXES, key=f"axes-{'-'.join(names)}")
-    table = pd.DataFrame([{name: run.settings[name] for name in axes} for run in compared])
+        axes = st.multiselect(
+            "Settings in the chart",
+            names,
+            first,
+            format_func=setting_title,
+            max_selections=AXES,
+            key=f"axes-{'-'.join(names)}",
+        )
+    table = pd.DataFrame([{setting_title(name): run.settings[name] for name in axes} for run in compared])
     table["best accuracy"] = [run.best.val_accuracy for run in compared]
     st.plotly_chart(
-        charts.parallel(table, "best accuracy", "best accuracy, %"), config=PLOTLY, key="parallel",
-        alt="A line a run through its settings to its best validation accuracy",
+        charts.parallel(table, "best accuracy", "Best accuracy, %"), config=PLOTLY, key="parallel",
+        alt="One line per run, from its settings to its best validation accuracy",
     )  # fmt: skip
 
 st.subheader("Cost and accuracy")
@@ -197,8 +212,8 @@ costs = pd.DataFrame(
     }
     for run in compared
 )
-st.plotly_chart(charts.cost(costs), config=PLOTLY, key="cost", alt="Processor minutes against best validation accuracy")
-with st.expander("The table behind the charts"):
+st.plotly_chart(charts.cost(costs), config=PLOTLY, key="cost", alt="CPU minutes against best validation accuracy")
+with st.expander("Table behind the charts"):
     everything = costs.join(pd.DataFrame([run.settings for run in compared])[names])
     st.dataframe(everything, hide_index=True)
     st.download_button("Download as csv", everything.to_csv(index=False), "runs.csv", "text/csv")

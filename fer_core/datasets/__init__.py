@@ -8,7 +8,7 @@ opens read a memory map.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property, partial
 from pathlib import Path
@@ -29,10 +29,11 @@ SPLITS = ("train", "val", "test")
 
 @dataclass(frozen=True)
 class Skipped:
-    """An entry of a data set that was left out: which one, and why."""
+    """What was left out of a data set: which entry, or a group of them, why, and how many images that are."""
 
     id: str
     reason: str
+    n: int = 1
 
 
 @dataclass(frozen=True)
@@ -47,6 +48,8 @@ class Reading:
         expressions: the vocabulary of the labels.
         pixels: (m, H, W) or (m, H, W, 3) uint8 where the set holds its pictures in one table, else None. They belong to
             the rows without a `file`, in their order.
+        encoded: the bytes of each row's image file (PNG, JPEG) in the order of the index, where a table holds images of
+            different sizes; they are kept as files beside the cached index.
         masks: (n, H, W) bool, the pixels that carry the expression, where the set knows them (synthetic faces).
         preparation: what the pictures went through already (`ferscope data prepare`); None where nothing is known of it.
     """
@@ -57,6 +60,7 @@ class Reading:
     masks: NDArray[np.bool_] | None = None
     skipped: tuple[Skipped, ...] = ()
     preparation: Preparation | None = None
+    encoded: Sequence[bytes] | None = None
 
 
 class Read(Protocol):
@@ -74,6 +78,7 @@ class Reader:
         expects: glob patterns that a path of this layout has below it, for the answer to a path that has only some.
         modes: other ways to read the same files, asked for as PATH@MODE; `read` then takes `mode`.
         beside: other places that the result depends on (a set made of others), so that their changes are seen.
+        rank: how late the layout is asked whether it knows a path; those that say least of a set come last.
     """
 
     name: str
@@ -86,6 +91,7 @@ class Reader:
     expects: tuple[str, ...] = ()
     modes: tuple[str, ...] = ()
     beside: Callable[[Path], list[Path]] = lambda path: []
+    rank: int = 0
 
     def called(self, path: Path, fingerprint: str, itself: bool) -> str:
         """What predictions tables call the set at a path.
@@ -103,6 +109,14 @@ class Reader:
         name = short_name(path) + mode
         taken = name in {layout.dataset for _, layout in READERS.items()}
         return f"{name}-{fingerprint[:6] if self.dataset else self.name}" if taken else name
+
+    def of(self, inner: Path) -> Reader:
+        """The same layout for a path that holds nothing but `inner`, which is read in its place."""
+
+        def read(path: Path, on_bad: OnBad, **mode: str) -> Reading:
+            return self.read(inner, on_bad, **mode)
+
+        return replace(self, read=read, beside=lambda path: self.beside(inner))
 
     def in_mode(self, mode: str) -> Reader:
         """The same layout, read in one of its modes.
@@ -135,12 +149,13 @@ def reader(
     expects: tuple[str, ...] = (),
     modes: tuple[str, ...] = (),
     beside: Callable[[Path], list[Path]] = lambda path: [],
+    rank: int = 0,
 ) -> Callable[[Read], Read]:
     """Decorator that registers a reading function under a name; see `Reader` for the arguments."""
 
     def add(read: Read) -> Read:
         READERS.register(name)(
-            Reader(name, title, dataset, recognises, read, licence, protocol, expects, modes, beside)
+            Reader(name, title, dataset, recognises, read, licence, protocol, expects, modes, beside, rank)
         )
         return read
 
@@ -164,6 +179,11 @@ class Dataset:
 
     def __len__(self) -> int:
         return len(self.index)
+
+    @property
+    def left_out(self) -> int:
+        """Number of images that the set's place holds and the set does not; each is in `skipped`, by name or in a group."""
+        return sum(entry.n for entry in self.skipped)
 
     @cached_property
     def splits(self) -> dict[str, int]:
@@ -306,9 +326,14 @@ def short_name(path: Path) -> str:
 
 
 def refuse_or_skip(skipped: list[Skipped], total: int, on_bad: OnBad, where: str) -> None:
-    """The one answer to bad entries: refuse with the first three named, or let the caller go on without them."""
+    """The one answer to bad entries: refuse with the first three named, or let the caller continue without them."""
     if skipped and (on_bad == "refuse" or len(skipped) == total):
-        shown = "; ".join(f"{bad.id}: {bad.reason}" for bad in skipped[:3])
-        more = f" and {len(skipped) - 3:,} more" if len(skipped) > 3 else ""
         remedy = "mend them, or leave them out with “skip” (--on-bad skip)" if len(skipped) < total else "mend them"
-        raise DataError(f"{where}: {len(skipped):,} of {total:,} entries cannot be read ({shown}{more}); {remedy}.")
+        raise DataError(f"{where}: {len(skipped):,} of {total:,} entries cannot be read ({named(skipped)}); {remedy}.")
+
+
+def named(skipped: Sequence[Skipped], most: int = 3) -> str:
+    """The first of some entries with their reasons, and how many images more there are."""
+    text = "; ".join(f"{entry.id}: {entry.reason}" for entry in skipped[:most])
+    more = sum(entry.n for entry in skipped[most:])
+    return text + (f" and {more:,} more" if more else "")

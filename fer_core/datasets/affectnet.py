@@ -18,7 +18,7 @@ from pathlib import Path
 import pandas as pd
 
 from fer_core.datasets import OnBad, Reading, Skipped, reader
-from fer_core.datasets.files import count, first_of, read_files
+from fer_core.datasets.files import first_of, read_files, several
 from fer_core.errors import DataError
 from fer_core.labels import FERPLUS8
 
@@ -68,9 +68,8 @@ def read(path: Path, on_bad: OnBad = "refuse") -> Reading:
     ]
     table = table[known].assign(label=[LABELS[int(n)] for n in number[known]])
     face = table["label"].isin(FERPLUS8.names)
-    left_out = [
-        Skipped(count(n, "picture"), f"labelled {label}") for label, n in table["label"][~face].value_counts().items()
-    ]
+    left_out = [several(n, "image", f"labelled {label}") for label, n in table["label"][~face].value_counts().items()]
+    accounted = {str(images / name) for name in table.loc[~face, "subDirectory_filePath"]}
     table = table[face]
     values = {new: pd.to_numeric(table[old], errors="coerce") for new, old in BOX.items()}
     values |= {name: pd.to_numeric(table[name], errors="coerce") for name in ("valence", "arousal")}
@@ -83,6 +82,8 @@ def read(path: Path, on_bad: OnBad = "refuse") -> Reading:
         FERPLUS8,
         bad,
         left_out,
+        accounted=accounted,
+        others="named in none of the lists",
     )
 
 

@@ -14,7 +14,7 @@ import numpy as np
 
 from fer_core.datasets import OnBad, Reading, Skipped, reader
 from fer_core.datasets.affectnet import LABELS, LICENCE, PROTOCOL
-from fer_core.datasets.files import count, first_of, pictures_below, read_files
+from fer_core.datasets.files import first_of, pictures_below, read_files, several
 from fer_core.labels import FERPLUS8
 
 PARTS = {"train": ("train_set", "train", "training"), "test": ("val_set", "val", "validation")}
@@ -39,7 +39,7 @@ def read(path: Path, on_bad: OnBad = "refuse") -> Reading:
     Raises:
         DataError: entries that cannot be read.
     """
-    rows, bad = [], []
+    rows, bad, accounted = [], [], set()
     others: dict[str, int] = {}
     for split in PARTS:
         part = _part(path, split)
@@ -51,13 +51,15 @@ def read(path: Path, on_bad: OnBad = "refuse") -> Reading:
         for file, number in zip(files, numbers, strict=True):
             id_ = file.relative_to(path).as_posix()
             if number is None or number not in range(len(LABELS)):
+                accounted.add(str(file))
                 bad.append(Skipped(id_, f"annotations/{file.stem}_exp.npy is missing or holds no number from 0 to 10"))
             elif LABELS[number] not in FERPLUS8.names:
+                accounted.add(str(file))
                 others[LABELS[number]] = others.get(LABELS[number], 0) + 1
             else:
                 rows.append({"id": id_, "split": split, "label": LABELS[number], "file": str(file)})
-    left_out = [Skipped(count(n, "picture"), f"labelled {label}") for label, n in others.items()]
-    return read_files(path, rows, on_bad, FERPLUS8, bad, left_out)
+    left_out = [several(n, "image", f"labelled {label}") for label, n in others.items()]
+    return read_files(path, rows, on_bad, FERPLUS8, bad, left_out, accounted=accounted)
 
 
 def _number(path: Path) -> int | None:

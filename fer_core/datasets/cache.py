@@ -13,6 +13,7 @@ import os
 import shutil
 import tempfile
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import asdict
 from pathlib import Path
 
 import numpy as np
@@ -26,7 +27,7 @@ from fer_core.images import ImageSpec, Preparation, decode
 from fer_core.labels import Expressions
 from fer_core.workspace import cache
 
-VERSION = 4  # raise when a reader's result changes
+VERSION = 5  # raise when a reader's result changes
 KEEP_GB = float(os.environ.get("FERSCOPE_CACHE_GB", "20"))
 
 
@@ -81,11 +82,16 @@ def _write(folder: Path, path: Path, layout: Reader, on_bad: OnBad) -> None:
     reading = layout.read(path, on_bad=on_bad)
     if not len(reading.index):
         raise DataError(f"{path}: no pictures found; expected the layout {layout.title}.")
-    index = _with_hashes(reading)
+    index = _with_hashes(reading, layout)
     content = fingerprint(index[HASH], index["split"] + " " + index["label"])
     folder.parent.mkdir(parents=True, exist_ok=True)
     temporary = Path(tempfile.mkdtemp(dir=folder.parent, prefix=".writing-"))
     try:
+        if reading.encoded is not None:
+            (temporary / "images").mkdir()
+            for row, image in enumerate(reading.encoded):
+                (temporary / "images" / f"{row:07d}").write_bytes(image)
+            index = index.assign(file=[str(folder / "images" / f"{row:07d}") for row in range(len(index))])
         index.to_parquet(temporary / "index.parquet", index=False)
         if reading.pixels is not None:
             np.save(temporary / "pixels.npy", reading.pixels)
@@ -97,7 +103,7 @@ def _write(folder: Path, path: Path, layout: Reader, on_bad: OnBad) -> None:
             "fingerprint": content,
             "vocabulary": reading.expressions.name,
             "expressions": reading.expressions.names,
-            "skipped": [{"id": bad.id, "reason": bad.reason} for bad in reading.skipped],
+            "skipped": [asdict(entry) for entry in reading.skipped],
             "preparation": reading.preparation and reading.preparation.model_dump(),
         }
         (temporary / "meta.json").write_text(json.dumps(meta), encoding="utf-8")
@@ -108,16 +114,21 @@ def _write(folder: Path, path: Path, layout: Reader, on_bad: OnBad) -> None:
             raise DataError(f"The cache {folder.parent} cannot be written ({error}); free some space there.") from error
 
 
-def _with_hashes(reading: Reading) -> pd.DataFrame:
+def _with_hashes(reading: Reading, layout: Reader) -> pd.DataFrame:
     """The index with each image's hash; a set made of others brings them along."""
     index = reading.index
-    if HASH in index.columns:
+    if HASH in index.columns and layout.name in (
+        "made",
+        "ferplus",
+    ):  # in others a column of the user's, or of the source
         return index
     in_file = (index["file"].fillna("") != "").to_numpy() if "file" in index.columns else np.zeros(len(index), bool)
     number = np.cumsum(~in_file) - 1  # among the images without a file
     boxed = "left" in index.columns
 
     def one(row: int) -> str:
+        if reading.encoded is not None:
+            return image_hash(decode(reading.encoded[row]))
         if not in_file[row]:
             assert reading.pixels is not None
             return image_hash(reading.pixels[number[row]])
@@ -169,7 +180,7 @@ def images_at(dataset: Dataset, spec: ImageSpec) -> NDArray[np.uint8]:
 def _forget_oldest(keep: Path) -> None:
     """Bound the cache: while it is above `KEEP_GB`, drop the entry that was not used for longest."""
     entries = sorted((entry for entry in keep.parent.iterdir() if entry.is_dir()), key=lambda e: e.stat().st_mtime)
-    sizes = {entry: sum(f.stat().st_size for f in entry.iterdir() if f.is_file()) for entry in entries}
+    sizes = {entry: sum(f.stat().st_size for f in entry.rglob("*") if f.is_file()) for entry in entries}
     total = sum(sizes.values())
     for entry in entries:
         if total <= KEEP_GB * 1e9 or entry == keep:

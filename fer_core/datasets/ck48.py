@@ -11,8 +11,8 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
-from fer_core.datasets import OnBad, Reading, Skipped, reader
-from fer_core.datasets.files import count, pictures_below, read_files, subfolders
+from fer_core.datasets import OnBad, Reading, reader
+from fer_core.datasets.files import pictures_below, read_files, subfolders
 from fer_core.labels import FERPLUS8, canonical
 
 NAME = re.compile(r"^(S\d{3})_(\d{3})_\d{8}$")
@@ -45,15 +45,13 @@ def read(path: Path, on_bad: OnBad = "refuse") -> Reading:
     """
     root = _root(path)
     assert root is not None
-    rows, others = [], 0
+    rows = []
     for folder in subfolders(root):
         label = canonical(folder.name)
         for file in pictures_below(folder):
             found = NAME.match(file.stem)
             if not found or label is None:
-                others += 1
                 continue
             row = {"id": file.stem, "split": "test", "label": label, "file": str(file)}
             rows.append({**row, "person": found[1], "sequence": f"{found[1]}_{found[2]}"})
-    left_out = [Skipped(count(others, "picture"), "name or folder not as CK+48's")] if others else []
-    return read_files(path, rows, on_bad, FERPLUS8, left_out=left_out)
+    return read_files(path, rows, on_bad, FERPLUS8, others="name or folder not as CK+48's")

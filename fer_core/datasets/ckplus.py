@@ -46,16 +46,17 @@ def read(path: Path, on_bad: OnBad = "refuse", mode: str = "last") -> Reading:
     assert emotions is not None
     rows: list[dict[str, object]] = []
     bad: list[Skipped] = []
-    without = 0
+    without, unlabelled = 0, list[str]()
     for person in subfolders(images):
         for folder in subfolders(person):
             sequence = f"{person.name}_{folder.name}"
             found = sorted((emotions / person.name / folder.name).glob("*_emotion.txt"))
+            frames = list(pictures_below(folder))
             if not found:
                 without += 1
+                unlabelled += map(str, frames)
                 continue
             label = _label(found[0])
-            frames = list(pictures_below(folder))
             if label is None:
                 bad.append(Skipped(sequence, f"{found[0].name} holds no number from 0 to 7"))
             elif len(frames) < 2:
@@ -67,8 +68,11 @@ def read(path: Path, on_bad: OnBad = "refuse", mode: str = "last") -> Reading:
                     rows.append({**row, "person": person.name, "sequence": sequence})
     if not rows and not bad:
         raise DataError(f"{path}: none of the sequences has a label; expected files {emotions}/S005/001/*_emotion.txt.")
-    left_out = [Skipped(count(without, "sequence"), "no emotion file")] if without else []
-    return read_files(path, rows, on_bad, FERPLUS8, bad, left_out)
+    left_out = [Skipped(count(without, "sequence"), "no emotion file", len(unlabelled))] if without else []
+    between = "a frame between the neutral face and the full expression"
+    return read_files(
+        path, rows, on_bad, FERPLUS8, bad, left_out, accounted=unlabelled, others=between, within=[images]
+    )
 
 
 def _label(path: Path) -> str | None:

@@ -40,7 +40,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from fer_core.datasets import Dataset, OnBad, Reading, Skipped, cleaning, face_in, open_dataset, reader, splits
 from fer_core.datasets.duplicates import Duplicates, find_duplicates
 from fer_core.datasets.faceless import by_votes, faceless
-from fer_core.datasets.files import count
+from fer_core.datasets.files import several
 from fer_core.datasets.known import resolve
 from fer_core.errors import DataError, UnknownName
 from fer_core.images import ImageSpec, Preparation, decode, fit
@@ -159,7 +159,7 @@ def read(path: Path, on_bad: OnBad = "refuse") -> Reading:
         raise UnknownName("vocabulary", made.expressions, VOCABULARIES)
     if path in _sources(path):
         raise DataError(f"{path} names itself as a part, directly or through another set.")
-    several = len(made.part) > 1
+    merged = len(made.part) > 1
     indices, pixels, skipped, vocabularies, preparations = [], [], [], [], []
     for part in made.part:
         place = _place(part.data, path)
@@ -168,7 +168,7 @@ def read(path: Path, on_bad: OnBad = "refuse") -> Reading:
         rows = index.pop("_row").to_numpy()
         if "source" not in index.columns:  # a set made of others knows its pictures' own
             index.insert(0, "source", dataset.name)
-        if several:
+        if merged:
             index["id"] = dataset.name + "/" + index["id"]
         pixels.append(_arrays(dataset, rows))
         indices.append(index)
@@ -188,7 +188,7 @@ def read(path: Path, on_bad: OnBad = "refuse") -> Reading:
         columns=splits.TWINS, errors="ignore"
     )  # before cleaning, for the leaks
     if outside := int(index["split"].isna().sum()):
-        skipped.append(Skipped(count(outside, "picture"), f"not in {made.split.file}"))
+        skipped.append(several(outside, "image", f"not in {made.split.file}"))
     reasons = {} if images is None or found is None else _reasons(index, made, in_file, arrays, images, found)
     dropped = [Skipped(str(index["id"].iloc[row]), text) for row, text in sorted(reasons.items())]
     keep = index["split"].notna().to_numpy(copy=True)
@@ -242,8 +242,7 @@ def _take(dataset: Dataset, part: Part, made: MadeSet, path: Path) -> tuple[pd.D
     if made.expressions:
         names, dropped = project(index["label"], VOCABULARIES[made.expressions], made.rename)
         skipped += [
-            Skipped(f"{n:,} pictures", f"{dataset.name}: {name} is not in {made.expressions}")
-            for name, n in dropped.items()
+            several(n, "image", f"{dataset.name}: {name} is not in {made.expressions}") for name, n in dropped.items()
         ]
         index = index.assign(label=np.array(names, dtype=object))
         index = index[index["label"].notna()]

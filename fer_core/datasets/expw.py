@@ -59,4 +59,4 @@ def read(path: Path, on_bad: OnBad = "refuse") -> Reading:
         row = {"id": f"{name}#{face}", "split": "test", "label": label, "file": str(images / name), "photo": name}
         box = {"left": left, "top": top, "width": right - left, "height": bottom - top}
         rows.append({**row, **box, "confidence": confidence})
-    return read_files(path, rows, on_bad, FER7, bad)
+    return read_files(path, rows, on_bad, FER7, bad, within=[images], others="no face in the list")

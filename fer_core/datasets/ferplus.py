@@ -22,7 +22,7 @@ To get it: take fer2013new.csv from github.com/microsoft/FERPlus and put it besi
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -30,7 +30,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from fer_core.datasets import OnBad, Reading, Skipped, fer2013, reader
-from fer_core.datasets.files import count
+from fer_core.datasets.files import several
 from fer_core.datasets.identity import HASH, fer2013_rows, image_hash, in_original_order, same_images
 from fer_core.datasets.votes import VOTES, majority, multi_target, probability, read_votes
 from fer_core.errors import DataError
@@ -100,13 +100,36 @@ def read(path: Path, on_bad: OnBad = "refuse", mode: str = "majority") -> Readin
             "both must be the original files, or the images FER2013's."
         )
     if (unknown := rows < 0).any():
-        lost = Skipped(count(int(unknown.sum()), "image"), "not among FER2013's known images, so without votes")
+        lost = several(int(unknown.sum()), "image", "not among FER2013's known images, so without votes")
         known, pixels = pictures.index[~unknown].reset_index(drop=True), pixels[~unknown]
         pictures = replace(pictures, index=known, pixels=pixels, skipped=(*pictures.skipped, lost))
-    votes = votes.iloc[rows[~unknown]].reset_index(drop=True)
-    index = pictures.index.assign(**{f"votes_{name}": votes[name] for name in VOTES.values()})
+    found = counted(pictures.index, votes.iloc[rows[~unknown]].reset_index(drop=True), mode)
+    return Reading(
+        found.index,
+        pictures.expressions if mode == GIVEN else FERPLUS8,
+        pixels[found.kept],
+        skipped=(*pictures.skipped, *found.left_out),
+    )
+
+
+@dataclass(frozen=True)
+class Counted:
+    """Rows with what their votes count as: the index of those that are kept, which these are, and what is left out."""
+
+    index: pd.DataFrame
+    kept: NDArray[np.bool_]
+    left_out: tuple[Skipped, ...] = ()
+
+
+def counted(index: pd.DataFrame, votes: pd.DataFrame, mode: str) -> Counted:
+    """The label of each row by its votes, in one of the modes; the votes stay, one column `votes_<choice>` each.
+
+    Args:
+        votes: (n) rows of counts a choice, in the order of the index.
+    """
+    index = index.assign(**{f"votes_{name}": votes[name].to_numpy() for name in VOTES.values()})
     if mode == GIVEN:
-        return replace(pictures, index=index)
+        return Counted(index, np.ones(len(index), bool))
     if mode == "majority":
         choice = majority(votes)
     else:
@@ -121,14 +144,6 @@ def read(path: Path, on_bad: OnBad = "refuse", mode: str = "majority") -> Readin
         index = index.assign(**{f"target_{name}": targets[:, i] for i, name in enumerate(FERPLUS8.names)})
     kept = choice.isin(FERPLUS8.names).to_numpy()
     undecided, others = int((choice == "").sum()), int(((choice != "") & ~kept).sum())
-    left_out = (
-        Skipped(f"{undecided:,} pictures", "no majority among the voters"),
-        Skipped(f"{others:,} pictures", "voted unknown or no face"),
-    )
-    return replace(
-        pictures,
-        index=index.assign(label=choice)[kept].reset_index(drop=True),
-        expressions=FERPLUS8,
-        pixels=pixels[kept],
-        skipped=(*pictures.skipped, *left_out),
-    )
+    reasons = ((undecided, "no majority among the voters"), (others, "voted unknown or no face"))
+    left_out = tuple(several(n, "image", why) for n, why in reasons if n)
+    return Counted(index.assign(label=choice.to_numpy())[kept].reset_index(drop=True), kept, left_out)

@@ -1,21 +1,36 @@
-"""What the readers of picture files share: looking for them, and checking each before it belongs to a set."""
+"""What the readers of image files share: looking for them, checking each, and counting those that no row is about."""
 
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections import Counter
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Any
 
 import pandas as pd
 
-from fer_core.datasets import OnBad, Reading, Skipped, refuse_or_skip
+from fer_core.datasets import OnBad, Reading, Skipped, named, refuse_or_skip
 from fer_core.errors import DataError, ImageError
-from fer_core.images import PICTURE_SUFFIXES, decode, shown
+from fer_core.images import FOREIGN_SUFFIXES, PICTURE_SUFFIXES, decode, shown
 from fer_core.labels import Expressions
 
 HIDDEN = (".", "__")  # how the names of folders begin that programs make for themselves, such as __MACOSX
+ONE_BY_ONE = 20  # files that are left out are named up to this number, and counted by folder above it
+# What people call the parts of a set, as folders, files and in tables; FER2013's own words too.
+SPLIT_WORDS = {
+    "train": "train",
+    "training": "train",
+    "val": "val",
+    "valid": "val",
+    "validation": "val",
+    "publictest": "val",
+    "dev": "val",
+    "test": "test",
+    "testing": "test",
+    "privatetest": "test",
+}
 
 
 def subfolders(path: Path) -> list[Path]:
@@ -24,16 +39,45 @@ def subfolders(path: Path) -> list[Path]:
 
 
 def pictures_below(folder: Path) -> Iterator[Path]:
-    """Every file below a folder that is called like a picture, in alphabetical order.
+    """Every image file below a folder whose format is read, in alphabetical order.
 
     Hidden files and folders, and those of a Mac's archive, are left aside.
     """
+    return _below(folder, PICTURE_SUFFIXES)
+
+
+def _below(folder: Path, suffixes: Collection[str]) -> Iterator[Path]:
     for place, _, names in sorted(os.walk(folder)):
         if any(part.startswith(HIDDEN) for part in Path(place).relative_to(folder).parts):
             continue
         for name in sorted(names):
-            if Path(name).suffix.lower() in PICTURE_SUFFIXES and not name.startswith("."):
+            if Path(name).suffix.lower() in suffixes and not name.startswith("."):
                 yield Path(place, name)
+
+
+def unused(root: Path, used: Collection[str], reason: str, within: Sequence[Path] = ()) -> list[Skipped]:
+    """The image files below a set's folder that none of its rows is about, so that nothing is left out in silence.
+
+    Args:
+        used: paths of the files that are accounted for.
+        reason: why a file of a format that is read is not in the set.
+        within: the folders to look in; all of the set where none is given.
+    """
+    found: dict[str, list[str]] = {}
+    for place in within or (root,):
+        for file in _below(place, PICTURE_SUFFIXES | FOREIGN_SUFFIXES):
+            if str(file) not in used:
+                foreign = file.suffix.lower() in FOREIGN_SUFFIXES
+                why = f"{file.suffix.lower()} files are not read; save them as PNG or JPEG" if foreign else reason
+                found.setdefault(why, []).append(shown(file.relative_to(root).as_posix()))
+    left_out = []
+    for why, names in found.items():
+        if len(names) <= ONE_BY_ONE:
+            left_out += [Skipped(name, why) for name in names]
+        else:
+            folders = Counter(PurePosixPath(name).parent.as_posix() for name in names)
+            left_out += [several(n, "image", f"in {folder}: {why}") for folder, n in folders.items()]
+    return left_out
 
 
 def first_of(root: Path, *names: str) -> Path | None:
@@ -45,6 +89,11 @@ def count(n: int, what: str) -> str:
     return f"{n:,} {what}" + ("s" if n != 1 else "")
 
 
+def several(n: int, what: str, reason: str) -> Skipped:
+    """Entries that are left out for one reason, counted and not named one by one."""
+    return Skipped(count(n, what), reason, n)
+
+
 def read_files(
     root: Path,
     rows: Sequence[Mapping[str, Any]],
@@ -52,6 +101,10 @@ def read_files(
     expressions: Expressions,
     bad: Sequence[Skipped] = (),
     left_out: Sequence[Skipped] = (),
+    *,
+    others: str = "not in the place that this layout has for images",
+    accounted: Collection[str] = (),
+    within: Sequence[Path] = (),
 ) -> Reading:
     """A reading from rows with `id`, `split`, `label`, `file` and more; every file is decoded once as a check.
 
@@ -59,6 +112,9 @@ def read_files(
         root: the set's folder; a link that leads out of it is not followed.
         bad: entries that are already known to be unreadable.
         left_out: entries that the set's own rules leave out; they are listed and refuse nothing.
+        others: why the image files are left out that neither a row nor `accounted` holds; they are counted and named.
+        accounted: paths of files that `bad` and `left_out` speak of.
+        within: the folders of `root` whose images belong to the set; all of it where none is given.
 
     Raises:
         DataError: entries that cannot be read and `on_bad="refuse"`, an id that occurs twice, or nothing at all.
@@ -83,8 +139,10 @@ def read_files(
     with ThreadPoolExecutor(os.cpu_count()) as pool:  # decoding leaves Python's lock
         reasons = dict(zip(files, pool.map(reason, files), strict=True))
     skipped = [*bad, *(Skipped(shown(row["id"]), text) for row in rows if (text := reasons[str(row["file"])]))]
+    left_out = [*left_out, *unused(root, {*reasons, *accounted}, others, within)]
     if not rows and not skipped:
-        raise DataError(f"{root}: no pictures found ({', '.join(sorted(PICTURE_SUFFIXES))}).")
+        seen = f"; left out: {named(left_out)}" if left_out else ""
+        raise DataError(f"{root}: no images found ({', '.join(sorted(PICTURE_SUFFIXES))}){seen}.")
     refuse_or_skip(skipped, len(rows) + len(bad), on_bad, str(root))
     index = pd.DataFrame([row for row in rows if not reasons[str(row["file"])]])
     if (twice := index[index.duplicated(["split", "id"])]).size:
@@ -93,21 +151,12 @@ def read_files(
 
 
 def picture_files(places: Iterable[Path]) -> Iterator[Path]:
-    """The pictures among files and below folders, in alphabetical order within a folder; a named file of any kind.
+    """The images among files and below folders, in alphabetical order within a folder; a named file of any kind.
 
     Below a folder hidden files and folders, and those of a Mac's archive, are left aside.
     """
     for place in places:
         if place.is_dir():
-            yield from sorted(
-                file
-                for file in place.rglob("*")
-                if file.suffix.lower() in PICTURE_SUFFIXES and _own(file.relative_to(place)) and file.is_file()
-            )
+            yield from sorted(pictures_below(place))
         else:
             yield place
-
-
-def _own(file: Path) -> bool:
-    *folders, name = file.parts
-    return not name.startswith(".") and not any(folder.startswith(HIDDEN) for folder in folders)

@@ -11,23 +11,11 @@ import re
 from pathlib import Path
 
 from fer_core.datasets import OnBad, Reading, reader
-from fer_core.datasets.files import pictures_below, read_files, subfolders
+from fer_core.datasets.files import SPLIT_WORDS, pictures_below, read_files, subfolders
 from fer_core.errors import DataError
-from fer_core.images import PICTURE_SUFFIXES, shown
+from fer_core.images import shown
 from fer_core.labels import canonical, suggestion, vocabulary
 
-SPLIT_WORDS = {
-    "train": "train",
-    "training": "train",
-    "val": "val",
-    "valid": "val",
-    "validation": "val",
-    "publictest": "val",
-    "dev": "val",
-    "test": "test",
-    "testing": "test",
-    "privatetest": "test",
-}
 USAGE_IN_NAME = re.compile(r"^(Training|PublicTest|PrivateTest)_\d+\.", re.IGNORECASE)
 
 
@@ -54,6 +42,7 @@ def class_folders(root: Path) -> list[tuple[str, Path]]:
     recognises=recognises,
     licence="as its owner says",
     expects=("train", "val*", "test", "[Hh]app*", "[Ss]ad*", "*/[Hh]app*", "*/[Ss]ad*"),
+    rank=2,
 )
 def read(path: Path, on_bad: OnBad = "refuse") -> Reading:
     """Read a folder. Without split folders every picture belongs to `test`: nothing is trained on by accident.
@@ -83,6 +72,4 @@ def read(path: Path, on_bad: OnBad = "refuse") -> Reading:
                     "file": str(file),
                 }
             )
-    if not rows:
-        raise DataError(f"{path}: the folders hold no pictures ({', '.join(sorted(PICTURE_SUFFIXES))}).")
-    return read_files(path, rows, on_bad, vocabulary(row["label"] for row in rows))
+    return read_files(path, rows, on_bad, vocabulary(row["label"] for row in rows), others="in no class folder")

@@ -2,7 +2,8 @@
 
 Source: Lyons, Akamatsu, Kamachi and Gyoba 1998, “Coding Facial Expressions with Gabor Wavelets”. 213 grey pictures of
 256 x 256: 10 women pose 7 expressions, three or four times each.
-Layout: one folder of `KA.AN1.39.tiff`: person, expression (AN, DI, FE, HA, NE, SA, SU) with number, picture number.
+Layout: one folder of `KA.AN1.39.tiff` (copies go round as .jpg and .png too): person, expression (AN, DI, FE, HA, NE,
+SA, SU) with number, number of the image.
 Protocol: none official; one person left out at a time, or folds grouped by person. The label is what was posed; the
 authors' ratings differ from it at times. Licence: non-commercial research, no passing on, only a few people may be
 shown. To get it: ask on Zenodo (record 3451524).
@@ -13,8 +14,9 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
-from fer_core.datasets import OnBad, Reading, Skipped, reader
-from fer_core.datasets.files import count, pictures_below, read_files, subfolders
+from fer_core.datasets import OnBad, Reading, reader
+from fer_core.datasets.files import pictures_below, read_files, subfolders
+from fer_core.images import PICTURE_SUFFIXES
 from fer_core.labels import FER7, canonical
 
 NAME = re.compile(r"^([A-Z]{2})\.(AN|DI|FE|HA|NE|SA|SU)\d?\.\d+$")
@@ -25,7 +27,7 @@ def _root(path: Path) -> Path | None:
     if not path.is_dir():
         return None
     for root in (path, *subfolders(path)[:20]):
-        if any(NAME.match(file.stem) for file in root.glob("*.tiff")):
+        if any(NAME.match(file.stem) for file in root.iterdir() if file.suffix.lower() in PICTURE_SUFFIXES):
             return root
     return None
 
@@ -40,20 +42,18 @@ def _root(path: Path) -> Path | None:
     expects=("*.tiff",),
 )
 def read(path: Path, on_bad: OnBad = "refuse") -> Reading:
-    """Read every picture whose name says person and expression.
+    """Read every image whose name says person and expression.
 
     Raises:
         DataError: entries that cannot be read.
     """
     root = _root(path)
     assert root is not None
-    rows, others = [], 0
+    rows = []
     for file in pictures_below(root):
         found = NAME.match(file.stem)
         if not found:
-            others += 1
             continue
         row = {"id": file.stem, "split": "test", "label": str(canonical(found[2])), "file": str(file)}
         rows.append({**row, "person": found[1]})
-    left_out = [Skipped(count(others, "picture"), "name not as JAFFE's")] if others else []
-    return read_files(path, rows, on_bad, FER7, left_out=left_out)
+    return read_files(path, rows, on_bad, FER7, others="name not as JAFFE's")

@@ -50,15 +50,16 @@ def read(path: Path, on_bad: OnBad = "refuse") -> Reading:
     """
     root = _root(path)
     assert root is not None
-    rows, left_out = [], []
+    rows, left_out, accounted = [], [], set()
     for folder in subfolders(root):
         for file in pictures_below(folder):
             found = NAME.match(file.stem)
             if not found:
+                accounted.add(str(file))
                 left_out.append(Skipped(file.name, "the name does not say expression and angle, as AF01ANS.JPG does"))
                 continue
             session, sex, number, expression, angle = (part.upper() for part in found.groups())
             label = "fear" if expression == "AF" else canonical(expression)
             row = {"id": file.stem.upper(), "split": "test", "label": str(label), "file": str(file)}
             rows.append({**row, "person": sex + number, "sex": sex, "session": session, "angle": angle})
-    return read_files(path, rows, on_bad, FER7, left_out=left_out)
+    return read_files(path, rows, on_bad, FER7, left_out=left_out, accounted=accounted)

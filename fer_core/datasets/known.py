@@ -7,11 +7,17 @@ import re
 from pathlib import Path
 from typing import Any
 
-from fer_core.datasets import READERS, OnBad, Reader, short_name
-from fer_core.errors import DataError, UnknownName
-from fer_core.workspace import home, write_atomically
+from fer_core.datasets import READERS, OnBad, Reader, open_dataset, short_name
+from fer_core.datasets.files import HIDDEN
+from fer_core.errors import DataError, UnknownName, shortened
+from fer_core.images import LFS_ADVICE, LFS_POINTER, PICTURE_SUFFIXES
+from fer_core.untrusted import read_json
+from fer_core.workspace import home, names_a_device, write_atomically
 
 SYNTHETIC = "synthetic"
+NOTES = frozenset(
+    {"", ".txt", ".md", ".bib", ".pdf", ".html", ".json", ".yaml", ".yml"}
+)  # endings of files about a set
 
 
 def known() -> dict[str, Path]:
@@ -25,8 +31,7 @@ def known() -> dict[str, Path]:
 
 def usual(path: str | Path) -> OnBad:
     """What is done with the unreadable entries of a data set where nothing is asked: what was chosen when it was added."""
-    name, _, mode = str(path).rpartition("@")
-    entry = _entries().get(name or mode, {})
+    entry = _entries().get(str(parted(path)[0]), {})
     return "skip" if entry.get("on_bad") == "skip" else "refuse"
 
 
@@ -37,32 +42,47 @@ def _entries() -> dict[str, dict[str, Any]]:
     try:
         entries = {
             name: {"path": entry} if isinstance(entry, str) else {"path": str(entry["path"]), **entry}
-            for name, entry in sorted(json.loads(path.read_text(encoding="utf-8")).items())
+            for name, entry in sorted(read_json(path).items())
         }
     except (ValueError, AttributeError, TypeError, KeyError) as error:
         raise DataError(f"{path} is damaged ({error}); mend it or delete it and add the data sets again.") from error
     return entries
 
 
-def add(path: Path, name: str = "", on_bad: OnBad = "refuse") -> str:
-    """Remember a data set under a name (made from its path when none is given) and return the name.
+def add(path: str | Path, name: str = "", on_bad: OnBad = "refuse") -> str:
+    """Open a data set, remember it under a name (made from its path when none is given) and return the name.
+
+    Nothing is remembered of a set that does not open. The command line and the Data page both add by this function.
 
     Args:
+        path: a csv, a parquet file or a folder, with @MODE behind it where it is read in one of several ways.
         on_bad: what is done with its unreadable entries wherever it is opened by that name.
 
     Raises:
-        DataError: nothing there, no known layout, or the name is taken by another path.
+        DataError: nothing there, no known layout, entries that cannot be read, or the name is taken by another path.
     """
-    path = path.expanduser().resolve()
-    recognise(path)
-    name = name or short_name(path)
+    place, mode = parted(path)
+    if str(path) == SYNTHETIC or str(path).rpartition("@")[0] == SYNTHETIC:
+        raise DataError(f"“{SYNTHETIC}” is built in and known already.")
+    try:
+        place = place.expanduser().resolve()
+    except RuntimeError as error:
+        raise DataError(f"{path}: {error}; write the path out.") from error
+    name = name or short_name(place)
     refuse_name(name)
     entries = _entries()
-    if name in entries and Path(entries[name]["path"]) != path:
+    if name in entries and Path(entries[name]["path"]) != place:
         raise DataError(f"The name “{name}” already stands for {entries[name]['path']}; choose another name.")
-    entries[name] = {"path": str(path), "on_bad": on_bad}
+    open_dataset(f"{place}@{mode}" if mode else place, on_bad=on_bad)
+    entries[name] = {"path": str(place), "on_bad": on_bad} | ({"mode": mode} if mode else {})
     write_atomically(home() / "datasets.json", json.dumps(entries, indent=2).encode())
     return name
+
+
+def parted(path: str | Path) -> tuple[Path, str]:
+    """A path and its mode, “” for none; a file whose own name holds an @ is no path with a mode."""
+    name, _, mode = str(path).rpartition("@")
+    return (Path(path), "") if not name or _exists(Path(path)) else (Path(name), mode)
 
 
 def refuse_name(name: str) -> None:
@@ -70,8 +90,8 @@ def refuse_name(name: str) -> None:
     Raises:
         DataError: the name is none for a data set.
     """
-    if not re.fullmatch(r"[a-z0-9][a-z0-9-]{0,63}", name) or name == SYNTHETIC:
-        raise DataError(f"“{name}” cannot name a data set; use small letters, digits and hyphens.")
+    if not re.fullmatch(r"[a-z0-9][a-z0-9-]{0,63}", name) or name == SYNTHETIC or names_a_device(name):
+        raise DataError(f"“{shortened(name)}” cannot name a data set; use small letters, digits and hyphens.")
 
 
 def resolve(path: str | Path) -> tuple[Path, Reader]:
@@ -80,10 +100,9 @@ def resolve(path: str | Path) -> tuple[Path, Reader]:
     Raises:
         DataError: nothing there, or no known layout.
     """
-    name, _, mode = str(path).rpartition("@")
-    if not name or _exists(Path(path)):
-        name, mode = str(path), ""
-    place, layout = _resolve(name)
+    name, mode = parted(path)
+    place, layout = _resolve(str(name))
+    mode = mode or str(_entries().get(str(name), {}).get("mode", ""))
     return place, layout.in_mode(mode) if mode else layout
 
 
@@ -105,48 +124,86 @@ def _resolve(name: str) -> tuple[Path, Reader]:
     if not _exists(place) and re.fullmatch(r"[a-z0-9-]+", name):
         raise UnknownName("data set or path", name, [SYNTHETIC, *places])
     if not _exists(place):
-        raise DataError(f"{_short(place)} does not exist; give the path of a csv or of a folder of pictures.")
+        raise DataError(f"{_short(place)} does not exist; give the path of a csv or of a folder of images.")
     return place.resolve(), recognise(place.resolve())
 
 
 def recognise(path: Path) -> Reader:
-    """The reader for a path's layout; a special layout wins over “any folder”.
+    """The reader for a path's layout; a layout that says more of a set wins over “any folder”.
+
+    A folder that holds one set and beside it nothing but notes is read as that set.
 
     Raises:
         DataError: nothing there, or no known layout; the message says what is there and which layout is nearest.
     """
     if not _exists(path):
-        raise DataError(f"{_short(path)} does not exist; give the path of a csv or of a folder of pictures.")
-    candidates = sorted((layout for _, layout in READERS.items()), key=lambda layout: layout.name == "folder")
-    for layout in candidates:
-        if layout.recognises(path):
-            return layout
-    titles = "; ".join(layout.title for layout in candidates if layout.name != SYNTHETIC)
+        raise DataError(f"{_short(path)} does not exist; give the path of a csv or of a folder of images.")
+    candidates = sorted((layout for _, layout in READERS.items()), key=lambda layout: layout.rank)
+    if path.is_file() and _begins(path, LFS_POINTER):
+        raise DataError(f"{path}: this is {LFS_ADVICE}.")
+    if layout := _layout(path, candidates):
+        return layout
     inside = ""
     if path.is_dir():
+        if only := _only_entry(path):
+            outer = _layout(only, candidates)
+            if outer:
+                return outer.of(only)
+            if only.is_dir() and (deeper := _only_entry(only)) and (outer := _layout(deeper, candidates)):
+                return outer.of(deeper)
         entries = sorted(entry.name for entry in path.iterdir())
         inside = f" It holds {', '.join(entries[:6]) + (' …' if len(entries) > 6 else '') if entries else 'nothing'}."
     elif path.suffix.lower() in (".zip", ".tar", ".gz", ".tgz", ".rar", ".7z"):
-        inside = " If this is an archive of pictures, unpack it and give the folder."
+        inside = " If this is an archive of images, unpack it and give the folder."
+    titles = "; ".join(layout.title for layout in candidates if layout.name != SYNTHETIC)
     raise DataError(
         f"{path}: no known layout of a data set.{inside}{_nearest(path, candidates)} Known layouts: {titles}."
     )
 
 
+def _layout(path: Path, candidates: list[Reader]) -> Reader | None:
+    return next((layout for layout in candidates if layout.recognises(path)), None)
+
+
+def _begins(path: Path, mark: bytes) -> bool:
+    with path.open("rb") as file:
+        return file.read(len(mark)) == mark
+
+
+def _only_entry(path: Path) -> Path | None:
+    """What a folder holds beside notes (README, licence) and hidden files, where that is one thing."""
+    entries = [
+        entry
+        for entry in path.iterdir()
+        if not entry.name.startswith(HIDDEN) and not (entry.is_file() and entry.suffix.lower() in NOTES)
+    ]
+    return entries[0] if len(entries) == 1 else None
+
+
 def _nearest(path: Path, candidates: list[Reader]) -> str:
-    """In words: the folder nearby that is a known layout, else the layout of which most is there."""
+    """In words: what is nearby and a known layout, else the layout of which most is there."""
     if not path.is_dir():
         return ""
-    near = [*sorted(entry for entry in path.iterdir() if entry.is_dir())[:20], path.parent]
-    for place in near:
-        for layout in candidates:
-            if layout.name != "folder" and layout.recognises(place):
-                return f" But {place} is {layout.title}: give that path."
-    found = {layout.name: [mark for mark in layout.expects if any(path.glob(mark))] for layout in candidates}
-    best = max(candidates, key=lambda layout: len(found[layout.name]))
-    if not found[best.name]:
+    inner = [entry for entry in sorted(path.iterdir())[:40] if not entry.name.startswith(HIDDEN)]
+    if any(entry.suffix.lower() in PICTURE_SUFFIXES for entry in inner):
+        return (
+            " These are images and nothing says what they show: put them in folders called by expressions (happy, sad ...), "
+            f"or have a network predict them: ferscope predict NETWORK {path}."
+        )
+    if any(_begins(entry, LFS_POINTER) for entry in inner if entry.is_file()):
+        return " Files in it are Git LFS pointers, not the files themselves; run `git lfs pull` there."
+    found = {str(entry): layout.title for entry in inner if (layout := _layout(entry, candidates))}
+    if found:
+        ways = ", ".join(f"{place} is {title}" for place, title in found.items())
+        return f" But {ways}: give {'that path' if len(found) == 1 else 'one of these paths'}."
+    special = [layout for layout in candidates if not layout.rank]
+    if layout := _layout(path.parent, special):
+        return f" But {path.parent} is {layout.title}: give that path."
+    marks = {layout.name: [mark for mark in layout.expects if any(path.glob(mark))] for layout in candidates}
+    best = max(candidates, key=lambda layout: len(marks[layout.name]))
+    if not marks[best.name]:
         return ""
-    missing = [mark for mark in best.expects if mark not in found[best.name]]
+    missing = [mark for mark in best.expects if mark not in marks[best.name]]
     return f" The nearest is {best.title}, which also has {', '.join(missing)} there." if missing else ""
 
 

@@ -65,4 +65,4 @@ def read(path: Path, on_bad: OnBad = "refuse") -> Reading:
             continue
         stem = name.removesuffix(".jpg")
         rows.append({"id": stem, "split": split, "label": label, "file": str(aligned / f"{stem}_aligned.jpg")})
-    return read_files(path, rows, on_bad, FER7, bad)
+    return read_files(path, rows, on_bad, FER7, bad, within=[aligned], others="not in the list of labels")

@@ -42,7 +42,7 @@ def audit(dataset: str) -> pd.DataFrame:
     Raises:
         DataError: the file was damaged by hand.
     """
-    path = _path(dataset, "-audit")
+    path = path_of(dataset, "-audit")
     if not path.exists():
         return pd.DataFrame(columns=AUDIT, dtype="str")
     try:
@@ -73,7 +73,7 @@ def correct(dataset: str, pictures: pd.DataFrame, label: str, by: str) -> int:
         raise DataError(f"“{label}” is no expression; known: {', '.join(COLOURS)}, or {UNCLEAR}.")
     if not len(pictures):
         raise DataError("No image is selected; select those whose label is wrong.")
-    path = _path(dataset, "-audit")
+    path = path_of(dataset, "-audit")
     path.parent.mkdir(parents=True, exist_ok=True)
     with FileLock(path.parent / ".lock"):  # two tabs may correct at once
         past = audit(dataset)
@@ -88,7 +88,7 @@ def correct(dataset: str, pictures: pd.DataFrame, label: str, by: str) -> int:
         if rows:
             table = pd.concat([past, pd.DataFrame(rows, columns=AUDIT, dtype="str")], ignore_index=True)
             write_atomically(path, _text(table))
-            write_atomically(_path(dataset), _text(_current(table)))
+            write_atomically(path_of(dataset), _text(_current(table)))
     return len(rows)
 
 
@@ -108,7 +108,8 @@ def _text(table: pd.DataFrame) -> bytes:
     return table.to_csv(index=False).encode()
 
 
-def _path(dataset: str, ending: str = "") -> Path:
+def path_of(dataset: str, ending: str = "") -> Path:
+    """The csv of a data set's corrections, or its audit (ending “-audit”)."""
     if not re.fullmatch(r"[a-z0-9][a-z0-9-]{0,199}", dataset):
         raise DataError(f"“{dataset}” cannot name a file; a data set's name has small letters, digits and hyphens.")
     return home() / "relabelling" / f"{dataset}{ending}.csv"

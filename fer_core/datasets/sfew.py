@@ -14,7 +14,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from fer_core.datasets import OnBad, Reading, Skipped, reader
-from fer_core.datasets.files import count, first_of, pictures_below, read_files, subfolders
+from fer_core.datasets.files import first_of, pictures_below, read_files, several, subfolders
 from fer_core.labels import FER7, canonical
 
 PARTS = {"train": ("Train/Train_Aligned_Faces",), "test": ("Val/Val_Aligned_Faces", "Val/Val_Aligned_Faces_new")}
@@ -36,9 +36,10 @@ def read(path: Path, on_bad: OnBad = "refuse") -> Reading:
     Raises:
         DataError: a class folder names no expression (as an unreadable entry), or entries that cannot be read.
     """
-    rows, bad = [], []
+    rows, bad, roots = [], [], list[Path]()
     for split, names in PARTS.items():
         root = first_of(path, *names)
+        roots += [root] if root else []
         for folder in subfolders(root) if root else []:
             label = canonical(folder.name)
             if label is None:
@@ -50,5 +51,5 @@ def read(path: Path, on_bad: OnBad = "refuse") -> Reading:
                 rows.append({"id": id_, "split": split, "label": label, "file": str(file), "film": film})
     test = first_of(path, *TEST)
     withheld = sum(1 for _ in pictures_below(test)) if test else 0
-    left_out = [Skipped(count(withheld, "picture"), "of Test, whose labels are withheld")] if withheld else []
-    return read_files(path, rows, on_bad, FER7, bad, left_out)
+    left_out = [several(withheld, "image", "of Test, whose labels are withheld")] if withheld else []
+    return read_files(path, rows, on_bad, FER7, bad, left_out, within=roots)

@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from fer_core.datasets.identity import HASH
 from fer_core.errors import DataError
 from fer_core.evaluation.predictions import KEY
-from fer_core.workspace import home, write_atomically
+from fer_core.workspace import home, names_a_device, write_atomically
 
 COLUMNS = [*KEY, "label"]  # and the hash, which older files lack
 NAME = re.compile(r"[a-z0-9][a-z0-9-]{0,63}")
@@ -93,6 +93,6 @@ def _folder() -> Path:
 
 
 def _path(name: str) -> Path:
-    if not NAME.fullmatch(name):
+    if not NAME.fullmatch(name) or names_a_device(name):
         raise DataError(f"“{name}” cannot name a selection; use small letters, digits and hyphens, at most 64.")
     return _folder() / f"{name}.csv"

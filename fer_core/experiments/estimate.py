@@ -7,10 +7,12 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from dataclasses import asdict, dataclass
 from itertools import pairwise
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import psutil
 
@@ -20,9 +22,14 @@ from fer_core.recipe import TrainConfig, load_recipe, to_toml
 from fer_core.runs.folder import RunFolder, RunStatus, Stopped
 from fer_core.workspace import ROOT, write_atomically
 
-SECONDS = 2.0  # of measured steps, after the first, for each size of the pictures
+if TYPE_CHECKING:
+    import torch
+
+    from fer_core.training.loop import Trainer
+
+SECONDS = 2.0  # of measured steps, after the first, for each size of the images
 STEPS = 40  # at most
-PICTURES = 256  # of the validation part
+IMAGES = 256  # of the validation set
 
 
 @dataclass(frozen=True)
@@ -45,72 +52,98 @@ class Estimate:
     measured: int
 
 
+@dataclass(frozen=True)
+class Measured:
+    """Seconds of the wall clock and of the processor, and how many steps they were taken from."""
+
+    seconds: float
+    cpu_seconds: float
+    steps: int = 0
+
+
 def estimate(config: TrainConfig, dataset: Dataset) -> Estimate:
-    """Train a few steps of a recipe in a folder that is thrown away, at each of its picture sizes, frozen and not.
+    """Train a few steps of a recipe in a temporary folder, at each of its image sizes, frozen and not.
 
     Raises:
         ConfigError, DataError: recipe and data do not fit each other, as a start would say.
     """
-    import torch
+    from fer_core.training.device import describe
 
-    from fer_core.models.logits import predict_logits
-    from fer_core.training.loop import Trainer, describe
-
-    frozen = config.transfer.freeze
-    shares = sorted({0.0, *(share for share, _ in config.resolution), *([frozen] if frozen < 1 else [])})
-    seconds, cpu_seconds, measured = 0.0, 0.0, 0
-    for share, end in pairwise([*shares, 1.0]):
-        sides = [side for start, side in config.resolution if start <= share]
-        transfer = config.transfer.model_copy(update={"freeze": float(share < frozen)})
-        one = config.model_copy(
-            update={"resolution": ((0.0, sides[-1]),) if sides else (), "transfer": transfer},
-        )
-        with tempfile.TemporaryDirectory(prefix="ferscope-estimate-") as folder:
-            run = RunFolder(Path(folder) / "estimate")
-            write_atomically(run.path / "config.toml", to_toml(one).encode())
-            run.write(RunStatus())
-            times: list[float] = []
-            cpu_times: list[float] = []
-
-            def step(status: RunStatus, times: list[float] = times, cpu_times: list[float] = cpu_times) -> None:
-                times.append(time.perf_counter())
-                cpu_times.append(time.process_time())
-                if len(times) > STEPS or times[-1] - times[0] > SECONDS:
-                    raise Stopped
-
-            trainer = Trainer(run, dataset, on_step=step)
-            try:
-                for _ in trainer.epochs():
-                    raise Stopped  # a set of a few steps: its one epoch was measured
-            except Stopped:
-                pass
-        if len(times) < 2:  # one step an epoch: its time and that of all that is loaded first cannot be told apart
-            times = [times[0] - trainer.position.tally.step_seconds, *times]
-            cpu_times = [cpu_times[0] - trainer.position.tally.cpu_seconds, *cpu_times]
-        steps = (end - share) * config.epochs * trainer.steps / (len(times) - 1)
-        seconds += steps * (times[-1] - times[0])
-        cpu_seconds += steps * (cpu_times[-1] - cpu_times[0])
-        measured += len(times) - 1
-    held = trainer.val_images[:PICTURES]
-    if len(held):
-        start, cpu_start = time.perf_counter(), time.process_time()
-        predict_logits(trainer.served, held, trainer.spec)
-        batches = config.epochs / len(held) * len(trainer.val_images)
-        seconds += batches * (time.perf_counter() - start)
-        cpu_seconds += batches * (time.process_time() - cpu_start)
-    if trainer.device.type == "cuda":
-        memory = torch.cuda.max_memory_allocated(trainer.device)
-    else:
-        memory = psutil.Process().memory_info().rss
+    parts: list[Measured] = []
+    for stage, share in _stages(config):
+        trainer, measured = _few_steps(stage, dataset)
+        steps = share * config.epochs * trainer.task.steps / measured.steps
+        parts.append(Measured(steps * measured.seconds, steps * measured.cpu_seconds, measured.steps))
+    parts.append(_validation(trainer))
+    seconds = sum(part.seconds for part in parts)
     return Estimate(
         seconds=seconds,
         seconds_per_epoch=seconds / config.epochs,
-        cpu_seconds_per_epoch=cpu_seconds / config.epochs,
-        images_per_second=config.epochs * trainer.steps * config.batch_size / seconds,
-        memory=memory,
-        device=describe(trainer.device),
-        measured=measured,
+        cpu_seconds_per_epoch=sum(part.cpu_seconds for part in parts) / config.epochs,
+        images_per_second=trainer.task.total_steps * config.batch_size / seconds,
+        memory=_memory(trainer.state.device),
+        device=describe(trainer.state.device),
+        measured=sum(part.steps for part in parts),
     )
+
+
+def _stages(config: TrainConfig) -> Iterator[tuple[TrainConfig, float]]:
+    """The recipe as it is in each part of a run whose steps cost the same, and the share of the run, 0..1."""
+    frozen = config.transfer.freeze
+    shares = sorted({0.0, *(share for share, _ in config.resolution), *([frozen] if frozen < 1 else [])})
+    for share, end in pairwise([*shares, 1.0]):
+        sides = [side for start, side in config.resolution if start <= share]
+        changes = {
+            "resolution": ((0.0, sides[-1]),) if sides else (),
+            "transfer": config.transfer.model_copy(update={"freeze": float(share < frozen)}),
+        }
+        yield config.model_copy(update=changes), end - share
+
+
+def _few_steps(config: TrainConfig, dataset: Dataset) -> tuple[Trainer, Measured]:
+    """Train until there are enough steps to tell what one costs, after the first one, which loads everything."""
+    from fer_core.training.loop import Trainer
+
+    times: list[tuple[float, float]] = []
+
+    def step(status: RunStatus) -> None:
+        times.append((time.perf_counter(), time.process_time()))
+        if len(times) > STEPS or times[-1][0] - times[0][0] > SECONDS:
+            raise Stopped
+
+    with tempfile.TemporaryDirectory(prefix="ferscope-estimate-") as folder:
+        run = RunFolder(Path(folder) / "estimate")
+        write_atomically(run.path / "config.toml", to_toml(config).encode())
+        run.write(RunStatus())
+        trainer = Trainer(run, dataset, on_step=step)
+        with suppress(Stopped):
+            for _ in trainer.epochs():
+                break  # a set of a few steps: its one epoch was measured
+    if len(times) < 2:  # one step an epoch: its time and that of all that is loaded first cannot be told apart
+        tally = trainer.state.position.tally
+        times = [(times[0][0] - tally.step_seconds, times[0][1] - tally.cpu_seconds), *times]
+    (start, cpu_start), (end, cpu_end) = times[0], times[-1]
+    return trainer, Measured(end - start, cpu_end - cpu_start, len(times) - 1)
+
+
+def _validation(trainer: Trainer) -> Measured:
+    """What all the validations of a run cost."""
+    from fer_core.models.logits import predict_logits
+
+    images = trainer.batches.val_images
+    held = images[:IMAGES]
+    if not len(held):
+        return Measured(0.0, 0.0)
+    start, cpu_start = time.perf_counter(), time.process_time()
+    predict_logits(trainer.state.served, held, trainer.task.spec)
+    times = trainer.config.epochs * len(images) / len(held)
+    return Measured(times * (time.perf_counter() - start), times * (time.process_time() - cpu_start))
+
+
+def _memory(device: torch.device) -> int:
+    import torch
+
+    return torch.cuda.max_memory_allocated(device) if device.type == "cuda" else psutil.Process().memory_info().rss
 
 
 def estimate_elsewhere(recipe: str, data: str, settings: Sequence[str]) -> Estimate:

@@ -32,7 +32,7 @@ from fer_core.faces import Face, find_faces, framed_for
 from fer_core.images import UPLOAD, ImageSpec, decode, fit, quality
 from fer_core.models.logits import penultimate, predict_logits
 from fer_core.serving.predictor import LoadedNetwork as Network
-from fer_core.workspace import home
+from fer_core.workspace import home, names_a_device
 
 NAME = "private"  # the data set's name in the predictions tables
 WIDER = 0.2  # how much larger and smaller the face is cut for the answer to “is it the crop?”
@@ -50,7 +50,12 @@ def keep(source: Iterable[ArchiveEntry], mapping: Mapping[str, str | None], name
         DataError: the name is taken or cannot name a data set, or no picture can be read.
     """
     folder = home() / "private" / name
-    if not re.fullmatch(r"[a-z0-9][a-z0-9-]{0,63}", name) or folder.exists() or name in known_sets.known():
+    if (
+        not re.fullmatch(r"[a-z0-9][a-z0-9-]{0,63}", name)
+        or names_a_device(name)
+        or folder.exists()
+        or name in known_sets.known()
+    ):
         raise DataError(f"“{name}” cannot name the data set; use a new name of small letters, digits and hyphens.")
     folder.parent.mkdir(parents=True, exist_ok=True)
     count = 0

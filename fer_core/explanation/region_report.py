@@ -31,6 +31,7 @@ from fer_core.explanation.aggregate import maps_of, mean_map, relative
 from fer_core.explanation.faithfulness import leaderboard
 from fer_core.explanation.regions import attribution_table, covering_table, sentences, verdict
 from fer_core.faces.template import points_of, template
+from fer_core.untrusted import read_json
 from fer_core.workspace import write_atomically
 
 if TYPE_CHECKING:
@@ -167,7 +168,7 @@ def read(path: Path) -> RegionReport:
         DataError: a file is missing, damaged or of another version of the program.
     """
     try:
-        about = json.loads(path.read_text(encoding="utf-8"))
+        about = read_json(path)
         if about.get("format") != FORMAT:
             raise ValueError(f"format {about.get('format')!r}, expected {FORMAT}")
         tables = {name: pd.read_parquet(path.with_name(f"{path.stem}-{name}.parquet")) for name in TABLES}

@@ -175,7 +175,7 @@ class FaceCrop(BaseModel):
     does; for another detector take its margin from `FER2013_MARGIN`. A face without points (haar's) is not aligned.
     """
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
     detector: str = "mtcnn"
     margin: float = Field(FER2013_MARGIN["mtcnn"], ge=-0.5, le=2)

@@ -12,6 +12,7 @@ import os
 import struct
 import warnings
 import zlib
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
@@ -30,19 +31,33 @@ if TYPE_CHECKING:  # torch takes two seconds to import; decoding must not
 # A 32-megapixel photo takes 100 MB when decoded; whoever shares a machine with twenty others needs a bound.
 MAX_PIXELS = 32_000_000
 UPLOAD = "the upload"  # what an error calls a picture that comes without a name
-HEIC = (b"ftypheic", b"ftypheix", b"ftypheim", b"ftypmif1", b"ftypmsf1")  # bytes 4 to 12 of what iPhones save
 # Each of Pillow's readers fails on a damaged file in its own way.
 DAMAGED = (
     OSError, EOFError, SyntaxError, ValueError, TypeError, AttributeError, LookupError, ArithmeticError, AssertionError,
     RuntimeError, struct.error, zlib.error,
 )  # fmt: skip
-PICTURE_SUFFIXES = frozenset({".png", ".jpg", ".jpeg", ".bmp", ".tif", ".tiff", ".webp", ".gif", ".pgm", ".ppm"})
+# The endings of image files that `decode` reads: what it reads of a single file is read in folders and archives too.
+PICTURE_SUFFIXES = frozenset(
+    {
+        ".png", ".jpg", ".jpeg", ".jpe", ".jfif", ".bmp", ".tif", ".tiff", ".webp", ".gif", ".pgm", ".ppm", ".pnm",
+        ".avif", ".heic", ".heif", ".jp2", ".j2k", ".jpx", ".tga",
+    }
+)  # fmt: skip
+# The endings of image files that nothing here reads; a set that holds some counts and names them.
+FOREIGN_SUFFIXES = frozenset(
+    {
+        ".jxl", ".svg", ".psd", ".xcf", ".eps", ".ai",
+        ".dng", ".cr2", ".cr3", ".nef", ".arw", ".orf", ".raf", ".rw2",
+    }
+)  # fmt: skip
+LFS_POINTER = b"version https://git-lfs.github.com/spec/"  # how the text begins that Git LFS leaves in a file's place
+LFS_ADVICE = "a Git LFS pointer, not the file itself; run `git lfs pull` in its folder, or download the file anew"
 
 
 class Preparation(BaseModel):
     """What becomes of a photo before a network sees it, in this order. With the detector “none” it is a face already."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
     detector: str = Field("mtcnn", description="mtcnn, haar (Viola-Jones), yunet, or none.")
     faces: Literal["largest", "all"] = Field("largest", description="Of several faces in a picture.")
@@ -97,7 +112,7 @@ class ImageSpec(BaseModel):
     deviation 1 by its own pixels instead, and `mean` and `std` are ignored.
     """
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
     channels: Literal[1, 3] = 1
     height: int = Field(48, ge=16, le=1024)
@@ -152,10 +167,10 @@ def shown(name: str) -> str:
 
 
 def decode(source: bytes | str | Path) -> NDArray[np.uint8]:
-    """One picture as uint8: (H, W) if it is grey, else (H, W, 3) in RGB.
+    """One image as uint8: (H, W) if it is grey, else (H, W, 3) in RGB.
 
-    The camera's rotation note (EXIF) is applied, transparency is laid on white, 16-bit pictures are scaled to 8 bits,
-    of an animated picture the first frame is taken.
+    The camera's rotation note (EXIF) is applied, transparency is laid on white, 16-bit images are scaled to 8 bits,
+    of an animated image the first frame is taken.
 
     Raises:
         ImageError: empty, damaged, of an unknown format, above `MAX_PIXELS`, or of fractions that are not 0 to 1.
@@ -168,7 +183,10 @@ def decode(source: bytes | str | Path) -> NDArray[np.uint8]:
     except OSError as error:
         raise ImageError(f"{name}: cannot be read ({error.strerror}); check that the file exists.") from error
     if not data:
-        raise ImageError(f"{name}: the file is empty (0 bytes); copy the picture again or leave it out.")
+        raise ImageError(f"{name}: the file is empty (0 bytes); copy the image again or leave it out.")
+    if data.startswith(LFS_POINTER):
+        raise ImageError(f"{name}: this is {LFS_ADVICE}.")
+    _know_heic()
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", Image.DecompressionBombWarning)  # our own bound comes first
@@ -184,20 +202,19 @@ def decode(source: bytes | str | Path) -> NDArray[np.uint8]:
         picture.load()
         picture = _upright(picture)
     except UnidentifiedImageError as error:
-        what = "a HEIC picture, which is not read here" if data[4:12] in HEIC else "no picture in a known format"
-        raise ImageError(f"{name}: this is {what}; save it as PNG or JPEG.") from error
+        raise ImageError(f"{name}: this is no image in a known format; save it as PNG or JPEG.") from error
     except Image.DecompressionBombError as error:  # Pillow's own bound, which lies above ours
         raise ImageError(
-            f"{name}: the picture is far too large, at most {MAX_PIXELS / 1e6:.0f} megapixels are taken; scale the photo "
+            f"{name}: the image is far too large, at most {MAX_PIXELS / 1e6:.0f} megapixels are taken; scale the photo "
             "down first."
         ) from error
     except DAMAGED as error:
-        raise ImageError(f"{name}: the picture is damaged ({error}); save or copy it again.") from error
+        raise ImageError(f"{name}: the image is damaged ({error}); save or copy it again.") from error
     if picture.mode.startswith(("I", "F")):
         values = np.asarray(picture, dtype=np.float64)
         if picture.mode == "F" and not (np.abs(values - 0.5) <= 1).all():  # resizing may overshoot a little
             raise ImageError(
-                f"{name}: a picture of fractions from {values.min():g} to {values.max():g}, expected 0 to 1; save it with 8 "
+                f"{name}: an image of fractions from {values.min():g} to {values.max():g}, expected 0 to 1; save it with 8 "
                 "or 16 bits."
             )
         top = 1.0 if picture.mode == "F" else 65535.0  # Pillow opens 16-bit grey as I;16 or I
@@ -209,6 +226,14 @@ def decode(source: bytes | str | Path) -> NDArray[np.uint8]:
         white = Image.new("RGBA", rgba.size, (255, 255, 255, 255))
         picture = Image.alpha_composite(white, rgba)
     return np.asarray(picture.convert("RGB"))
+
+
+@cache
+def _know_heic() -> None:
+    """Teach Pillow to open HEIC, what iPhones save; it reads AVIF and JPEG 2000 by itself."""
+    from pi_heif import register_heif_opener
+
+    register_heif_opener()
 
 
 def _upright(picture: Image.Image) -> Image.Image:

@@ -1,4 +1,4 @@
-"""What a run's curves say, in words and with the figures behind them: does it overfit, underfit, or still learn?"""
+"""What the learning curves of a run show, with the figures behind it: does it overfit, underfit, or still improve?"""
 
 from __future__ import annotations
 
@@ -8,11 +8,11 @@ from typing import Literal
 
 from fer_core.runs.folder import EpochResult, best_epoch
 
-Verdict = Literal["overfits", "underfits", "still learns", "settled"]
-LAST = 5  # epochs over which slopes are taken: one epoch's figure jumps by its noise
-GAP = 0.10  # train minus validation accuracy above which a network knows its training pictures by heart
-FLAT = 0.002  # change of accuracy an epoch below which nothing happens any more
-LOW = 0.40  # training accuracy below which little was learnt
+Verdict = Literal["overfits", "underfits", "still improves", "converged"]
+LAST = 5  # epochs over which slopes are fitted, because a single epoch is noisy
+GAP = 0.10  # training minus validation accuracy from which a network overfits
+FLAT = 0.002  # change of accuracy per epoch below which a curve is flat
+LOW = 0.40  # training accuracy below which a network underfits
 
 
 @dataclass(frozen=True)
@@ -20,24 +20,23 @@ class Diagnosis:
     """A verdict with its evidence.
 
     Attributes:
-        gap: train minus validation accuracy at the best epoch, as a share. Train figures are taken on augmented pictures
-            and while the network changes, so a gap is a lower bound.
-        train_slope, val_slope: change of the losses an epoch over the last epochs, nats (least squares).
+        gap: training minus validation accuracy at the best epoch, as a share. Training accuracy is measured on augmented
+            images while the network changes, so the gap is a lower bound.
+        val_slope: change of the validation loss per epoch over the last epochs, in nats (least squares).
     """
 
     verdict: Verdict
     best_epoch: int
     gap: float
-    train_slope: float
     val_slope: float
     sentence: str
 
 
 def diagnose(results: Sequence[EpochResult]) -> Diagnosis | None:
-    """Judge a run by its last epochs; None before there are three, and where nothing was validated.
+    """Judge a run by its last epochs; None before the third epoch, and without a validation set.
 
-    Overfits: the validation loss rises while the training loss falls, or the gap in accuracy is above 10 points.
-    Underfits: training accuracy is low (under 40 %) and flat. Still learns: the validation loss falls.
+    Overfits: the validation loss rises while the training loss falls, or the two accuracies are more than 10 points
+    apart. Underfits: training accuracy is below 40 % and flat. Still improves: the validation loss falls.
     """
     best = best_epoch(results)
     losses = [result.val_loss for result in results if result.val_loss is not None]
@@ -48,26 +47,37 @@ def diagnose(results: Sequence[EpochResult]) -> Diagnosis | None:
     rise = _slope([r.train_accuracy for r in last])
     gap = best.train_accuracy - best.val_accuracy
     worse = min(losses) < losses[-1] * 0.98
-    evidence = (
-        f"over the last {len(last)} epochs the training loss changes by {train:+.3f} and the validation loss by {val:+.3f} "
-        f"nats an epoch; at the best epoch ({best.epoch}) training accuracy minus validation accuracy is "
-        f"{100 * gap:+.1f} points"
+    losses_said = (
+        f"Over the last {len(last)} epochs, the training loss changed by {train:+.3f} and the validation loss by {val:+.3f} "
+        "nats per epoch."
+    )
+    gap_said = (
+        f"At the best epoch ({best.epoch}), training accuracy is {100 * best.train_accuracy:.1f} % and validation accuracy "
+        f"{100 * best.val_accuracy:.1f} %."
     )
     verdict: Verdict
     if train < 0 < val and worse:
-        verdict, words = "overfits", "It overfits: it learns its training pictures while the others get worse"
+        verdict, words = (
+            "overfits",
+            f"It overfits: the validation loss rises while the training loss falls. {losses_said}",
+        )
     elif gap > GAP:
-        verdict, words = "overfits", "It overfits: it reads its training pictures much better than others"
+        # training images known by heart: said only with the two accuracies that show it
+        verdict, words = "overfits", f"It overfits: it memorises training images. {gap_said}"
     elif results[-1].train_accuracy < LOW and abs(rise) < FLAT:
         verdict, words = (
             "underfits",
-            "It underfits: it does not even read its training pictures, and no longer gets better",
+            f"It underfits: training accuracy is low ({100 * results[-1].train_accuracy:.1f} %) and no longer rises. "
+            f"{losses_said}",
         )
     elif val < -0.002 and rise > FLAT:
-        verdict, words = "still learns", "It still learns: more epochs may help"
+        verdict, words = "still improves", f"It still improves, so more epochs may help. {losses_said}"
     else:
-        verdict, words = "settled", "It has settled: neither overfitting nor underfitting shows"
-    return Diagnosis(verdict, best.epoch, gap, train, val, f"{words} ({evidence}).")
+        verdict, words = (
+            "converged",
+            f"It has converged; there is no sign of overfitting or underfitting. {losses_said}",
+        )
+    return Diagnosis(verdict, best.epoch, gap, val, words)
 
 
 def _slope(values: Sequence[float]) -> float:

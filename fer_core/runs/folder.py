@@ -13,13 +13,16 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass, fields, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar, Literal, Self
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal, Self
+
+from pydantic import ConfigDict, Field, TypeAdapter, ValidationError
 
 from fer_core import workspace
-from fer_core.errors import FerError, RunError
+from fer_core.errors import FerError, RunError, shortened
 from fer_core.recipe import TrainConfig, load_recipe, to_toml
 from fer_core.runs.process import Process
-from fer_core.workspace import write_atomically
+from fer_core.untrusted import read_json, read_text, reason
+from fer_core.workspace import names_a_device, write_atomically
 
 if TYPE_CHECKING:  # a run that waits for its turn should stay small
     import numpy as np
@@ -34,6 +37,10 @@ STARTED = "=== Started "  # begins a line of the log where a process was started
 KILLED = "=== Killed "  # and one where it was killed
 HEARTBEAT = 2.0  # seconds between two writes of the status
 FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)  # a disk, or a user's share of it, that is full
+Count = Annotated[int, Field(ge=0, lt=2**63)]
+Amount = Annotated[float, Field(ge=0)]
+Share = Annotated[float, Field(ge=0, le=1)]
+FINITE = ConfigDict(extra="forbid", allow_inf_nan=False)
 SILENCE = 900.0  # seconds without a heartbeat after which a process of another machine, which cannot be asked, is lost
 
 
@@ -42,16 +49,18 @@ class EpochResult:
     """One line of `metrics.jsonl`. Losses in nats; accuracies 0..1; train figures are taken on augmented pictures. Those of
     the validation part are None where the run has none."""
 
-    epoch: int
+    __pydantic_config__: ClassVar[ConfigDict] = FINITE
+
+    epoch: Count
     train_loss: float
-    train_accuracy: float
+    train_accuracy: Share
     val_loss: float | None
-    val_accuracy: float | None
+    val_accuracy: Share | None
     lr: float
-    images_per_second: float
+    images_per_second: Amount
     data_share: float
-    cpu_seconds: float
-    wall_seconds: float
+    cpu_seconds: Amount
+    wall_seconds: Amount
 
 
 def best_epoch(results: Sequence[EpochResult]) -> EpochResult | None:
@@ -75,21 +84,23 @@ class RunStatus:
         memory, gpu_memory: bytes that its process holds.
     """
 
+    __pydantic_config__: ClassVar[ConfigDict] = FINITE
+
     state: State = "queued"
-    pid: int = 0
+    pid: Count = 0
     pid_started: float = 0.0
     boot: str = ""
     host: str = ""
     heartbeat: float = 0.0
-    epoch: int = 0
-    epochs: int = 0
-    step: int = 0
-    steps: int = 0
-    images_per_second: float = 0.0
-    seconds_left: float = 0.0
-    processors: float = 0.0
-    memory: int = 0
-    gpu_memory: int = 0
+    epoch: Count = 0
+    epochs: Count = 0
+    step: Count = 0
+    steps: Count = 0
+    images_per_second: Amount = 0.0
+    seconds_left: Amount = 0.0
+    processors: Amount = 0.0
+    memory: Count = 0
+    gpu_memory: Count = 0
     device: str = ""
     data: str = ""
     message: str = ""
@@ -136,8 +147,13 @@ class RunStatus:
 class Notes:
     """What people write beside a run; it changes nothing about it."""
 
+    __pydantic_config__: ClassVar[ConfigDict] = FINITE
+
     tags: tuple[str, ...] = ()
     note: str = ""
+
+
+_EPOCH, _STATUS, _NOTES = TypeAdapter(EpochResult), TypeAdapter(RunStatus), TypeAdapter(Notes)
 
 
 class Stopped(Exception):
@@ -171,9 +187,11 @@ class NamedFolder:
         """
         if not NAME.fullmatch(name) or len(name) > cls.LONGEST:
             raise RunError(
-                f"“{name}” cannot name {cls.KIND}; use up to {cls.LONGEST} of the letters a to z and A to Z, digits, dots, "
-                "hyphens and underscores, the first a letter or digit."
+                f"“{shortened(name)}” cannot name {cls.KIND}; use up to {cls.LONGEST} of the letters a to z and A to Z, digits, "
+                "dots, hyphens and underscores, the first a letter or digit."
             )
+        if names_a_device(name):
+            raise RunError(f"“{name}” cannot name {cls.KIND}: Windows keeps that name for itself; choose another.")
         return cls(workspace.home() / cls.PLACE / name)
 
 
@@ -228,7 +246,18 @@ class RunFolder(NamedFolder):
             )
 
     def config(self) -> TrainConfig:
-        return load_recipe(self.path / "config.toml")
+        """The run's recipe.
+
+        Raises:
+            RunError: there is none.
+            FerError: as `load_recipe`.
+        """
+        path = self.path / "config.toml"
+        if not path.exists():
+            raise RunError(
+                f"The run “{self.name}” has no config.toml in {self.path}; copy the folder again or delete it."
+            )
+        return load_recipe(path)
 
     def status(self) -> RunStatus:
         """The truth about the run: one whose process is gone is `lost`, whatever its file says.
@@ -237,14 +266,14 @@ class RunFolder(NamedFolder):
             RunError: there is no such run, its status was damaged, or a newer version wrote it.
         """
         try:
-            values = json.loads((self.path / "status.json").read_text(encoding="utf-8"))
+            values = read_json(self.path / "status.json")
             if (version := values.get("format", FORMAT)) != FORMAT:
                 raise RunError(
                     f"{self.path / 'status.json'} has the format {version!r}, this version of FERscope reads {FORMAT}; "
                     "use the version that wrote it."
                 )
             known = {field.name for field in fields(RunStatus)}
-            status = RunStatus(**{key: value for key, value in values.items() if key in known})
+            status = _STATUS.validate_python({key: value for key, value in values.items() if key in known})
         except FileNotFoundError:
             if self.path.is_dir():
                 raise RunError(
@@ -254,8 +283,8 @@ class RunFolder(NamedFolder):
             raise RunError(
                 f"There is no run “{self.name}” in {self.path.parent}; `ferscope runs list` shows them."
             ) from None
-        except (ValueError, TypeError, AttributeError) as error:
-            raise RunError(f"{self.path / 'status.json'} is damaged ({error}); delete the run.") from error
+        except (ValueError, AttributeError) as error:
+            raise RunError(f"{self.path / 'status.json'} is damaged ({reason(error)}); delete the run.") from error
         if status.state not in ACTIVE or not status.pid:
             return status
         process = status.process
@@ -273,9 +302,17 @@ class RunFolder(NamedFolder):
 
     def _last_words(self) -> str:
         """What the last start of the run said at its end: the reason of an end before the training began."""
-        lines = self.log.read_text(encoding="utf-8", errors="replace").splitlines() if self.log.exists() else []
+        lines = self.log_end().splitlines()
         last = next((line.strip() for line in reversed(lines) if line.strip()), "")
         return "" if last.startswith((STARTED, KILLED)) else last.removeprefix("Error: ")
+
+    def log_end(self, most: int = 8192) -> str:
+        """The last bytes of the log as text, “” where there is none; a log may grow without bound."""
+        if not self.log.is_file():
+            return ""
+        with self.log.open("rb") as file:
+            file.seek(max(0, self.log.stat().st_size - most))
+            return file.read(most).decode("utf-8", "replace")
 
     def look(self) -> RunStatus:
         """The status, for lists: a run that cannot be read has failed, and says why."""
@@ -297,17 +334,37 @@ class RunFolder(NamedFolder):
         write_atomically(self.path / "status.json", json.dumps(asdict(status)).encode())
 
     def metrics(self) -> list[EpochResult]:
-        """The finished epochs; a last line cut by a crash is left out."""
-        path = self.path / "metrics.jsonl"
-        if not path.exists():
-            return []
+        """The finished epochs, up to the first line that cannot be read; a crash may cut the last one."""
+        return self._history()[0]
+
+    def _history(self) -> tuple[list[EpochResult], str]:
+        """The epochs before the first damaged line, and what is wrong with that line where more lines follow it."""
+        try:
+            lines = read_text(self.path / "metrics.jsonl").splitlines()
+        except FileNotFoundError:
+            return [], ""
+        except ValueError as error:
+            return [], str(error)
         results = []
-        for line in path.read_text(encoding="utf-8").splitlines():
+        for number, line in enumerate(lines, 1):
             try:
-                results.append(EpochResult(**json.loads(line)))
-            except (ValueError, TypeError):
-                break
-        return results
+                results.append(_EPOCH.validate_json(line))
+            except ValidationError as error:
+                return results, f"line {number}: {reason(error)}" if number < len(lines) else ""
+        return results, ""
+
+    def problems(self) -> list[str]:
+        """What is wrong with the run's files, a sentence each. A file that has not been written yet is no problem."""
+        found = []
+        for look in (self.status, self.config):
+            try:
+                look()
+            except FerError as error:
+                found.append(str(error))
+        for name, problem in (("metrics.jsonl", self._history()[1]), ("notes.json", self._notes()[1])):
+            if problem:
+                found.append(f"{self.path / name} is damaged ({problem}); what comes before the damage is shown.")
+        return found
 
     def write_metrics(self, results: list[EpochResult]) -> None:
         text = "".join(json.dumps(asdict(result)) + "\n" for result in results)
@@ -318,10 +375,11 @@ class RunFolder(NamedFolder):
         import numpy as np
 
         try:
-            matrix = np.array(json.loads((self.path / "confusion.json").read_text(encoding="utf-8")), dtype=np.int64)
-        except (FileNotFoundError, ValueError):
+            matrix = np.array(read_json(self.path / "confusion.json"), dtype=np.int64)
+        except (FileNotFoundError, ValueError, TypeError, OverflowError):  # words, a table, numbers beyond 64 bits
             return None
-        return matrix if matrix.ndim == 2 and matrix.shape[0] == matrix.shape[1] else None
+        square = matrix.ndim == 2 and matrix.shape[0] == matrix.shape[1]
+        return matrix if square and matrix.size and (matrix >= 0).all() else None
 
     def write_warning(self, text: str) -> None:
         """Keep what has to be said of the run's data, for whoever looks at the run."""
@@ -329,19 +387,25 @@ class RunFolder(NamedFolder):
 
     def warning(self) -> str:
         """What has to be said of the run's data; “” for nothing."""
-        path = self.path / "warning.txt"
-        return path.read_text(encoding="utf-8") if path.exists() else ""
+        try:
+            return read_text(self.path / "warning.txt", largest=2**16)
+        except (FileNotFoundError, ValueError):
+            return ""
 
     def write_confusion(self, matrix: NDArray[np.int64]) -> None:
         write_atomically(self.path / "confusion.json", json.dumps(matrix.tolist()).encode())
 
     def notes(self) -> Notes:
-        """Tags and note; empty where none were written."""
+        """Tags and note; empty where none were written, or where they cannot be read."""
+        return self._notes()[0]
+
+    def _notes(self) -> tuple[Notes, str]:
         try:
-            values = json.loads((self.path / "notes.json").read_text(encoding="utf-8"))
-            return Notes(tuple(map(str, values["tags"])), str(values["note"]))
-        except (FileNotFoundError, ValueError, TypeError, KeyError):
-            return Notes()
+            return _NOTES.validate_python(read_json(self.path / "notes.json")), ""
+        except FileNotFoundError:
+            return Notes(), ""
+        except ValueError as error:
+            return Notes(), reason(error)
 
     def write_notes(self, notes: Notes) -> None:
         write_atomically(self.path / "notes.json", json.dumps(asdict(notes), ensure_ascii=False).encode())

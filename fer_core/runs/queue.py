@@ -21,6 +21,7 @@ from filelock import FileLock
 
 from fer_core import workspace
 from fer_core.runs.process import Process
+from fer_core.untrusted import read_json
 from fer_core.workspace import write_atomically
 
 LOOK = 0.25  # seconds between two looks of a waiting process
@@ -125,7 +126,7 @@ def _files(folder: Path) -> list[tuple[int, Path]]:
 def _living(device: str) -> Iterator[Ticket]:
     for number, path in _files(_root() / device):
         try:
-            values = json.loads(path.read_text(encoding="utf-8"))
+            values = read_json(path)
             found = Ticket(device, number, str(values["name"]), Process(**values["owner"]), path)
         except FileNotFoundError:  # given up since the folder was read
             continue

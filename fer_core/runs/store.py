@@ -19,6 +19,7 @@ from fer_core.errors import CheckpointError, FerError, RunError, UnknownName
 from fer_core.evaluation.metrics import evaluate
 from fer_core.evaluation.predictions import Predictions
 from fer_core.runs.folder import NAME, OWN_SPLIT, RunFolder
+from fer_core.untrusted import is_folder
 
 TABLE = re.compile(r"predictions-(?P<key>.+)\.parquet")
 
@@ -169,20 +170,35 @@ def _at_rest(name: str, what: str) -> RunFolder:
 
 
 def checkpoints() -> dict[str, Checkpoint]:
-    """Networks that have a readable card and weights, by name: the shipped ones, then runs, the newest first.
+    """Networks that have a readable card, by name: the shipped ones, then runs, the newest first.
 
-    A folder whose card is damaged is left out here; `find` says what is wrong with it.
+    A folder whose card is damaged is left out here; `damaged` says what is wrong with it.
     """
+    return _looked_through()[0]
+
+
+def damaged() -> dict[str, list[str]]:
+    """What is wrong with shipped networks and runs whose files cannot be read, sentences by name; the others live on."""
+    found = {name: [problem] for name, problem in _looked_through()[1].items()}
+    for run in runs():
+        if problems := run.problems():
+            found[run.name] = [*problems, *found.get(run.name, [])]
+    return found
+
+
+def _looked_through() -> tuple[dict[str, Checkpoint], dict[str, str]]:
+    """The networks by name, and why a folder that has a card is none of them."""
     shipped = sorted(path.parent for path in workspace.CHECKPOINTS.glob("*/card.json"))
     found: dict[str, Checkpoint] = {}
+    bad: dict[str, str] = {}
     for folder, is_shipped in [*((f, True) for f in shipped), *((run.path, False) for run in runs())]:
         if folder.name in found or not (folder / "card.json").exists():
             continue
         try:
             found[folder.name] = Checkpoint(folder.name, folder, read_card(folder), is_shipped)
-        except CheckpointError:
-            continue
-    return found
+        except CheckpointError as error:
+            bad[folder.name] = str(error)
+    return found, bad
 
 
 def find(name: str | Path) -> Checkpoint:
@@ -194,8 +210,8 @@ def find(name: str | Path) -> Checkpoint:
     """
     folder = Path(name)
     roots = (workspace.CHECKPOINTS, workspace.runs()) if folder.name == str(name) else ()
-    named = [root / name for root in roots if (root / name).is_dir()]
-    if folder.is_dir() and ((folder / "card.json").exists() or not named):  # pictures may lie in a folder of the name
+    named = [root / name for root in roots if is_folder(root / name)]
+    if is_folder(folder) and ((folder / "card.json").exists() or not named):  # pictures may lie in a folder of the name
         folder = folder.resolve()
         return Checkpoint(folder.name, folder, read_card(folder), folder.parent == workspace.CHECKPOINTS)
     for place in named:

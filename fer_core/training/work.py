@@ -29,12 +29,12 @@ def train(
         Stopped, FerError: as `Trainer` and `Trainer.epochs`.
     """
     trainer = Trainer(run, divided(run, dataset), on_step=on_step, world=world)
-    say(f"Run {run.name}: {trainer.config.network} on {dataset.title}, {len(trainer.rows):,} images.")
-    if trainer.left_out:
-        say(f"Left out {trainer.left_out:,} images labelled {', '.join(trainer.config.leave_out)}.")
-    if trainer.start:
-        say(f"Start: {trainer.start.sentence}.")
-    say(f"Speed: {trainer.speed_note}.")
+    say(f"Run {run.name}: {trainer.config.network} on {dataset.title}, {len(trainer.task.rows):,} images.")
+    if trainer.task.left_out:
+        say(f"Left out {trainer.task.left_out:,} images labelled {', '.join(trainer.config.leave_out)}.")
+    if trainer.state.start:
+        say(f"Start: {trainer.state.start.sentence}.")
+    say(f"Speed: {trainer.state.speed_note}.")
     if warning := run.warning():
         say(f"Leakage: {warning}")
     for result in trainer.epochs():

@@ -26,7 +26,8 @@ from fer_core.labels import FER7
 from fer_core.models import NETWORKS, build
 from fer_core.recipe import TrainConfig
 from fer_core.runs.folder import RunFolder
-from fer_core.training.loop import Trainer, describe, pick_device
+from fer_core.training.device import describe, pick_device
+from fer_core.training.loop import Trainer
 
 BATCH = 64
 STEPS = 6  # of each thing in a repeat
@@ -76,12 +77,12 @@ def usual(folder: Path, dataset: Dataset) -> Callable[[], None]:
 def ours(dataset: Dataset) -> tuple[Trainer, Callable[[], None]]:
     run = RunFolder.create("benchmark", TrainConfig.model_validate(RECIPE), "")
     trainer = Trainer(run, dataset)
-    trainer.model.train()
+    trainer.state.to_train()
     random = np.random.default_rng(0)
 
     def step() -> None:
-        sums = trainer._step(random.permutation(len(trainer.rows))[:BATCH])
-        trainer.position.step += 1
+        sums = trainer._step(random.permutation(len(trainer.task.rows))[:BATCH])
+        trainer.state.position.step += 1
         sums.tolist()
 
     return trainer, step
@@ -89,12 +90,14 @@ def ours(dataset: Dataset) -> tuple[Trainer, Callable[[], None]]:
 
 def bare(trainer: Trainer) -> Callable[[], None]:
     """Forward, backward and update on one batch that lies ready, in the precision and layout of `trainer`."""
-    device = trainer.device
-    model = build("small-vgg", classes=7, spec=trainer.spec).to(device).to(memory_format=trainer.layout).train()
+    device = trainer.state.device
+    model = (
+        build("small-vgg", classes=7, spec=trainer.task.spec).to(device).to(memory_format=trainer.state.layout).train()
+    )
     optimizer = torch.optim.SGD(model.parameters(), lr=0.01, momentum=0.9, nesterov=True, weight_decay=5e-4)
-    images = torch.randn(BATCH, *trainer.spec.shape, device=device).contiguous(memory_format=trainer.layout)
+    images = torch.randn(BATCH, *trainer.task.spec.shape, device=device).contiguous(memory_format=trainer.state.layout)
     labels = torch.arange(BATCH, device=device) % 7
-    enabled = trainer.precision != "fp32"
+    enabled = trainer.state.precision != "fp32"
 
     def step() -> None:
         with torch.autocast(device.type, dtype=torch.bfloat16, enabled=enabled):
@@ -167,8 +170,8 @@ def main() -> None:
         "usual / ours": [a / b for a, b in zip(taken["usual"], taken["ours"], strict=True)],
         "ours / bare": [a / b for a, b in zip(taken["ours"], taken["bare"], strict=True)],
     }
-    data = trainer.position.tally.data_seconds / trainer.position.tally.step_seconds
-    print(f"{describe(trainer.device)}, torch {torch.__version__}; {trainer.speed_note}")
+    data = trainer.state.position.tally.data_seconds / trainer.state.position.tally.step_seconds
+    print(f"{describe(trainer.state.device)}, torch {torch.__version__}; {trainer.state.speed_note}")
     for name, seconds in middle.items():
         print(f"{name:6s} {1000 * seconds:7.1f} ms a step of {BATCH}, {BATCH / seconds:6.0f} images/s")
     print(f"(a) ours is {median(ratios['usual / ours']):.2f} times as fast as the usual pipeline (goal: at least 3)")

@@ -79,4 +79,4 @@ def test_a_run_outlives_its_workbench_and_is_found_and_resumed_after_both_were_k
     learns_on(run)
     assert run.metrics()[done - 1].epoch == done  # what had been learnt is kept
     main.get_by_role("button", name="Stop").click()
-    expect(main.get_by_text("Stopped and saved; resume goes on from here.")).to_be_visible()
+    expect(main.get_by_text("Stopped and saved; resume continues from here.")).to_be_visible()

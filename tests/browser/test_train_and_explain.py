@@ -113,7 +113,7 @@ def test_a_run_goes_on_without_its_tab_is_found_by_its_link_and_is_stopped(page:
     expect(main.get_by_text("Training on")).to_be_visible()
     assert process.is_running()
     main.get_by_role("button", name="Stop").click()
-    expect(main.get_by_text("Stopped and saved; resume goes on from here.")).to_be_visible()
+    expect(main.get_by_text("Stopped and saved; resume continues from here.")).to_be_visible()
     expect(main.get_by_role("button", name="Resume")).to_be_visible()
     expect_no_error(page)
     assert RunFolder.named("left").status().state == "stopped"

@@ -74,7 +74,7 @@ def ferplus(root: Path) -> Made:
         "00007": ("val", "surprise"),
         "00008": ("test", "sad"),
     }
-    left_out = {"0 pictures": "no majority", "4 pictures": "unknown or no face"}
+    left_out = {"4 images": "unknown or no face"}
     return Made(path, rows, {"00001": {"votes_happy": 9, "votes_angry": 1}}, left_out)
 
 
@@ -177,7 +177,7 @@ def sfew(root: Path) -> Made:
                 rows[id_] = (split, label)
                 columns[id_] = {"film": film}
     picture(root / "Test" / "Test_Aligned_Faces" / "Airheads_000519240_00000005.png", (143, 181), "RGB")
-    return Made(root, rows, columns, {"1 picture": "labels are withheld"})
+    return Made(root, rows, columns, {"1 image": "labels are withheld"})
 
 
 def jaffe(root: Path) -> Made:
@@ -216,7 +216,7 @@ def affectnet(root: Path) -> Made:
                 columns[id_] = {"left": 10, "top": 5, "width": 30, "height": 40, "valence": -0.25}
     text(root / "Manually_Annotated_file_lists" / "training.csv", header + "\n".join(lists["training"]) + "\n")
     text(root / "Manually_Annotated_file_lists" / "validation.csv", "\n".join(lists["validation"]) + "\n")
-    left_out = {"2 pictures": "labelled "}
+    left_out = {"2 images": "labelled "}
     return Made(root, rows, columns, left_out)
 
 

@@ -141,5 +141,5 @@ def test_half_a_layout_is_told_what_is_missing(tmp_path: Path) -> None:
     ):
         open_dataset(tmp_path / "set")
     text(tmp_path / "faces.zip", "no archive")
-    with pytest.raises(DataError, match="archive of pictures, unpack it"):
+    with pytest.raises(DataError, match="archive of images, unpack it"):
         open_dataset(tmp_path / "faces.zip")

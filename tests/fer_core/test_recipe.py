@@ -1,5 +1,6 @@
 """Recipes: reading, checking, settings."""
 
+import tomllib
 from pathlib import Path
 
 import pytest
@@ -7,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from fer_core.errors import ConfigError, UnknownName
-from fer_core.recipe import TrainConfig, load_recipe, parse, recipes, to_toml
+from fer_core.recipe import About, TrainConfig, load_recipe, parse, recipes, to_toml, toml_value
 
 
 def test_every_shipped_recipe_is_valid_and_says_where_it_comes_from() -> None:
@@ -67,15 +68,22 @@ def test_broken_toml_is_named(tmp_path: Path) -> None:
         load_recipe(tmp_path / "mine.toml")
 
 
+TEXT = st.characters(exclude_categories=("Cs",))  # a lone surrogate cannot be written as UTF-8
+VALUES = st.recursive(
+    st.integers(-(2**63), 2**63 - 1) | st.booleans() | st.text(TEXT) | st.floats(allow_nan=False, allow_infinity=False),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(TEXT), inner, max_size=3),
+    max_leaves=6,
+)
+
+
 @given(
     st.builds(
         TrainConfig,
-        network=st.text(min_size=1, max_size=20).filter(lambda text: text.isprintable()),
+        about=st.builds(About, title=st.text(TEXT), members=st.lists(st.text(TEXT)).map(tuple)),
+        network=st.text(TEXT, min_size=1, max_size=20),
         epochs=st.integers(1, 99),
         seed=st.integers(0, 2**31 - 1),
-        arguments=st.dictionaries(
-            st.sampled_from(["width", "dropout"]), st.integers() | st.booleans() | st.just("“x”")
-        ),
+        arguments=st.dictionaries(st.text(TEXT), VALUES, max_size=3),
         resolution=st.just(((0.0, 32), (0.5, 40))) | st.just(()),
         ema=st.floats(0, 0.9999),
     )
@@ -86,6 +94,19 @@ def test_a_recipe_written_as_toml_reads_back_equal(
     path = tmp_path_factory.mktemp("recipe") / "config.toml"
     path.write_text(to_toml(config), encoding="utf-8")
     assert load_recipe(path) == config
+
+
+@given(VALUES)
+def test_a_value_written_as_toml_stands_on_one_line_and_reads_back_equal(value: object) -> None:
+    text = toml_value(value)
+    assert "\n" not in text
+    assert tomllib.loads(f"value = {text}")["value"] == value
+
+
+def test_the_names_of_a_sweeps_choices_are_those_of_old_journals() -> None:
+    assert [toml_value(value) for value in (0.001, 1e-05, 3, True, "adam", [0.5, 0.75], {"width": 4})] == [
+        "0.001", "1e-05", "3", "true", '"adam"', "[0.5, 0.75]", "{width = 4}",
+    ]  # fmt: skip
 
 
 def test_all_mistakes_are_named_at_once() -> None:

@@ -201,12 +201,12 @@ def test_bad_input_gets_one_sentence_and_exit_code_2(arguments: list[str], says:
 @pytest.mark.parametrize(
     ("arguments", "says"),
     [
-        (["train", "--set", "batch_size=65"], "batch_size = 65 is larger than the training part (64 pictures)"),
+        (["train", "--set", "batch_size=65"], "batch_size = 65 is larger than the training set (64 images)"),
         (["train", "--set", "device=cuda:9", "--seeds", "2"], "device"),
         (["train", "--set", "val_split=nothing"], "nothing"),
         (["train", "--set", "transfer.weights=nowhere.pt"], "nowhere.pt"),
         (["train", "--on", "localhost:1"], "No Ray cluster answers at localhost:1"),
-        (["crossval", "--folds", "2", "--set", "batch_size=64"], "batch_size = 64 is larger than the training part"),
+        (["crossval", "--folds", "2", "--set", "batch_size=64"], "batch_size = 64 is larger than the training set"),
     ],
 )
 def test_a_start_that_is_refused_leaves_nothing(

@@ -52,7 +52,7 @@ def test_a_folder_becomes_a_csv_with_a_row_for_each_face_and_each_problem(fersco
     with (tmp_path / "out.csv").open(encoding="utf-8") as file:
         empty, broken, portrait = csv.DictReader(file)
     assert (empty["problem"], empty["prob_happy"]) == ("no face was found", "")
-    assert broken["problem"] == "this is no picture in a known format; save it as PNG or JPEG."
+    assert broken["problem"] == "this is no image in a known format; save it as PNG or JPEG."
     assert float(portrait["prob_happy"]) == pytest.approx(wanted.probs["happy"], abs=1e-5)
     assert (portrait["face"], portrait["verdict"], portrait["predicted"]) == ("1", NOT_SURE, wanted.predicted)
 
@@ -88,7 +88,7 @@ def test_a_zip_gives_the_same_rows_as_json(ferscope, pictures, tmp_path):
     code, printed, problem = ferscope("predict", "untrained", tmp_path / "all.zip", "--json")
     assert code == 0, problem
     portrait, inner, broken = json.loads(printed)
-    assert broken == {"file": "broken.jpg", "problem": "this is no picture in a known format; save it as PNG or JPEG."}
+    assert broken == {"file": "broken.jpg", "problem": "this is no image in a known format; save it as PNG or JPEG."}
     deep = tmp_path / "a" / "new" / "folder.csv"
     assert ferscope("predict", "untrained", tmp_path / "all.zip", "--json", "--out", deep)[1] == printed
     assert len(list(csv.DictReader(deep.open(encoding="utf-8")))) == 3

@@ -51,7 +51,8 @@ def compare(
     out.print(
         f"Macro-F1 of {two} is {100 * figures.difference.macro_f1:+.1f} points ({100 * low:.1f} to {100 * high:.1f}) from "
         f"that of {one}. They agree on {figures.agreement.share:.1%} of the images; {two} corrects "
-        f"{figures.test.only_b:,} errors and makes {figures.test.only_a:,} new ones. 95 % intervals of a paired bootstrap, p of McNemar's exact test.",
+        f"{figures.test.only_b:,} errors and makes {figures.test.only_a:,} new ones. 95 % intervals of a paired bootstrap, p of McNemar's exact "
+        "test.",
         soft_wrap=True,
     )
     rows = Table("expression", "recall A", "recall B", "B - A", "95 % interval", "p (Holm)", "n")

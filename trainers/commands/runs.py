@@ -27,7 +27,7 @@ def runs_list(
     """List the runs, the newest first."""
     from dataclasses import asdict
 
-    from fer_core.runs.store import runs
+    from fer_core.runs.store import damaged, runs
 
     found = {run: status for run in runs() if state in ("", (status := run.look()).state)}
     notes = {run: run.notes() for run in found}
@@ -39,11 +39,12 @@ def runs_list(
         chosen = " of this tag and state" if tag or state else ""
         out.print(f"No run{chosen}. Start one: ferscope train synthetic --data synthetic", soft_wrap=True)
         return
+    problems = damaged()
     table = Table("run", "state", "progress", "left", "data", "tags", "message")
     for run, status in found.items():
         table.add_row(
             run.name, status.state, f"{status.progress:.0%}", status.time_left,
-            *map(escape, (status.data, ", ".join(notes[run].tags), status.message)),
+            *map(escape, (status.data, ", ".join(notes[run].tags), " ".join(problems.get(run.name) or [status.message]))),
         )  # fmt: skip
     for column in table.columns[:4]:
         column.no_wrap = True  # a name cut off names nothing

@@ -82,7 +82,7 @@ def test_labels_outside_the_vocabulary_are_counted(sources: Path) -> None:
     path = write(sources, 'expressions = "rafdb6"\n[[part]]\ndata = "fer2013"\n')
     dataset = open_dataset(path)
     assert dataset.expressions.name == "rafdb6"
-    assert [(bad.id, bad.reason) for bad in dataset.skipped] == [("2 pictures", "faces: neutral is not in rafdb6")]
+    assert [(bad.id, bad.reason) for bad in dataset.skipped] == [("2 images", "faces: neutral is not in rafdb6")]
     assert dataset.index["id"].iloc[0] == "00000"  # one source: its own ids
 
 

@@ -102,8 +102,8 @@ def test_votes_beside_other_images_are_joined_by_row_and_never_by_name(
     np.testing.assert_array_equal(dataset.images(ImageSpec()), pictures[[0, 3]])
     assert dataset.index["votes_contempt"].tolist() == [0, 10]
     assert [(bad.id, bad.reason) for bad in dataset.skipped] == [
-        ("1 pictures", "no majority among the voters"),
-        ("1 pictures", "voted unknown or no face"),
+        ("1 image", "no majority among the voters"),
+        ("1 image", "voted unknown or no face"),
     ]
 
 

@@ -91,7 +91,7 @@ def test_each_row_of_the_reports_tables_has_a_recipe_with_its_figure() -> None:
 def test_the_recipes_settings_fit_their_networks() -> None:
     import inspect
 
-    from fer_core.training.loop import image_spec
+    from fer_core.training.task import image_spec
 
     for name, config in reproduction.of_reports().items():
         takes = inspect.signature(NETWORKS.get(config.network).build).parameters
@@ -151,7 +151,7 @@ def test_a_recipe_that_leaves_an_expression_out_trains_and_reports_without_it(le
     dataset = open_dataset(learnable)
     run = RunFolder.create("six", tiny(expressions="rafdb6", leave_out=["neutral"], epochs=1), str(learnable))
     trainer = Trainer(run, dataset)
-    assert (len(trainer.rows), len(trainer.val_rows), trainer.left_out) == (64, 32, 17)
+    assert (len(trainer.task.rows), len(trainer.task.val_rows), trainer.task.left_out) == (64, 32, 17)
     list(trainer.epochs())
     card = read_card(run.path)
     assert card.leave_out == ("neutral",)
@@ -182,7 +182,7 @@ def test_what_is_left_out_is_an_expression_that_the_network_does_not_answer(
 def test_a_share_of_the_training_pictures_is_drawn_by_the_seed(learnable: Path) -> None:
     dataset = open_dataset(learnable)
     half = [
-        Trainer(RunFolder.create(f"half-{number}", tiny(train_share=0.5, seed=seed), ""), dataset).rows
+        Trainer(RunFolder.create(f"half-{number}", tiny(train_share=0.5, seed=seed), ""), dataset).task.rows
         for number, seed in enumerate((1, 1, 2))
     ]
     assert len(half[0]) == 32

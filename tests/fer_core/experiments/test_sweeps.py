@@ -24,7 +24,7 @@ from fer_core.experiments.sweep_folder import SweepFolder
 from fer_core.experiments.sweep_worker import work
 from fer_core.runs.folder import RunFolder
 from fer_core.runs.process import Process
-from fer_core.training.loop import Trainer
+from fer_core.training.batches import Batches
 from tests.tiny import PATIENCE, tiny
 
 pytestmark = pytest.mark.usefixtures("no_process_is_left")
@@ -213,14 +213,14 @@ def test_a_trial_that_torch_has_no_memory_for_does_not_end_the_sweep(
     written: Callable[..., Path], learnable: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     folder = SweepFolder.create("tiny", written(space="batch_size = [32, 8]", epochs=1), str(learnable))
-    batch = Trainer._batch
+    batch = Batches.batch
 
-    def full(trainer: Trainer, rows: Any, generator: Any) -> Any:
+    def full(batches: Batches, rows: Any, *others: Any) -> Any:
         if len(rows) == 32:
             raise torch.OutOfMemoryError("CUDA out of memory.")
-        return batch(trainer, rows, generator)
+        return batch(batches, rows, *others)
 
-    monkeypatch.setattr(Trainer, "_batch", full)
+    monkeypatch.setattr(Batches, "batch", full)
     assert work(folder, open_dataset(learnable)) == 2
     assert [trial.status.state for trial in folder.trials()] == ["failed", "finished"]
     assert folder.trials()[0].status.message == "OutOfMemoryError: CUDA out of memory."
@@ -237,7 +237,7 @@ def test_bad_trials_are_pruned_failed_ones_are_told_and_a_random_search_repeats_
     assert len({(t.values["batch_size"], t.values["seed"]) for t in trials}) == 6  # the whole small space, none twice
     failed = [trial for trial in trials if trial.status.state == "failed"]
     assert [t.values["batch_size"] for t in failed] == [1000, 1000]
-    assert all("larger than the training part" in t.status.message for t in failed)
+    assert all("larger than the training set" in t.status.message for t in failed)
     rest = [trial for trial in trials if trial not in failed]
     assert all(t.pruned or t.status.state == "finished" for t in rest)
     assert any(t.status.state == "finished" for t in rest)

@@ -109,7 +109,7 @@ def test_of_an_animation_the_first_frame_is_taken() -> None:
     ("data", "says"),
     [
         (b"", "0 bytes"),
-        (b"not a picture", "no picture in a known format"),
+        (b"not a picture", "no image in a known format"),
         (png(np.random.default_rng(0).integers(0, 256, (48, 48), dtype=np.uint8))[:1500], "damaged"),
     ],
 )
@@ -134,7 +134,7 @@ def test_a_photo_of_too_many_megapixels_is_refused_before_it_is_decoded(width: i
 
 def test_a_picture_that_is_a_program_is_not_run() -> None:
     program = b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 10 10\n%%EndComments\nshowpage\n"  # or `{} loop`, for ever
-    with pytest.raises(ImageError, match="no picture in a known format"):
+    with pytest.raises(ImageError, match="no image in a known format"):
         decode(program)
 
 

@@ -123,12 +123,12 @@ def test_a_stop_saves_and_ends_the_run_and_resume_finishes_it(learnable: Path) -
 
 def test_a_training_tells_what_it_uses_of_the_machine(learnable: Path) -> None:
     trainer = Trainer(RunFolder.create("uses", tiny(), str(learnable)), open_dataset(learnable))
-    trainer.looked = time.process_time() - 6.0, time.monotonic() - 4.0
-    uses = trainer._use()
+    trainer.recorder.looked = time.process_time() - 6.0, time.monotonic() - 4.0
+    uses = trainer.recorder.use()
     assert uses["processors"] == pytest.approx(1.5, abs=0.1)  # by hand: 6 s of processor time in 4 s
     assert uses["memory"] == pytest.approx(psutil.Process().memory_info().rss, rel=0.1)
-    assert uses["gpu_memory"] == 0 or trainer.device.type == "cuda"
-    assert trainer._use() == {}  # a moment later there is nothing to tell yet
+    assert uses["gpu_memory"] == 0 or trainer.state.device.type == "cuda"
+    assert trainer.recorder.use() == {}  # a moment later there is nothing to tell yet
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="a limit of a file's size stands for the full disk")
@@ -199,7 +199,7 @@ def test_a_run_that_ends_before_it_trains_has_failed_with_its_reason(learnable: 
     launch(run)
     wait_for(run, ended)
     assert run.status().state == "failed"
-    assert "batch_size = 1000 is larger than the training part (64 pictures)" in run.status().message
+    assert "batch_size = 1000 is larger than the training set (64 images)" in run.status().message
 
 
 def test_of_two_runs_with_one_name_the_first_gets_it(learnable: Path) -> None:
@@ -417,8 +417,8 @@ def epochs(
         ),
         (epochs([0.5, 0.5, 0.5], [0.9, 0.9, 0.9], [0.9, 0.9, 0.9], [0.7, 0.7, 0.7]), "overfits", 0.0),
         (epochs([1.9, 1.9, 1.9], [1.9, 1.9, 1.9], [0.2, 0.2, 0.2], [0.2, 0.2, 0.2]), "underfits", 0.0),
-        (epochs([1.2, 1.0, 0.8], [1.2, 1.0, 0.8], [0.5, 0.6, 0.7], [0.5, 0.6, 0.7]), "still learns", -0.2),
-        (epochs([0.8, 0.8, 0.8], [0.8, 0.8, 0.8], [0.7, 0.7, 0.7], [0.7, 0.7, 0.7]), "settled", 0.0),
+        (epochs([1.2, 1.0, 0.8], [1.2, 1.0, 0.8], [0.5, 0.6, 0.7], [0.5, 0.6, 0.7]), "still improves", -0.2),
+        (epochs([0.8, 0.8, 0.8], [0.8, 0.8, 0.8], [0.7, 0.7, 0.7], [0.7, 0.7, 0.7]), "converged", 0.0),
     ],
 )
 def test_curves_are_put_in_words_with_their_evidence(

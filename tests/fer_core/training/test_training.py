@@ -345,13 +345,13 @@ def test_a_run_stopped_anywhere_and_resumed_ends_with_the_same_weights(
 def test_a_resumed_run_says_and_keeps_how_it_computes(learnable: Path) -> None:
     run, dataset = run_of("half", learnable, precision="auto")
     trainer = Trainer(run, dataset, on_step=lambda status: run.request_stop() if status.step == 3 else None)
-    trainer._compute_in("fp16", "contiguous")
+    trainer.state.compute_in("fp16", "contiguous")
     with pytest.raises(Stopped):
         list(trainer.epochs())
     resumed = Trainer(run, dataset)
-    assert resumed.scaler.state_dict() == trainer.scaler.state_dict()
-    assert resumed.scaler.state_dict()["_growth_tracker"] == 4
-    assert resumed.speed_note == "fp16, contiguous: as it was before"
+    assert resumed.state.scaler.state_dict() == trainer.state.scaler.state_dict()
+    assert resumed.state.scaler.state_dict()["_growth_tracker"] == 4
+    assert resumed.state.speed_note == "fp16, contiguous: as before"
 
 
 def test_a_run_interrupted_in_the_middle_of_a_step_goes_on_from_its_last_save(learnable: Path) -> None:
@@ -373,7 +373,7 @@ def test_a_run_interrupted_in_the_middle_of_a_step_goes_on_from_its_last_save(le
 
 def test_a_diverging_run_fails_with_the_reason_and_keeps_the_last_good_state(learnable: Path) -> None:
     run, dataset = run_of("nan", learnable, optimizer={"lr": 1e30, "clip": 0}, schedule={"name": "constant"}, epochs=3)
-    with pytest.raises(RunError, match=r"diverged. Take a smaller optimizer\.lr than 1e\+30"):
+    with pytest.raises(RunError, match=r"diverged. Use a smaller optimizer\.lr than 1e\+30"):
         list(Trainer(run, dataset).epochs())
     assert run.status().state == "failed"
     assert "diverged" in run.status().message
@@ -392,15 +392,15 @@ def test_what_the_last_step_of_an_epoch_ruined_is_not_kept_as_the_last_good_stat
 def test_what_overflows_in_half_precision_goes_back_to_the_last_save_and_on_in_fp32(learnable: Path) -> None:
     run, dataset = run_of("half", learnable, precision="auto")
     trainer = Trainer(run, dataset)
-    trainer._compute_in("fp16", "contiguous")  # what is measured to be fastest on a GPU without bf16
+    trainer.state.compute_in("fp16", "contiguous")  # what is measured to be fastest on a GPU without bf16
     with torch.no_grad():  # above 65,504 behind the first convolution, and then normalised again
-        next(trainer.model.parameters()).mul_(1e6)
+        next(trainer.state.model.parameters()).mul_(1e6)
     results = list(trainer.epochs())
-    assert trainer.precision == "fp32"
+    assert trainer.state.precision == "fp32"
     assert [result.epoch for result in results] == [1, 2]
     assert all(math.isfinite(result.train_loss) for result in results)
     assert "fp32" in read_card(run.path).cost.device
-    assert "no number in fp16; went back to the last save and on in fp32" in run.status().message
+    assert "became NaN in fp16; the run continued from the last save in fp32" in run.status().message
 
 
 def test_a_run_whose_last_save_is_missing_is_not_started_anew_in_silence(learnable: Path) -> None:
@@ -408,7 +408,7 @@ def test_a_run_whose_last_save_is_missing_is_not_started_anew_in_silence(learnab
     list(Trainer(run, dataset).epochs())
     (run.path / "last.safetensors").unlink()
     with pytest.raises(
-        CheckpointError, match=r"last\.safetensors is missing, so the run cannot go on from its epoch 2"
+        CheckpointError, match=r"last\.safetensors is missing, so the run cannot continue from its epoch 2"
     ):
         Trainer(run, dataset)
 
@@ -531,7 +531,7 @@ def test_early_stopping_ends_after_patience_epochs_without_a_better_accuracy(lea
 
 def test_a_batch_larger_than_the_data_is_refused_before_training(learnable: Path) -> None:
     run, dataset = run_of("large", learnable, batch_size=128)
-    with pytest.raises(ConfigError, match=r"batch_size = 128 is larger than the training part \(64 pictures\)"):
+    with pytest.raises(ConfigError, match=r"batch_size = 128 is larger than the training set \(64 images\)"):
         Trainer(run, dataset)
 
 
@@ -544,7 +544,7 @@ def test_a_batch_larger_than_the_data_is_refused_before_training(learnable: Path
 )
 def test_pictures_too_small_for_the_network_are_refused_before_training(learnable: Path, too_small: dict) -> None:
     run, dataset = run_of("deep", learnable, arguments={"widths": [4] * 6}, **too_small)  # five times halved: 16 -> 0
-    with pytest.raises(ConfigError, match="small-vgg with these arguments cannot take pictures of 16 x 16"):
+    with pytest.raises(ConfigError, match="small-vgg with these arguments cannot take images of 16 x 16"):
         Trainer(run, dataset)
 
 
@@ -565,7 +565,7 @@ def test_resuming_with_other_pictures_is_refused(learnable: Path) -> None:
     moved = learnable.rename(learnable.with_name("elsewhere"))
     Trainer(run, open_dataset(moved))  # the same pictures at another place
     (moved / "train" / "sad" / "00.png").rename(moved / "train" / "happy" / "sad.png")
-    with pytest.raises(CheckpointError, match=r"other pictures, or other labels, were learned .* train \(64\)"):
+    with pytest.raises(CheckpointError, match=r"other images, or other labels, than .* train \(64\)"):
         Trainer(run, open_dataset(moved))
 
 
@@ -574,7 +574,7 @@ def test_resolution_rises_on_schedule(learnable: Path) -> None:
     run, dataset = run_of("growing", learnable, image=image, resolution=[[0.0, 24], [0.5, 48]])
     trainer = Trainer(run, dataset)
     sides = []
-    trainer.model.register_forward_pre_hook(lambda _, inputs: sides.append(tuple(inputs[0].shape[2:])))
+    trainer.state.model.register_forward_pre_hook(lambda _, inputs: sides.append(tuple(inputs[0].shape[2:])))
     list(trainer.epochs())
     # four steps an epoch; validation is always at the full size
     assert sides[:4] == [(24, 32)] * 4

@@ -27,8 +27,9 @@ from fer_core.recipe import Optimizer, TrainConfig, parse
 from fer_core.runs.diagnosis import diagnose
 from fer_core.runs.folder import RunFolder, Stopped
 from fer_core.serving.export import export_onnx
-from fer_core.training.loop import Trainer, image_spec
+from fer_core.training.loop import Trainer
 from fer_core.training.optim import make_optimizer
+from fer_core.training.task import image_spec
 from fer_core.training.transfer import start_from
 from tests.untrained import untrained
 from trainers.cli import app
@@ -306,14 +307,14 @@ def test_a_second_stage_starts_from_the_first_ones_best_weights_and_its_card_say
     run, dataset = run_of("second", learnable, transfer={"weights": "first"}, seed=9)
     trainer = Trainer(run, dataset)
     best = load_tensors(first.path / "best.safetensors")[0]
-    assert all(torch.equal(value.cpu(), best[key]) for key, value in trainer.model.state_dict().items())
+    assert all(torch.equal(value.cpu(), best[key]) for key, value in trainer.state.model.state_dict().items())
     list(trainer.epochs())
     start = read_card(run.path).start
     assert start is not None
     assert (start.source, start.missing, start.unexpected, start.reshaped) == ("first", (), (), {})
     # a larger picture needs no other weights: that is progressive resizing over several runs
     larger, _ = run_of("larger", learnable, transfer={"weights": "second"}, image={"height": 64, "width": 64})
-    assert Trainer(larger, dataset).start.matched == start.matched
+    assert Trainer(larger, dataset).state.start.matched == start.matched
 
 
 def test_frozen_throughout_only_the_head_learns(first: RunFolder, learnable: Path) -> None:
@@ -347,12 +348,12 @@ def test_the_head_learns_alone_first_and_the_rest_at_its_own_rate_from_the_right
     settings = {"weights": "first", "freeze": 0.375, "backbone_lr": 0.1}  # 3 of 8 steps
     run, dataset = run_of("later", learnable, transfer=settings, schedule=schedule)
     trainer, rates, moved = Trainer(run, dataset), [], []
-    before = trainer.model.stages[0][0].weight.detach().clone()
+    before = trainer.state.model.stages[0][0].weight.detach().clone()
 
     def look(status: object) -> None:
-        groups = trainer.optimizer.param_groups
+        groups = trainer.state.optimizer.param_groups
         rates.append((groups[0]["lr"], groups[2]["lr"]))
-        moved.append(not torch.equal(trainer.model.stages[0][0].weight, before))
+        moved.append(not torch.equal(trainer.state.model.stages[0][0].weight, before))
 
     trainer.on_step = look
     list(trainer.epochs())
@@ -388,7 +389,7 @@ def test_a_run_stopped_while_frozen_or_after_ends_as_if_it_had_never_stopped(
 def test_a_final_fit_learns_from_both_parts_and_keeps_the_last_epoch(learnable: Path, tmp_path: Path) -> None:
     run, dataset = run_of("final", learnable, train_split="train+val", val_split="")
     trainer = Trainer(run, dataset)
-    assert len(trainer.rows) == 64 + 32
+    assert len(trainer.task.rows) == 64 + 32
     epochs = list(trainer.epochs())
     assert [result.val_accuracy for result in epochs] == [None, None]
     assert run.metrics() == epochs
