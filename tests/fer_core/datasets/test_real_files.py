@@ -4,6 +4,7 @@ import gzip
 import json
 import os
 import zipfile
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -12,7 +13,7 @@ import pytest
 
 from fer_core.datasets import SPLITS, Dataset, ferplus, identity, open_dataset
 from fer_core.datasets.duplicates import contradicting, duplicates_of, leaks
-from fer_core.datasets.leaks import shipped_leaks
+from fer_core.datasets.leaks import leaks_of, shipped_leaks
 from fer_core.evaluation.gallery import positions
 from fer_core.evaluation.predict import keep, predict_checkpoint
 from fer_core.evaluation.predictions import Predictions
@@ -168,3 +169,13 @@ def test_shipped_answers_find_their_images_in_a_changed_csv(change: str, fer2013
         assert find("small-vgg").predictions("fer2013-val").fingerprint == before
     older = table.table.drop(columns="hash")
     assert change == "56 rows" or (positions(dataset, older) == -1).all()  # its numbers are of other images
+
+
+def test_a_part_that_a_run_divided_anew_is_searched_for_leaks_itself(fer2013: Dataset) -> None:
+    assert len(leaks_of(fer2013, "val")) == 377
+    train = fer2013.rows("train")
+    split = fer2013.index["split"].to_numpy(dtype=object, copy=True)
+    split[train[:500]], split[fer2013.rows("val")] = "val", "train"
+    table = leaks_of(replace(fer2013, index=fer2013.index.assign(split=split)), "val")
+    assert table["id"].astype(int).max() < 28_709  # the new part's own
+    assert set(table["hash"]) <= set(fer2013.index["hash"].iloc[train[:500]])
