@@ -63,7 +63,7 @@ def leaks_of(dataset: Dataset, split: str, into: str = "train") -> pd.DataFrame:
 def _is_fer2013s(dataset: Dataset, split: str) -> bool:
     """Whether a split holds exactly the images and labels of FER2013's; a run may divide the set in a way of its own."""
     part = dataset.index.iloc[dataset.rows(split)]
-    return known_sets()["fer2013"]["fingerprints"].get(split) == fingerprint(part[HASH], part["label"])
+    return bool(known_sets()["fer2013"]["fingerprints"].get(split) == fingerprint(part[HASH], part["label"]))
 
 
 def leak_warning(dataset: Dataset, split: str, into: str = "train") -> str:
