@@ -12,7 +12,7 @@ import streamlit as st
 from numpy.typing import NDArray
 
 from dashboard import hover_image
-from fer_core.checkpoint import weights_path
+from fer_core.checkpoint import card_stamp, weights_path
 from fer_core.datasets import Dataset, name_of, open_dataset, summary
 from fer_core.datasets.cache import is_cached
 from fer_core.datasets.duplicates import Duplicates, duplicates_of
@@ -252,8 +252,7 @@ def _sheet(folder: str, name: str, rows: tuple[int, ...], _dataset: Dataset, _sp
 
 def predictor(folder: Path) -> Predictor:
     """A network ready to predict; shared between sessions, several of which may use it at once."""
-    card = (folder / "card.json").stat().st_mtime_ns  # a new temperature is one in the card
-    return _predictor(folder, weights_path(folder).stat().st_mtime_ns, card)
+    return _predictor(folder, weights_path(folder).stat().st_mtime_ns, card_stamp(folder))  # a new temperature too
 
 
 @st.cache_resource(max_entries=3, show_spinner="Loading the network (the first one takes a few seconds)")

@@ -214,6 +214,11 @@ def read_card(folder: Path) -> Card:
         raise CheckpointError(f"{path} is damaged ({reason(error)}); copy the checkpoint again.") from error
 
 
+def card_stamp(folder: Path) -> int:
+    """When what `read_card` gives was last changed, in nanoseconds: the card, or a temperature that was fitted here."""
+    return max(path.stat().st_mtime_ns for path in (folder / "card.json", *written(folder, CALIBRATION)))
+
+
 def place_for(folder: Path) -> Path:
     """Where whatever is computed of a network is written: beside its weights if they lie in the workspace, else in
     `evaluations/<name>/<weights>/` there. The program's own folder, and any other outside the workspace, is only read.

@@ -11,7 +11,7 @@ from pathlib import Path
 import gradio as gr
 from gradio.components import Component
 
-from fer_core.checkpoint import weights_path
+from fer_core.checkpoint import card_stamp, weights_path
 from fer_core.errors import ConfigError, UnknownName
 from fer_core.runs import store
 from fer_core.serving.predictor import Predictor
@@ -93,7 +93,7 @@ def predictor(networks: Sequence[str] | None) -> Predictor:
             raise UnknownName("network", network, store.checkpoints())
         folder = store.find(network).folder
         folders.append(folder)
-        stamps += [path.stat().st_mtime_ns for path in (folder / "card.json", weights_path(folder))]
+        stamps += [card_stamp(folder), weights_path(folder).stat().st_mtime_ns]
     with _loading:  # of two that ask at once, one loads
         return _loaded(tuple(folders), tuple(stamps))
 
