@@ -12,16 +12,18 @@ import streamlit as st
 from numpy.typing import NDArray
 
 from dashboard import hover_image
-from fer_core.checkpoint import weights_path
-from fer_core.datasets import Dataset, open_dataset, summary
+from fer_core.checkpoint import card_stamp, weights_path
+from fer_core.datasets import Dataset, name_of, open_dataset, summary
+from fer_core.datasets.cache import is_cached
 from fer_core.datasets.duplicates import Duplicates, duplicates_of
 from fer_core.datasets.heads import HEADS
 from fer_core.datasets.known import known, resolve
-from fer_core.datasets.votes import SHIPPED_FOR, SHIPPED_VOTES
+from fer_core.datasets.votes import CHOICES, have_votes, rows_of_votes, shipped_votes
 from fer_core.errors import DataError
 from fer_core.evaluation import embedding
 from fer_core.evaluation import label_issues as issues
 from fer_core.evaluation.comparison import Comparison, compare, leaderboard
+from fer_core.evaluation.gallery import positions
 from fer_core.evaluation.metrics import EvaluationReport, Headline, evaluate, headline
 from fer_core.evaluation.predictions import Predictions
 from fer_core.evaluation.shift import picture_statistics
@@ -34,6 +36,8 @@ from fer_core.faces import Face, FaceCrop
 from fer_core.images import ImageSpec, decode
 from fer_core.runs.store import Checkpoint
 from fer_core.serving.predictor import Predictor
+
+LEAST_SHARE = 0.5  # of a table's images, from which a set of another name is shown with it
 
 
 def predictions(path: Path) -> Predictions:
@@ -113,35 +117,63 @@ def dataset(place: str) -> Dataset:
 
 
 def is_here(key: str) -> bool:
-    """Whether the images of a table's data set are known to this machine; nothing is opened."""
+    """Whether this machine knows a data set of the name that a table's key has; no images are opened."""
     name = key.rpartition("-")[0]
     for place in (HEADS, *known()):
         try:
-            path, layout = resolve(place)
+            if name_of(place) == name:
+                return True
         except DataError:  # its files are gone
             continue
-        if layout.called(path) == name:
-            return True
     return False
 
 
 def dataset_of(table: Predictions) -> Dataset | None:
-    """The data set that a predictions table was made on, or None if this workspace does not know it."""
+    """The data set that holds the images of a predictions table, or None if this machine knows none.
+
+    It is told by the images: the set of the table's name if it has any of them, else another that was opened before and
+    has at least half of them. An older table is joined by its numbers, and only where the labels agree.
+    """
     place = place_of(table)
-    return None if place is None else dataset(place)
+    try:
+        return None if place is None or not resolve(place) else dataset(place)
+    except DataError:  # its files are gone
+        return None
 
 
 def place_of(table: Predictions) -> str | None:
     """The name by which commands open the data set of a predictions table, or None if this workspace does not know it."""
-    name = str(table.table["dataset"].iloc[0])
-    for place in (HEADS, *known()):
+    return _place_of(table.fingerprint, tuple((name, str(path)) for name, path in known().items()), table)
+
+
+@st.cache_data(max_entries=64, ttl=60, show_spinner=False)
+def _place_of(content: str, places: tuple[tuple[str, str], ...], _table: Predictions) -> str | None:
+    """The known data set that has most of a table's images."""
+    name = str(_table.table["dataset"].iloc[0])
+    best, most = None, 0.0
+    for place in (HEADS, *(place for place, _ in places)):
         try:
-            path, layout = resolve(place)
+            own = name_of(place) == name
+            if not own and not (_table.has_hashes and is_cached(*resolve(place))):
+                continue
+            share = float((positions_of(_table, dataset(place)) >= 0).mean())
         except DataError:  # its files are gone
             continue
-        if layout.called(path) == name:
-            return place
-    return None
+        if share > most and (own or share >= LEAST_SHARE):
+            best, most = place, share
+        if own and share == 1:
+            break
+    return best
+
+
+def positions_of(table: Predictions, source: Dataset) -> NDArray[np.int64]:
+    """(n,) row of each image of a table in a data set, -1 where it is not there; shared, so not to be changed."""
+    return _positions_of(table.fingerprint, str(source.folder), table, source)
+
+
+@st.cache_resource(max_entries=64, show_spinner=False)
+def _positions_of(content: str, folder: str, _table: Predictions, _source: Dataset) -> NDArray[np.int64]:
+    return positions(_source, _table.table)
 
 
 def duplicates(dataset: Dataset) -> Duplicates:
@@ -164,14 +196,18 @@ def _mean_faces(folder: str, split: str, _dataset: Dataset) -> dict[str, NDArray
     return summary.mean_faces(_dataset, split)
 
 
-@st.cache_resource(max_entries=4, show_spinner="Reading the votes")
-def _shipped_votes() -> pd.DataFrame:
-    return pd.read_parquet(SHIPPED_VOTES)
-
-
 def votes(dataset: Dataset) -> pd.DataFrame | None:
-    """FER+'s votes by split and id for a data set of the same images, or None; shared, so not to be changed."""
-    return _shipped_votes() if dataset.name in SHIPPED_FOR else None
+    """FER+'s votes for each image of a data set, missing where it has none; None for a set without any."""
+    if not have_votes(dataset.index, dataset.name):
+        return None
+    return _votes(str(dataset.folder), dataset)
+
+
+@st.cache_resource(max_entries=4, show_spinner="Reading the votes")
+def _votes(folder: str, _dataset: Dataset) -> pd.DataFrame:
+    rows = rows_of_votes(_dataset.index, _dataset.name)
+    counts = shipped_votes()[list(CHOICES)].reset_index(drop=True)
+    return counts.reindex(pd.Index(np.where(rows >= 0, rows, -1))).reset_index(drop=True)
 
 
 def label_issues(path: Path) -> pd.DataFrame:
@@ -230,8 +266,7 @@ def _sheet(folder: str, name: str, rows: tuple[int, ...], _dataset: Dataset, _sp
 
 def predictor(folder: Path) -> Predictor:
     """A network ready to predict; shared between sessions, several of which may use it at once."""
-    card = (folder / "card.json").stat().st_mtime_ns  # a new temperature is one in the card
-    return _predictor(folder, weights_path(folder).stat().st_mtime_ns, card)
+    return _predictor(folder, weights_path(folder).stat().st_mtime_ns, card_stamp(folder))  # a new temperature too
 
 
 @st.cache_resource(max_entries=3, show_spinner="Loading the network (the first one takes a few seconds)")

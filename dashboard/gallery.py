@@ -10,20 +10,24 @@ from collections.abc import Callable, Hashable
 from math import ceil
 from urllib.parse import urlencode
 
+import numpy as np
 import pandas as pd
 import streamlit as st
+from numpy.typing import NDArray
 
 from dashboard import cache, markup
 from dashboard.markup import Html, Picture
 from dashboard.text import verbatim
 from fer_core.datasets import Dataset
 from fer_core.datasets.heads import HEADS
+from fer_core.datasets.identity import HASH
 from fer_core.datasets.titles import dataset_title, split_title
-from fer_core.evaluation.gallery import positions
+from fer_core.evaluation.gallery import not_here, positions
 from fer_core.evaluation.intervals import percent
 from fer_core.evaluation.predictions import KEY, Predictions
 
-SELECTED = "selected"  # in the session: the (data set, split, id) of the images that are ticked
+Ticked = tuple[str, str, str, str]  # data set, split, id and hash (“” where it is not known)
+SELECTED = "selected"  # in the session: the images that are ticked
 TILE = 132  # pixels of an image that can be ticked
 
 
@@ -69,7 +73,10 @@ def show(
         if st.button("Add the data set"):
             st.switch_page("views/data.py")
         return
-    items, there = [], positions(source, page)
+    everywhere = cache.positions_of(table, source)
+    if lost := not_here(source, table.table, everywhere):
+        st.info(verbatim(lost))
+    items, there = [], _places(source, table, everywhere, page)
     for (_, row), place in zip(page.iterrows(), there, strict=True):
         if place >= 0:
             items.append((row, _picture(source, int(place), row, network, key, note(row))))
@@ -87,7 +94,18 @@ def show(
     st.caption(f"Below each image: {lines}. Click an image to explain it. The arrow keys turn the page.")
     if len(items) < len(page):
         missing = sorted(page["id"][there < 0])
-        st.info(f"{dataset_title(source.name)} on this machine no longer contains {verbatim(', '.join(missing))}.")
+        st.info(f"Not shown, because they are not in {dataset_title(source.name)}: {verbatim(', '.join(missing))}.")
+
+
+def _places(
+    source: Dataset, table: Predictions, everywhere: NDArray[np.int64], page: pd.DataFrame
+) -> NDArray[np.int64]:
+    """(n,) row in the data set of each image of a page; -1 where it is not there."""
+    if HASH in page.columns or not table.has_hashes:
+        return positions(source, page)
+    rows = pd.Series(everywhere, index=pd.MultiIndex.from_frame(table.table[KEY]))
+    found: NDArray[np.int64] = rows.reindex(pd.MultiIndex.from_frame(page[KEY]), fill_value=-1).to_numpy()
+    return found
 
 
 def page_of(count: int, each: int, view: Hashable) -> slice:
@@ -137,23 +155,29 @@ def _picture(
 
 
 def _tile(row: pd.Series, item: Picture) -> None:
-    image: tuple[str, str, str] = (row["dataset"], row["split"], row["id"])
-    name = "tick-" + "-".join(image)
+    image: Ticked = (row["dataset"], row["split"], row["id"], row.get(HASH, ""))
+    name = "tick-" + "-".join(image[:3])
     st.session_state[name] = image in ticked()  # the set is what holds; a box that is not drawn is forgotten
     with st.container(width=TILE, gap="xxsmall"):
         st.html(markup.gallery([item]))
         st.checkbox(f"select {row['id']}", key=name, on_change=_tick, args=(image, name), label_visibility="visible")
 
 
-def _tick(image: tuple[str, str, str], name: str) -> None:
+def _tick(image: Ticked, name: str) -> None:
     (ticked().add if st.session_state[name] else ticked().discard)(image)
 
 
-def ticked() -> set[tuple[str, str, str]]:
-    """The (data set, split, id) of the images that are ticked in this session; change it in place."""
-    chosen: set[tuple[str, str, str]] = st.session_state.setdefault(SELECTED, set())
+def ticked() -> set[Ticked]:
+    """The images that are ticked in this session; change it in place."""
+    chosen: set[Ticked] = st.session_state.setdefault(SELECTED, set())
     return chosen
 
 
 def tick_all(frame: pd.DataFrame) -> None:
-    ticked().update(frame[KEY].itertuples(index=False, name=None))
+    ticked().update(named(frame))
+
+
+def named(frame: pd.DataFrame) -> list[Ticked]:
+    """What each image of a table is ticked by."""
+    known = frame if HASH in frame.columns else frame.assign(**{HASH: ""})
+    return list(known[[*KEY, HASH]].itertuples(index=False, name=None))

@@ -6,17 +6,21 @@ A run folder is a checkpoint too, once its best weights are written.
 
 from __future__ import annotations
 
+import hashlib
+import json
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator
 
+from fer_core import workspace
 from fer_core.errors import CheckpointError, FerError, UnknownName, shortened
 from fer_core.faces import FaceCrop
 from fer_core.images import ImageSpec
 from fer_core.labels import Expressions
 from fer_core.untrusted import read_json, reason
-from fer_core.workspace import write_atomically
+from fer_core.workspace import home, write_atomically
 
 if TYPE_CHECKING:  # a page that reads cards must not import torch
     import torch
@@ -24,6 +28,7 @@ if TYPE_CHECKING:  # a page that reads cards must not import torch
 
 FORMAT = 1
 WEIGHTS = ("weights.safetensors", "best.safetensors")
+CALIBRATION = "calibration.json"  # a temperature fitted here for a network whose own folder is only read
 MOST_TENSORS = 20_000  # of a weights file; the largest network here has about 1,000
 LARGEST_HEADER = 8 * 2**20  # bytes of the names, types and places of a weights file's tensors; safetensors reads 100 MB
 
@@ -200,13 +205,88 @@ def read_card(folder: Path) -> Card:
                 f"{path} has the format {version!r}, this version of FERscope reads {FORMAT}; "
                 "use the version that wrote it, or train the recipe again."
             )
-        return Card.model_validate(values)
+        return _recalibrated(folder, Card.model_validate(values))
     except CheckpointError:
         raise
     except UnknownName as error:
         raise CheckpointError(f"{path} asks for what this version of FERscope does not have: {error}") from error
     except (ValueError, FerError, OSError) as error:
         raise CheckpointError(f"{path} is damaged ({reason(error)}); copy the checkpoint again.") from error
+
+
+def card_stamp(folder: Path) -> int:
+    """When what `read_card` gives was last changed, in nanoseconds: the card, or a temperature that was fitted here."""
+    return max(path.stat().st_mtime_ns for path in (folder / "card.json", *written(folder, CALIBRATION)))
+
+
+def place_for(folder: Path) -> Path:
+    """Where whatever is computed of a network is written: beside its weights if they lie in the workspace, else in
+    `evaluations/<name>/<weights>/` there. The program's own folder, and any other outside the workspace, is only read.
+
+    `<weights>` is made from the weights, so that two networks of one name, or two versions of one, are told apart.
+
+    Raises:
+        CheckpointError: the folder holds no weights.
+    """
+    here = folder.resolve()
+    if here.is_relative_to(home().resolve()) and not here.is_relative_to(workspace.CHECKPOINTS.resolve()):
+        return folder
+    return home() / "evaluations" / here.name / weights_digest(folder)[:12]
+
+
+def written(folder: Path, pattern: str, *, here_first: bool = False) -> list[Path]:
+    """Files about a network, in alphabetical order: those beside its weights, and those that were computed here.
+
+    Args:
+        here_first: of two with one name take the one that was computed here, not the one beside the weights.
+    """
+    computed = {}
+    if (home() / "evaluations" / folder.resolve().name).is_dir():  # else nothing was, and no weights need be read
+        try:
+            computed = {path.name: path for path in place_for(folder).glob(pattern)}
+        except CheckpointError:  # without weights nothing can be computed of it
+            computed = {}
+    beside = {path.name: path for path in folder.glob(pattern)}
+    found = beside | computed if here_first else computed | beside
+    return [found[name] for name in sorted(found)]
+
+
+def weights_digest(folder: Path) -> str:
+    """SHA-256 of a checkpoint's weights file, in hexadecimal digits; read again only when the file has changed.
+
+    Raises:
+        CheckpointError: there are none.
+    """
+    path = weights_path(folder)
+    stat = path.stat()
+    return _digest(path, stat.st_mtime_ns, stat.st_size)
+
+
+@cache
+def _digest(path: Path, mtime: int, size: int) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def keep_temperature(folder: Path, temperature: float) -> Path:
+    """Store a fitted temperature: in the card of a network of the workspace, else in a file that `read_card` heeds."""
+    place = place_for(folder)
+    if place == folder:
+        write_card(folder, read_card(folder).model_copy(update={"temperature": temperature}))
+        return folder / "card.json"
+    write_atomically(place / CALIBRATION, (json.dumps({"temperature": temperature}) + "\n").encode())
+    return place / CALIBRATION
+
+
+def _recalibrated(folder: Path, card: Card) -> Card:
+    """The card with the temperature that was fitted in this workspace, if one was."""
+    for path in written(folder, CALIBRATION, here_first=True):
+        try:
+            values = card.model_dump() | {"temperature": read_json(path)["temperature"]}
+            card = Card.model_validate(values)
+        except (OSError, ValueError, KeyError, TypeError) as error:
+            raise CheckpointError(f"{path} is damaged ({reason(error)}); delete it and calibrate again.") from error
+    return card
 
 
 def write_card(folder: Path, card: Card) -> None:

@@ -11,7 +11,7 @@ from pathlib import Path
 import gradio as gr
 from gradio.components import Component
 
-from fer_core.checkpoint import weights_path
+from fer_core.checkpoint import card_stamp, weights_path
 from fer_core.errors import ConfigError, UnknownName
 from fer_core.faces import detectors_here
 from fer_core.runs import store
@@ -111,7 +111,7 @@ def _loaded(name: str) -> LoadedNetwork:
     if Path(name).name != name:
         raise UnknownName("network", name, store.checkpoints())
     folder = store.find(name).folder
-    stamps = tuple(path.stat().st_mtime_ns for path in (folder / "card.json", weights_path(folder)))
+    stamps = (card_stamp(folder), weights_path(folder).stat().st_mtime_ns)
     with _loading:  # of two that ask at once, one loads
         return _network(folder, stamps)
 

@@ -3,7 +3,6 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 
-import numpy as np
 import pandas as pd
 import streamlit as st
 from streamlit.delta_generator import DeltaGenerator
@@ -13,8 +12,10 @@ from dashboard.pickers import Picked, choose, to_address
 from dashboard.text import verbatim
 from fer_core.checkpoint import Card
 from fer_core.datasets.heads import HEADS
+from fer_core.datasets.identity import HASH
 from fer_core.datasets.titles import dataset_title, table_in_words, table_title
 from fer_core.errors import FerError
+from fer_core.evaluation.gallery import positions
 from fer_core.images import decode
 from fer_core.serving.predictor import Prediction, Predictor
 
@@ -54,21 +55,23 @@ def choose_image(choice: Picked) -> ExplainedImage | None:
         st.page_link("views/data.py", label="Add the data set")
         return None
     if source == "table":
-        frame = table.table[["id", "split", "label"]].assign(correct=table.correct, predicted=table.predicted)
+        known = table.table.filter(["id", "split", "label", HASH])
+        frame = known.assign(correct=table.correct, predicted=table.predicted)
     else:
         dataset = cache.dataset(HEADS)
-        frame = dataset.index.loc[dataset.index["split"] == "val", ["id", "split", "label"]]
+        frame = dataset.index.loc[dataset.index["split"] == "val", ["id", "split", "label", HASH]]
     chosen = browse(frame, row)
     if chosen is None or dataset is None:
         return None
-    index = dataset.index
-    where = np.flatnonzero((index["id"].astype(str) == str(chosen.id)) & (index["split"] == chosen.split))
-    if not len(where):
+    place = int(positions(dataset, chosen.to_frame().T)[0])
+    if place < 0:
         st.info(
-            verbatim(f"{dataset_title(dataset.name)} no longer contains image {chosen.id}. Evaluate the network again.")
+            verbatim(
+                f"{dataset_title(dataset.name)} does not contain image {chosen.id} of the table. Evaluate the network again."
+            )
         )
         return None
-    opened, place = dataset, int(where[0])
+    opened = dataset
     name = f"{dataset_title(dataset.name)}, image {chosen.id}"
     return ExplainedImage(lambda network: network.predict_row(opened, place), name, str(chosen.label), dataset.name)
 

@@ -9,6 +9,7 @@ from dashboard import cache, gallery
 from dashboard.pickers import choose, choose_networks, evaluated, titles
 from dashboard.text import estimate, images, verbatim
 from fer_core.datasets import SPLITS, relabelling
+from fer_core.datasets.identity import same_images
 from fer_core.datasets.titles import table_in_words
 from fer_core.errors import FerError
 from fer_core.evaluation import selections
@@ -102,10 +103,7 @@ def filters(table: Predictions, beside: dict[str, Path]) -> tuple[Filter, str, d
     tag = EVERY
     if len(kept) > 1 or "selection" in st.query_params:
         tag = choose("Selection", kept, "selection", default=EVERY, place=row.container(width=BOX)) or EVERY
-    keys = None
-    if tag != EVERY:
-        chosen_pictures = selections.read(tag)
-        keys = frozenset(chosen_pictures[["dataset", "split", "id"]].itertuples(index=False, name=None))
+    selection = selections.read(tag) if tag != EVERY else None
     return (
         Filter(
             tuple(labels),
@@ -114,7 +112,8 @@ def filters(table: Predictions, beside: dict[str, Path]) -> tuple[Filter, str, d
             (loss[0], loss[1] if loss[1] < MOST_LOSS else float("inf")),
             outcome,  # type: ignore[arg-type]
             text.strip(),
-            keys,
+            selection,
+            tag,
         ),
         sort or "loss",
         {titles()[name]: cache.predictions(beside[name]) for name in chosen},
@@ -130,14 +129,15 @@ def beside_it(network: str, key: str) -> dict[str, Path]:
 def corrected(table: Predictions) -> dict[tuple[str, str], str]:
     """(split, id) to the label that a person gave."""
     found = relabelling.corrections(str(table.table["dataset"].iloc[0]))
-    return {(split, image): label for split, image, label in found[["split", "id", "label"]].itertuples(index=False)}
+    place = same_images(found.drop(columns="label"), table.table)
+    images = table.table.iloc[place[place >= 0]]
+    return dict(zip(zip(images["split"], images["id"], strict=True), found["label"][place >= 0], strict=True))
 
 
 def actions(table: Predictions, frame: pd.DataFrame, stem: str) -> None:
     """What can be done with the selected images, or with all that match the filters."""
     ticked = gallery.ticked()
-    everything = table.table[["dataset", "split", "id"]]
-    mine = pd.MultiIndex.from_frame(everything).isin(list(ticked)) if ticked else []
+    mine = [image in ticked for image in gallery.named(table.table)] if ticked else []
     chosen = select(examples(table.where(mine)), Filter()) if any(mine) else frame
     selected = chosen is not frame
     whose = f"the {images(len(chosen))} you selected" if selected else f"all {len(frame):,} matches"

@@ -14,7 +14,7 @@ from dashboard.pickers import choose, evaluated, titles, to_address
 from dashboard.text import images, interval, verbatim
 from fer_core.datasets.known import linked
 from fer_core.datasets.titles import dataset_title, split_title, table_in_words
-from fer_core.datasets.votes import SHIPPED_FOR
+from fer_core.datasets.votes import have_votes
 from fer_core.errors import DataError
 from fer_core.evaluation.intervals import Interval, percent, wilson
 from fer_core.evaluation.label_issues import by_label, not_learned
@@ -81,7 +81,7 @@ def ceiling_table(found: Ceiling, title: str) -> str:
 def read_votes(table: Predictions) -> pd.DataFrame:
     """The votes of the named file, else the shipped ones; without any, the page says what to do and ends."""
     dataset = str(table.table["dataset"].iloc[0])
-    shipped = dataset in SHIPPED_FOR
+    shipped = have_votes(table.table, dataset)
     with st.expander("Votes", expanded=not shipped):
         asked = st.query_params.get("votes", "")  # not bound: what is typed is trusted, what a link brings is not
         path = st.text_input(
@@ -93,8 +93,8 @@ def read_votes(table: Predictions) -> pd.DataFrame:
             "each expression, “unknown” and “no face”.",
         ).strip()
         st.caption(
-            "FER+: the votes of ten people for each image of FER2013 (Barsoum et al. 2016, MIT licence). They refer to rows of "
-            "the FER2013 csv, so that file must be in its original order."
+            "FER+: the votes of ten people for each image of FER2013 (Barsoum et al. 2016, MIT licence). They are joined by the "
+            "image's content, those of PrivateTest by the row in the FER2013 csv in its original order."
         )
     if not path and not shipped:
         st.info(
@@ -166,7 +166,7 @@ title = titles()[checkpoint.name]
 table = cache.predictions(checkpoint.tables[key])
 dataset, split = (str(table.table[column].iloc[0]) for column in ("dataset", "split"))
 folds = crossval.finished(dataset)
-with_votes = dataset in SHIPPED_FOR or bool(st.query_params.get("votes"))
+with_votes = have_votes(table.table, dataset) or bool(st.query_params.get("votes"))
 by = choose(
     "Judge labels by", [VOTES, NETWORK, *folds], "by",
     lambda name: {VOTES: "votes of people", NETWORK: "this network"}.get(name, f"cross-validation {name}"),

@@ -19,7 +19,7 @@ from fer_core.datasets.titles import split_title, table_in_words
 from fer_core.errors import FerError
 from fer_core.evaluation import selections
 from fer_core.evaluation.embedding import MOST_MAPPED, features_of, features_path, neighbours
-from fer_core.evaluation.gallery import examples, positions
+from fer_core.evaluation.gallery import examples, not_here
 from fer_core.evaluation.intervals import SEED, percent
 from fer_core.glossary import explained
 from fer_core.runs.store import Checkpoint
@@ -68,7 +68,7 @@ def neighbourhood(network: Checkpoint, source: Dataset, own: np.ndarray, split: 
     known = own if among == split else read_features(network, source, among or split, "The search")
     if known is None:
         return
-    place = int(positions(source, row.to_frame().T)[0])
+    place = int(row["place"])
     rows = source.rows(among)
     mine = own[int(np.flatnonzero(source.rows(split) == place)[0])]
     near, cosine = neighbours(mine, known, NEAREST + 1)
@@ -112,8 +112,10 @@ own = read_features(network, source, split, "The map")
 if own is None:
     st.stop()
 
-frame = examples(table).assign(place=positions(source, table.table))
-frame = frame[frame["place"] >= 0]
+frame = examples(table).assign(place=cache.positions_of(table, source))
+if lost := not_here(source, table.table, frame["place"].to_numpy()):
+    st.info(verbatim(lost))
+frame = frame[frame["place"].isin(source.rows(split))]
 frame["feature"] = np.searchsorted(source.rows(split), frame["place"])  # rows of a split are in ascending order
 if len(frame) > MOST_MAPPED:
     frame = frame.iloc[np.sort(np.random.default_rng(SEED).permutation(len(frame))[:MOST_MAPPED])]

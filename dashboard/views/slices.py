@@ -10,7 +10,7 @@ from dashboard.pickers import choose, evaluated, titles
 from dashboard.text import estimate, images, verbatim
 from fer_core.datasets.titles import table_in_words
 from fer_core.evaluation.comparison import ALPHA
-from fer_core.evaluation.gallery import Filter, examples, positions, select
+from fer_core.evaluation.gallery import Filter, examples, not_here, select
 from fer_core.evaluation.intervals import Interval, percent
 from fer_core.evaluation.predictions import Predictions
 from fer_core.evaluation.slices import LEAST_SUPPORT, MIN_SUPPORT, columns_of, find
@@ -48,7 +48,9 @@ def columns(table: Predictions) -> pd.DataFrame | None:
     source = cache.dataset_of(table)
     if source is None:
         return None
-    place = positions(source, table.table)
+    place = cache.positions_of(table, source)
+    if lost := not_here(source, table.table, place):
+        st.info(verbatim(f"{lost} They are in no slice."))
     there = place[place >= 0]
     measured = cache.statistics(source, tuple(there.tolist())).set_index(pd.Index((place >= 0).nonzero()[0]))
     return pd.concat([measured.reindex(range(len(table))), columns_of(source, table)], axis=1)

@@ -42,7 +42,7 @@ class Reading:
     """What a reader found at a path.
 
     Attributes:
-        index: one row a picture with `id` (unique in its split), `split` (train, val or test), `label` (the expression's
+        index: one row an image with `id` (unique in its split), `split` (train, val or test), `label` (the expression's
             name) and any further columns the set knows: `person`, `film`, `sequence`, `source` (the set a picture came
             from), votes. `file` holds the path of a picture that lies in a file of its own; `left`, `top`, `width` and
             `height` the face's box in it in pixels, where a file holds more than the face.
@@ -97,15 +97,22 @@ class Reader:
     rank: int = 0
     example: Callable[[Path], Path] | None = None
 
-    def called(self, path: Path) -> str:
+    def called(self, path: Path, fingerprint: str, itself: bool) -> str:
         """What predictions tables call the set at a path.
 
-        A folder that is called like a set of another layout gets this layout's name behind its own: under FER2013's name
-        its pictures would be taken for the rows of FER2013's csv.
+        A set whose content is not that of the set which its layout stands for is named by its path: a csv of 56 faces is
+        not FER2013. Where the path has the name of such a set too, the layout or the content is put behind it.
+
+        Args:
+            fingerprint: of the set's content.
+            itself: whether the content bears out the layout's own name.
         """
-        name = self.dataset or short_name(path)
-        taken = not self.dataset and name in {layout.dataset for _, layout in READERS.items()}
-        return f"{name}-{self.name}" if taken else name
+        if self.dataset and itself:
+            return self.dataset
+        mode = f"-{self.name.partition('@')[2]}" if "@" in self.name else ""
+        name = short_name(path) + mode
+        taken = name in {layout.dataset for _, layout in READERS.items()}
+        return f"{name}-{fingerprint[:6] if self.dataset else self.name}" if taken else name
 
     def of(self, inner: Path) -> Reader:
         """The same layout for a path that holds nothing but `inner`, which is read in its place."""
@@ -174,6 +181,7 @@ class Dataset:
     protocol: str = ""
     preparation: Preparation | None = None
     asked: str = ""  # the name or path that it was opened by
+    fingerprint: str = ""  # of the images, their labels and splits, in any order
 
     def __len__(self) -> int:
         return len(self.index)
@@ -307,6 +315,24 @@ def open_dataset(path: str | Path, *, on_bad: OnBad | None = None) -> Dataset:
     from fer_core.datasets.known import resolve, usual
 
     return replace(open_cached(*resolve(path), on_bad=on_bad or usual(path)), asked=str(path))
+
+
+def name_of(place: str | Path) -> str:
+    """What predictions tables call the set at a path or of a known name; opened only where that depends on its content.
+
+    Raises:
+        DataError: nothing there, or no known layout.
+    """
+    from fer_core.datasets.identity import known_sets
+    from fer_core.datasets.known import resolve
+
+    path, layout = resolve(place)
+    if layout.dataset not in known_sets():
+        return layout.called(path, "", itself=True)
+    try:
+        return open_dataset(place).name
+    except DataError:
+        return open_dataset(place, on_bad="skip").name
 
 
 def face_in(picture: NDArray[np.uint8], row: pd.Series) -> NDArray[np.uint8]:

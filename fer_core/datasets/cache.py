@@ -20,29 +20,27 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from fer_core.datasets import Dataset, OnBad, Reader, Skipped
+from fer_core.datasets import Dataset, OnBad, Reader, Reading, Skipped, face_in
+from fer_core.datasets.identity import HASH, fingerprint, image_hash, is_original, known_sets
 from fer_core.errors import DataError
-from fer_core.images import ImageSpec, Preparation
+from fer_core.images import ImageSpec, Preparation, decode
 from fer_core.labels import Expressions
 from fer_core.workspace import cache
 
-VERSION = 4  # raise when a reader's result changes
+VERSION = 5  # raise when a reader's result changes
 KEEP_GB = float(os.environ.get("FERSCOPE_CACHE_GB", "20"))
 
 
 def open_cached(path: Path, layout: Reader, *, on_bad: OnBad) -> Dataset:
     """Open a data set from the cache, reading it first when it is not there."""
-    key = hashlib.sha256(
-        repr((VERSION, layout.name, on_bad, [_fingerprint(place) for place in (path, *layout.beside(path))])).encode()
-    ).hexdigest()[:20]
-    folder = cache() / "datasets" / key
+    folder = _folder(path, layout, on_bad)
     if not (folder / "meta.json").exists():
         _write(folder, path, layout, on_bad)
         _forget_oldest(keep=folder)
     os.utime(folder)  # the least recently used entry goes first
     meta = json.loads((folder / "meta.json").read_text(encoding="utf-8"))
     return Dataset(
-        name=layout.called(path),
+        name=meta["name"],
         title=layout.title,
         index=pd.read_parquet(folder / "index.parquet"),
         expressions=Expressions(meta["vocabulary"], tuple(meta["expressions"])),
@@ -51,10 +49,21 @@ def open_cached(path: Path, layout: Reader, *, on_bad: OnBad) -> Dataset:
         licence=layout.licence,
         protocol=layout.protocol,
         preparation=meta["preparation"] and Preparation.model_validate(meta["preparation"]),
+        fingerprint=meta["fingerprint"],
     )
 
 
-def _fingerprint(path: Path) -> list[tuple[str, int, int]]:
+def is_cached(path: Path, layout: Reader) -> bool:
+    """Whether a data set was read before, so that opening it is a matter of milliseconds."""
+    return any((_folder(path, layout, on_bad) / "meta.json").exists() for on_bad in ("refuse", "skip"))
+
+
+def _folder(path: Path, layout: Reader, on_bad: str) -> Path:
+    files = [_files(place) for place in (path, *layout.beside(path))]
+    return cache() / "datasets" / hashlib.sha256(repr((VERSION, layout.name, on_bad, files)).encode()).hexdigest()[:20]
+
+
+def _files(path: Path) -> list[tuple[str, int, int]]:
     """Name, size and time of each file of a set (nothing for a built-in one)."""
     if not path.exists():
         return []
@@ -73,10 +82,11 @@ def _write(folder: Path, path: Path, layout: Reader, on_bad: OnBad) -> None:
     reading = layout.read(path, on_bad=on_bad)
     if not len(reading.index):
         raise DataError(f"{path}: no pictures found; expected the layout {layout.title}.")
+    index = _with_hashes(reading, layout)
+    content = fingerprint(index[HASH], index["split"] + " " + index["label"])
     folder.parent.mkdir(parents=True, exist_ok=True)
     temporary = Path(tempfile.mkdtemp(dir=folder.parent, prefix=".writing-"))
     try:
-        index = reading.index
         if reading.encoded is not None:
             (temporary / "images").mkdir()
             for row, image in enumerate(reading.encoded):
@@ -89,6 +99,8 @@ def _write(folder: Path, path: Path, layout: Reader, on_bad: OnBad) -> None:
             np.save(temporary / "masks.npy", reading.masks)
         meta = {
             "path": str(path),
+            "name": layout.called(path, content, _is_itself(layout, index)),
+            "fingerprint": content,
             "vocabulary": reading.expressions.name,
             "expressions": reading.expressions.names,
             "skipped": [asdict(entry) for entry in reading.skipped],
@@ -100,6 +112,36 @@ def _write(folder: Path, path: Path, layout: Reader, on_bad: OnBad) -> None:
         shutil.rmtree(temporary, ignore_errors=True)
         if not (folder / "meta.json").exists():  # another process may just have finished the same work
             raise DataError(f"The cache {folder.parent} cannot be written ({error}); free some space there.") from error
+
+
+def _with_hashes(reading: Reading, layout: Reader) -> pd.DataFrame:
+    """The index with each image's hash; a set made of others brings them along."""
+    index = reading.index
+    if HASH in index.columns and layout.name in (
+        "made",
+        "ferplus",
+    ):  # in others a column of the user's, or of the source
+        return index
+    in_file = (index["file"].fillna("") != "").to_numpy() if "file" in index.columns else np.zeros(len(index), bool)
+    number = np.cumsum(~in_file) - 1  # among the images without a file
+    boxed = "left" in index.columns
+
+    def one(row: int) -> str:
+        if reading.encoded is not None:
+            return image_hash(decode(reading.encoded[row]))
+        if not in_file[row]:
+            assert reading.pixels is not None
+            return image_hash(reading.pixels[number[row]])
+        image = decode(Path(str(index["file"].iloc[row])))
+        return image_hash(face_in(image, index.iloc[row]) if boxed else image)
+
+    with ThreadPoolExecutor(os.cpu_count()) as pool:
+        return index.assign(**{HASH: list(pool.map(one, range(len(index))))})
+
+
+def _is_itself(layout: Reader, index: pd.DataFrame) -> bool:
+    """Whether the content bears out the set that the layout names; where no content is known, the layout's word holds."""
+    return is_original(layout.dataset, index) if layout.dataset in known_sets() else True
 
 
 def images_at(dataset: Dataset, spec: ImageSpec) -> NDArray[np.uint8]:

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from fer_core.datasets import Dataset, Skipped
 from fer_core.datasets.duplicates import Duplicates, contradicting
+from fer_core.datasets.identity import HASH, same_images
 from fer_core.errors import DataError
 from fer_core.labels import canonical, suggestion
 
@@ -74,7 +75,7 @@ def drop(index: pd.DataFrame, images: NDArray[np.uint8], found: Duplicates, step
 
 
 def read_corrections(path: Path) -> pd.DataFrame:
-    """A csv of corrected or pseudo labels: `id` and `label`, and `split` where ids repeat between splits.
+    """A csv of corrected or pseudo labels: `id` and `label`, `split` where ids repeat between splits, and `hash` where known.
 
     A label is an expression by any of its names, or “unclear”, which drops the picture.
 
@@ -95,7 +96,7 @@ def read_corrections(path: Path) -> pd.DataFrame:
             word = table["label"].iloc[row]
             hint = f" (did you mean “{meant}”?)" if (meant := suggestion(word)) else ""
             raise DataError(f"{path}, line {row + 2}: “{word}” is no expression{hint}; name one, or “{UNCLEAR}”.")
-    key = [name for name in ("split", "id") if name in table.columns]
+    key = [name for name in ("split", "id", HASH) if name in table.columns]
     if (twice := table.duplicated(key)).any():
         raise DataError(f"{path}, line {int(np.flatnonzero(twice)[0]) + 2}: {table['id'][twice].iloc[0]} occurs twice.")
     return table[key].assign(label=np.array(names, dtype=object))
@@ -105,21 +106,30 @@ def relabel(index: pd.DataFrame, corrections: pd.DataFrame) -> pd.DataFrame:
     """An index with corrected labels; `label_given` keeps what the set says, “unclear” stays for the caller to drop.
 
     Raises:
-        DataError: a correction is of a picture that the set does not hold; the message counts and names them.
+        DataError: a correction is of an image that the set does not hold; the message counts and names them.
     """
-    key = [name for name in ("split", "id") if name in corrections.columns]
-    to = dict(zip(map(tuple, corrections[key].to_numpy()), corrections["label"], strict=True))
-    own = list(map(tuple, index[key].to_numpy()))
-    if strange := set(to) - set(own):
-        example = " ".join(sorted(strange)[0])
+    asked = corrections.drop(columns="label")
+    if HASH in asked.columns and (asked[HASH] == "").all():  # kept before there were hashes
+        asked = asked.drop(columns=HASH)
+    if HASH not in asked.columns:
+        key = pd.MultiIndex.from_frame(asked)
+        row = key.get_indexer(pd.MultiIndex.from_frame(index[list(asked.columns)]))  # an id may occur in two splits
+        corrected, strange = np.flatnonzero(row >= 0), ~key.isin(pd.MultiIndex.from_frame(index[list(asked.columns)]))
+        source = row[corrected]
+    else:
+        corrected = same_images(asked, index)
+        strange = corrected < 0
+        source, corrected = np.flatnonzero(~strange), corrected[~strange]
+    if strange.any():
+        example = " ".join(asked[[name for name in ("split", "id") if name in asked.columns]][strange].iloc[0])
         raise DataError(
-            f"{len(strange):,} of {len(to):,} corrections are of pictures that the set does not hold, the first: {example}; "
-            "are they of another set?"
+            f"{int(strange.sum()):,} of {len(asked):,} corrections are of images that the set does not hold, the first: "
+            f"{example}; are they of another set?"
         )
     given = index["label_given"] if "label_given" in index.columns else index["label"]
-    return index.assign(
-        label=[to.get(k, label) for k, label in zip(own, index["label"], strict=True)], label_given=given
-    )
+    labels = index["label"].to_numpy(dtype=object, copy=True)
+    labels[corrected] = corrections["label"].to_numpy(dtype=object)[source]
+    return index.assign(label=labels, label_given=given)
 
 
 def audit(dataset: Dataset) -> pd.DataFrame:

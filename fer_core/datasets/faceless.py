@@ -15,26 +15,31 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from fer_core.datasets import Dataset
-from fer_core.datasets.votes import majority
+from fer_core.datasets.identity import HASH
+from fer_core.datasets.votes import majority, rows_of_votes, shipped_votes
 from fer_core.faces import find_faces, lying, turns_to_upright
 
 SMALL = 128  # pixels; a smaller picture is a tight crop, in which detectors find little
 COLUMNS = ["row", "split", "id", "label", "why"]
 
 
-def by_votes(index: pd.DataFrame) -> pd.Series:
+def by_votes(index: pd.DataFrame, dataset: str = "") -> pd.Series:
     """What FER+'s voters say of each picture: their majority (“no face”, an expression, “” for none), missing without votes.
 
     Args:
-        index: of a set; `source`, where it has one, names the set that a picture came from.
+        index: of a set; `source`, where it has one, names the set that an image came from.
+        dataset: the set's name, where it has no `source`.
     """
-    from fer_core.datasets.votes import SHIPPED_FOR, SHIPPED_VOTES
-
-    votes = pd.read_parquet(SHIPPED_VOTES)
-    said = pd.Series(majority(votes).to_numpy(), index=votes["id"])
+    said = majority(shipped_votes()).to_numpy(dtype=object)
     number = index["id"].str.rsplit("/", n=1).str[-1]  # a merged set has the source before it
-    found = pd.Series(said.reindex(number).to_numpy(), index=index.index)
-    return found.where(index["source"].isin(SHIPPED_FOR)) if "source" in index.columns else found
+    images = index[[HASH] if HASH in index.columns else []].assign(id=number)
+    source = index["source"] if "source" in index.columns else pd.Series(dataset, index=index.index)
+    found = np.full(len(index), None, dtype=object)
+    for name in source.unique():
+        mine = np.flatnonzero(source == name)
+        rows = rows_of_votes(images.iloc[mine], name)
+        found[mine[rows >= 0]] = said[rows[rows >= 0]]
+    return pd.Series(found, index=index.index)
 
 
 def shows_face(picture: NDArray[np.uint8], detector: str = "mtcnn") -> bool:
@@ -99,13 +104,11 @@ def faceless_of(
     on_done: Callable[[int, int], None] = lambda done, total: None,
 ) -> pd.DataFrame:
     """The pictures of a set that show no face: `row`, `split`, `id`, `label`, `why`; kept beside its pictures in the cache."""
-    from fer_core.datasets.votes import SHIPPED_FOR
     from fer_core.workspace import write_atomically
 
     path = faceless_at(dataset, detector)
     if not path.exists():
-        votes = by_votes(dataset.index) if dataset.name in SHIPPED_FOR or "source" in dataset.index.columns else None
-        reasons = faceless(dataset.index, votes, dataset.picture, detector, on_done)
+        reasons = faceless(dataset.index, by_votes(dataset.index, dataset.name), dataset.picture, detector, on_done)
         rows = sorted(reasons)
         table = dataset.index.iloc[rows][["split", "id", "label"]].assign(row=rows, why=[reasons[row] for row in rows])
         write_atomically(path, table[COLUMNS].to_csv(index=False).encode())

@@ -1,9 +1,11 @@
-"""FER+: ten people's votes for each picture of FER2013, joined to its csv by row.
+"""FER+: ten people's votes for each image of FER2013, joined to its csv by content.
 
 Source: Barsoum, Zhang, Canton Ferrer and Zhang 2016, “Training Deep Networks for Facial Expression Recognition with
 Crowd-Sourced Label Distribution” (arXiv 1608.01041); `fer2013new.csv`, MIT licence, columns `Usage,Image name` and ten
-counts of votes. The pictures are FER2013's: its csv has to lie in the same folder. Rows are joined by their order and
-never by the number in the image name, which drifts by up to 85. Protocol: FER2013's splits.
+counts of votes. The images are FER2013's: its csv has to lie in the same folder. An image gets the votes of its content
+(`identity.py`), so that the csv's rows may be moved or missing; the images of PrivateTest, whose content is not shipped, get
+those of their row if the csv is in its original order. The number in the image name drifts by up to 85 and is never used.
+Protocol: FER2013's splits.
 
 Single votes are always dropped as outliers. Which pictures are kept, and what they count as, depends on the mode, each
 as in the authors' program; what the voters call “unknown” or “NF” (no face) is left out and counted:
@@ -20,7 +22,7 @@ To get it: take fer2013new.csv from github.com/microsoft/FERPlus and put it besi
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -29,6 +31,7 @@ from numpy.typing import NDArray
 
 from fer_core.datasets import OnBad, Reading, Skipped, fer2013, reader
 from fer_core.datasets.files import several
+from fer_core.datasets.identity import HASH, fer2013_rows, image_hash, in_original_order, same_images
 from fer_core.datasets.votes import VOTES, majority, multi_target, probability, read_votes
 from fer_core.errors import DataError
 from fer_core.labels import FERPLUS8
@@ -36,6 +39,21 @@ from fer_core.labels import FERPLUS8
 
 def recognises(path: Path) -> bool:
     return path.is_file() and path.name.startswith("fer2013new") and path.suffix == ".csv"
+
+
+def _rows(index: pd.DataFrame) -> tuple[NDArray[np.int64], bool]:
+    """Each image's row in the original csv, -1 where it is not known, and whether that was told from its content.
+
+    A csv in which no image is FER2013's is taken at its word: its rows are those of the votes.
+    """
+    own = index["id"].to_numpy().astype(np.int64)
+    known = fer2013_rows().reset_index()
+    place = same_images(index[["id", HASH]], known)
+    if not (place >= 0).any():
+        return own, False
+    by_number = own if in_original_order(index) else np.full(len(index), -1, dtype=np.int64)
+    rows = np.where(place >= 0, known["id"].astype(np.int64).to_numpy()[place], by_number).astype(np.int64)
+    return rows, True
 
 
 MODES = {"probability": probability, "multi-target": multi_target}
@@ -62,25 +80,34 @@ def read(path: Path, on_bad: OnBad = "refuse", mode: str = "majority") -> Readin
     The votes stay in the index, one column `votes_<choice>` each.
 
     Raises:
-        DataError: no fer2013.csv beside the votes, or its rows are in another order.
+        DataError: no fer2013.csv beside the votes, or images that are not FER2013's in another order than the votes.
     """
     beside = _pictures(path)
     if not beside:
         raise DataError(f"{path}: FER+ holds votes and no pictures; put FER2013's fer2013.csv (.gz, .zip) beside it.")
     pictures = fer2013.read(beside[0], on_bad)
-    assert pictures.pixels is not None
+    pixels = pictures.pixels
+    assert pixels is not None
+    hashes = pd.Series([image_hash(image) for image in pixels], dtype="str")
+    pictures = replace(pictures, index=pictures.index.assign(**{HASH: hashes}))
     votes = read_votes(path)
-    rows = pictures.index["id"].astype(int).to_numpy()
-    if rows.max() >= len(votes) or (votes["split"].to_numpy()[rows] != pictures.index["split"].to_numpy()).any():
+    rows, by_content = _rows(pictures.index)
+    if rows.max() >= len(votes) or (
+        not by_content and (votes["split"].to_numpy()[rows] != pictures.index["split"].to_numpy()).any()
+    ):
         raise DataError(
             f"{beside[0]} and {path} do not belong together: their rows differ in number or order; "
-            "both must be in the order of the original files."
+            "both must be the original files, or the images FER2013's."
         )
-    found = counted(pictures.index, votes.iloc[rows].reset_index(drop=True), mode)
+    if (unknown := rows < 0).any():
+        lost = several(int(unknown.sum()), "image", "not among FER2013's known images, so without votes")
+        known, pixels = pictures.index[~unknown].reset_index(drop=True), pixels[~unknown]
+        pictures = replace(pictures, index=known, pixels=pixels, skipped=(*pictures.skipped, lost))
+    found = counted(pictures.index, votes.iloc[rows[~unknown]].reset_index(drop=True), mode)
     return Reading(
         found.index,
         pictures.expressions if mode == GIVEN else FERPLUS8,
-        pictures.pixels[found.kept],
+        pixels[found.kept],
         skipped=(*pictures.skipped, *found.left_out),
     )
 

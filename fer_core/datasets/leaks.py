@@ -1,7 +1,7 @@
 """The leakage gate: which evaluated pictures also occur in training, so that a figure can be shown without them.
 
-For FER2013's PublicTest the answer ships with the program (`shipped/fer2013-val-leaks.csv`: row numbers, no pixels), so that
-cards and pages need no pictures for it. For other sets it is found when the set is at hand. Every network that was
+For FER2013's PublicTest the answer ships with the program (`shipped/fer2013-val-leaks.csv`: row numbers and hashes, no pixels),
+so that cards and pages need no images for it. For other sets it is found when the set is at hand. Every network that was
 trained on FER2013's Training rows has seen these pictures.
 """
 
@@ -10,40 +10,60 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import numpy as np
 import pandas as pd
 
 from fer_core.datasets.duplicates import duplicates_of, leaks
+from fer_core.datasets.identity import HASH, fingerprint, known_sets, same_images
 
 if TYPE_CHECKING:
     from fer_core.datasets import Dataset
 
 SHIPPED = Path(__file__).with_name("shipped")
-COUNTS = {"fer2013": (28_709, 3_589)}  # of train and the split: a set that was cut has other row numbers
-SAME_PICTURES = {"ferplus": "fer2013"}  # other labels, the same pictures under the same ids
+SAME_PICTURES = {"ferplus": "fer2013"}  # other labels on the same images
 
 
 def shipped_leaks(dataset: str, split: str) -> pd.DataFrame | None:
     """The shipped table of a set's split, or None where there is none.
 
-    FER+ gets FER2013's, in which a twin may be a picture that FER+ leaves out of train.
+    FER+ gets FER2013's, in which a twin may be an image that FER+ leaves out of train.
+
+    Args:
+        dataset: as predictions tables name it; a set of other content has another name.
 
     Returns:
-        `id`, `twin` (its most similar picture of train), `kind` and `similarity`, as `duplicates.leaks`.
+        `id`, `twin` (its most similar image of train), `kind` and `similarity`, as `duplicates.leaks`, and the hashes of
+        both, `hash` and `twin_hash`.
     """
     name = next((pictures for labels, pictures in SAME_PICTURES.items() if dataset.startswith(labels)), dataset)
     path = SHIPPED / f"{name}-{split}-leaks.csv"
-    return pd.read_csv(path, dtype={"id": "str", "twin": "str", "kind": "str"}) if path.exists() else None
+    text = dict.fromkeys(("id", "twin", "kind", HASH, "twin_hash"), "str")
+    return pd.read_csv(path, dtype=text) if path.exists() else None
 
 
 def leaks_of(dataset: Dataset, split: str, into: str = "train") -> pd.DataFrame:
-    """As `duplicates.leaks`, from the shipped table or else from the set's pictures.
+    """As `duplicates.leaks` with the image's `hash`, from the shipped table or else from the set's images.
 
     Raises:
         DataError: the set has no such split.
     """
-    counts = len(dataset.rows(into)), len(dataset.rows(split))
-    shipped = shipped_leaks(dataset.name, split) if into == "train" and counts == COUNTS.get(dataset.name) else None
-    return leaks(dataset, duplicates_of(dataset), split, into) if shipped is None else shipped
+    here, there = (dataset.index.iloc[dataset.rows(part)][["split", "id", HASH]] for part in (split, into))
+    shipped = shipped_leaks(dataset.name, split)
+    if shipped is None or into != "train" or not all(_is_fer2013s(dataset, part) for part in (split, into)):
+        found = leaks(dataset, duplicates_of(dataset), split, into)
+        return found.assign(**{HASH: here.drop_duplicates("id").set_index("id")[HASH].reindex(found["id"]).to_numpy()})
+    mine = same_images(shipped[["id", HASH]], here)
+    twins = same_images(shipped[["twin", "twin_hash"]].set_axis(["id", HASH], axis=1), there)
+    found = shipped[["id", "twin", "kind", "similarity", HASH]].assign(
+        id=here["id"].to_numpy()[mine], twin=there["id"].to_numpy()[twins]
+    )
+    return found.iloc[np.argsort(mine, kind="stable")].reset_index(drop=True)
+
+
+def _is_fer2013s(dataset: Dataset, split: str) -> bool:
+    """Whether a split holds exactly the images and labels of FER2013's; a run may divide the set in a way of its own."""
+    part = dataset.index.iloc[dataset.rows(split)]
+    return bool(known_sets()["fer2013"]["fingerprints"].get(split) == fingerprint(part[HASH], part["label"]))
 
 
 def leak_warning(dataset: Dataset, split: str, into: str = "train") -> str:

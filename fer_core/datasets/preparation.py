@@ -19,6 +19,7 @@ from typing import Any
 import pandas as pd
 
 from fer_core.datasets import Dataset
+from fer_core.datasets.identity import HASH
 from fer_core.errors import DataError, FerError
 from fer_core.images import Preparation
 from fer_core.workspace import write_atomically
@@ -166,7 +167,7 @@ def _past(target: Path) -> dict[str, tuple[tuple[str, ...], str]]:
 def _write_index(dataset: Dataset, target: Path, results: list[Done]) -> None:
     rows: list[dict[str, Any]] = []
     index = dataset.index.drop(
-        columns=[c for c in ("file", "left", "top", "width", "height") if c in dataset.index.columns]
+        columns=[c for c in ("file", "left", "top", "width", "height", HASH) if c in dataset.index.columns]
     )
     records = index.to_dict("records")
     for done in sorted(results, key=lambda done: done.row):

@@ -1,10 +1,11 @@
-"""Labels that a person corrects while looking at pictures: one csv a data set, and an audit row for every change.
+"""Labels that a person corrects while looking at images: one csv a data set, and an audit row for every change.
 
-    relabelling/<data set>.csv        split, id, given, label     what holds now, one row a corrected picture
-    relabelling/<data set>-audit.csv  time, split, id, given, before, label, by     every change, in order
+    relabelling/<data set>.csv        split, id, given, label, hash     what holds now, one row a corrected image
+    relabelling/<data set>-audit.csv  time, split, id, given, before, label, by, hash     every change, in order
 
-The audit is the truth: the first file is made from it at each change. `label` is an expression, or “unclear” where a
-picture has no right label and should be left out.
+The audit is the truth: the first file is made from it at each change. `label` is an expression, or “unclear” where an
+image has no right label and should be left out. `hash` says which image was meant, also where another set has its number;
+rows written before there were hashes have none.
 """
 
 from __future__ import annotations
@@ -16,16 +17,18 @@ from pathlib import Path
 import pandas as pd
 from filelock import FileLock
 
+from fer_core.datasets.identity import HASH
 from fer_core.errors import DataError
 from fer_core.labels import COLOURS
 from fer_core.workspace import home, write_atomically
 
 UNCLEAR = "unclear"
-AUDIT = ["time", "split", "id", "given", "before", "label", "by"]
+AUDIT = ["time", "split", "id", "given", "before", "label", "by", HASH]
+CURRENT = ["split", "id", "given", "label", HASH]
 
 
 def corrections(dataset: str) -> pd.DataFrame:
-    """What holds now: `split`, `id`, `given`, `label`, all text; no row where nothing was corrected.
+    """What holds now: `split`, `id`, `given`, `label`, `hash`, all text; no row where nothing was corrected.
 
     Raises:
         DataError: the audit was damaged by hand.
@@ -48,36 +51,40 @@ def audit(dataset: str) -> pd.DataFrame:
         raise DataError(
             f"{path} is damaged ({error}); mend it by hand, it is your record of changed labels."
         ) from error
+    if list(table.columns) == AUDIT[:-1]:  # written before there were hashes
+        table[HASH] = ""
     if list(table.columns) != AUDIT:
         raise DataError(f"{path}: expected the columns {', '.join(AUDIT)}, found {', '.join(table.columns)}.")
     return table
 
 
 def correct(dataset: str, pictures: pd.DataFrame, label: str, by: str) -> int:
-    """Give pictures another label and return how many changed.
+    """Give images another label and return how many changed.
 
     Args:
-        pictures: `split`, `id` and `label` (the label given by the data set).
+        pictures: `split`, `id`, `label` (the label given by the data set), and `hash` where known.
         label: an expression, or `UNCLEAR`; the given label takes a correction back.
         by: who or what corrected, for the audit.
 
     Raises:
-        DataError: no expression of that name, or no picture.
+        DataError: no expression of that name, or no image.
     """
     if label not in (*COLOURS, UNCLEAR):
         raise DataError(f"“{label}” is no expression; known: {', '.join(COLOURS)}, or {UNCLEAR}.")
     if not len(pictures):
-        raise DataError("No picture is selected; select those whose label is wrong.")
+        raise DataError("No image is selected; select those whose label is wrong.")
     path = path_of(dataset, "-audit")
     path.parent.mkdir(parents=True, exist_ok=True)
     with FileLock(path.parent / ".lock"):  # two tabs may correct at once
         past = audit(dataset)
-        now = {(row.split, row.id): row.label for row in _current(past).itertuples()}
+        now = {(row.split, row.id, row.hash): row.label for row in _current(past).itertuples()}
         time = datetime.now(UTC).isoformat(timespec="seconds")
         rows = []
-        for split, image, given in pictures[["split", "id", "label"]].astype("str").itertuples(index=False):
-            if (before := now.get((split, image), given)) != label:
-                rows.append((time, split, image, given, before, label, by))
+        asked = pictures[["split", "id", "label"]].assign(**{HASH: pictures[HASH] if HASH in pictures.columns else ""})
+        for split, image, given, content in asked.astype("str").itertuples(index=False):
+            before = now.get((split, image, content), now.get((split, image, ""), given))
+            if before != label:
+                rows.append((time, split, image, given, before, label, by, content))
         if rows:
             table = pd.concat([past, pd.DataFrame(rows, columns=AUDIT, dtype="str")], ignore_index=True)
             write_atomically(path, _text(table))
@@ -86,8 +93,15 @@ def correct(dataset: str, pictures: pd.DataFrame, label: str, by: str) -> int:
 
 
 def _current(table: pd.DataFrame) -> pd.DataFrame:
-    last = table.drop_duplicates(["split", "id"], keep="last")
-    return last.loc[last["label"] != last["given"], ["split", "id", "given", "label"]].reset_index(drop=True)
+    last: dict[tuple[str, str, str], tuple[str, ...]] = {}
+    for row in table[CURRENT].itertuples(index=False, name=None):
+        split, image, given, label, content = map(str, row)
+        if content:  # it takes the place of what was said of this number before hashes were kept
+            last.pop((split, image, ""), None)
+        last.pop((split, image, content), None)
+        last[split, image, content] = (split, image, given, label, content)
+    found = pd.DataFrame(list(last.values()), columns=CURRENT, dtype="str")
+    return found[found["label"] != found["given"]].reset_index(drop=True)
 
 
 def _text(table: pd.DataFrame) -> bytes:

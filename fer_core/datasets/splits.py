@@ -1,8 +1,8 @@
 """Who learns, who chooses and who is reported on: folds and splits that keep classes balanced and people apart.
 
 Everything rests on `folds`, which deals pictures out so that each fold has its share of every class and no group (a
-person, a film) is in two. A split is saved by image id (`save`, `load`), so that it stays what it was when the program,
-a library or the order of the files changes.
+person, a film) is in two. A split is saved by image, its id and hash (`save`, `load`), so that it stays what it was when
+the program, a library or the order of the files or rows changes.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ import pandas as pd
 from numpy.typing import ArrayLike, NDArray
 
 from fer_core.datasets import SPLITS, Dataset
+from fer_core.datasets.identity import HASH, same_images
 from fer_core.errors import DataError
 from fer_core.workspace import write_atomically
 
@@ -159,7 +160,8 @@ def split_table(
         group: another column that is to be kept whole; “” splits picture by picture.
 
     Returns:
-        one row a picture in the order of the index: `id`, `was` (its split before), `split`, and `fold` for “kfold”.
+        one row an image in the order of the index: `id`, `was` (its split before), `split`, `fold` for “kfold”, and `hash`
+        where the index knows it.
 
     Raises:
         DataError: no such way or column, too few groups, or a set that does not know what is asked.
@@ -168,6 +170,8 @@ def split_table(
         raise DataError(f"There is no way to split called “{how}”; known: {', '.join(HOW)}.")
     groups = groups_of(index, group)
     table = pd.DataFrame({"id": index["id"], "was": index["split"], "split": index["split"], "fold": 0})
+    if HASH in index.columns:
+        table[HASH] = index[HASH]
     labels = index["label"].to_numpy()
 
     labelled = index["label"].notna().to_numpy()
@@ -200,8 +204,9 @@ def split_table(
 
 
 def save(table: pd.DataFrame, path: Path) -> None:
-    """Write a split as csv, by image id."""
-    write_atomically(path, table[COLUMNS].to_csv(index=False).encode())
+    """Write a split as csv, by image."""
+    columns = [*COLUMNS, *([HASH] if HASH in table.columns else [])]
+    write_atomically(path, table[columns].to_csv(index=False).encode())
 
 
 def load(path: Path) -> pd.DataFrame:
@@ -211,7 +216,7 @@ def load(path: Path) -> pd.DataFrame:
         DataError: the file is missing or is no split.
     """
     try:
-        table = pd.read_csv(path, dtype={"id": "str", "was": "str", "split": "str"})
+        table = pd.read_csv(path, dtype={"id": "str", "was": "str", "split": "str", HASH: "str"})
     except (OSError, pd.errors.ParserError, pd.errors.EmptyDataError, UnicodeDecodeError) as error:
         raise DataError(
             f"{path}: the split cannot be read ({error}); make it again with `ferscope data split`."
@@ -224,13 +229,17 @@ def load(path: Path) -> pd.DataFrame:
 
 
 def apply(index: pd.DataFrame, table: pd.DataFrame) -> pd.DataFrame:
-    """A set's index with the splits of a saved table; pictures that the table does not hold get none (None).
+    """A set's index with the splits of a saved table; images that the table does not hold get none (None).
+
+    Images are joined by their content where table and index know it, else by id and former split.
 
     Raises:
-        DataError: none of the pictures is in the table: it belongs to another set.
+        DataError: none of the images is in the table: it belongs to another set.
     """
-    to = dict(zip(zip(table["was"], table["id"], strict=True), table["split"], strict=True))
-    split = np.array([to.get(key) for key in zip(index["split"], index["id"], strict=True)], dtype=object)
-    if not split.any():
-        raise DataError("None of the set's pictures is in the saved split; it belongs to another set or an older copy.")
+    columns = [name for name in ("id", HASH) if name in table.columns]
+    place = same_images(index.drop(columns="label", errors="ignore"), table[columns].assign(split=table["was"]))
+    if not (place >= 0).any():
+        raise DataError("None of the set's images is in the saved split; it belongs to another set or an older copy.")
+    split = np.full(len(index), None, dtype=object)
+    split[place >= 0] = table["split"].to_numpy(dtype=object)[place[place >= 0]]
     return index.assign(split=split)

@@ -66,14 +66,17 @@ def disagreements(index: pd.DataFrame, votes: pd.DataFrame) -> pd.DataFrame:
 
     Args:
         index: of the set.
-        votes: `split`, `id` and one column of counts a choice of FER+.
+        votes: one row an image of the index, in its order, with one column of counts a choice of FER+; missing values
+            where it has no votes.
 
     Returns:
         one row a picture that has votes, in the order of the index: `row` (position), `split`, `id`, `label`, `majority`
         (“none” where the voters have none), `for_label` and `for_majority` (votes) and `voters`.
     """
     choices = list(VOTES.values())
-    table = index[["split", "id", "label"]].assign(row=np.arange(len(index))).merge(votes, on=["split", "id"])
+    known = np.flatnonzero(votes[choices].notna().all(axis=1).to_numpy())
+    table = index[["split", "id", "label"]].assign(row=np.arange(len(index))).iloc[known].reset_index(drop=True)
+    table[choices] = votes[choices].iloc[known].to_numpy(dtype=np.int64)
     counts = table[choices].to_numpy(dtype=np.int64)
     column = pd.Index(choices).get_indexer(pd.Index(table["label"]))
     for_label = np.where(column >= 0, counts[np.arange(len(counts)), column], 0)

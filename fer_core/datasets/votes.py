@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import cache
 from pathlib import Path
 
 import numpy as np
@@ -10,6 +11,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from fer_core.datasets import fer2013
+from fer_core.datasets.identity import HASH, fer2013_rows, same_images
 from fer_core.errors import DataError
 from fer_core.labels import FERPLUS8
 
@@ -102,6 +104,36 @@ CHOICES = tuple(VOTES.values())
 
 
 SHIPPED_VOTES = Path(__file__).with_name("shipped") / "ferplus-votes.parquet"
+IN_ORDER = ("fer2013", "ferplus")  # a set has one of these names only if its content bears it out; see `identity.py`
 
 
-SHIPPED_FOR = ("fer2013", "ferplus")  # data sets whose ids are rows of fer2013.csv
+@cache
+def shipped_votes() -> pd.DataFrame:
+    """FER+'s votes: `split`, `id` (the row in the original fer2013.csv), `hash` (empty for PrivateTest) and a column a choice.
+
+    Shared, so not to be changed.
+    """
+    return pd.read_parquet(SHIPPED_VOTES)
+
+
+def have_votes(images: pd.DataFrame, dataset: str) -> bool:
+    """Whether the shipped votes speak of some of a set's or table's images: told by their hashes, else by the set's name."""
+    return dataset in IN_ORDER or (HASH in images.columns and bool(images[HASH].isin(fer2013_rows()).any()))
+
+
+def rows_of_votes(images: pd.DataFrame, dataset: str) -> NDArray[np.int64]:
+    """(n,) the row of the shipped votes for each image; -1 where there is none.
+
+    An image gets the votes of its content. Those of PrivateTest, whose content is not shipped, are found by their row, and
+    only in a set that is FER2013 in its original order.
+
+    Args:
+        images: `id`, and `split` and `hash` where known.
+        dataset: the set's name, which only FER2013 itself has.
+    """
+    votes = shipped_votes()
+    if dataset not in IN_ORDER:
+        if HASH not in images.columns:
+            return np.full(len(images), -1, dtype=np.int64)
+        votes = votes[votes[HASH] != ""]  # they are the first rows
+    return same_images(images, votes[[name for name in ("split", "id", HASH) if name in images.columns]])

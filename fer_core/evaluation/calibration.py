@@ -9,7 +9,7 @@ from typing import Literal
 import numpy as np
 import pandas as pd
 
-from fer_core.checkpoint import Card, read_card, write_card
+from fer_core.checkpoint import Card, keep_temperature, read_card
 from fer_core.errors import DataError
 from fer_core.evaluation.intervals import Interval, wilson, wilson_bounds
 from fer_core.evaluation.predictions import Predictions
@@ -144,7 +144,7 @@ def calibrate(folder: Path, predictions: Predictions) -> float:
             f"No temperature fits these {len(predictions):,} images ({int((~predictions.correct).sum()):,} errors); "
             "take more of them, with right and wrong answers."
         )
-    write_card(folder, card.model_copy(update={"temperature": round(found, 4)}))
+    keep_temperature(folder, round(found, 4))
     return round(found, 4)
 
 

@@ -17,11 +17,12 @@ import numpy as np
 import pandas as pd
 from numpy.typing import ArrayLike
 
+from fer_core.datasets.identity import HASH
 from fer_core.errors import DataError
 from fer_core.evaluation import metrics
 from fer_core.evaluation.intervals import LEVEL, RESAMPLES, SEED, Interval, percentile, resample, wilson
 from fer_core.evaluation.metrics import Counts, Figures, headline
-from fer_core.evaluation.predictions import KEY, Predictions
+from fer_core.evaluation.predictions import KEY, Predictions, image_keys
 
 ALPHA = 0.05  # adjusted p-values at or below it count as a difference
 
@@ -32,7 +33,7 @@ def shared_images(networks: Mapping[str, Predictions]) -> dict[str, Predictions]
     Raises:
         DataError: there is no such image.
     """
-    keys = {name: p.table[[*KEY, "label"]] for name, p in networks.items()}
+    keys = dict(zip(networks, image_keys(*networks.values()), strict=True))
     first = next(iter(keys.values()))
     if len(first) and all(first.equals(other) for other in keys.values()):
         return dict(networks)  # the usual case; fifty tables then cost no join
@@ -191,7 +192,7 @@ def changed(a: Predictions, b: Predictions) -> pd.DataFrame:
         DataError: no shared image.
     """
     a, b = _pair(a, b)
-    table = a.table[[*KEY, "label"]].assign(
+    table = a.table[[*KEY, "label", *([HASH] if a.has_hashes else [])]].assign(
         predicted_a=a.predicted,
         predicted_b=b.predicted,
         confidence_a=a.confidence,

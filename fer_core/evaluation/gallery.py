@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from io import BytesIO
 from typing import Literal
 
@@ -19,8 +19,10 @@ from numpy.typing import NDArray
 from fer_core.datasets import READERS, SPLITS, Dataset
 from fer_core.datasets.folder import USAGE_IN_NAME
 from fer_core.datasets.heads import HEADS
+from fer_core.datasets.identity import HASH, same_images
 from fer_core.errors import DataError
-from fer_core.evaluation.predictions import KEY, Predictions
+from fer_core.evaluation import selections
+from fer_core.evaluation.predictions import KEY, Predictions, image_keys
 
 Outcome = Literal["all", "wrong", "right", "all wrong", "only this wrong", "disagree"]
 OUTCOMES: dict[Outcome, str] = {
@@ -60,7 +62,7 @@ def examples(predictions: Predictions, others: Mapping[str, Predictions] | None 
     given = probs[rows, predictions.label_index]
     rest = probs.copy()
     rest[rows, predictions.label_index] = -np.inf
-    frame = predictions.table[[*KEY, "label"]].assign(
+    frame = predictions.table[[*KEY, "label", *([HASH] if predictions.has_hashes else [])]].assign(
         predicted=predictions.predicted,
         confidence=predictions.confidence,
         loss=predictions.loss,
@@ -71,9 +73,9 @@ def examples(predictions: Predictions, others: Mapping[str, Predictions] | None 
     total, entropy = np.zeros((len(rows), len(names))), np.zeros(len(rows))
     answers = np.zeros((len(rows), len(names)), dtype=bool)
     networks, wrong = np.zeros(len(rows), dtype=np.int64), np.zeros(len(rows), dtype=np.int64)
-    key = pd.MultiIndex.from_frame(frame[[*KEY, "label"]])
     for table in (predictions, *(others or {}).values()):
-        place = key.get_indexer(pd.MultiIndex.from_frame(table.table[[*KEY, "label"]]))
+        key, theirs_too = map(pd.MultiIndex.from_frame, image_keys(predictions, table))
+        place = key.get_indexer(theirs_too)
         mine, theirs = place[place >= 0], np.flatnonzero(place >= 0)
         columns = np.array([names.index(name) for name in table.expressions.names])
         seen = table.probs[theirs]
@@ -103,7 +105,7 @@ class Filter:
         confidence: lowest and highest, both kept, in 0..1.
         loss: lowest and highest in nats, both kept.
         text: part of the id, in any case of letters.
-        keys: (data set, split, id) of a tagged selection.
+        selection: the images of a kept selection, as `selections.read` gives them.
     """
 
     labels: tuple[str, ...] = ()
@@ -112,7 +114,8 @@ class Filter:
     loss: tuple[float, float] = (0.0, np.inf)
     outcome: Outcome = "all"
     text: str = ""
-    keys: frozenset[tuple[str, str, str]] | None = None
+    selection: pd.DataFrame | None = field(default=None, compare=False)
+    tag: str = ""
 
 
 def select(frame: pd.DataFrame, wanted: Filter, sort: str = "loss") -> pd.DataFrame:
@@ -142,33 +145,49 @@ def select(frame: pd.DataFrame, wanted: Filter, sort: str = "loss") -> pd.DataFr
     keep &= frame["confidence"].between(*wanted.confidence) & frame["loss"].between(*wanted.loss)
     if wanted.text:
         keep &= frame["id"].str.contains(wanted.text, case=False, regex=False)
-    if wanted.keys is not None:
-        keep &= pd.MultiIndex.from_frame(frame[KEY]).isin(list(wanted.keys))
+    if wanted.selection is not None:
+        keep &= selections.holds(wanted.selection, frame)
     column = COLUMN.get(sort, sort)
     return frame[keep].sort_values(column, ascending=SORTS[sort], kind="stable", ignore_index=True)
 
 
 def as_split(frame: pd.DataFrame, split: str) -> pd.DataFrame:
-    """Pictures as a split that `fer_core.datasets.splits.load` reads: `id`, `was` (their split so far), `split`, `fold`.
+    """Pictures as a split that `fer_core.datasets.splits.load` reads: `id`, `was` (their split so far), `split`, `fold`,
+    and `hash` where it is known.
 
     Raises:
         DataError: the name is none of train, val and test.
     """
     if split not in SPLITS:
         raise DataError(f"A split is one of {', '.join(SPLITS)}; found “{split}”.")
-    return pd.DataFrame({"id": frame["id"], "was": frame["split"], "split": split, "fold": 0})
+    table = pd.DataFrame({"id": frame["id"], "was": frame["split"], "split": split, "fold": 0})
+    return table.assign(**{HASH: frame[HASH]}) if HASH in frame.columns else table
 
 
 def positions(dataset: Dataset, frame: pd.DataFrame) -> NDArray[np.int64]:
-    """(n,) row of each picture of `frame` (`split`, `id`) in the data set's index; -1 where it is no longer there."""
-    found = np.full(len(frame), -1, dtype=np.int64)
-    splits = frame["split"].to_numpy()
-    for split in dict.fromkeys(splits):
-        there = np.flatnonzero((dataset.index["split"] == split).to_numpy())
-        mine = np.flatnonzero(splits == split)
-        place = pd.Index(dataset.index["id"].iloc[there]).get_indexer(pd.Index(frame["id"].iloc[mine]))
-        found[mine[place >= 0]] = there[place[place >= 0]]
-    return found
+    """(n,) row of each image of `frame` (`split`, `id`, and `hash` if it has one) in the data set's index; -1 where it is
+    not in the set.
+
+    An image is the one with the same pixels, whatever the order of the set's rows; see `identity.same_images`.
+    """
+    return same_images(frame, dataset.index)
+
+
+def not_here(dataset: Dataset, table: pd.DataFrame, place: NDArray[np.int64]) -> str:
+    """In words, how many of a table's images the set does not hold; “” where it holds all.
+
+    Args:
+        place: what `positions` gives for the table.
+    """
+    lost = int((place < 0).sum())
+    if not lost:
+        return ""
+    if lost == len(table):
+        return (
+            f"None of the table's {lost:,} images is in {dataset.title} ({dataset.name}); it was made on other images."
+        )
+    verb = "is" if lost == 1 else "are"
+    return f"Of the {len(table):,} images of the table, {lost:,} {verb} not in {dataset.title} ({dataset.name})."
 
 
 def why_not_shared(dataset: Dataset) -> str:

@@ -1,8 +1,8 @@
 """Is it the network or the label? Errors held against what people voted for each picture.
 
 FER2013's labels come from a web search and one check; FER+ (Barsoum et al. 2016, arXiv 1608.01041) asked ten people for
-each picture. Its votes are shipped with the program, by picture (MIT licence, `ferplus-votes.LICENSE`); those of any
-other set are read from a csv.
+each image. Its votes are shipped with the program (MIT licence, `ferplus-votes.LICENSE`) and joined by the image's content;
+those of any other set are read from a csv.
 
 The rule that divides errors is FER+'s own majority: single votes are dropped, and a choice wins with more than half of
 what is left.
@@ -22,7 +22,8 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from fer_core.datasets.votes import CHOICES, SHIPPED_FOR, SHIPPED_VOTES, majority, read_votes
+from fer_core.datasets.identity import HASH, fer2013_rows, same_images
+from fer_core.datasets.votes import CHOICES, have_votes, majority, read_votes, rows_of_votes, shipped_votes
 from fer_core.errors import DataError
 from fer_core.evaluation.intervals import Interval, wilson, wilson_bounds
 from fer_core.evaluation.predictions import Predictions
@@ -38,8 +39,8 @@ def votes_of(predictions: Predictions, path: str | Path | None = None) -> pd.Dat
     """The votes for each picture of a predictions table that has any.
 
     Args:
-        path: a csv of votes: FER+'s `fer2013new.csv` (joined by row), or one with `id`, perhaps `split`, and a column
-            of counts for each expression, “unknown” and “no face”. None: the shipped ones.
+        path: a csv of votes: FER+'s `fer2013new.csv`, or one with `id`, perhaps `split`, and a column of counts for each
+            expression, “unknown” and “no face”. None: the shipped ones.
 
     Returns:
         One column of counts a choice of `CHOICES`; the index holds positions in the predictions table.
@@ -50,23 +51,28 @@ def votes_of(predictions: Predictions, path: str | Path | None = None) -> pd.Dat
     """
     table = predictions.table
     dataset = str(table["dataset"].iloc[0]) if len(table) else ""
-    if path is None and dataset not in SHIPPED_FOR:
-        raise DataError(
-            f"There are no votes for {dataset or 'a table without pictures'}: those shipped are for FER2013 as a csv; "
-            "give the path of a csv with a column id and one of counts for each expression."
-        )
-    votes = pd.read_parquet(SHIPPED_VOTES) if path is None else _read(Path(path).expanduser())
-    by = ["split", "id"] if "split" in votes.columns else ["id"]
-    keys = pd.MultiIndex.from_frame(votes[by])
-    if (twice := keys.duplicated()).any():
-        raise DataError(f"{path}: {int(twice.sum())} pictures have votes twice, the first is {keys[twice][0]}.")
-    place = keys.get_indexer(pd.MultiIndex.from_frame(table[by]))
+    if path is None:
+        if not have_votes(table, dataset):
+            raise DataError(
+                f"There are no votes for {dataset or 'a table without images'}: those shipped are for FER2013's images; "
+                "give the path of a csv with a column id and one of counts for each expression."
+            )
+        votes, place = shipped_votes(), rows_of_votes(table, dataset)
+    else:
+        votes = _read(Path(path).expanduser())
+        if HASH in votes.columns and not (predictions.has_hashes and table[HASH].isin(votes[HASH]).any()):
+            votes = votes.drop(columns=HASH)  # FER+'s file beside other images, or an older table: by number
+        by = [name for name in ("split", "id") if name in votes.columns]
+        keys = pd.MultiIndex.from_frame(votes[by])
+        if (twice := keys.duplicated()).any():
+            raise DataError(f"{path}: {int(twice.sum())} images have votes twice, the first is {keys[twice][0]}.")
+        place = same_images(table, votes)
     known = np.flatnonzero(place >= 0)
     found = votes[list(CHOICES)].iloc[place[known]].set_index(known).astype(np.int64)
     found = found[found.sum(axis=1) > 0]
     if not len(found):
         raise DataError(
-            f"The votes have none of the {len(table):,} pictures of {dataset}; their ids must be the table's."
+            f"The votes have none of the {len(table):,} images of {dataset}; their ids must be the table's."
         )
     said, labels = majority(found).to_numpy(), table["label"].to_numpy()[found.index]
     decided = said != ""
@@ -87,7 +93,8 @@ def _read(path: Path) -> pd.DataFrame:
         raise DataError(f"{path}: the votes cannot be read ({error}); expected a csv.") from error
     if "Usage" in header and "Image name" in header:
         votes = read_votes(path)
-        return votes.assign(id=[f"{row:05d}" for row in range(len(votes))])
+        votes = votes.assign(id=[f"{row:05d}" for row in range(len(votes))])
+        return votes.assign(**{HASH: fer2013_rows().reindex(votes["id"]).fillna("").to_numpy()})
     named = {column: canonical(column) or (column if column in CHOICES else None) for column in header}
     chosen = {column: choice for column, choice in named.items() if choice}
     if "id" not in header or len(chosen) < 2:
@@ -126,7 +133,8 @@ def judge(predictions: Predictions, votes: pd.DataFrame) -> pd.DataFrame:
     counts = votes.to_numpy()
     table = predictions.table.iloc[rows].reset_index(drop=True)
     voters = counts.sum(axis=1)
-    judged = table[["dataset", "split", "id", "label"]].assign(
+    names = ["dataset", "split", "id", "label", *([HASH] if predictions.has_hashes else [])]
+    judged = table[names].assign(
         position=rows,
         predicted=predictions.predicted[rows],
         confidence=predictions.confidence[rows],

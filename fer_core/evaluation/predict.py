@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from fer_core.checkpoint import Card, load_network
+from fer_core.checkpoint import Card, load_network, place_for
 from fer_core.datasets import Dataset
-from fer_core.evaluation.predictions import Predictions
+from fer_core.datasets.identity import HASH
+from fer_core.errors import DataError
+from fer_core.evaluation.comparison import shared_images
+from fer_core.evaluation.predictions import KEY, Predictions
 from fer_core.images import ImageSpec
 from fer_core.labels import Expressions
 from fer_core.models.logits import logit_batches
@@ -32,7 +36,7 @@ def predict_split(
     """What a network answers on a split.
 
     Args:
-        on_batch: called with the number of pictures done so far.
+        on_batch: called with the number of images done so far.
 
     Raises:
         DataError: no such split, or labels that the network's vocabulary does not hold.
@@ -45,15 +49,28 @@ def predict_split(
         on_batch(sum(map(len, parts)))
     index = dataset.index.iloc[rows]
     return Predictions.from_logits(
-        index["id"].tolist(), dataset.name, split, index["label"].tolist(), np.concatenate(parts), expressions
-    )
+        index["id"].tolist(), dataset.name, split, index["label"].tolist(), np.concatenate(parts), expressions,
+        index[HASH].tolist(),
+    )  # fmt: skip
 
 
 def predict_checkpoint(
     folder: Path, dataset: Dataset, split: str, on_batch: Callable[[int], None] = lambda done: None
 ) -> tuple[Predictions, Card]:
-    """Predict a split with a checkpoint as its card says, and write the table beside its weights; pictures that the card
-    leaves out are not in it.
+    """Predict a split with a checkpoint as its card says, and keep the table as `keep` does.
+
+    Raises:
+        CheckpointError, DataError: as `load_network` and `predict_split`.
+    """
+    predictions, card = answers(folder, dataset, split, on_batch)
+    keep(folder, predictions)
+    return predictions, card
+
+
+def answers(
+    folder: Path, dataset: Dataset, split: str, on_batch: Callable[[int], None] = lambda done: None
+) -> tuple[Predictions, Card]:
+    """What a checkpoint answers on a split, as its card says; images that the card leaves out are not in the table.
 
     Raises:
         CheckpointError, DataError: as `load_network` and `predict_split`.
@@ -63,5 +80,68 @@ def predict_checkpoint(
         model, dataset.without(card.leave_out), split, spec=card.image, expressions=card.vocabulary, tta=card.tta,
         on_batch=on_batch,
     )  # fmt: skip
-    predictions.write(folder / f"predictions-{dataset.name}-{split}.parquet")
     return predictions, card
+
+
+@dataclass(frozen=True)
+class Kept:
+    """Where a table is kept, the key under which it is found (“<data set>-<split>”), and what is to be said of that."""
+
+    path: Path
+    key: str
+    sentence: str
+
+
+def keep(folder: Path, predictions: Predictions) -> Kept:
+    """Write a network's table where what is computed of it is kept (`checkpoint.place_for`).
+
+    A table that the network ships with stays where it is of the same images; one of other images under the same name is
+    never replaced, the new one is kept beside it with the fingerprint of its images in its name.
+
+    Args:
+        folder: the checkpoint's.
+        predictions: of one data set and split, with a row or more.
+
+    Raises:
+        CheckpointError: the folder holds no weights.
+    """
+    dataset, split = (str(predictions.table[name].iloc[0]) for name in ("dataset", "split"))
+    key, place = f"{dataset}-{split}", place_for(folder)
+    shipped, own = (where / f"predictions-{key}.parquet" for where in (folder, place))
+    if place != folder and (known := _read(shipped)) is not None and _same_images(known, predictions):
+        one, other = shared_images({"shipped": known, "here": predictions}).values()
+        same = int((one.predicted == other.predicted).sum())
+        return Kept(
+            shipped, key,
+            f"The table that {folder.name} ships with is of the same images and stays; {same:,} of {len(one):,} answers are "
+            "the same.",
+        )  # fmt: skip
+    before = [table for path in {shipped, own} if (table := _read(path)) is not None]
+    if any(not _same_images(table, predictions) for table in before):
+        name = f"{dataset}-{predictions.fingerprint[:6]}"
+        predictions = Predictions(predictions.table.assign(dataset=name))
+        key, own = f"{name}-{split}", place / f"predictions-{name}-{split}.parquet"
+        predictions.write(own)
+        return Kept(
+            own, key,
+            f"There is a table {dataset}-{split} of other images or labels ({len(before[0]):,}), which stays; this one is "
+            f"kept as {key} in {own.parent}.",
+        )  # fmt: skip
+    predictions.write(own)
+    return Kept(own, key, f"Table written to {own.parent}")
+
+
+def _read(path: Path) -> Predictions | None:
+    """A table that is there and can be read."""
+    try:
+        return Predictions.read(path) if path.exists() else None
+    except DataError:  # damaged: no loss if it is written anew
+        return None
+
+
+def _same_images(one: Predictions, other: Predictions) -> bool:
+    """Whether two tables are of the same images with the same labels, in any order."""
+    if one.has_hashes and other.has_hashes:
+        return one.fingerprint == other.fingerprint
+    keys = (set(table.table[[*KEY, "label"]].itertuples(index=False, name=None)) for table in (one, other))
+    return next(keys) == next(keys)

@@ -1,4 +1,8 @@
-"""The predictions table: what a network answered on each image. Every number of the product is computed from it."""
+"""The predictions table: what a network answered on each image. Every number of the product is computed from it.
+
+An image is known by its content: tables carry its `hash`, and whatever is put beside them is joined by that. Tables
+written before there were hashes are joined by data set, split and id.
+"""
 
 from __future__ import annotations
 
@@ -15,6 +19,7 @@ import pandas as pd
 import pyarrow
 from numpy.typing import ArrayLike, NDArray
 
+from fer_core.datasets.identity import HASH, fingerprint
 from fer_core.errors import DataError
 from fer_core.labels import VOCABULARIES, Expressions
 
@@ -25,8 +30,8 @@ LOGIT = "logit_"
 
 @dataclass(frozen=True, eq=False)
 class Predictions:
-    """One row an image: `id`, `dataset`, `split`, `label` (an expression's name) and one float32 column
-    `logit_<expression>` for each output of the network, in its order.
+    """One row an image: `id`, `dataset`, `split`, `label` (an expression's name), its `hash` (older tables have none) and
+    one float32 column `logit_<expression>` for each output of the network, in its order.
 
     Checked on construction; other columns are left out and rows are numbered from 0. Whatever follows from the table
     (probabilities, predicted, confidence, correct) is computed on the first look and never stored. A table without
@@ -47,11 +52,13 @@ class Predictions:
                 f"A predictions table needs the columns {', '.join(TEXT)} and two or more “{LOGIT}<expression>”; "
                 f"missing: {', '.join(missing) or 'logits'}. Write it again with `ferscope evaluate`."
             )
-        table = self.table[[*TEXT, *logits]].reset_index(drop=True)
-        _refuse(table[TEXT].isna().any(axis=1), table, "an empty id, dataset, split or label; fill it in")
+        known = HASH in self.table.columns and self.table[HASH].notna().all()  # older rows among others have none
+        text = [*TEXT, HASH] if known else TEXT
+        table = self.table[[*text, *logits]].reset_index(drop=True)
+        _refuse(table[text].isna().any(axis=1), table, "an empty id, dataset, split or label; fill it in")
         try:
             with np.errstate(over="ignore"):  # a value too large for float32 becomes inf and is refused below
-                table = table.astype({**dict.fromkeys(TEXT, "str"), **dict.fromkeys(logits, "float32")})
+                table = table.astype({**dict.fromkeys(text, "str"), **dict.fromkeys(logits, "float32")})
         except (ValueError, TypeError) as error:
             raise DataError(f"A logit column of the predictions table holds no numbers ({error}).") from error
         object.__setattr__(self, "table", table)
@@ -73,6 +80,7 @@ class Predictions:
         labels: Sequence[str],
         logits: ArrayLike,
         expressions: Expressions,
+        hashes: Sequence[str] | None = None,
     ) -> Predictions:
         """The table of a network's outputs.
 
@@ -83,6 +91,7 @@ class Predictions:
             labels: n names of expressions.
             logits: (n, k), in the order of `expressions`.
             expressions: the network's k expressions.
+            hashes: of the n images; None where they are not at hand.
         """
         values = np.asarray(logits, dtype=np.float64)
         if values.shape != (len(ids), len(expressions)) or len(labels) != len(ids):
@@ -91,6 +100,8 @@ class Predictions:
                 f"expected logits of shape ({len(ids)}, {len(expressions)}) and one label an id."
             )
         text = {"id": list(ids), "dataset": dataset, "split": split, "label": list(labels)}
+        if hashes is not None:
+            text[HASH] = list(hashes)
         index = pd.RangeIndex(len(values))
         columns = pd.Index([LOGIT + name for name in expressions.names])
         return cls(pd.concat([pd.DataFrame(text, index=index), pd.DataFrame(values, index, columns)], axis=1))
@@ -130,6 +141,17 @@ class Predictions:
     def where(self, mask: ArrayLike) -> Predictions:
         """The rows for which `mask` (n booleans) holds, in the same order."""
         return Predictions(self.table[np.asarray(mask, dtype=bool)])
+
+    @property
+    def has_hashes(self) -> bool:
+        """Whether it knows its images by their content."""
+        return HASH in self.table.columns
+
+    @cached_property
+    def fingerprint(self) -> str:
+        """Of its images and their labels and splits, in any order; of an older table, of their ids."""
+        image = self.table[HASH] if self.has_hashes else "id " + self.table["id"]
+        return fingerprint(image, self.table["split"] + " " + self.table["label"])
 
     @cached_property
     def expressions(self) -> Expressions:
@@ -181,6 +203,18 @@ class Predictions:
         shifted = self.logits - self.logits.max(axis=1, keepdims=True)
         given = np.take_along_axis(shifted, self.label_index[:, None], axis=1)[:, 0]
         return np.asarray(np.log(np.exp(shifted).sum(axis=1)) - given)
+
+
+def image_keys(*tables: Predictions) -> list[pd.DataFrame]:
+    """What names the images of several tables, a row each: equal rows of two of them are one image with one label.
+
+    By split, content and label where all tables know their images' hashes, images that occur several times numbered; else
+    by data set, split, id and label.
+    """
+    if not all(table.has_hashes for table in tables):
+        return [table.table[[*KEY, "label"]] for table in tables]
+    found = [table.table[["split", HASH, "label"]] for table in tables]
+    return [frame.assign(turn=frame.groupby(list(frame.columns)).cumcount()) for frame in found]
 
 
 def _refuse(bad: ArrayLike, table: pd.DataFrame, what: str) -> None:

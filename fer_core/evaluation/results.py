@@ -1,4 +1,4 @@
-"""What a card says of a predictions table: all its figures, and those without the pictures that training has seen."""
+"""What a card says of a predictions table: all its figures, and those without the images that training has seen."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ import pandas as pd
 
 from fer_core.checkpoint import Card
 from fer_core.datasets import Dataset
+from fer_core.datasets.identity import HASH
 from fer_core.datasets.leaks import leaks_of
 from fer_core.evaluation.metrics import evaluate
 from fer_core.evaluation.predictions import Predictions
@@ -26,10 +27,10 @@ def trained_on(card: Card) -> str:
 
 
 def results(predictions: Predictions, dataset: Dataset, split: str, train_split: str = "train") -> dict[str, Any]:
-    """The figures as JSON values; `without_leaks` has `KEPT` of the pictures that do not also occur in `train_split` (a
+    """The figures as JSON values; `without_leaks` has `KEPT` of the images that do not also occur in `train_split` (a
     split, or several joined by +).
 
-    That entry is missing where no picture occurs in both, where nothing would remain, and for the training part itself.
+    That entry is missing where no image occurs in both, where nothing would remain, and for the training part itself.
     """
     figures = evaluate(predictions).to_json()
     parts = train_split.split("+")
@@ -43,14 +44,15 @@ def results(predictions: Predictions, dataset: Dataset, split: str, train_split:
 
 
 def without_leaks(predictions: Predictions, leaked: pd.DataFrame, *, identical_only: bool = False) -> Predictions:
-    """The rows of a predictions table whose pictures do not also occur in training.
+    """The rows of a predictions table whose images do not also occur in training.
 
     Args:
-        leaked: a table with `id` and `kind`, of the predictions' own set and split.
-        identical_only: leave out only pixel-identical pictures, not their near duplicates.
+        leaked: a table with `id`, `kind` and, where known, `hash`, of the predictions' own set and split.
+        identical_only: leave out only pixel-identical images, not their near duplicates.
     """
-    ids = leaked["id"][leaked["kind"] == "identical"] if identical_only else leaked["id"]
-    return predictions.where(~predictions.table["id"].isin(set(ids)))
+    rows = leaked[leaked["kind"] == "identical"] if identical_only else leaked
+    by = HASH if predictions.has_hashes and HASH in rows.columns else "id"
+    return predictions.where(~predictions.table[by].isin(set(rows[by])))
 
 
 def in_words(key: str, figures: dict[str, Any]) -> str:
@@ -65,7 +67,7 @@ def in_words(key: str, figures: dict[str, Any]) -> str:
     if rest := figures.get("without_leaks"):
         low, high = rest["accuracy_interval"]
         text += (
-            f" Without the {figures['n'] - rest['n']:,} pictures that also occur in training: "
+            f" Without the {figures['n'] - rest['n']:,} images that also occur in training: "
             f"{rest['accuracy']:.2%} ({100 * low:.1f} to {100 * high:.1f}), n = {rest['n']:,}."
         )
     return text

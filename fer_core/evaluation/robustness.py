@@ -7,8 +7,8 @@ drawn by lot depends on the seed, the kind, the severity and the picture's id al
 batch.
 
 Each condition's answers are kept in the workspace's cache, under a key made from the weights, the pictures, their labels
-and the seed; an interrupted measurement goes on where it was. `keep` writes the figures beside the weights, as the shipped
-networks have them.
+and the seed; an interrupted measurement goes on where it was. `keep` writes the figures where they stay with the network,
+as the shipped networks have them.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from fer_core.checkpoint import Card, read_card, weights_path
+from fer_core.checkpoint import Card, place_for, read_card, weights_path, written
 from fer_core.datasets import Dataset
 from fer_core.errors import DataError, UnknownName
 from fer_core.evaluation.corruptions import CORRUPTIONS, Picture, corrupt
@@ -193,11 +193,15 @@ def summary(place: Path) -> pd.DataFrame:
 
 
 def keep(folder: Path, dataset: Dataset, split: str, chosen: Sample, table: pd.DataFrame) -> Path:
-    """Write what `measure` gave beside the weights, where it goes with them, and return its place.
+    """Write what `measure` gave where it stays with the network (`checkpoint.place_for`), and return the file.
 
-    The csv has the columns of `summary` after `dataset`, `split` and `sample`.
+    The csv has the columns of `summary` after `dataset`, `split` and `sample`. One of other images is not replaced; the
+    name of the new one then ends in its sample.
     """
-    path = folder / f"robustness-{dataset.name}-{split}.csv"
+    stem, others = f"robustness-{dataset.name}-{split}", written(folder, f"robustness-{dataset.name}-{split}.csv")
+    if any(str(_kept(other)["sample"].iloc[0]) != chosen.key for other in others):
+        stem += f"-{chosen.key[:6]}"
+    path = place_for(folder) / f"{stem}.csv"
     whose = pd.DataFrame(dict(zip(WHOSE, (dataset.name, split, chosen.key), strict=True)), index=table.index)
     write_atomically(path, pd.concat([whose, table], axis=1).to_csv(index=False).encode())
     return path
@@ -205,7 +209,7 @@ def keep(folder: Path, dataset: Dataset, split: str, chosen: Sample, table: pd.D
 
 @dataclass(frozen=True)
 class Measured:
-    """A measurement: whose, of which pictures, and the folder in the cache or the csv beside the weights that holds it."""
+    """A measurement: whose, of which pictures, and the folder in the cache or the csv that holds it."""
 
     network: str
     dataset: str
@@ -239,7 +243,7 @@ def measured(folder: Path) -> list[Measured]:
     """What was measured of the weights that a checkpoint has now, the largest sample first."""
     weights = _weights(folder)
     found = []
-    for path in sorted(folder.glob("robustness-*.csv")):
+    for path in written(folder, "robustness-*.csv"):
         first = _kept(path).iloc[0]
         dataset, split, sample = (str(first[name]) for name in WHOSE)
         found.append(Measured(folder.name, dataset, split, int(first["n"]), sample, path))

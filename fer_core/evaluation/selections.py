@@ -1,6 +1,8 @@
 """Selections of pictures that a person keeps under a name: a tag, or a split of one's own. One csv each in the workspace.
 
-selections/<name>.csv   dataset, split, id, label
+selections/<name>.csv   dataset, split, id, label, hash
+
+An image is known by its hash; a selection that was kept before there were hashes, by data set, split and id.
 """
 
 from __future__ import annotations
@@ -8,14 +10,17 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 from filelock import FileLock
+from numpy.typing import NDArray
 
+from fer_core.datasets.identity import HASH
 from fer_core.errors import DataError
 from fer_core.evaluation.predictions import KEY
 from fer_core.workspace import home, names_a_device, write_atomically
 
-COLUMNS = [*KEY, "label"]
+COLUMNS = [*KEY, "label"]  # and the hash, which older files lack
 NAME = re.compile(r"[a-z0-9][a-z0-9-]{0,63}")
 
 
@@ -25,7 +30,7 @@ def names() -> list[str]:
 
 
 def read(name: str) -> pd.DataFrame:
-    """The pictures of a selection: `dataset`, `split`, `id`, `label`, all text.
+    """The images of a selection: `dataset`, `split`, `id`, `label` and `hash` (“” where it is not known), all text.
 
     Raises:
         DataError: there is no such selection, or its file is damaged.
@@ -39,14 +44,30 @@ def read(name: str) -> pd.DataFrame:
         raise DataError(f"{path} is damaged ({error}); delete it and select the pictures again.") from error
     if missing := [column for column in COLUMNS if column not in table.columns]:
         raise DataError(f"{path}: the column {', '.join(missing)} is missing; expected {', '.join(COLUMNS)}.")
-    return table[COLUMNS]
+    return _with_hash(table)[[*COLUMNS, HASH]]
+
+
+def holds(selection: pd.DataFrame, images: pd.DataFrame) -> NDArray[np.bool_]:
+    """(n,) whether a selection holds each image of a table: by its content where both know it, else by set, split and id.
+
+    Args:
+        selection: what `read` gives.
+        images: `dataset`, `split`, `id`, and `hash` where known.
+    """
+    asked = _with_hash(images)
+    known = (asked[HASH] != "").to_numpy()
+    by_content = asked[HASH].isin(selection.loc[selection[HASH] != "", HASH]).to_numpy()
+    numbered = selection if not known.any() else selection[selection[HASH] == ""]
+    by_number = pd.MultiIndex.from_frame(asked[KEY]).isin(list(numbered[KEY].itertuples(index=False, name=None)))
+    return np.asarray((known & by_content) | by_number, dtype=bool)
 
 
 def add(name: str, pictures: pd.DataFrame) -> int:
     """Put pictures into a selection, which is made if it is new, and return how many it then holds.
 
     Args:
-        pictures: `dataset`, `split`, `id`, `label`; other columns are left out, one that is there already stays once.
+        pictures: `dataset`, `split`, `id`, `label`, and `hash` where known; other columns are left out, an image that is
+            there already stays once.
 
     Raises:
         DataError: the name is not of small letters, digits and hyphens, or there is no picture.
@@ -57,9 +78,14 @@ def add(name: str, pictures: pd.DataFrame) -> int:
     path.parent.mkdir(parents=True, exist_ok=True)
     with FileLock(path.parent / ".lock"):  # two tabs may add at once
         before = [read(name)] if path.exists() else []
-        table = pd.concat([*before, pictures[COLUMNS].astype("str")]).drop_duplicates(KEY, keep="last")
+        added = _with_hash(pictures)[[*COLUMNS, HASH]].astype("str")
+        table = pd.concat([*before, added]).drop_duplicates([*KEY, HASH], keep="last")
         write_atomically(path, table.to_csv(index=False).encode())
     return len(table)
+
+
+def _with_hash(table: pd.DataFrame) -> pd.DataFrame:
+    return table if HASH in table.columns else table.assign(**{HASH: ""})
 
 
 def _folder() -> Path:

@@ -15,6 +15,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from fer_core.datasets import Dataset
+from fer_core.datasets.identity import HASH
 from fer_core.errors import DataError
 from fer_core.evaluation.comparison import holm
 from fer_core.evaluation.gallery import positions
@@ -25,7 +26,7 @@ MIN_SUPPORT = 50  # pictures in a slice, and outside it
 LEAST_SUPPORT = 20  # below it the test's normal approximation fails
 BINS = 5  # equally filled parts of a number's range
 MOST_VALUES = 30  # of a column that is no number; a column of names has a slice for each picture
-NOT_SLICED = frozenset({"id", "split", "label", "file", "left", "top"})
+NOT_SLICED = frozenset({"id", "split", "label", "file", "left", "top", HASH})
 
 
 def columns_of(dataset: Dataset, predictions: Predictions) -> pd.DataFrame:

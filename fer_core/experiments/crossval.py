@@ -17,6 +17,7 @@ import numpy as np
 import pandas as pd
 
 from fer_core.datasets import Dataset, splits
+from fer_core.datasets.identity import HASH
 from fer_core.errors import ConfigError, DataError, RunError
 from fer_core.evaluation.intervals import Interval, wilson
 from fer_core.evaluation.metrics import evaluate
@@ -61,9 +62,10 @@ def fold_tables(
         shares = 10 if together is None else max(2, min(10, len(set(together))))  # few people: a share each
         part[rest] = splits.in_parts(labels[rest], {"train": shares - 1, "val": 1}, seed, together)
         tables.append(
-            pd.DataFrame({"id": index["id"], "was": index["split"], "split": part, "fold": number}).reset_index(
-                drop=True
-            )
+            pd.DataFrame(
+                {"id": index["id"], "was": index["split"], "split": part, "fold": number}
+                | {name: index[name] for name in (HASH,) if name in index.columns}
+            ).reset_index(drop=True)
         )
     return tables
 

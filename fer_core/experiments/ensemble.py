@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from fer_core.checkpoint import Card, Cost, load_tensors, save_tensors, weights_path, write_card
 from fer_core.datasets import Dataset, splits
+from fer_core.datasets.identity import HASH
 from fer_core.errors import ConfigError
 from fer_core.evaluation.predictions import Predictions
 from fer_core.evaluation.results import results, trained_on
@@ -243,7 +244,7 @@ def _fitted(planned: Plan, tensors: dict[str, torch.Tensor], voting: Voting, dat
     index = asked.index.iloc[rows]
     table = Predictions.from_logits(
         index["id"].tolist(), dataset.name, split, index["label"].tolist(), _cross_fitted(fit, logs, labels, fold),
-        vocabulary,
+        vocabulary, index[HASH].tolist(),
     )  # fmt: skip
     whole = fit(logs, labels)
     if voting == "stacked":

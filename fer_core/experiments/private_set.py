@@ -14,7 +14,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from fer_core.datasets import Dataset, Skipped, open_dataset
+from fer_core.datasets import Dataset, Skipped, name_of, open_dataset
 from fer_core.datasets import known as known_sets
 from fer_core.datasets.class_folders import members
 from fer_core.datasets.heads import HEADS
@@ -81,8 +81,7 @@ def known_reference(key: str, spec: ImageSpec) -> Reference | None:
     dataset, _, split = key.rpartition("-")
     for name in (HEADS, *known_sets.known()):
         try:
-            place, layout = known_sets.resolve(name)
-            if dataset in (name, layout.called(place)):
+            if dataset in (name, name_of(name)):
                 return reference(open_dataset(name, on_bad="skip"), split, spec)
         except DataError:  # moved away, or no such split: as good as not there
             continue

@@ -16,6 +16,7 @@ import pandas as pd
 
 from fer_core import workspace
 from fer_core.checkpoint import Card, read_card
+from fer_core.datasets import name_of
 from fer_core.datasets.derived import SHIPPED as SHIPPED_SETS
 from fer_core.datasets.known import known, resolve
 from fer_core.errors import DataError
@@ -206,14 +207,12 @@ def at_hand(sets: Iterable[str] = ()) -> dict[str, str]:
     """
     places = {}
     for place in sets:
-        path, layout = resolve(place)
-        places[layout.called(path)] = str(path)
+        places[name_of(place)] = str(resolve(place)[0])
     for name in known():
         try:
-            path, layout = resolve(name)
+            places.setdefault(name_of(name), name)
         except DataError:  # its files are gone
             continue
-        places.setdefault(layout.called(path), name)
         places.setdefault(name, name)
     for path in SHIPPED_SETS.glob("*.toml"):
         places.setdefault(path.stem, str(path))  # usable where its parts are, which the recipe's `needs` name

@@ -23,7 +23,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from fer_core.checkpoint import Card, weights_path
+from fer_core.checkpoint import Card, place_for, weights_path, written
 from fer_core.datasets import Dataset
 from fer_core.errors import DataError
 from fer_core.evaluation.intervals import SEED
@@ -141,7 +141,9 @@ def make(
 
 
 def write(folder: Path, report: RegionReport) -> Path:
-    """Write a report beside the weights, replacing an older one, and return the path of its json."""
+    """Write a report where what is computed of the network is kept (`checkpoint.place_for`), replacing an older one there,
+    and return the path of its json."""
+    folder = place_for(folder)
     key = f"{report.about['data']}-{report.about['split']}"
     path = folder / f"explanation-{key}.json"
     path.unlink(missing_ok=True)
@@ -155,7 +157,7 @@ def write(folder: Path, report: RegionReport) -> Path:
 
 def find(folder: Path) -> dict[str, Path]:
     """The reports of a network by “<data set>-<split>”."""
-    found = ((NAME.fullmatch(path.name), path) for path in sorted(folder.glob("explanation-*.json")))
+    found = ((NAME.fullmatch(path.name), path) for path in written(folder, "explanation-*.json", here_first=True))
     return {match["key"]: path for match, path in found if match}
 
 

@@ -14,7 +14,7 @@ from datetime import datetime
 from pathlib import Path
 
 from fer_core import workspace
-from fer_core.checkpoint import WEIGHTS, Card, load_tensors, read_card, save_tensors, weights_path, write_card
+from fer_core.checkpoint import WEIGHTS, Card, load_tensors, read_card, save_tensors, weights_path, write_card, written
 from fer_core.errors import CheckpointError, FerError, RunError, UnknownName
 from fer_core.evaluation.metrics import evaluate
 from fer_core.evaluation.predictions import Predictions
@@ -57,8 +57,11 @@ class Checkpoint:
 
     @property
     def tables(self) -> dict[str, Path]:
-        """Predictions tables by “<data set>-<split>”."""
-        found = ((TABLE.fullmatch(path.name), path) for path in sorted(self.folder.glob("predictions-*.parquet")))
+        """Predictions tables by “<data set>-<split>”: those beside the weights, and those computed in this workspace.
+
+        Of one key a shipped table is taken: its figures are those of the card.
+        """
+        found = ((TABLE.fullmatch(path.name), path) for path in written(self.folder, "predictions-*.parquet"))
         return {match["key"]: path for match, path in found if match}
 
     def predictions(self, key: str) -> Predictions:

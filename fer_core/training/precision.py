@@ -1,18 +1,31 @@
-"""Which precision and memory format are fastest for a network here: measured on a few steps, or taken from the recipe."""
+"""Which precision and memory format are fastest for a network here: measured once and kept, or taken from the recipe.
+
+Formats round differently, and what is fastest is a race of timings that a busy machine decides otherwise on another day. So
+a network is measured once on a machine, and every later training of it there computes as the first did: equal recipes and
+seeds give equal weights. `speed/` of the workspace holds the measurements; without a file it is measured again.
+"""
 
 from __future__ import annotations
 
+import hashlib
+import json
+import os
+import platform
 import time
+from pathlib import Path
 
 import torch
 import torch.nn.functional as F
+from filelock import FileLock
 from torch import nn
 
 from fer_core.images import ImageSpec
 from fer_core.recipe import TrainConfig
+from fer_core.workspace import home, write_atomically
 
 PRECISIONS = {"fp32": None, "bf16": torch.bfloat16, "fp16": torch.float16}
 PROBE_BATCH = 32  # on a processor; a GPU is not busy with so few, and measured on the recipe's own
+Pair = tuple[str, str]  # precision, memory format
 
 
 def choose_speed(
@@ -25,12 +38,26 @@ def choose_speed(
     """
     precisions = [config.precision] if config.precision != "auto" else _worth_trying(device)
     formats = [config.memory_format] if config.memory_format != "auto" else ["contiguous", "channels_last"]
-    pairs = [(precision, layout) for precision in precisions for layout in formats]
+    pairs: list[Pair] = [(precision, layout) for precision in precisions for layout in formats]
     if len(pairs) > 1 and _crashes(model, device):
         pairs = [pair for pair in pairs if pair != ("fp32", "channels_last")]
     if len(pairs) == 1:
-        return *pairs[0], f"{pairs[0][0]}, {pairs[0][1]}: forced by the recipe"
+        return *pairs[0], f"{pairs[0][0]}, {pairs[0][1]}: the only setting that the recipe and the device leave"
     batch = config.batch_size if device.type == "cuda" else PROBE_BATCH
+    path = _kept_at(spec, classes, device, config, batch, pairs)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with FileLock(path.with_suffix(".lock")):  # two runs that start together measure once
+        if kept := _read(path, pairs):
+            return kept
+        precision, layout, why = _fastest(model, spec, classes, device, batch, pairs)
+        measured = {"precision": precision, "memory_format": layout, "why": why, "measured": time.strftime("%Y-%m-%d")}
+        write_atomically(path, json.dumps(measured, indent=2).encode())
+    return precision, layout, f"{why}; measured now and kept in {path}"
+
+
+def _fastest(
+    model: nn.Module, spec: ImageSpec, classes: int, device: torch.device, batch: int, pairs: list[Pair]
+) -> tuple[str, str, str]:
     seconds = {pair: _measure(model, spec, classes, device, batch, *pair) for pair in pairs}
     working = {pair: value for pair, value in seconds.items() if value is not None}
     if not working:
@@ -41,6 +68,36 @@ def choose_speed(
         for (precision, layout), value in seconds.items()
     )
     return *best, f"{best[0]}, {best[1]}: the fastest of {rates}"
+
+
+def _read(path: Path, pairs: list[Pair]) -> tuple[str, str, str] | None:
+    """A measurement that was kept; None where there is none, or one that was damaged."""
+    try:
+        kept = json.loads(path.read_text(encoding="utf-8"))
+        precision, layout = kept["precision"], kept["memory_format"]
+        why = f"{kept['why']}, as measured on {kept['measured']} ({path})"
+    except (OSError, ValueError, KeyError, TypeError):
+        return None
+    return (precision, layout, why) if (precision, layout) in pairs else None
+
+
+def _kept_at(
+    spec: ImageSpec, classes: int, device: torch.device, config: TrainConfig, batch: int, pairs: list[Pair]
+) -> Path:
+    """The file of whatever the speed depends on: the machine, torch, the network and its input."""
+    machine = torch.cuda.get_device_name(device) if device.type == "cuda" else _processor()
+    asked = (config.network, sorted(config.arguments.items()), spec.shape, classes, batch, pairs)
+    key = repr((device.type, machine, os.cpu_count(), torch.get_num_threads(), torch.__version__, asked))
+    return home() / "speed" / f"{config.network}-{hashlib.sha256(key.encode()).hexdigest()[:12]}.json"
+
+
+def _processor() -> str:
+    """The processor's model where the system tells it, else its kind."""
+    try:
+        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8", errors="replace").splitlines()
+    except OSError:
+        lines = []
+    return next((line for line in lines if line.startswith("model name")), platform.processor() or platform.machine())
 
 
 def _crashes(model: nn.Module, device: torch.device) -> bool:
@@ -67,7 +124,7 @@ def _has(feature: str) -> bool:
 def _measure(
     model: nn.Module, spec: ImageSpec, classes: int, device: torch.device, batch: int, precision: str, layout: str
 ) -> float | None:
-    """Seconds of a training step of `batch` pictures (the faster of two after a first), None if it fails."""
+    """Seconds of a training step of `batch` images (the faster of two after a first), None if it fails."""
     import copy
 
     memory_format = torch.channels_last if layout == "channels_last" else torch.contiguous_format

@@ -55,7 +55,7 @@ class Recorder:
     def running(self) -> AbstractContextManager[RunStatus]:
         """Mark the run as running; yields its status."""
         config = self.task.config
-        known = {"epochs": config.epochs, "steps": self.task.steps, "device": describe(self.state.device)}
+        known = {"epochs": config.epochs, "steps": self.task.steps, "device": self._computes()}
         return self.run.running(**known) if self.leads else nullcontext(replace(self.run.status(), **known))  # type: ignore[arg-type]
 
     def go_back_to(self, epoch: int) -> None:
@@ -159,11 +159,14 @@ class Recorder:
             results=results,
         )
 
+    def _computes(self) -> str:
+        """On what and how it computes, for status and card."""
+        return f"{describe(self.state.device)}, {self.state.precision}, {self.state.layout_name}"
+
     def _cost(self) -> Cost:
-        state = self.state
         return Cost(
             cpu_minutes=round(sum(r.cpu_seconds for r in self.results) / 60, 2),
             wall_minutes=round(sum(r.wall_seconds for r in self.results) / 60, 2),
-            device=f"{describe(state.device)}, {state.precision}, {state.layout_name}",
+            device=self._computes(),
             images_per_second=round(float(np.median([r.images_per_second for r in self.results])), 1),
         )

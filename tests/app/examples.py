@@ -20,7 +20,8 @@ from fer_core.workspace import runs
 def predictions_on(dataset: Dataset, split: str, *, skill: float = 0.6, seed: int = 0) -> Predictions:
     """Made-up predictions on a data set's split, of which a little more than `skill` are right."""
     index = dataset.index.iloc[dataset.rows(split)]
-    return _predictions(index["id"].tolist(), index["label"].tolist(), dataset.name, split, skill, seed)
+    hashes = index["hash"].tolist()
+    return _predictions(index["id"].tolist(), index["label"].tolist(), dataset.name, split, skill, seed, hashes)
 
 
 def predictions_elsewhere(n: int = 210, *, skill: float = 0.6, seed: int = 0) -> Predictions:
@@ -29,13 +30,21 @@ def predictions_elsewhere(n: int = 210, *, skill: float = 0.6, seed: int = 0) ->
     return _predictions([f"{i:05d}" for i in range(n)], labels, "elsewhere", "val", skill, seed)
 
 
-def _predictions(ids: list[str], labels: list[str], dataset: str, split: str, skill: float, seed: int) -> Predictions:
+def _predictions(
+    ids: list[str],
+    labels: list[str],
+    dataset: str,
+    split: str,
+    skill: float,
+    seed: int,
+    hashes: list[str] | None = None,
+) -> Predictions:
     random = np.random.default_rng(seed)
     n, k = len(ids), len(FER7)
     label = np.array([FER7.index(name) for name in labels])
     answer = np.where(random.random(n) < skill, label, random.integers(0, k, n))
     logits = random.normal(size=(n, k)) + 4 * np.eye(k)[answer]
-    return Predictions.from_logits(ids, dataset, split, labels, logits, FER7)
+    return Predictions.from_logits(ids, dataset, split, labels, logits, FER7, hashes)
 
 
 def make_pictures(root: Path, each: int = 6) -> Path:

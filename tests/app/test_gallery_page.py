@@ -1,10 +1,15 @@
 """The gallery page, run without a browser."""
 
 import re
+from base64 import b64decode
 from collections.abc import Callable
+from io import BytesIO
 from pathlib import Path
 
+import numpy as np
 import pytest
+from numpy.typing import NDArray
+from PIL import Image
 from streamlit.elements.lib import policies
 from streamlit.testing.v1 import AppTest
 
@@ -116,3 +121,41 @@ def test_without_the_pictures_ids_and_figures_remain(open_page: OpenPage) -> Non
     app = open_page("gallery", network="far")
     assert not app.exception
     assert "are not on this machine" in app.info[0].value
+
+
+def test_answers_stay_with_their_faces_when_rows_are_moved_or_gone(
+    open_page: OpenPage, tmp_path: Path, pictures: NDArray[np.uint8], csv_of: Callable[..., str]
+) -> None:
+    """A csv whose rows have moved once showed other people's faces with a network's answers."""
+    rows = [(i % 7, picture, "PublicTest") for i, picture in enumerate(pictures)]
+    for name, these in (("whole", rows), ("moved", rows[:10:-1] + rows[1:11])):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "faces.csv").write_text(csv_of(these))
+    whole = open_dataset(tmp_path / "whole" / "faces.csv")
+    make_network("one", predictions_on(whole, "val"))
+    add(tmp_path / "moved" / "faces.csv")
+    app = open_page("gallery", network="one", outcome="all")
+    assert not app.exception
+    assert "Of the 20 images of the table, 1 is not in" in texts(app)
+    html = "".join(element.proto.body for element in app.get("html"))
+    faces = dict(re.findall(r'src="data:image/png;base64,([^"]+)"[^>]*id (\d+) of ', html))
+    assert set(faces.values()) == {f"{row:05d}" for row in range(1, 20)} & set(shown(app))
+    assert len(faces) > 10
+    for source, image in faces.items():
+        np.testing.assert_array_equal(np.array(Image.open(BytesIO(b64decode(source)))), pictures[int(image)])
+    explained = open_page("explain", network="one", image="00003")
+    assert not explained.exception
+
+
+def test_a_table_of_another_set_of_the_name_shows_no_faces(
+    open_page: OpenPage, tmp_path: Path, pictures: NDArray[np.uint8], csv_of: Callable[..., str]
+) -> None:
+    for name, images in (("mine", pictures), ("others", 255 - pictures)):
+        (tmp_path / name).mkdir()
+        rows = [(i % 7, picture, "PublicTest") for i, picture in enumerate(images)]
+        (tmp_path / name / "faces.csv").write_text(csv_of(rows))
+    make_network("one", predictions_on(open_dataset(tmp_path / "mine" / "faces.csv"), "val"))
+    add(tmp_path / "others" / "faces.csv")
+    app = open_page("gallery", network="one", outcome="all")
+    assert not shown(app)
+    assert "are not on this machine" in texts(app)

@@ -24,10 +24,11 @@ def calibrate(
     Pages, the live app and everything else that loads the network then apply it. Predictions stay the same, their
     confidence changes. The split is the one that chose the epoch, never a test split.
     """
+    from fer_core.checkpoint import CALIBRATION, place_for
     from fer_core.datasets import open_dataset
     from fer_core.evaluation import calibration
     from fer_core.evaluation.metrics import ece, log_loss
-    from fer_core.evaluation.predict import predict_checkpoint
+    from fer_core.evaluation.predict import answers, keep
     from fer_core.runs.store import find
 
     found = find(network)
@@ -41,10 +42,9 @@ def calibrate(
     report_skipped(dataset)
     total = len(dataset.without(found.card.leave_out).rows(split))
     with Progress(console=out, transient=True, disable=as_json) as bar:
-        task = bar.add_task(f"Predicting {total:,} pictures", total=total)
-        predictions, _ = predict_checkpoint(
-            found.folder, dataset, split, on_batch=lambda done: bar.update(task, completed=done)
-        )
+        task = bar.add_task(f"Predicting {total:,} images", total=total)
+        predictions, _ = answers(found.folder, dataset, split, on_batch=lambda done: bar.update(task, completed=done))
+    keep(found.folder, predictions)
     temperature = calibration.calibrate(found.folder, predictions)
     scaled = calibration.with_temperature(predictions, temperature)
     before, after = (
@@ -54,9 +54,11 @@ def calibrate(
     if as_json:
         print(json.dumps({"temperature": temperature, "n": total, "before": before, "after": after}))
         return
+    place = place_for(found.folder)
+    stored = place / ("card.json" if place == found.folder else CALIBRATION)
     out.print(
         f"Temperature {temperature:.3f}, fitted on {total:,} images of {dataset.name}, {split}: calibration error "
         f"{100 * before['ece']:.1f} to {100 * after['ece']:.1f} points, log loss {before['log_loss']:.3f} to "
-        f"{after['log_loss']:.3f} nats, on the same images. Stored in {found.folder / 'card.json'}.",
+        f"{after['log_loss']:.3f} nats, on the same images. Stored in {stored}.",
         soft_wrap=True,
     )

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
+from rich.console import Console
 from rich.table import Table
 
 from fer_core.errors import ConfigError
@@ -40,6 +41,7 @@ def labels(
     """
     from dataclasses import asdict
 
+    from fer_core.datasets.votes import have_votes
     from fer_core.evaluation import label_issues as issues
     from fer_core.evaluation import label_quality as quality
     from fer_core.experiments.crossval import CrossValidation
@@ -53,7 +55,7 @@ def labels(
     found = find(network)
     predictions = found.predictions(table)
     dataset, split = (str(predictions.table[name].iloc[0]) for name in ("dataset", "split"))
-    if without_votes or (votes is None and dataset not in quality.SHIPPED_FOR):
+    if without_votes or (votes is None and not have_votes(predictions.table, dataset)):
         issues.not_learned(found.card, split)
         _suspected(f"{found.name} on {table}", predictions, csv, as_json)
         return
@@ -85,6 +87,7 @@ def labels(
 
 def _suspected(whose: str, predictions: Predictions, csv: Path | None, as_json: bool) -> None:
     """The labels that are probably wrong by the predictions of networks that were not trained on the images."""
+    from fer_core.datasets.votes import have_votes
     from fer_core.evaluation import label_issues as issues
     from fer_core.evaluation import label_quality as quality
     from fer_core.workspace import write_atomically
@@ -92,7 +95,7 @@ def _suspected(whose: str, predictions: Predictions, csv: Path | None, as_json: 
     found = issues.label_issues(predictions)
     shares = issues.by_label(predictions, found)
     checked = None
-    if str(predictions.table["dataset"].iloc[0]) in quality.SHIPPED_FOR:
+    if have_votes(predictions.table, str(predictions.table["dataset"].iloc[0])):
         checked = issues.confirmed(found, quality.judge(predictions, quality.votes_of(predictions)))
     corrections = found.assign(given=found["label"], label=found["predicted"])[
         ["dataset", "split", "id", "given", "label", "quality"]
@@ -144,7 +147,7 @@ def slices(
     from fer_core.datasets import open_dataset
     from fer_core.errors import DataError
     from fer_core.evaluation.comparison import ALPHA, p_value
-    from fer_core.evaluation.gallery import positions
+    from fer_core.evaluation.gallery import not_here, positions
     from fer_core.evaluation.shift import picture_statistics
     from fer_core.evaluation.slices import columns_of, find
     from fer_core.runs.store import find as find_network
@@ -152,11 +155,12 @@ def slices(
     checkpoint, dataset = find_network(network), open_dataset(data)
     predictions = checkpoint.predictions(table)
     place = positions(dataset, predictions.table)
-    if (place < 0).any():
-        raise DataError(
-            f"{dataset.title} lacks {int((place < 0).sum()):,} of the table's {len(place):,} pictures; name the data set "
-            "that the table was made on."
-        )
+    lost = not_here(dataset, predictions.table, place)
+    if (place < 0).all():
+        raise DataError(f"{lost} Name the data set that the table was made on.")
+    if lost:
+        Console(stderr=True).print(f"{lost} They are left out.", soft_wrap=True)
+        predictions, place = predictions.where(place >= 0), place[place >= 0]
     measured = picture_statistics(dataset.picture(int(row)) for row in place)
     columns = pd.concat([measured, columns_of(dataset, predictions)], axis=1)
     found = find(predictions, columns, min_support=min_support, crossed=crossed).table

@@ -21,11 +21,15 @@ def evaluate(
     on_bad: Bad = None,
     as_json: AsJson = False,
 ) -> None:
-    """Predict a split, print the figures with 95 % intervals, and write the predictions table beside the weights."""
+    """Predict a split, print the figures with 95 % intervals, and keep the predictions table.
+
+    The table of a run lies beside its weights, that of any other network in evaluations/ of the workspace. A table of other
+    images is never replaced, nor one that a network ships with.
+    """
     from fer_core.datasets import open_dataset
     from fer_core.datasets.leaks import leak_warning
     from fer_core.evaluation.metrics import CLASS_FIGURES
-    from fer_core.evaluation.predict import predict_checkpoint
+    from fer_core.evaluation.predict import answers, keep
     from fer_core.evaluation.results import in_words, results, trained_on
     from fer_core.runs.store import find
 
@@ -35,20 +39,19 @@ def evaluate(
     total = len(dataset.without(found.card.leave_out).rows(split))
     if left := len(dataset.rows(split)) - total:
         Console(stderr=True).print(
-            f"Left out {left:,} pictures labelled {', '.join(found.card.leave_out)}, as in the training of {found.name}."
+            f"Left out {left:,} images labelled {', '.join(found.card.leave_out)}, as in the training of {found.name}."
         )
     if warning := leak_warning(dataset, split, trained_on(found.card)):
         Console(stderr=True).print(f"[bold]Leak:[/bold] {warning}", soft_wrap=True)
     with Progress(console=out, transient=True, disable=as_json) as bar:
-        task = bar.add_task(f"Predicting {total:,} pictures", total=total)
-        predictions, _ = predict_checkpoint(
-            found.folder, dataset, split, on_batch=lambda done: bar.update(task, completed=done)
-        )
+        task = bar.add_task(f"Predicting {total:,} images", total=total)
+        predictions, _ = answers(found.folder, dataset, split, on_batch=lambda done: bar.update(task, completed=done))
+    kept = keep(found.folder, predictions)
     figures = results(predictions, dataset, split, trained_on(found.card))
     if as_json:
         print(json.dumps(figures))
         return
-    out.print(in_words(f"{dataset.name}-{split}", figures), soft_wrap=True)
+    out.print(in_words(kept.key, figures), soft_wrap=True)
     table = Table("expression", "precision", "recall", "F1", "AUROC", "average precision", "n")
     for column in table.columns[1:]:
         column.justify = "right"
@@ -56,4 +59,4 @@ def evaluate(
         shown = ("–" if row[key] is None else f"{100 * row[key]:.1f}" for key in CLASS_FIGURES)
         table.add_row(name, *shown, f"{row['support']:,}")
     out.print(table)
-    out.print(f"Table written to {found.folder}", soft_wrap=True)
+    out.print(kept.sentence, soft_wrap=True)

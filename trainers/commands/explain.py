@@ -43,6 +43,7 @@ def explain(
 
     from fer_core.datasets import open_dataset
     from fer_core.errors import ConfigError
+    from fer_core.evaluation.gallery import positions
     from fer_core.evaluation.predict import predict_split
     from fer_core.explanation import METHODS
     from fer_core.explanation import explain as maps_of
@@ -125,14 +126,18 @@ def explain(
     if figure:
         key = f"{dataset.name}-{split}"
         table = found.predictions(key) if key in found.tables else None
-        if table is None or set(table.table["id"]) != set(places):  # a table of other pictures says nothing of these
+        place = positions(dataset, table.table) if table else np.full(1, -1)
+        if (
+            table is None or len(table) != len(rows) or (place < 0).any()
+        ):  # a table of other images says nothing of these
             table = predict_split(model, dataset, split, spec=card.image, expressions=vocabulary, tta=card.tta)
+            place = rows
         pictures = dataset.images(card.image)
         chosen_cases = figures.cases(table)
         sheet = figures.draw(
             model, card.image, vocabulary, chosen_cases,
             {
-                case.row: pictures[rows[places[case.id]]]
+                case.row: pictures[place[case.row]]
                 for pair in chosen_cases.values() for case in pair if case is not None
             },
             f"{card.title} on {dataset.name}, {split}, n = {len(table):,}; cases of middle confidence",
@@ -172,7 +177,7 @@ def explain_report(
     on_bad: Bad = None,
     as_json: AsJson = False,
 ) -> None:
-    """Measure what a network looks at on a split, and how far each method can be trusted; tables beside the weights.
+    """Measure what a network looks at on a split, and how far each method can be trusted; the tables stay with the network.
 
     Which facial regions the attribution lies in, what covering each costs, a leaderboard of methods, mean maps.
     """

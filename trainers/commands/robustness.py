@@ -19,7 +19,9 @@ def robustness(
     split: Annotated[str, typer.Option(help="train, val or test.")] = "val",
     limit: Annotated[int | None, typer.Option(help="Number of images, chosen at random. Default: all.")] = None,
     only: Annotated[list[str] | None, typer.Option(help="A corruption; may be given several times.")] = None,
-    keep: Annotated[bool, typer.Option("--keep", help="Write the table beside the weights too.")] = False,
+    keep: Annotated[
+        bool, typer.Option("--keep", help="Keep the table with the network, not only in the cache.")
+    ] = False,
     seed: Annotated[int, typer.Option(help="Seed of the corruptions.")] = 0,
     on_bad: Bad = None,
     as_json: AsJson = False,

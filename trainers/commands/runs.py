@@ -241,7 +241,7 @@ def runs_promote(
     """Copy a finished run to `checkpoints/`, to ship it with the program."""
     from fer_core.checkpoint import write_card
     from fer_core.datasets import open_dataset
-    from fer_core.evaluation.predict import predict_checkpoint
+    from fer_core.evaluation.predict import answers
     from fer_core.evaluation.results import results
     from fer_core.runs.folder import RunFolder
     from fer_core.runs.store import promote
@@ -252,7 +252,8 @@ def runs_promote(
     dataset = open_dataset(data) if split else None  # before anything is shipped: the data may be gone
     target = promote(name, to, half=half)
     if dataset is not None:
-        predictions, card = predict_checkpoint(target, dataset, split)
+        predictions, card = answers(target, dataset, split)
+        predictions.write(target / f"predictions-{dataset.name}-{split}.parquet")
         figures = results(predictions, dataset, split, run.config().train_split)
         write_card(target, card.model_copy(update={"results": {f"{dataset.name}-{split}": figures}}))
     out.print(f"Copied to {target}", soft_wrap=True)

@@ -22,8 +22,8 @@ Csv = Callable[..., str]
 def sources(tmp_path: Path, pictures: NDArray[np.uint8], csv_of: Csv) -> Path:
     """A csv of 14 train and 6 val pictures and CK+, known by name."""
     rows = [(i % 7, picture, "Training" if i < 14 else "PublicTest") for i, picture in enumerate(pictures)]
-    (tmp_path / "fer2013.csv").write_text(csv_of(rows))
-    known.add(tmp_path / "fer2013.csv")
+    (tmp_path / "faces.csv").write_text(csv_of(rows))
+    known.add(tmp_path / "faces.csv", "fer2013")  # its name here; by its content it is another set
     known.add(layouts.ckplus(tmp_path / "ck").path, "ckplus")
     return tmp_path
 
@@ -38,8 +38,8 @@ def test_a_merge_keeps_sources_pictures_and_splits(sources: Path, pictures: NDAr
     dataset = open_dataset(path)
     assert dataset.name == "mine"
     assert dataset.splits == {"train": 18, "val": 6}
-    assert dataset.index["source"].value_counts().to_dict() == {"fer2013": 20, "ckplus": 4}
-    assert dataset.index["id"].iloc[[0, 20]].tolist() == ["fer2013/00000", "ckplus/S005_001_00000001"]
+    assert dataset.index["source"].value_counts().to_dict() == {"faces": 20, "ckplus": 4}
+    assert dataset.index["id"].iloc[[0, 20]].tolist() == ["faces/00000", "ckplus/S005_001_00000001"]
     assert dataset.index["person"].iloc[20] == "S005"
     images = dataset.images(ImageSpec())
     np.testing.assert_array_equal(images[:20], pictures)
@@ -64,8 +64,8 @@ def test_pictures_of_files_and_tables_may_alternate(sources: Path, pictures: NDA
 def test_a_made_set_may_be_a_part_of_another(sources: Path) -> None:
     write(sources, '[[part]]\ndata = "fer2013"\n[[part]]\ndata = "ckplus"\n', "inner.toml")
     index = open_dataset(write(sources, '[[part]]\ndata = "inner.toml"\n[[part]]\ndata = "heads"\n')).index
-    assert index["source"].value_counts().to_dict() == {"heads": 2800, "fer2013": 20, "ckplus": 4}
-    assert index["id"].iloc[0] == "inner/fer2013/00000"
+    assert index["source"].value_counts().to_dict() == {"heads": 2100, "faces": 20, "ckplus": 4}
+    assert index["id"].iloc[0] == "inner/faces/00000"
 
 
 def test_a_file_that_windows_saved_with_a_byte_order_mark_is_read(sources: Path) -> None:
@@ -86,7 +86,7 @@ def test_labels_outside_the_vocabulary_are_counted(sources: Path) -> None:
     path = write(sources, 'expressions = "rafdb6"\n[[part]]\ndata = "fer2013"\n')
     dataset = open_dataset(path)
     assert dataset.expressions.name == "rafdb6"
-    assert [(bad.id, bad.reason) for bad in dataset.skipped] == [("2 images", "fer2013: neutral is not in rafdb6")]
+    assert [(bad.id, bad.reason) for bad in dataset.skipped] == [("2 images", "faces: neutral is not in rafdb6")]
     assert dataset.index["id"].iloc[0] == "00000"  # one source: its own ids
 
 
@@ -110,7 +110,7 @@ def test_corrections_leave_an_audit(sources: Path) -> None:
     assert dataset.index["label"].iloc[:2].tolist() == ["happy", "fear"]
     assert len(dataset) == 19
     assert cleaning.audit(dataset).to_numpy().tolist() == [
-        ["00000", "fer2013", "relabelled", "angry", "happy", "corrections", 1],
+        ["00000", "faces", "relabelled", "angry", "happy", "corrections", 1],
         ["00001", "mine", "left out", "", "", "corrections: unclear", 1],
     ]
     (sources / "labels.csv").write_text("id,label\n00000,sad\n")
@@ -123,7 +123,7 @@ def test_corrections_leave_an_audit(sources: Path) -> None:
         ("id,label\n1,happy\n1,sad\n", "line 3: 1 occurs twice"),
         ("id,label\n1,hapy\n", "line 2: “hapy” is no expression \\(did you mean “happy”\\?\\)"),
         ("id,emotion\n1,sad\n", "the column label is missing"),
-        ("id,label\n77777,sad\n", "1 of 1 corrections are of pictures that the set does not hold, the first: 77777"),
+        ("id,label\n77777,sad\n", "1 of 1 corrections are of images that the set does not hold, the first: 77777"),
     ],
 )
 def test_wrong_corrections_are_named(sources: Path, text: str, says: str) -> None:

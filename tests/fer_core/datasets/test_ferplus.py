@@ -90,9 +90,11 @@ def folder(tmp_path: Path, pictures: NDArray[np.uint8], csv_of: Callable[..., st
     return tmp_path
 
 
-def test_votes_are_joined_by_row_and_never_by_name(folder: Path, pictures: NDArray[np.uint8]) -> None:
+def test_votes_beside_other_images_are_joined_by_row_and_never_by_name(
+    folder: Path, pictures: NDArray[np.uint8]
+) -> None:
     dataset = open_dataset(folder / "fer2013new.csv")
-    assert dataset.name == "ferplus"
+    assert dataset.name == "fer2013new"  # three votes are not FER+
     assert dataset.index[["id", "split", "label"]].to_numpy().tolist() == [
         ["00000", "train", "happy"],
         ["00003", "val", "contempt"],
@@ -120,7 +122,7 @@ def test_a_csv_in_another_order_is_refused(folder: Path) -> None:
 
 def test_a_mode_is_a_set_of_its_own_with_targets(folder: Path) -> None:
     dataset = open_dataset(f"{folder / 'fer2013new.csv'}@probability")
-    assert dataset.name == "ferplus-probability"
+    assert dataset.name == "fer2013new-probability"
     index = dataset.index.set_index("id")
     # of 4 neutral, 4 happy, 1 surprise, 1 sad the single ones go, and the two equal ones stay
     assert index["label"].to_dict() == {"00000": "happy", "00002": "neutral", "00003": "contempt"}

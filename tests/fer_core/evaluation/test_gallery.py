@@ -22,6 +22,8 @@ from tests.app.examples import make_pictures, predictions_elsewhere
 
 THREE = Expressions("custom", ("angry", "happy", "sad"))
 
+TAGGED = pd.DataFrame({"dataset": "faces", "split": ["val", "train"], "id": ["003", "000"], "hash": ""})
+
 
 def table(probs: list[list[float]], labels: list[str], expressions: Expressions = THREE) -> Predictions:
     ids = [f"{i:03d}" for i in range(len(labels))]
@@ -81,7 +83,7 @@ def test_networks_of_other_vocabularies_and_other_pictures_are_matched_by_name()
         (Filter(outcome="disagree"), ["000", "002"]),
         (Filter(text="01"), ["001"]),
         (Filter(text="0.1"), []),  # a text, no pattern
-        (Filter(keys=frozenset({("faces", "val", "003"), ("faces", "train", "000")})), ["003"]),
+        (Filter(selection=TAGGED), ["003"]),
     ],
 )
 def test_each_filter_keeps_exactly_its_pictures(wanted: Filter, kept: list[str]) -> None:

@@ -136,7 +136,7 @@ def test_pictures_without_votes_are_left_out(table: Predictions, file: Path) -> 
         ("id,sad,happy\n00000,ten,0\n", "no whole number"),
         ("id,sad,happy\n00000,-1,0\n", "below 0"),
         ("id,sad,happy\n00000,9,1\n00000,9,1\n", "votes twice"),
-        ("id,sad,happy\nelsewhere,9,1\n", "none of the 6 pictures"),
+        ("id,sad,happy\nelsewhere,9,1\n", "none of the 6 images"),
     ],
 )
 def test_a_file_that_does_not_fit_is_refused(table: Predictions, tmp_path: Path, text: str, said: str) -> None:

@@ -24,8 +24,20 @@ def test_a_selection_grows_and_holds_a_picture_once() -> None:
     assert selections.add("hard-cases", PICTURES[:2].assign(loss=1.0)) == 2
     assert selections.add("hard-cases", PICTURES[1:]) == 3
     kept = selections.read("hard-cases")
-    assert kept.to_numpy().tolist() == PICTURES.to_numpy().tolist()  # ids stay text: no 001 becomes 1
+    assert kept[list(PICTURES)].to_numpy().tolist() == PICTURES.to_numpy().tolist()  # ids stay text: no 001 becomes 1
     assert selections.names() == ["hard-cases"]
+
+
+def test_a_selection_holds_images_whatever_their_number_became() -> None:
+    known = PICTURES.assign(hash=["aa", "bb", "cc"])
+    assert selections.add("hard", known) == 3
+    assert selections.add("hard", known.assign(hash=["dd", "bb", "cc"])) == 4  # another image under a number
+    kept = selections.read("hard")
+    moved = known.assign(id=["007", "001", "002"], dataset="other", hash=["aa", "ee", "cc"])
+    assert selections.holds(kept, moved).tolist() == [True, False, True]
+    assert selections.holds(kept, PICTURES).tolist() == [True, True, True]  # an older table, by number
+    selections.add("older", PICTURES)
+    assert selections.holds(selections.read("older"), known).tolist() == [True, True, True]
 
 
 @pytest.mark.parametrize("name", ["", "../out", "Two words", "-x", "a" * 65])
@@ -51,7 +63,10 @@ def test_every_change_of_a_label_is_in_the_audit(workspace: Path) -> None:
     assert relabelling.correct("faces", PICTURES[:1], relabelling.UNCLEAR, "ben") == 1
     assert relabelling.correct("faces", PICTURES[1:2], "happy", "ben") == 1  # back to the given label
     now = relabelling.corrections("faces")
-    assert now.to_numpy().tolist() == [["train", "001", "sad", "fear"], ["val", "001", "sad", "unclear"]]
+    assert now[["split", "id", "given", "label"]].to_numpy().tolist() == [
+        ["train", "001", "sad", "fear"],
+        ["val", "001", "sad", "unclear"],
+    ]
     audit = relabelling.audit("faces")
     assert audit[["split", "id", "before", "label", "by"]].to_numpy().tolist() == [
         ["val", "001", "sad", "fear", "anna"],
@@ -60,7 +75,7 @@ def test_every_change_of_a_label_is_in_the_audit(workspace: Path) -> None:
         ["val", "001", "fear", "unclear", "ben"],
         ["val", "002", "fear", "happy", "ben"],
     ]
-    on_disk = pd.read_csv(workspace / "relabelling" / "faces.csv", dtype="str")
+    on_disk = pd.read_csv(workspace / "relabelling" / "faces.csv", dtype="str", keep_default_na=False)
     assert on_disk.to_numpy().tolist() == now.to_numpy().tolist()
 
 
