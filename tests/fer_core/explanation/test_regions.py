@@ -21,7 +21,7 @@ from fer_core.explanation.regions import (
     shares,
     verdict,
 )
-from fer_core.faces.template import FER2013_POINTS, REGIONS, points_of, template
+from fer_core.faces.template import FER2013_POINTS, HEADS_POINTS, REGIONS, points_of, template
 from fer_core.images import ImageSpec
 from fer_core.labels import Expressions
 from tests.faces import heads
