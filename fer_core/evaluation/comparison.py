@@ -7,10 +7,11 @@ compared. Differences are B minus A: above 0 B is better.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from functools import reduce
 from itertools import combinations, pairwise
+from string import ascii_lowercase
 from typing import Any
 
 import numpy as np
@@ -19,7 +20,7 @@ from numpy.typing import ArrayLike
 
 from fer_core.errors import DataError
 from fer_core.evaluation import metrics
-from fer_core.evaluation.intervals import LEVEL, RESAMPLES, SEED, Interval, percentile, resample, wilson
+from fer_core.evaluation.intervals import FEW, LEVEL, Interval, interval_of, paired_bounds, paired_interval, wilson
 from fer_core.evaluation.metrics import Counts, Figures, headline
 from fer_core.evaluation.predictions import KEY, Predictions
 
@@ -101,10 +102,11 @@ def holm(pvalues: ArrayLike) -> Figures:
 
 @dataclass(frozen=True, eq=False)
 class Difference:
-    """B minus A on `n` shared images, with bootstrap intervals; where one holds 0, no difference is shown.
+    """B minus A on `n` shared images; where an interval holds 0, no difference is shown.
 
-    `recall` has one row for each expression that occurs: `expression`, `support`, `a`, `b` (recall of each network),
-    `difference`, `low`, `high`, `p` (exact McNemar on the images with this label), `p_adjusted` (Holm over these rows).
+    Accuracy and recall have Tango's interval, macro-F1 that of `interval_of`. `recall` has one row for each expression
+    that occurs: `expression`, `support`, `a`, `b` (recall of each network), `difference`, `low`, `high` (NaN below `FEW`
+    images), `p` (exact McNemar on the images with this label), `p_adjusted` (Holm over these rows).
     """
 
     n: int
@@ -115,40 +117,53 @@ class Difference:
     recall: pd.DataFrame
 
 
-def paired_difference(
-    a: Predictions, b: Predictions, resamples: int = RESAMPLES, seed: int = SEED, level: float = LEVEL
-) -> Difference:
-    """How much better B is, by a paired bootstrap.
+def paired_difference(a: Predictions, b: Predictions, level: float = LEVEL) -> Difference:
+    """How much better B is, on the images that both have answered.
 
-    Images are counted by (label, predicted by A, predicted by B). Resampling these counts keeps the two answers to an
-    image together, and their margins are the two confusion matrices.
+    Images are counted by (label, predicted by A, predicted by B). These counts keep the two answers to an image together,
+    and their margins are the two confusion matrices.
 
     Raises:
         DataError: no shared image.
     """
     a, b = _pair(a, b)
     names, counts = _answers(a, b)
-    samples = resample(counts, resamples, seed)
-
-    def difference(figure: Callable[[Counts], Figures], stack: Counts) -> Figures:
-        return np.asarray(figure(stack.sum(axis=-2)) - figure(stack.sum(axis=-1)))
-
-    recall = pd.DataFrame({"expression": names, "support": counts.sum(axis=(1, 2))})
-    recall["a"], recall["b"] = metrics.recall(counts.sum(axis=2)), metrics.recall(counts.sum(axis=1))
-    recall["difference"] = recall["b"] - recall["a"]
-    recall[["low", "high"]] = [percentile(values, level) for values in difference(metrics.recall, samples).T]
+    of_a, of_b = counts.sum(axis=2), counts.sum(axis=1)
     right_in_both = np.einsum("iii->i", counts)
-    recall["p"] = _exact_p(np.einsum("iij->i", counts) - right_in_both, np.einsum("iji->i", counts) - right_in_both)
+    only_a, only_b = np.einsum("iij->i", counts) - right_in_both, np.einsum("iji->i", counts) - right_in_both
+    given = counts.sum(axis=(1, 2))
+    recall = pd.DataFrame({"expression": names, "support": given})
+    recall["a"], recall["b"] = metrics.recall(of_a), metrics.recall(of_b)
+    recall["difference"] = recall["b"] - recall["a"]
+    recall["low"], recall["high"] = np.where(given >= FEW, paired_bounds(only_a, only_b, given, level), np.nan)
+    recall["p"] = _exact_p(only_a, only_b)
     recall = recall[recall["support"] > 0].reset_index(drop=True)
     recall["p_adjusted"] = holm(recall["p"])
+
+    def macro_f1(stack: Figures) -> Figures:
+        return np.asarray(metrics.macro_f1(stack.sum(axis=-2)) - metrics.macro_f1(stack.sum(axis=-1)))
+
     return Difference(
         n=len(a),
-        accuracy=float(difference(metrics.accuracy, counts)),
-        accuracy_interval=percentile(difference(metrics.accuracy, samples), level),
-        macro_f1=float(difference(metrics.macro_f1, counts)),
-        macro_f1_interval=percentile(difference(metrics.macro_f1, samples), level),
+        accuracy=float((only_b.sum() - only_a.sum()) / len(a)),
+        accuracy_interval=paired_interval(int(only_a.sum()), int(only_b.sum()), len(a), level),
+        macro_f1=float(macro_f1(counts)),
+        macro_f1_interval=interval_of(macro_f1, counts, _discordant_prior(counts), ends=(-1, 1), level=level),
         recall=recall,
     )
+
+
+def _discordant_prior(counts: Counts) -> Figures:
+    """(k, k, k) what `interval_of` adds to the answers of two networks: one image that they answer differently, half of it
+    right in A and half in B, spread as the labels and the predictions are."""
+    k = len(counts)
+    labels = counts.sum(axis=(1, 2)) / counts.sum()
+    others = (1 - np.eye(k)) * (counts.sum(axis=(0, 1)) + counts.sum(axis=(0, 2)) + 1)
+    others = others / others.sum(axis=1, keepdims=True)
+    prior, each = np.zeros((k, k, k)), np.arange(k)
+    prior[each, each, :] += labels[:, None] * others / 2
+    prior[each, :, each] += labels[:, None] * others / 2
+    return prior
 
 
 def cell_differences(a: Predictions, b: Predictions) -> pd.DataFrame:
@@ -338,15 +353,15 @@ def all_pairs(networks: Mapping[str, Predictions]) -> pd.DataFrame:
 
 
 def leaderboard(networks: Mapping[str, Predictions]) -> pd.DataFrame:
-    """Networks from best to worst, in groups that cannot be told apart.
+    """Networks from best to worst, with the letters of a compact display.
 
-    A group is led by its best network and holds the following ones until the first that differs from that leader (its
-    `p_adjusted` of `all_pairs` is 0.05 or less), which leads the next group.
+    Two networks share a letter exactly where they do not differ significantly (their `p_adjusted` of `all_pairs` is above
+    0.05); see `letters`.
 
     Returns:
         One row a network: `name`, `n` (images shared by all), `accuracy`, `macro_f1`, `balanced_accuracy`, each with
-        `_low` and `_high` (95 %), `group` (1 is the best), `p_best` and `p_above` (of the difference from the best and
-        from the row above, Holm over all pairs; 1 for the first).
+        `_low` and `_high` (95 %), `letters` (such as “ab”; “a” is the best's), `p_best` and `p_above` (of the difference
+        from the best and from the row above, Holm over all pairs; 1 for the first).
 
     Raises:
         DataError: no shared image.
@@ -363,13 +378,40 @@ def leaderboard(networks: Mapping[str, Predictions]) -> pd.DataFrame:
     table = pd.DataFrame(rows).sort_values(["accuracy", "name"], ascending=[False, True], ignore_index=True)
     pairs = all_pairs(shared)
     p = {frozenset(pair): value for *pair, value in zip(pairs["a"], pairs["b"], pairs["p_adjusted"], strict=True)}
-    groups, best = [], table["name"].iloc[0]
-    leader = best
-    for name in table["name"]:
-        if p.get(frozenset((leader, name)), 1.0) <= ALPHA:
-            leader = name
-        groups.append(leader)
-    table["group"] = pd.factorize(np.array(groups, dtype=object))[0] + 1
-    table["p_best"] = [p.get(frozenset((best, name)), 1.0) for name in table["name"]]
-    table["p_above"] = [p.get(frozenset(pair), 1.0) for pair in pairwise([best, *table["name"]])]
+    names = list(table["name"])
+    table["letters"] = letters(names, {pair for pair, value in p.items() if value <= ALPHA})
+    table["p_best"] = [p.get(frozenset((names[0], name)), 1.0) for name in names]
+    table["p_above"] = [p.get(frozenset(pair), 1.0) for pair in pairwise([names[0], *names])]
     return table
+
+
+def letters(names: Sequence[str], differing: Collection[frozenset[str]]) -> list[str]:
+    """The letters of a compact display, by insert and absorb (Piepho 2004, J. Comput. Graph. Stat. 13, 456).
+
+    Two names share a letter exactly where their pair is not among the differing ones. A group that holds a differing pair
+    is divided into one without the first and one without the second; a group within another is absorbed.
+
+    Args:
+        names: from best to worst; the letters follow this order.
+
+    Returns:
+        one text a name: “a”, “ab”, “b” ...; after z comes aa, and then a name's letters are separated by spaces.
+    """
+    place = {name: number for number, name in enumerate(names)}
+    groups = [frozenset(names)]
+    for first, second in sorted(sorted(pair, key=place.__getitem__) for pair in differing):
+        divided = [part for group in groups for part in _without(group, first, second)]
+        groups = [group for group in dict.fromkeys(divided) if not any(group < other for other in divided)]
+    groups.sort(key=lambda group: sorted(map(place.__getitem__, group)))
+    marks = [_letter(number) for number in range(len(groups))]
+    between = " " if len(groups) > len(ascii_lowercase) else ""
+    return [between.join(mark for mark, group in zip(marks, groups, strict=True) if name in group) for name in names]
+
+
+def _without(group: frozenset[str], first: str, second: str) -> list[frozenset[str]]:
+    return [group - {first}, group - {second}] if {first, second} <= group else [group]
+
+
+def _letter(number: int) -> str:
+    more, last = divmod(number, len(ascii_lowercase))
+    return (_letter(more - 1) if more else "") + ascii_lowercase[last]
