@@ -218,8 +218,9 @@ def temperature_interval(predictions: Predictions, temperature: float) -> Interv
     Args:
         temperature: as `temperature` gives it for these predictions.
     """
-    scaled = with_temperature(predictions, temperature)
-    z, probs = predictions.logits, scaled.probs
+    z = predictions.logits - predictions.logits.max(axis=1, keepdims=True)
+    powers = np.exp(z / temperature)
+    probs = powers / powers.sum(axis=1, keepdims=True)
     mean = (probs * z).sum(axis=1)
     slope = mean - z[np.arange(len(z)), predictions.label_index]
     curvature = float(((probs * z**2).sum(axis=1) - mean**2).sum())

@@ -126,8 +126,12 @@ def paired_difference(a: Predictions, b: Predictions, level: float = LEVEL) -> D
     Raises:
         DataError: no shared image.
     """
-    a, b = _pair(a, b)
-    names, counts = _answers(a, b)
+    return difference_of(*_answers(*_pair(a, b)), level)
+
+
+def difference_of(names: Sequence[str], counts: Counts, level: float = LEVEL) -> Difference:
+    """As `paired_difference`, from (k, k, k) counts of (label, predicted by A, predicted by B) of these k expressions."""
+    n = int(counts.sum())
     of_a, of_b = counts.sum(axis=2), counts.sum(axis=1)
     right_in_both = np.einsum("iii->i", counts)
     only_a, only_b = np.einsum("iij->i", counts) - right_in_both, np.einsum("iji->i", counts) - right_in_both
@@ -144,9 +148,9 @@ def paired_difference(a: Predictions, b: Predictions, level: float = LEVEL) -> D
         return np.asarray(metrics.macro_f1(stack.sum(axis=-2)) - metrics.macro_f1(stack.sum(axis=-1)))
 
     return Difference(
-        n=len(a),
-        accuracy=float((only_b.sum() - only_a.sum()) / len(a)),
-        accuracy_interval=paired_interval(int(only_a.sum()), int(only_b.sum()), len(a), level),
+        n=n,
+        accuracy=float((only_b.sum() - only_a.sum()) / n),
+        accuracy_interval=paired_interval(int(only_a.sum()), int(only_b.sum()), n, level),
         macro_f1=float(macro_f1(counts)),
         macro_f1_interval=interval_of(macro_f1, counts, _discordant_prior(counts), ends=(-1, 1), level=level),
         recall=recall,

@@ -400,18 +400,10 @@ def evaluate(predictions: Predictions) -> EvaluationReport:
     matrix = _counted(predictions)
     first = vars(_headline(matrix))
     names = predictions.expressions.names
-    hits, given, predicted = _hits(matrix), support(matrix), predicted_count(matrix)
-    per_class = pd.DataFrame({"expression": names})
-    for name, value, (low, high), n in (
-        ("precision", precision(matrix), wilson_bounds(hits, predicted), predicted),
-        ("recall", recall(matrix), wilson_bounds(hits, given), given),
-        ("f1", f1(matrix), f1_bounds(matrix), given + predicted - hits),
-    ):
-        per_class[name] = value
-        per_class[f"{name}_low"], per_class[f"{name}_high"] = np.where(n >= FEW, (low, high), np.nan)
+    per_class = class_figures(matrix, names)
     ranks = ranking(predictions)
     per_class = per_class.join(ranks.drop(columns="expression"))
-    per_class["support"], per_class["predicted"] = given, predicted
+    per_class["support"], per_class["predicted"] = support(matrix), predicted_count(matrix)
     others = {name: metric for name, metric in METRICS.items() if name not in first}
     calibration = calibration_error(predictions)
     known = {  # what is sorted or counted once is enough
@@ -430,14 +422,35 @@ def evaluate(predictions: Predictions) -> EvaluationReport:
             "top2": wilson(round(figures["top2"] * len(predictions)), len(predictions)),
             "macro_auroc": auroc_ends,
             "macro_average_precision": precision_ends,
-            "log_loss": _mean_interval(predictions.loss, 0, math.inf),
-            "brier": _mean_interval(_squares(predictions), 0, 2),
+            **mean_intervals(predictions),
             "calibration_error": calibration.interval,
         },
         per_class=per_class,
         confusion=matrix,
         calibration=calibration,
     )
+
+
+def class_figures(matrix: Counts, names: Sequence[str]) -> pd.DataFrame:
+    """`expression`, and `precision`, `recall`, `f1` with `_low` and `_high`, which are NaN below `FEW` images."""
+    hits, given, predicted = _hits(matrix), support(matrix), predicted_count(matrix)
+    table = pd.DataFrame({"expression": names})
+    for name, value, bounds, n in (
+        ("precision", precision(matrix), wilson_bounds(hits, predicted), predicted),
+        ("recall", recall(matrix), wilson_bounds(hits, given), given),
+        ("f1", f1(matrix), f1_bounds(matrix), given + predicted - hits),
+    ):
+        table[name] = value
+        table[f"{name}_low"], table[f"{name}_high"] = np.where(n >= FEW, bounds, np.nan)
+    return table
+
+
+def mean_intervals(predictions: Predictions) -> dict[str, Interval]:
+    """Intervals of the means over images: `log_loss` and `brier`."""
+    return {
+        "log_loss": _mean_interval(predictions.loss, 0, math.inf),
+        "brier": _mean_interval(_squares(predictions), 0, 2),
+    }
 
 
 def figures_table(report: EvaluationReport) -> pd.DataFrame:

@@ -88,7 +88,12 @@ def gap_split(a: Predictions, b: Predictions) -> GapSplit:
     """
     _refuse_empty(a, b)
     names = list(dict.fromkeys(a.expressions.names + b.expressions.names))
-    both = np.stack([_confusion(a, names), _confusion(b, names)])
+    return gap_of(_confusion(a, names), _confusion(b, names))
+
+
+def gap_of(of_a: metrics.Counts, of_b: metrics.Counts) -> GapSplit:
+    """As `gap_split`, from the (k, k) confusion matrices of two sets with the same k expressions."""
+    both = np.stack([of_a, of_b])
     total, prior, rest = _parts(both[0], both[1]).tolist()
     added = np.stack([metrics.image_prior(one) for one in both])
 
@@ -98,7 +103,7 @@ def gap_split(a: Predictions, b: Predictions) -> GapSplit:
         )
 
     right = [int(np.trace(one)) for one in both]
-    whole = independent_interval(right[0], len(a), right[1], len(b))
+    whole = independent_interval(right[0], int(of_a.sum()), right[1], int(of_b.sum()))
     return GapSplit(total, whole, prior, part(1), rest, part(2))
 
 

@@ -14,9 +14,9 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from fer_core.evaluation import calibration, comparison, shift
+from fer_core.evaluation import calibration, comparison, metrics, ranking, shift
 from fer_core.evaluation.intervals import Interval
-from fer_core.evaluation.metrics import CLASS_FIGURES, METRICS, evaluate
+from fer_core.evaluation.metrics import METRICS
 from fer_core.evaluation.predictions import Predictions
 
 SIZES = {60: 2000, 300: 2000, 3589: 500}
@@ -33,8 +33,10 @@ def logits_of(network: str, random: np.random.Generator) -> tuple[Predictions, n
 
 
 def table_of(logits: np.ndarray, labels: np.ndarray, like: Predictions) -> Predictions:
-    names = np.array(like.expressions.names, dtype=object)[labels]
-    return Predictions.from_logits(np.arange(len(labels)), "fer2013", "val", names, logits, like.expressions)
+    """Predictions without the checks of a table that was read, which take longer than all that is measured here."""
+    made = object.__new__(Predictions)
+    made.__dict__.update(table=labels, logits=logits, label_index=labels, expressions=like.expressions)
+    return made
 
 
 class Population:
@@ -45,68 +47,84 @@ class Population:
         self.like, self.one = logits_of(first, random)
         _, self.two = logits_of(second, random)
         self.labels = np.repeat(self.like.label_index, COPIES)
+        self.names = self.like.expressions.names
+        self.k = len(self.names)
         self.whole, self.other = (table_of(logits, self.labels, self.like) for logits in (self.one, self.two))
-        self.truth, self.truth_of_other = evaluate(self.whole), evaluate(self.other)
-        self.classes = self.truth.per_class.set_index("expression")
-        self.difference = comparison.paired_difference(self.whole, self.other)
-        self.recalls = self.difference.recall.set_index("expression")["difference"]
+        self.matrix = metrics.confusion_matrix(self.whole)
+        self.f1_of_other = metrics.f1(metrics.confusion_matrix(self.other))
+        self.difference = comparison.difference_of(self.names, self.answers(self.whole, self.other))
+        self.ranks = ranking.ranking(self.whole)
         self.temperature = calibration.temperature(self.whole)
-        self.f1_of_other = self.truth_of_other.per_class.set_index("expression")["f1"]
         self.sorted = np.argsort(-self.whole.confidence, kind="stable")
 
-    def selective(self, share: float) -> tuple[float, float]:
-        """Accuracy of the surest share, and the confidence it begins at."""
-        chosen = self.sorted[: round(share * len(self.sorted))]
-        return float(self.whole.correct[chosen].mean()), float(self.whole.confidence[chosen[-1]])
+    def answers(self, a: Predictions, b: Predictions) -> np.ndarray:
+        cells = (a.label_index * self.k + a.predicted_index) * self.k + b.predicted_index
+        return np.bincount(cells, minlength=self.k**3).reshape(self.k, self.k, self.k)
 
     def sample(self, n: int, random: np.random.Generator) -> Told:
         rows = random.integers(0, len(self.labels), n)
         a, b = (table_of(logits[rows], self.labels[rows], self.like) for logits in (self.one, self.two))
         yield from self.figures(a)
+        yield from self.ranked(a)
         yield from self.differences(a, b)
         yield from self.confidence(a)
 
     def figures(self, sample: Predictions) -> Told:
-        report = evaluate(sample)
-        told = report.per_class.set_index("expression")
-        occurs = told["support"] > 0
-        seen = occurs | (told["predicted"] > 0)
+        matrix = metrics.confusion_matrix(sample)
+        given, predicted = metrics.support(matrix), metrics.predicted_count(matrix)
+        occurs, seen = given > 0, given + predicted > 0
         means = {  # of the expressions that the sample's own mean is over
-            "balanced_accuracy": self.classes["recall"][occurs].mean(),
-            "macro_precision": self.classes["precision"][seen].mean(),
-            "macro_recall": self.classes["recall"][seen].mean(),
-            "macro_f1": self.classes["f1"][seen].mean(),
-            "macro_auroc": self.classes["auroc"][occurs].mean(),
-            "macro_average_precision": self.classes["average_precision"][occurs].mean(),
+            "balanced_accuracy": metrics.recall(self.matrix)[occurs].mean(),
+            "macro_precision": metrics.precision(self.matrix)[seen].mean(),
+            "macro_recall": (metrics.recall(self.matrix) * occurs)[seen].mean(),
+            "macro_f1": metrics.f1(self.matrix)[seen].mean(),
         }
         for name, metric in METRICS.items():
-            bounds = report.intervals.get(name, getattr(report, f"{name}_interval", None))
-            if bounds and name != "calibration_error":
-                true = means.get(name, self.truth.others.get(name, getattr(self.truth, name, None)))
-                yield metric.title, bounds, float(true)
+            if metric.of_matrix:
+                true = means[name] if name in means else float(metric.of(self.matrix))
+                yield metric.title, metrics.matrix_interval(matrix, name), float(true)
+        for name in ("log_loss", "brier"):
+            yield METRICS[name].title, metrics.mean_intervals(sample)[name], METRICS[name](self.whole)
+        per_class = metrics.class_figures(matrix, self.names).set_index("expression")
         for name in (RARE, COMMON):
-            row = told.loc[name]
-            for figure in CLASS_FIGURES:
-                bounds = Interval(row[f"{figure}_low"], row[f"{figure}_high"])
-                yield (
-                    f"{figure.replace('_', ' ').replace('auroc', 'AUROC')}, {name}",
-                    bounds,
-                    self.classes.loc[name, figure],
-                )
+            for figure in ("precision", "recall", "f1"):
+                row = per_class.loc[name]
+                true = getattr(metrics, figure)(self.matrix)[self.names.index(name)]
+                yield f"{figure}, {name}", Interval(row[f"{figure}_low"], row[f"{figure}_high"]), float(true)
+
+    def ranked(self, sample: Predictions) -> Told:
+        table, whole = ranking.ranking(sample), self.ranks
+        occurs = table["average_precision"].notna()
+        for title, bounds, figure in zip(
+            ("Macro AUROC", "Macro average precision"),
+            ranking.macro_bounds(sample),
+            ("auroc", "average_precision"),
+            strict=True,
+        ):
+            yield title, bounds, float(whole[figure][occurs].mean())
+        for figure, title in (("auroc", "AUROC"), ("average_precision", "average precision")):
+            for name in (RARE, COMMON):
+                row = table.iloc[self.names.index(name)]
+                true = whole[figure].iloc[self.names.index(name)]
+                yield f"{title}, {name}", Interval(row[f"{figure}_low"], row[f"{figure}_high"]), float(true)
 
     def differences(self, a: Predictions, b: Predictions) -> Told:
-        found = comparison.paired_difference(a, b)
+        found = comparison.difference_of(self.names, self.answers(a, b))
         yield "accuracy, B minus A", found.accuracy_interval, self.difference.accuracy
-        seen = [(table["support"] > 0) | (table["predicted"] > 0) for table in (evaluate_counts(a), evaluate_counts(b))]
-        true = self.f1_of_other[seen[1]].mean() - self.classes["f1"][seen[0]].mean()
+        of_a, of_b = metrics.confusion_matrix(a), metrics.confusion_matrix(b)
+        seen_a, seen_b = (metrics.support(m) + metrics.predicted_count(m) > 0 for m in (of_a, of_b))
+        true = self.f1_of_other[seen_b].mean() - metrics.f1(self.matrix)[seen_a].mean()
         yield "macro-F1, B minus A", found.macro_f1_interval, float(true)
-        rows = found.recall.set_index("expression")
-        for name in (RARE, COMMON):
-            if name in rows.index:
-                bounds = Interval(rows.loc[name, "low"], rows.loc[name, "high"])
-                yield f"recall, B minus A, {name}", bounds, self.recalls[name]
+        for row in found.recall.itertuples():
+            if row.expression in (RARE, COMMON):
+                true = self.difference.recall["difference"].iloc[self.names.index(row.expression)]
+                yield f"recall, B minus A, {row.expression}", Interval(row.low, row.high), float(true)
         half = len(a) // 2
-        split = shift.gap_split(a.where(np.arange(len(a)) < half), b.where(np.arange(len(b)) >= half))
+        here, there = (
+            metrics.count_pairs(a.label_index[:half], a.predicted_index[:half], self.k),
+            metrics.count_pairs(b.label_index[half:], b.predicted_index[half:], self.k),
+        )
+        split = shift.gap_of(here, there)
         yield "accuracy, another set minus this", split.total_interval, self.difference.accuracy
         yield "of which class balance", split.prior_interval, 0.0
         yield "of which the rest", split.rest_interval, self.difference.accuracy
@@ -117,23 +135,12 @@ class Population:
         curve = calibration.risk_coverage(sample)
         for share in (0.5, 0.8):
             row = curve.iloc[int((curve["coverage"] - share).abs().argmin())]
+            chosen = self.sorted[: round(row["coverage"] * len(self.sorted))]
             bounds = Interval(row["accuracy_low"], row["accuracy_high"])
-            yield f"accuracy of the surest {share:.0%}", bounds, self.selective(float(row["coverage"]))[0]
+            yield f"accuracy of the surest {share:.0%}", bounds, float(self.whole.correct[chosen].mean())
         answered = calibration.at_threshold(sample, 0.5)
         sure = self.whole.confidence >= 0.5
         yield "accuracy from a confidence of 50 %", answered.accuracy_interval, float(self.whole.correct[sure].mean())
-
-
-def evaluate_counts(table: Predictions):
-    from fer_core.evaluation import metrics
-
-    matrix = metrics.confusion_matrix(table)
-    import pandas as pd
-
-    return pd.DataFrame(
-        {"support": metrics.support(matrix), "predicted": metrics.predicted_count(matrix)},
-        index=list(table.expressions.names),
-    )
 
 
 class Calibrated:
