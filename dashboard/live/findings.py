@@ -63,11 +63,11 @@ def why(report: PrivateSetReport) -> str:
             ],
         )
     )
-    balance = report.balance
+    balance, told = report.balance, report.shifts.set_index("what")["p_adjusted"]
     parts.append(
         light(
             f"{percent(balance.distance)} of the labels would have to change to have the benchmark's balance "
-            f"(chi-squared, p {_p(balance.p)})."
+            f"(chi-squared, p {_p(told['class balance'])}, adjusted)."
         )
     )
     if report.differences is not None:
@@ -91,14 +91,14 @@ def why(report: PrivateSetReport) -> str:
         parts.append(light(f"{percent(turned)} of the private faces are turned to the side, {percent(tilted)} tilted."))
     if report.distance is not None and report.distance_within is not None:
         rows = [
-            [name, f"{d.value:.3g}", f"{d.expected:.3g}", p_value(d.p), f"{d.n_a:,} and {d.n_b:,}"]
-            for name, d in (
-                ("all faces", report.distance),
-                ("within each expression", report.distance_within),
+            [name, f"{d.value:.3g}", f"{d.expected:.3g}", p_value(p), f"{d.n_a:,} and {d.n_b:,}"]
+            for name, d, p in (
+                ("all faces", report.distance, report.distance.p),
+                ("within each expression", report.distance_within, told["what the network sees"]),
             )
         ]
         parts.append("<h3>Does the network see something else?</h3>")
-        grey = [report.distance.p > ALPHA, report.distance_within.p > ALPHA]
+        grey = [report.distance.p > ALPHA, bool(told["what the network sees"] > ALPHA)]
         parts.append(table(["energy distance of the features", "found", "by chance", "p", "pictures"], rows, grey))
     parts.append("<h3>What would change it?</h3>")
     rows = [

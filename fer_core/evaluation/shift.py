@@ -260,6 +260,25 @@ def feature_distance(
     return Distance(float(values[0]), float(values[1:].mean()), p, n_a, n_b)
 
 
+def shifts(balance: Balance, pictures: pd.DataFrame | None, seen: Distance | None) -> pd.DataFrame:
+    """All tests of whether two sets differ, with one correction over them.
+
+    Args:
+        balance: as `class_balance` gives it; pictures: as `differences`; seen: as `feature_distance` with labels.
+
+    Returns:
+        `what` (“class balance”, a statistic of the images, “what the network sees”), `p` and `p_adjusted` (Holm over all
+        rows): two sets that are alike differ in any row at 0.05 with a chance of at most 5 %.
+    """
+    rows = [("class balance", balance.p)]
+    if pictures is not None:
+        rows += list(zip(pictures["statistic"], pictures["p"], strict=True))
+    if seen is not None:
+        rows.append(("what the network sees", seen.p))
+    table = pd.DataFrame(rows, columns=["what", "p"])
+    return table.assign(p_adjusted=holm(table["p"]))
+
+
 def nearest(features: ArrayLike, reference: ArrayLike, k: int = 3) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
     """The `k` nearest rows of `reference` (m, f) for each of `features` (n, f): positions and distances, (n, k) each."""
     from sklearn.neighbors import NearestNeighbors

@@ -18,14 +18,20 @@ import pandas as pd
 from fer_core import __version__
 from fer_core.datasets import Dataset
 from fer_core.errors import DataError
-from fer_core.evaluation.calibration import Bins, reliability, risk_coverage, validation_split, with_temperature
+from fer_core.evaluation.calibration import (
+    Bins,
+    calibration_error,
+    reliability,
+    risk_coverage,
+    validation_split,
+    with_temperature,
+)
 from fer_core.evaluation.comparison import all_pairs, compare, leaderboard, p_value, shared_images
 from fer_core.evaluation.gallery import Filter, examples, positions, select, why_not_shared
 from fer_core.evaluation.intervals import Interval
 from fer_core.evaluation.metrics import (
     CLASS_FIGURES,
     EvaluationReport,
-    ece,
     evaluate,
     figures_table,
     headline,
@@ -160,13 +166,22 @@ def _table(header: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
 def _share(value: float, ends: Interval | None = None) -> str:
     if np.isnan(value):
         return "–"
-    return f"{100 * value:.1f}" + (
-        f' <span class="light">{100 * ends.low:.1f} to {100 * ends.high:.1f}</span>' if ends else ""
-    )
+    if ends is None or np.isnan(ends.low):
+        return f"{100 * value:.1f}"
+    return f'{100 * value:.1f} <span class="light">{100 * ends.low:.1f} to {100 * ends.high:.1f}</span>'
 
 
 def _figure(drawing: str, caption: str) -> str:
     return f"<figure>{drawing}<figcaption>{escape(caption)}</figcaption></figure>"
+
+
+def _off(answers: Predictions) -> str:
+    """The debiased calibration error, beside the usual one and what chance gives of that."""
+    found = calibration_error(answers)
+    return (
+        f"{100 * found.debiased:.1f} points ({100 * found.interval.low:.1f} to {100 * found.interval.high:.1f}; ECE "
+        f"{100 * found.ece:.1f}, {100 * found.by_chance:.1f} by chance alone)"
+    )
 
 
 def _together(
@@ -190,7 +205,7 @@ def _together(
     rows = [
         [
             escape(row["title"]),
-            str(row["group"]),
+            row["letters"],
             *(
                 _share(row[figure], Interval(row[f"{figure}_low"], row[f"{figure}_high"]))
                 for figure in ("accuracy", "macro_f1", "balanced_accuracy")
@@ -200,11 +215,11 @@ def _together(
         ]
         for place, row in enumerate(board.to_dict("records"))
     ]
-    header = ("Network", "Group", "Accuracy, %", "Macro-F1, %", "Balanced accuracy, %", "n", "p against the best")
+    header = ("Network", "Letters", "Accuracy, %", "Macro-F1, %", "Balanced accuracy, %", "n", "p against the best")
     return (
         f"<section><h2>Which is best on {escape(key)}?</h2>{words}{_table(header, rows)}"
-        "<p class=light>A group holds what cannot be told from its best network: McNemar's exact test on the pictures that "
-        "all have read, Holm's correction over all pairs.</p>"
+        "<p class=light>Two networks that share a letter do not differ significantly: McNemar's exact test on the images that "
+        "all have predicted, Holm's correction over all pairs.</p>"
         f"{_figure(drawings.intervals(board, 'accuracy', 'Accuracy'), 'Accuracy with Wilson intervals.')}</section>"
     )
 
@@ -286,10 +301,10 @@ def _one(
     tables[f"{name}-confusion"] = confusion
     bins: Bins = "width"
     served = with_temperature(answers, card.temperature or 1.0)
-    trust, off = {"as trained": reliability(answers, equal=bins)}, f"{100 * ece(answers):.1f} points as trained"
+    trust, off = {"as trained": reliability(answers, equal=bins)}, f"{_off(answers)} as trained"
     if card.temperature:
         trust[f"temperature {card.temperature:.2f}"] = reliability(served, equal=bins)
-        off += f", {100 * ece(served):.1f} with its temperature"
+        off += f", {_off(served)} with its temperature"
         if set(answers.table["split"]) == {validation_split(card)}:
             off += ", which was fitted on this part and looks a little better here than elsewhere"
     tables[f"{name}-reliability"] = pd.concat(trust, names=["which"]).reset_index("which")
