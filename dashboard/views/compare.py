@@ -77,7 +77,8 @@ def overall_difference(found: Comparison, a: str, b: str) -> None:
             f"evaluated on {found.size_a:,} images, {verbatim(b)} on {found.size_b:,}."
         )
     st.caption(
-        f"McNemar's exact test; a network is called better if p ≤ {ALPHA}. Intervals: Tango's for accuracy and recall, delta method for macro-F1. The result "
+        f"McNemar's exact test; a network is called better if p ≤ {ALPHA}. Intervals: Tango's for accuracy "
+        "and recall, delta method for macro-F1. The result "
         "holds for these two training runs and this data set."
     )
 
@@ -188,8 +189,8 @@ def everyone(here: dict[str, Checkpoint], choice: Picked) -> None:
     ]
     st.html(markup.table(HEADER, rows, picked=int((board["name"] == choice.checkpoint.name).argmax())))
     st.caption(
-        "Letters and p: McNemar's exact test with Holm's correction over all pairs. Grey: 95 % confidence intervals, and p-values that "
-        "are not significant."
+        "Letters and p: McNemar's exact test with Holm's correction over all pairs. Grey: 95 % confidence intervals, and "
+        "p-values that are not significant."
     )
     st.download_button("Download as csv", board.to_csv(index=False), f"leaderboard-{key}.csv", "text/csv", key="board")
 

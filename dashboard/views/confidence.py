@@ -134,7 +134,8 @@ def offer_temperature(network: Checkpoint, key: str, table: Predictions) -> None
     here = set(table.table["split"]) == {split}
     if card.temperature:
         st.caption(
-            f"Calibrated with a temperature of {card.temperature:.3f}{_error(table, card.temperature, here)}, fitted on the {verbatim(split_title(split))} and stored "
+            f"Calibrated with a temperature of {card.temperature:.3f}{_error(table, card.temperature, here)}, fitted on the "
+            f"{verbatim(split_title(split))} and stored "
             "in the network's card. The Live page uses it too."
             + (" The temperature was fitted on these images, so the result is slightly too good." if here else ""),
             help=explained("Temperature"),

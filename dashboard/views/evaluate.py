@@ -154,7 +154,8 @@ with st.expander("All figures"):
     st.caption(
         "Values are fractions; log loss is in nats. Macro: mean over the expressions. Weighted: mean weighted by the number of "
         "images. Intervals: delta method, except Wilson for accuracy and top-2 accuracy. The usual calibration errors are never "
-        "0; beside them is what a calibrated network would have by chance. A dash means that these data do not define the figure.",
+        "0; beside them is what a calibrated network would have by chance. A dash means that these data "
+        "do not define the figure.",
         help=explained("Log loss", "Top-2 accuracy", "Brier score"),
     )
     st.download_button(

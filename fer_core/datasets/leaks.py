@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 import pandas as pd
 
-from fer_core.datasets.duplicates import duplicates_of, leaks
+from fer_core.datasets.duplicates import ALIKE, SIMILAR, duplicates_of, leaks
 
 if TYPE_CHECKING:
     from fer_core.datasets import Dataset
@@ -33,6 +33,35 @@ def shipped_leaks(dataset: str, split: str) -> pd.DataFrame | None:
     name = next((pictures for labels, pictures in SAME_PICTURES.items() if dataset.startswith(labels)), dataset)
     path = SHIPPED / f"{name}-{split}-leaks.csv"
     return pd.read_csv(path, dtype={"id": "str", "twin": "str", "kind": "str"}) if path.exists() else None
+
+
+def shipped_near_twins(dataset: Dataset, split: str, into: str = "train") -> pd.DataFrame | None:
+    """As `near_twins_of` from the shipped table; None where there is none for this set, as it is, and this split."""
+    counts = len(dataset.rows(into)) if into in dataset.splits else 0, len(dataset.rows(split))
+    if into != "train" or counts != COUNTS.get(dataset.name):
+        return None
+    path = SHIPPED / f"{dataset.name}-{split}-near-twins.csv"
+    return pd.read_csv(path, dtype={"id": "str", "twin": "str", "kind": "str"}) if path.exists() else None
+
+
+def near_twins_of(dataset: Dataset, split: str, into: str = "train") -> pd.DataFrame:
+    """The images of a split that look much like one of another, without counting as the same: correlation 0.90 to 0.95.
+
+    Of those of FER2013 most are one photograph, cut or compressed differently, and some are two of one person; networks
+    are right on them more often than on others.
+
+    Returns:
+        as `leaks_of`, without the images that it names.
+
+    Raises:
+        DataError: the set has no such split.
+    """
+    shipped = shipped_near_twins(dataset, split, into)
+    if shipped is not None:
+        return shipped
+    table = leaks(dataset, duplicates_of(dataset, SIMILAR), split, into)
+    same = set(leaks_of(dataset, split, into)["id"])
+    return table[(table["similarity"] < ALIKE) & ~table["id"].isin(same)].reset_index(drop=True)
 
 
 def leaks_of(dataset: Dataset, split: str, into: str = "train") -> pd.DataFrame:

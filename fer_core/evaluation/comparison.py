@@ -144,7 +144,7 @@ def difference_of(names: Sequence[str], counts: Counts, level: float = LEVEL) ->
     recall = recall[recall["support"] > 0].reset_index(drop=True)
     recall["p_adjusted"] = holm(recall["p"])
 
-    def macro_f1(stack: Figures) -> Figures:
+    def macro_f1(stack: Any) -> Figures:
         return np.asarray(metrics.macro_f1(stack.sum(axis=-2)) - metrics.macro_f1(stack.sum(axis=-1)))
 
     return Difference(

@@ -155,7 +155,7 @@ def student_quantile(degrees: ArrayLike, level: float = LEVEL) -> Array:
 def interval_of(
     figure: Callable[[Array], Array],
     counts: ArrayLike,
-    prior: ArrayLike,
+    prior: Array,
     *,
     ends: tuple[float, float] = (-np.inf, np.inf),
     samples: int = 1,

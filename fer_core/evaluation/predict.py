@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from fer_core.checkpoint import Card, load_network
+from fer_core.checkpoint import Card, load_network, read_card
 from fer_core.datasets import Dataset
-from fer_core.evaluation.predictions import Predictions
+from fer_core.evaluation.predictions import Predictions, how_of
+from fer_core.evaluation.results import obtained, weaker
 from fer_core.images import ImageSpec
 from fer_core.labels import Expressions
 from fer_core.models.logits import logit_batches
@@ -49,19 +50,32 @@ def predict_split(
     )
 
 
+def stronger_table(folder: Path, dataset: Dataset, split: str) -> str:
+    """How the predictions table of a split was obtained, if a new one would be weaker and must not replace it; else “”.
+
+    So the answers of a fitted vote, each by a vote that was fitted on other images, are not replaced by those of the vote
+    that was fitted on all of them.
+    """
+    how = how_of(folder / f"predictions-{dataset.name}-{split}.parquet")
+    return how if weaker(obtained(read_card(folder), dataset, split), how) else ""
+
+
 def predict_checkpoint(
     folder: Path, dataset: Dataset, split: str, on_batch: Callable[[int], None] = lambda done: None
 ) -> tuple[Predictions, Card]:
     """Predict a split with a checkpoint as its card says, and write the table beside its weights; pictures that the card
-    leaves out are not in it.
+    leaves out are not in it. A table that was obtained in a stronger way stays, and is what is returned.
 
     Raises:
         CheckpointError, DataError: as `load_network` and `predict_split`.
     """
+    path = folder / f"predictions-{dataset.name}-{split}.parquet"
+    if stronger_table(folder, dataset, split):
+        return Predictions.read(path), read_card(folder)
     model, card = load_network(folder)
     predictions = predict_split(
         model, dataset.without(card.leave_out), split, spec=card.image, expressions=card.vocabulary, tta=card.tta,
         on_batch=on_batch,
     )  # fmt: skip
-    predictions.write(folder / f"predictions-{dataset.name}-{split}.parquet")
+    predictions.write(path, obtained(card, dataset, split))
     return predictions, card

@@ -70,10 +70,10 @@ def _auroc(scores: Scores, positive: Flags, level: float = LEVEL) -> tuple[float
         return a * (1 - a) * (1 + half * (1 - a) / (2 - a) + half * a / (1 + a)) / (m * n)
 
     fewer = min(m, n)
-    expected = float(variance(np.float64(area)))  # 0 where all pairs are ranked alike: nothing to compare with
+    expected = float(variance(np.array(area)))  # 0 where all pairs are ranked alike: nothing to compare with
     factor = _shrunk(delong, expected, fewer - 1)
     reach2 = float(student_quantile(fewer - 1 + PRIOR_DEGREES, level)) ** 2 * factor
-    centre = np.float64(area)
+    centre = np.array(area)
     low, high = (
         float(search_end(lambda a: (a - area) ** 2 <= reach2 * variance(a) + 1e-15, centre, end)) for end in (0.0, 1.0)
     )

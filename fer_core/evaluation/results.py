@@ -8,7 +8,7 @@ import pandas as pd
 
 from fer_core.checkpoint import Card
 from fer_core.datasets import Dataset
-from fer_core.datasets.leaks import leaks_of
+from fer_core.datasets.leaks import leaks_of, shipped_near_twins
 from fer_core.evaluation.metrics import evaluate
 from fer_core.evaluation.predictions import Predictions
 
@@ -16,6 +16,15 @@ if TYPE_CHECKING:
     from fer_core.datasets import Dataset
     from fer_core.evaluation.predictions import Predictions
 
+# How answers were obtained, from the weakest to the strongest: learned or fitted on these very images; the best epoch was
+# chosen on them; each answered by a vote that was fitted on others; none of this.
+OBTAINED = ("in-sample", "selected", "cross-fitted", "held-out")
+IN_WORDS = {
+    "in-sample": "It was trained or fitted on these images, so the figures are too good.",
+    "selected": "The best epoch was chosen on these images, so the figures are a little too good.",
+    "cross-fitted": "Each image is answered by a vote that was fitted on others.",
+    "held-out": "",
+}
 KEPT = ("n", "accuracy", "accuracy_interval", "macro_f1", "macro_f1_interval")
 
 
@@ -25,13 +34,39 @@ def trained_on(card: Card) -> str:
     return "+".join(dict.fromkeys(parts))
 
 
-def results(predictions: Predictions, dataset: Dataset, split: str, train_split: str = "train") -> dict[str, Any]:
+def obtained(card: Card, dataset: Dataset, split: str) -> str:
+    """How a network's answers on a split are obtained, one of `OBTAINED`, if it predicts all images alike.
+
+    A set belongs to the training if its title holds the first word of what the card was trained on, as those that were
+    split or cleaned anew do.
+    """
+    if card.data.split(" ")[0] not in dataset.title:
+        return "held-out"
+    chosen = {str(recipe.get("val_split", "val")) for recipe in card.recipes}
+    fitted = card.network == "ensemble" and bool({"weights", "stacked"} & card.arguments.keys())
+    if split in trained_on(card).split("+") or (fitted and split in chosen):
+        return "in-sample"
+    return "selected" if split in chosen else "held-out"
+
+
+def weaker(how: str, than: str) -> bool:
+    """Whether answers obtained so may not replace those; unknown ways (“”) are replaced, and replace, as before."""
+    return how in OBTAINED and than in OBTAINED and OBTAINED.index(how) < OBTAINED.index(than)
+
+
+def results(
+    predictions: Predictions, dataset: Dataset, split: str, train_split: str = "train", how: str = ""
+) -> dict[str, Any]:
     """The figures as JSON values; `without_leaks` has `KEPT` of the pictures that do not also occur in `train_split` (a
     split, or several joined by +).
 
-    That entry is missing where no picture occurs in both, where nothing would remain, and for the training part itself.
+    `how` the answers were obtained is noted if it is known (one of `OBTAINED`). `near_twins` has `KEPT` of the images that
+    only look much like one of training, where that is known without a search.
+
+    The entry `without_leaks` is missing where no image occurs in both, where nothing would remain, and for the training
+    part itself.
     """
-    figures = evaluate(predictions).to_json()
+    figures = evaluate(predictions).to_json() | ({"how": how} if how else {})
     parts = train_split.split("+")
     if split in parts or not set(parts) <= set(dataset.splits):
         return figures
@@ -39,6 +74,10 @@ def results(predictions: Predictions, dataset: Dataset, split: str, train_split:
     if 0 < len(rest) < len(predictions):
         of_rest = evaluate(rest).to_json()
         figures["without_leaks"] = {key: of_rest[key] for key in KEPT}
+    near = shipped_near_twins(dataset, split, into=train_split)
+    alike = predictions.where(predictions.table["id"].isin(set(near["id"]))) if near is not None else None
+    if alike is not None and len(alike):
+        figures["near_twins"] = {key: value for key, value in evaluate(alike).to_json().items() if key in KEPT}
     return figures
 
 
@@ -68,4 +107,11 @@ def in_words(key: str, figures: dict[str, Any]) -> str:
             f" Without the {figures['n'] - rest['n']:,} pictures that also occur in training: "
             f"{rest['accuracy']:.2%} ({100 * low:.1f} to {100 * high:.1f}), n = {rest['n']:,}."
         )
+    if near := figures.get("near_twins"):
+        text += (
+            f" {near['n']:,} more look much like an image of training (correlation 0.90 to 0.95): {near['accuracy']:.1%} of them "
+            "are correct."
+        )
+    if said := IN_WORDS.get(figures.get("how", "")):
+        text += f" {said}"
     return text

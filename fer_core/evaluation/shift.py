@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -115,7 +116,7 @@ def _confusion(p: Predictions, names: Sequence[str]) -> metrics.Counts:
     return metrics.count_pairs(label, predicted, len(names))
 
 
-def _parts(of_a: metrics.Counts, of_b: metrics.Counts) -> NDArray[np.float64]:
+def _parts(of_a: Any, of_b: Any) -> NDArray[np.float64]:
     """(..., 3) total, prior and rest of (..., k, k) confusion matrices."""
     share_a, share_b = (metrics.support(m) / m.sum(axis=(-2, -1))[..., None] for m in (of_a, of_b))
     accuracy_a, accuracy_b = metrics.accuracy(of_a), metrics.accuracy(of_b)

@@ -158,12 +158,12 @@ def combine(
     card = _card(name, title, planned, arguments, vocabulary or "shared")
     if voting != "mean" and dataset is not None:
         key = f"{dataset.name}-{part}"
-        table.write(run.path / f"predictions-{key}.parquet")
+        table.write(run.path / f"predictions-{key}.parquet", "cross-fitted")
         changed = {
             "parameters": card.parameters + sum(value.numel() for value in added.values()),
             "chosen_on": f"{card.chosen_on}; the vote is fitted on {dataset.title}, {part} ({len(table):,} pictures), each "
             "of which is answered there by a vote fitted on others",
-            "results": {key: results(table, dataset, part, trained_on(card))},
+            "results": {key: results(table, dataset, part, trained_on(card), "cross-fitted")},
         }
         card = card.model_copy(update=changed)
     write_card(run.path, card)

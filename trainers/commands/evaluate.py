@@ -25,8 +25,8 @@ def evaluate(
     from fer_core.datasets import open_dataset
     from fer_core.datasets.leaks import leak_warning
     from fer_core.evaluation.metrics import CLASS_FIGURES
-    from fer_core.evaluation.predict import predict_checkpoint
-    from fer_core.evaluation.results import in_words, results, trained_on
+    from fer_core.evaluation.predict import predict_checkpoint, stronger_table
+    from fer_core.evaluation.results import IN_WORDS, in_words, obtained, results, trained_on
     from fer_core.runs.store import find
 
     found = find(checkpoint)
@@ -39,12 +39,19 @@ def evaluate(
         )
     if warning := leak_warning(dataset, split, trained_on(found.card)):
         Console(stderr=True).print(f"[bold]Leak:[/bold] {warning}", soft_wrap=True)
+    kept = stronger_table(found.folder, dataset, split)
+    if kept:
+        Console(stderr=True).print(
+            f"The predictions table of {found.name} on {dataset.name}, {split} is {kept} and stays. {IN_WORDS[kept]} New answers "
+            "would be of a network that was fitted on these images, and look better than it is.",
+            soft_wrap=True,
+        )
     with Progress(console=out, transient=True, disable=as_json) as bar:
         task = bar.add_task(f"Predicting {total:,} pictures", total=total)
         predictions, _ = predict_checkpoint(
             found.folder, dataset, split, on_batch=lambda done: bar.update(task, completed=done)
         )
-    figures = results(predictions, dataset, split, trained_on(found.card))
+    figures = results(predictions, dataset, split, trained_on(found.card), kept or obtained(found.card, dataset, split))
     if as_json:
         print(json.dumps(figures))
         return
@@ -56,4 +63,5 @@ def evaluate(
         shown = ("–" if row[key] is None else f"{100 * row[key]:.1f}" for key in CLASS_FIGURES)
         table.add_row(name, *shown, f"{row['support']:,}")
     out.print(table)
-    out.print(f"Table written to {found.folder}", soft_wrap=True)
+    if not kept:
+        out.print(f"Table written to {found.folder}", soft_wrap=True)
