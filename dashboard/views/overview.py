@@ -12,6 +12,7 @@ from dashboard.markup import Html
 from dashboard.pickers import picked, titles
 from dashboard.text import estimate, images, split_title, table_in_words, table_title, verbatim
 from fer_core.errors import DataError
+from fer_core.evaluation import optimism
 from fer_core.evaluation.comparison import p_in_words
 from fer_core.evaluation.metrics import Headline
 from fer_core.evaluation.seeds import FIGURES, over_seeds
@@ -247,6 +248,9 @@ st.caption(
     f"Letters and p: McNemar's exact test with Holm's correction over all pairs{on}. Grey: 95 % confidence intervals (accuracy: "
     "Wilson, macro-F1: delta method). Figures on the data that chose the best epoch are slightly too high."
 )
+accuracies = [epoch.val_accuracy for epoch in network.run.metrics()]
+if said := optimism.in_words(network.card, accuracies, shipped=network.shipped):
+    st.markdown(verbatim(f"{titles()[network.name]}: {said}"))
 if len(reports) > 1:
     st.page_link("views/compare.py", label="Compare two networks")
 

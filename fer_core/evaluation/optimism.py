@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -47,6 +48,13 @@ def optimism(card: Card, accuracies: Sequence[float | None]) -> Optimism | None:
     return Optimism(len(known), card.best_epoch, float(known[best] - around.mean()) if len(around) else None)
 
 
+def _set_in_words(data: str) -> str:
+    """“FER2013 (csv), val (3,589 pictures)” as “FER2013 validation set”."""
+    found = re.match(r"([^,(]+?)(?: \([^)]*\))?, (train|val|test)\b", data)
+    words = {"train": "training set", "val": "validation set", "test": "test set"}
+    return f"{found[1]} {words[found[2]]}" if found else data
+
+
 def in_words(card: Card, accuracies: Sequence[float | None], *, shipped: bool = False) -> str:
     """What the validation set chose, in two or three sentences; “” where it chose nothing.
 
@@ -57,7 +65,7 @@ def in_words(card: Card, accuracies: Sequence[float | None], *, shipped: bool = 
     members = "members" in card.recipe
     if found is None and not members:
         return ""
-    text = f"{card.chosen_on} chose "
+    text = f"The {_set_in_words(card.chosen_on)} chose "
     if found is None:
         text += "the best epoch of each member."
     else:

@@ -345,7 +345,7 @@ def summary(place: Path) -> pd.DataFrame:
     for (kind, severity), hits in right.items():
         value = CORRUPTIONS[kind].values[severity - 1] if severity else 0.0
         counts = np.bincount(2 * clean + hits, minlength=4)  # neither, only damaged, only clean, both
-        low, high = paired_interval(int(counts[1]), int(counts[2]), len(labels))
+        low, high = paired_interval(int(counts[1]), int(counts[2]), len(labels)) if kind != CLEAN else (0.0, 0.0)
         rows.append(
             (kind, severity, value, len(labels), int(hits.sum()), (counts[2] - counts[1]) / len(labels), low, high)
         )

@@ -37,6 +37,7 @@ from fer_core.evaluation.metrics import (
     headline,
     most_confused,
 )
+from fer_core.evaluation.optimism import in_words
 from fer_core.evaluation.predictions import Predictions
 from fer_core.evaluation.seeds import over_seeds
 from fer_core.reports import drawings
@@ -375,6 +376,11 @@ def _worst(answers: Predictions, dataset: Dataset | None) -> str:
     return f'<h3>Worst errors{kind}</h3><div class="faces">{"".join(faces) or "There is none."}</div>'
 
 
+def _accuracies(network: Checkpoint) -> list[float | None]:
+    """Validation accuracy after each epoch."""
+    return [epoch.val_accuracy for epoch in network.run.metrics()]
+
+
 def _facts(network: Checkpoint) -> list[tuple[str, str]]:
     card = network.card
     minutes, of = card.cost.minutes
@@ -387,6 +393,7 @@ def _facts(network: Checkpoint) -> list[tuple[str, str]]:
         ("Trained on", f"{card.data}, {card.train_images:,} pictures"),
         ("Started from", card.start.sentence if card.start else "fresh weights"),
         ("Epoch chosen on", f"{card.chosen_on}: {card.chosen_epoch}"),
+        ("What was chosen there", in_words(card, _accuracies(network), shipped=network.shipped) or "nothing"),
         ("Seed", card.seeds),
         ("Test-time augmentation", card.tta),
         ("Temperature", f"{card.temperature:.3f}" if card.temperature else "not fitted"),
