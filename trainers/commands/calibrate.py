@@ -73,8 +73,8 @@ def calibrate(
         )
         return
     out.print(
-        f"Temperature {temperature:.3f} ({low:.3f} to {high:.3f}), fitted on {total:,} images of {dataset.name}, {split}: debiased "
-        f"calibration error {100 * before['calibration_error']:.1f} to {100 * after['calibration_error']:.1f} points, "
+        f"Temperature {temperature:.3f} ({low:.3f} to {high:.3f}), fitted on {total:,} images of {dataset.name}, {split}: "
+        f"debiased calibration error {100 * before['calibration_error']:.1f} to {100 * after['calibration_error']:.1f} points, "
         f"log loss {before['log_loss']:.3f} to "
         f"{after['log_loss']:.3f} nats, on the same images. Stored in {found.folder / 'card.json'}.",
         soft_wrap=True,

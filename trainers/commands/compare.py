@@ -62,7 +62,7 @@ def compare(
     for row in figures.difference.recall.to_dict("records"):
         rows.add_row(
             row["expression"], *(f"{100 * row[name]:.1f}" for name in ("a", "b")), f"{100 * row['difference']:+.1f}",
-            "–" if isnan(row["low"]) else f"{100 * row['low']:.1f} to {100 * row['high']:.1f}", 
+            "–" if isnan(row["low"]) else f"{100 * row['low']:.1f} to {100 * row['high']:.1f}",
             p_value(row["p_adjusted"]), f"{row['support']:,}",
         )  # fmt: skip
     out.print(rows)

@@ -1,4 +1,4 @@
-"""Intervals: Wilson against the formula by hand and statsmodels, Tango and Newcombe against theirs, the delta method against the bootstrap."""
+"""Intervals: Wilson, Tango and Newcombe by hand and against other libraries, the delta method against the bootstrap."""
 
 import numpy as np
 import pytest
