@@ -21,6 +21,7 @@ from fer_core.images import ImageSpec
 
 TURNS = (-15, -10, -5, 0, 5, 10, 15)  # degrees
 SHIFTS = (-4, 0, 4)  # pixels of 48
+MOST_TURN, MOST_SHIFT = 20, 8  # what an alignment may end with
 NEAREST = 3  # candidates of each turn and shift
 LOWEST = 6  # frequencies a side of the description
 MARKS = re.compile(
@@ -139,10 +140,14 @@ def _aligned(image: NDArray[np.uint8], other: NDArray[np.uint8]) -> float:
     for flipped in (image, image[:, ::-1]):
         try:
             start = np.eye(2, 3, dtype=np.float32)
-            value, _ = cv2.findTransformECC(
+            value, found = cv2.findTransformECC(
                 other, np.ascontiguousarray(flipped), start, cv2.MOTION_EUCLIDEAN, criteria, np.empty(0, np.uint8), 5
             )
         except cv2.error:  # it does not converge: they are not alike
             continue
-        best = max(best, float(value))
+        turn = float(np.degrees(np.arctan2(found[1, 0], found[0, 0])))
+        middle = np.array([SIDE, SIDE]) / 2
+        far = float(np.abs(found[:, :2] @ middle + found[:, 2] - middle).max())
+        if abs(turn) <= MOST_TURN and far <= MOST_SHIFT:  # else little of the one lies on the other
+            best = max(best, float(value))
     return best

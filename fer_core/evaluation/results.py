@@ -40,11 +40,12 @@ def obtained(card: Card, dataset: Dataset, split: str) -> str:
     A set belongs to the training if its title holds the first word of what the card was trained on, as those that were
     split or cleaned anew do.
     """
+    if f"the vote is fitted on {dataset.title}, {split} " in card.chosen_on:  # as `ensemble.combine` says it
+        return "in-sample"
     if card.data.split(" ")[0] not in dataset.title:
         return "held-out"
     chosen = {str(recipe.get("val_split", "val")) for recipe in card.recipes}
-    fitted = card.network == "ensemble" and bool({"weights", "stacked"} & card.arguments.keys())
-    if split in trained_on(card).split("+") or (fitted and split in chosen):
+    if split in trained_on(card).split("+"):
         return "in-sample"
     return "selected" if split in chosen else "held-out"
 

@@ -23,7 +23,8 @@ def test_the_best_epoch_is_held_against_its_ten_neighbours() -> None:
     assert found.above == pytest.approx(0.7 - (0.5 + 0.6 + 0.6) / 3)
     assert optimism(card, []) is None
     alone = optimism(card.model_copy(update={"best_epoch": 1}), [0.5])
-    assert alone is not None and alone.above is None
+    assert alone is not None
+    assert alone.above is None
 
 
 def test_a_shipped_network_says_in_full_what_chose_it() -> None:
