@@ -30,8 +30,13 @@ def shipped_leaks(dataset: str, split: str) -> pd.DataFrame | None:
     Returns:
         `id`, `twin` (its most similar picture of train), `kind` and `similarity`, as `duplicates.leaks`.
     """
-    name = next((pictures for labels, pictures in SAME_PICTURES.items() if dataset.startswith(labels)), dataset)
-    path = SHIPPED / f"{name}-{split}-leaks.csv"
+    return shipped_table(dataset, split, "leaks")
+
+
+def shipped_table(dataset: str, split: str, what: str) -> pd.DataFrame | None:
+    """“leaks” or “near-twins” of a set's split, as they ship, or None where they do not."""
+    name = next((images for labels, images in SAME_PICTURES.items() if dataset.startswith(labels)), dataset)
+    path = SHIPPED / f"{name}-{split}-{what}.csv"
     return pd.read_csv(path, dtype={"id": "str", "twin": "str", "kind": "str"}) if path.exists() else None
 
 
@@ -40,8 +45,7 @@ def shipped_near_twins(dataset: Dataset, split: str, into: str = "train") -> pd.
     counts = len(dataset.rows(into)) if into in dataset.splits else 0, len(dataset.rows(split))
     if into != "train" or counts != COUNTS.get(dataset.name):
         return None
-    path = SHIPPED / f"{dataset.name}-{split}-near-twins.csv"
-    return pd.read_csv(path, dtype={"id": "str", "twin": "str", "kind": "str"}) if path.exists() else None
+    return shipped_table(dataset.name, split, "near-twins")
 
 
 def near_twins_of(dataset: Dataset, split: str, into: str = "train") -> pd.DataFrame:

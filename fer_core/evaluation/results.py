@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
-from fer_core.checkpoint import Card
+from fer_core.checkpoint import Card, read_card, write_card
 from fer_core.datasets import Dataset
-from fer_core.datasets.leaks import leaks_of, shipped_near_twins
+from fer_core.datasets.leaks import leaks_of, shipped_leaks, shipped_near_twins, shipped_table
 from fer_core.evaluation.metrics import evaluate
 from fer_core.evaluation.predictions import Predictions
 
@@ -73,13 +74,44 @@ def results(
         return figures
     rest = without_leaks(predictions, leaks_of(dataset, split, into=train_split))
     if 0 < len(rest) < len(predictions):
-        of_rest = evaluate(rest).to_json()
-        figures["without_leaks"] = {key: of_rest[key] for key in KEPT}
+        figures["without_leaks"] = _kept(rest)
     near = shipped_near_twins(dataset, split, into=train_split)
     alike = predictions.where(predictions.table["id"].isin(set(near["id"]))) if near is not None else None
     if alike is not None and len(alike):
-        figures["near_twins"] = {key: value for key, value in evaluate(alike).to_json().items() if key in KEPT}
+        figures["near_twins"] = _kept(alike)
     return figures
+
+
+def refresh(folder: Path) -> Card:
+    """Compute the figures on a card anew from the predictions tables beside it, and write it.
+
+    For when an interval is computed otherwise than when the card was written; no image is needed. Where a table was given
+    without the images of training, it is again, by the shipped list of them.
+
+    Raises:
+        CheckpointError, DataError: no card, or a table that cannot be read.
+    """
+    card, found = read_card(folder), {}
+    for key, known in card.results.items():
+        predictions = Predictions.read(folder / f"predictions-{key}.parquet")
+        figures = known | evaluate(predictions).to_json()
+        for old in ("ece_interval", "ece_equal_mass_interval"):  # that chance alone makes large
+            figures.pop(old, None)
+        dataset, _, split = key.rpartition("-")
+        leaked, near = shipped_leaks(dataset, split), shipped_table(dataset, split, "near-twins")
+        if "without_leaks" in known and leaked is not None:
+            figures["without_leaks"] = _kept(without_leaks(predictions, leaked))
+        if near is not None:
+            figures["near_twins"] = _kept(predictions.where(predictions.table["id"].isin(set(near["id"]))))
+        found[key] = figures
+    card = card.model_copy(update={"results": found})
+    write_card(folder, card)
+    return card
+
+
+def _kept(predictions: Predictions) -> dict[str, Any]:
+    figures = evaluate(predictions).to_json()
+    return {key: figures[key] for key in KEPT}
 
 
 def without_leaks(predictions: Predictions, leaked: pd.DataFrame, *, identical_only: bool = False) -> Predictions:
