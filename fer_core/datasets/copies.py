@@ -127,7 +127,7 @@ def _move(image: NDArray[np.uint8], turn: float, across: float, down: float) -> 
     import cv2
 
     matrix = cv2.getRotationMatrix2D(((SIDE - 1) / 2, (SIDE - 1) / 2), turn, 1.0)
-    matrix[:, 2] += (across, down)
+    matrix[:, 2] += np.array((across, down))
     return np.asarray(cv2.warpAffine(image, matrix, (SIDE, SIDE), borderMode=cv2.BORDER_REPLICATE), dtype=np.uint8)
 
 

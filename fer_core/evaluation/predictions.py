@@ -194,7 +194,7 @@ class Predictions:
 def how_of(path: str | os.PathLike[str]) -> str:
     """How the answers of a written table were obtained; “” where it does not say, or where there is none."""
     try:
-        return (pyarrow.parquet.read_schema(path).metadata or {}).get(HOW, b"").decode()
+        return str((pyarrow.parquet.read_schema(path).metadata or {}).get(HOW, b"").decode())
     except (OSError, pyarrow.ArrowException, UnicodeDecodeError):
         return ""
 

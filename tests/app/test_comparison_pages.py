@@ -35,7 +35,10 @@ def test_the_answer_is_the_comparison_of_the_two_networks_in_the_address(open_pa
     assert "Strong network is better than Weak network: it reads" in app.markdown[0].value.replace("\\", "")
     words = said(app)
     assert f"Strong network fixes **{found.test.only_b:,}** pictures" in words
-    assert "2 networks form 2 groups on the 210 pictures that all have read; Strong network leads." in words
+    assert (
+        "On the 210 images that all 2 networks have in common, Strong network is significantly better than every other network."
+        in words
+    )
     ids = found.changed.loc[found.changed["change"] == "fixed"].sort_values("confidence_b", ascending=False)["id"]
     assert ", ".join(ids.head(12)) in words  # their pictures are elsewhere
     back = said(open_page("compare", network="strong", other="weak", change="broken"))
@@ -60,7 +63,7 @@ def test_networks_that_cannot_be_told_apart_are_one_group(open_page: OpenPage) -
         make_network(f"net{seed}", predictions_elsewhere(seed=seed), title=f"Network {seed}")
     words = said(open_page("compare", network="net0", other="net2"))
     assert "cannot be told apart" in words
-    assert "3 networks form 1 group on the 210 pictures" in words
+    assert "On the 210 images that all 3 networks have in common" in words
 
 
 def test_one_network_alone_has_nothing_to_be_compared_with(open_page: OpenPage) -> None:

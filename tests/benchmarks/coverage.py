@@ -223,6 +223,21 @@ def main() -> None:
         print(f"| {name} | " + " | ".join(cells) + " |")
 
 
-TEXT = __doc__ or ""
+TEXT = """# How often do the printed intervals hold the truth?
+
+`python -m tests.benchmarks.coverage > docs/coverage.md` makes this page. A population of 71,780 images is made from the
+shipped predictions tables of two networks, so that every figure of it is known. Samples are drawn from it, and the
+program's own functions give their 95 % intervals. Each cell has the share of samples whose interval holds the truth, in %,
+and in brackets the shares with the truth below and above it. 93 to 97 is what is asked for; the simulation itself is
+uncertain by about two points.
+
+- disgust is a rare expression (1.6 % of the images), happy a common one.
+- An interval that would rest on fewer than five images is not printed and not counted.
+- Above 97 stands what counts of few images force: between five images and ten no interval of a proportion is closer. At a
+  calibration error of 0, the truth can only be missed on one side.
+- A mean over expressions is of those that the sample holds, in the sample and in the population.
+- The usual expected calibration error has no interval: chance alone makes it large, and what chance gives is printed beside
+  it.
+"""
 if __name__ == "__main__":
     main()
