@@ -78,6 +78,7 @@ def overconfidence(predictions: Predictions) -> float:
 
 
 PER_BIN = 12  # images at least, where so many bins are asked for
+ENOUGH = 100  # images from which the interval of one expression's error covers
 CHANCE = 200  # draws of the answers of a calibrated network
 
 
@@ -122,14 +123,14 @@ def calibration_by_expression(predictions: Predictions, bins: int = 15) -> pd.Da
     arXiv 1910.12656, class-wise calibration).
 
     Returns:
-        One row an expression with five images or more, and five others: `expression`, `n` (labelled so), `probability`
+        One row an expression with five images or more, and five others, of at least `ENOUGH` images: `expression`, `n` (labelled so), `probability`
         (mean) and `share` (of all images that are labelled so), `error` (debiased), `low`, `high`, `ece`, `by_chance`.
     """
     rows = []
     for place, name in enumerate(predictions.expressions.names):
         given, probability = predictions.label_index == place, predictions.probs[:, place]
         n = int(given.sum())
-        if min(n, len(given) - n) < FEW:
+        if min(n, len(given) - n) < FEW or len(given) < ENOUGH:
             continue
         found = _calibration_error(probability, given, bins, "width")
         rows.append(

@@ -25,6 +25,7 @@ from fer_core.errors import DataError
 from fer_core.evaluation.calibration import Bins, CalibrationError, calibration_error, reliability
 from fer_core.evaluation.intervals import (
     FEW,
+    LEVEL,
     Interval,
     interval_of,
     student_quantile,
@@ -230,14 +231,14 @@ def image_prior(matrix: Counts) -> Figures:
 PER_CLASS_MEANS = ("balanced_accuracy", "macro_precision", "macro_recall", "macro_f1")
 
 
-def matrix_interval(matrix: Counts, name: str) -> Interval:
-    """The 95 % interval of a figure of `METRICS` that follows from the confusion matrix."""
+def matrix_interval(matrix: Counts, name: str, level: float = LEVEL) -> Interval:
+    """The interval of a figure of `METRICS` that follows from the confusion matrix."""
     if name in ("accuracy", "weighted_recall"):
-        return wilson(int(_hits(matrix).sum()), int(matrix.sum()))
+        return wilson(int(_hits(matrix).sum()), int(matrix.sum()), level)
     metric = METRICS[name]
     labelled_only = name == "balanced_accuracy"
     prior = class_prior(matrix, labelled_only=labelled_only) if name in PER_CLASS_MEANS else image_prior(matrix)
-    return interval_of(metric.of, matrix, prior, ends=(metric.low, metric.high))
+    return interval_of(metric.of, matrix, prior, ends=(metric.low, metric.high), level=level)
 
 
 def _mean_interval(values: Figures, least: float, most: float) -> Interval:

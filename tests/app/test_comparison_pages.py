@@ -32,7 +32,7 @@ def test_the_answer_is_the_comparison_of_the_two_networks_in_the_address(open_pa
     app = open_page("compare", network="weak", other="strong")
     found = compare(weak, strong)
     assert app.markdown[0].value.replace("\\", "") == f"**{found.sentence('Weak network', 'Strong network')}**"
-    assert "Strong network is better than Weak network: it reads" in app.markdown[0].value.replace("\\", "")
+    assert "Strong network is better than Weak network: its accuracy is" in app.markdown[0].value.replace("\\", "")
     words = said(app)
     assert f"Strong network fixes **{found.test.only_b:,}** pictures" in words
     assert (
@@ -62,7 +62,7 @@ def test_networks_that_cannot_be_told_apart_are_one_group(open_page: OpenPage) -
     for seed in range(3):
         make_network(f"net{seed}", predictions_elsewhere(seed=seed), title=f"Network {seed}")
     words = said(open_page("compare", network="net0", other="net2"))
-    assert "cannot be told apart" in words
+    assert "not significantly different" in words
     assert "On the 210 images that all 3 networks have in common" in words
 
 

@@ -293,19 +293,19 @@ def test_the_sentence_names_the_better_network_and_how_much() -> None:
     found = compare(a, b)
     assert found.better == "b"
     points = 100 * (b.correct.mean() - a.correct.mean())
-    assert found.sentence("Old", "New").startswith(f"New is better than Old: it reads {points:.1f} points (")
-    assert "of 400 pictures that both have read, p < 0.001." in found.sentence("Old", "New")
+    assert found.sentence("Old", "New").startswith(f"New is better than Old: its accuracy is {points:.1f} points (")
+    assert found.sentence("Old", "New").endswith("higher on the same 400 images (p < 0.001).")
     back = compare(b, a)
     assert back.better == "a"
-    assert back.sentence("New", "Old").startswith(f"New is better than Old: it reads {points:.1f} points (")
+    assert back.sentence("New", "Old").startswith(f"New is better than Old: its accuracy is {points:.1f} points (")
 
 
 def test_the_sentence_says_when_two_cannot_be_told_apart() -> None:
     a, b = answers("hhhhss", "hhssss"), answers("hhhhss", "hhhshs")
     found = compare(a, b)
     assert found.better is None
-    assert found.sentence("A", "B").startswith("B and A cannot be told apart: 0.0 points (")
-    assert found.sentence("A", "B").endswith("of 6 pictures that both have read, p = 1.000.")
+    assert found.sentence("A", "B").startswith("B and A are not significantly different: they differ by 0.0 points (")
+    assert found.sentence("A", "B").endswith("on the same 6 images (p = 1.000).")
 
 
 def test_a_comparison_in_json_says_how_many_of_each_table_are_shared() -> None:

@@ -146,7 +146,7 @@ def test_sentences_about_several_networks_say_what_the_groups_say() -> None:
     found = document([find(make_network(name, one)) for name, one in answers.items()])
     assert set(found.tables["leaderboard"]["group"]) == {1}
     assert "is better than" not in found.html
-    assert found.html.count("cannot be told apart") == 3
+    assert found.html.count("are not significantly different") == 3
     assert "p = 0.116" in found.html
 
 
