@@ -123,8 +123,8 @@ def calibration_by_expression(predictions: Predictions, bins: int = 15) -> pd.Da
     arXiv 1910.12656, class-wise calibration).
 
     Returns:
-        One row an expression with five images or more, and five others, of at least `ENOUGH` images: `expression`, `n` (labelled so), `probability`
-        (mean) and `share` (of all images that are labelled so), `error` (debiased), `low`, `high`, `ece`, `by_chance`.
+        One row an expression with five images or more, and five others, of at least `ENOUGH` images: `expression`, `n`
+        (labelled so), `probability` (mean) and `share` (of all images that are labelled so), `error` (debiased), `low`, `high`, `ece`, `by_chance`.
     """
     rows = []
     for place, name in enumerate(predictions.expressions.names):
