@@ -124,7 +124,8 @@ def calibration_by_expression(predictions: Predictions, bins: int = 15) -> pd.Da
 
     Returns:
         One row an expression with five images or more, and five others, of at least `ENOUGH` images: `expression`, `n`
-        (labelled so), `probability` (mean) and `share` (of all images that are labelled so), `error` (debiased), `low`, `high`, `ece`, `by_chance`.
+        (labelled so), `probability` (mean) and `share` (of all images that are labelled so), `error` (debiased), `low`,
+        `high`, `ece`, `by_chance`.
     """
     rows = []
     for place, name in enumerate(predictions.expressions.names):
