@@ -81,9 +81,9 @@ def calibration_in_words(title: str, key: str, tables: dict[str, Predictions], e
             f"{tendency(tables[SCALED])}."
         )
     return (
-        f"{said} Without what chance adds (debiased, root mean square): the usual ECE is "
-        f"{' and '.join(f'{100 * one:.1f}' for one in usual)} points, and would be {100 * found.by_chance:.1f} for a "
-        "calibrated network."
+        f"{said} What chance alone adds is subtracted (debiased, root mean square). The usual ECE is "
+        f"{' and '.join(f'{100 * one:.1f}' for one in usual)} points; a calibrated network would have one of "
+        f"{100 * found.by_chance:.1f} points by chance."
     )
 
 

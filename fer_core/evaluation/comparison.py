@@ -308,7 +308,8 @@ class Comparison:
         return f"{first} and {second} are not significantly different: they differ by {points} {images}."
 
     def to_json(self) -> dict[str, Any]:
-        """The comparison in JSON's types; differences are B minus A, intervals [low, high]."""
+        """The comparison in JSON's types; differences are B minus A, intervals [low, high], null where there is none."""
+        recall = self.difference.recall
         return {
             "n": self.test.n,
             "n_a": self.size_a,
@@ -326,7 +327,7 @@ class Comparison:
             "agreement": self.agreement.share,
             "agreement_interval": list(self.agreement.interval),
             "kappa": self.agreement.kappa,
-            "recall": self.difference.recall.to_dict("records"),
+            "recall": recall.astype(object).where(recall.notna(), None).to_dict("records"),
             "cells": self.cells.to_dict("records"),
         }
 
