@@ -240,11 +240,12 @@ def data_leaks(
     out.print(
         f"{len(table):,} of {dataset.splits[split]:,} images of {split} also occur in {into}: {counts}.", soft_wrap=True
     )
-    out.print(
-        f"{len(alike):,} more are much like an image of {into} (correlation 0.90 to 0.95): many are the same photograph, cut "
-        "or compressed differently.",
-        soft_wrap=True,
-    )
+    if len(alike):
+        out.print(
+            f"{len(alike):,} more are much like an image of {into} (correlation 0.90 to 0.95): many are the same photograph, cut "
+            "or compressed differently.",
+            soft_wrap=True,
+        )
     if len(named):
         first = named.iloc[0]
         out.print(
