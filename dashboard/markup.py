@@ -7,6 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from html import escape
 from io import BytesIO
+from math import isnan
 
 import numpy as np
 from numpy.typing import NDArray
@@ -47,7 +48,9 @@ def table(
 
 
 def figure(share: float, bounds: Interval) -> Html:
-    """A share in per cent with its 95 % interval beside it in grey."""
+    """A share in per cent with its 95 % interval, if it has one, beside it in grey."""
+    if isnan(bounds.low):
+        return Html(f"{100 * share:.1f}")
     return Html(f'{100 * share:.1f} <span class="fer-light">{interval(bounds)}</span>')
 
 

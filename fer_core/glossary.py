@@ -66,8 +66,8 @@ GLOSSARY: dict[str, Term] = {
     # chance
     "Confidence interval": Term(
         "The range of values that are compatible with the data: an interval built this way contains the true value in 95 of "
-        "100 repetitions. For shares it is Wilson's interval, for other figures a bootstrap over images.",
-        "Wilson 1927, doi 10.1080/01621459.1927.10502953; Efron and Tibshirani 1993",
+        "100 repetitions. For shares it is Wilson's interval, for other figures mostly the delta method.",
+        "Wilson 1927, doi 10.1080/01621459.1927.10502953; Agresti 2013, section 16.1",
     ),
     "McNemar's test": Term(
         "A test for two networks on the same images. It looks only at the images that exactly one of them gets right.",

@@ -14,6 +14,7 @@ from dashboard.text import images, interval, verbatim
 from fer_core.datasets import Dataset
 from fer_core.datasets.duplicates import KINDS, Duplicates, across, contradicting, leaks
 from fer_core.datasets.faceless import faceless_at, faceless_of
+from fer_core.datasets.leaks import shipped_near_twins
 from fer_core.datasets.summary import disagreements
 from fer_core.datasets.titles import split_title
 from fer_core.evaluation.intervals import percent, wilson
@@ -52,7 +53,17 @@ def twins(dataset: Dataset) -> None:
             if len(table)
             else f"No image of the {split_title(split)} occurs in the training set."
         )
+        near = shipped_near_twins(dataset, split)
+        if near is not None:
+            words.append(
+                f"**{len(near):,} more** are much like a training image (correlation 0.90 to 0.95), often the same photograph "
+                "cut or compressed differently."
+            )
     st.markdown(" ".join(words))
+    st.caption(
+        "Turned copies, and copies shifted by more than a pixel or two, are not seen here: "
+        f"`ferscope data leaks {dataset.name} --turned` looks for them."
+    )
     with st.expander("Groups by split"):
         st.dataframe(across(dataset, found), hide_index=True)
     which = choose("Pairs", list(PAIR_KINDS), "pairs", PAIR_KINDS.__getitem__, place=st.columns([2, 5])[0])

@@ -80,7 +80,8 @@ def overall_difference(found: Comparison, a: str, b: str) -> None:
             f"evaluated on {found.size_a:,} images, {verbatim(b)} on {found.size_b:,}."
         )
     st.caption(
-        f"McNemar's exact test; a network is called better if p ≤ {ALPHA}. Intervals: paired bootstrap over images. The result "
+        f"McNemar's exact test; a network is called better if p ≤ {ALPHA}. Intervals: Tango's for accuracy "
+        "and recall, delta method for macro-F1. The result "
         "holds for these two training runs and this data set."
     )
 
@@ -149,7 +150,7 @@ def cells(found: Comparison, a: str, b: str, name: str) -> None:
     table_behind("matrix", table, f"cells-{name}")
 
 
-HEADER = ("Network", "Group", "Accuracy, %", "Macro-F1, %", "Balanced accuracy, %", "p, compared with the best")
+HEADER = ("Network", "Letters", "Accuracy, %", "Macro-F1, %", "Balanced accuracy, %", "p, compared with the best")
 
 
 def everyone(here: dict[str, Checkpoint], choice: Picked) -> None:
@@ -160,17 +161,21 @@ def everyone(here: dict[str, Checkpoint], choice: Picked) -> None:
     except DataError as error:
         st.info(verbatim(str(error)))
         return
-    groups, first = int(board["group"].max()), board[board["group"] == 1]["name"].map(titles().get)
+    first = board[board["p_best"] > ALPHA]["name"].map(titles().get)
     st.markdown(
-        f"The {len(board)} networks form {groups} group{'s' if groups > 1 else ''} on the "
-        f"{images(int(board['n'].iloc[0]))} that all have in common. First group: "
-        f"{verbatim('; '.join(first.head(5)))}{' and others' if len(first) > 5 else ''}. Networks in one group do not differ "
-        "significantly from the best network of the group."
+        f"On the {images(int(board['n'].iloc[0]))} that all {len(board)} networks have in common, "
+        + (
+            f"{verbatim(first.iloc[0])} is significantly better than every other network."
+            if len(first) == 1
+            else f"{verbatim('; '.join(first.head(5)))}{' and others' if len(first) > 5 else ''} do not differ significantly "
+            "from the best network."
+        )
+        + " Two networks that share a letter do not differ significantly."
     )
     rows = [
         [
             titles()[row["name"]],
-            str(row["group"]),
+            row["letters"],
             *(
                 markup.figure(row[figure], Interval(row[f"{figure}_low"], row[f"{figure}_high"]))
                 for figure in ("accuracy", "macro_f1", "balanced_accuracy")
@@ -181,8 +186,8 @@ def everyone(here: dict[str, Checkpoint], choice: Picked) -> None:
     ]
     st.html(markup.table(HEADER, rows, picked=int((board["name"] == choice.checkpoint.name).argmax())))
     st.caption(
-        "Groups: McNemar's exact test with Holm's correction over all pairs. Grey: 95 % confidence intervals, and p-values that "
-        "are not significant."
+        "Letters and p: McNemar's exact test with Holm's correction over all pairs. Grey: 95 % confidence intervals, and "
+        "p-values that are not significant."
     )
     st.download_button("Download as csv", as_csv(board), f"leaderboard-{key}.csv", "text/csv", key="board")
 

@@ -13,7 +13,6 @@ from dashboard.text import estimate, images, interval, verbatim
 from fer_core.datasets.titles import split_title, table_in_words
 from fer_core.evaluation import calibration
 from fer_core.evaluation.intervals import Interval, percent
-from fer_core.evaluation.metrics import ece, ece_interval
 from fer_core.evaluation.predictions import KEY, Predictions
 from fer_core.glossary import explained
 from fer_core.reports.charts import reliability, risk_coverage
@@ -21,6 +20,9 @@ from fer_core.runs.store import Checkpoint
 
 BINS = {"width": "Bins of equal width", "mass": "Bins of equal size"}
 RAW, SCALED = "uncalibrated", "calibrated"
+CALIBRATION = (
+    "Expression", "Calibration error, points", "ECE, points", "ECE by chance", "Mean probability, %", "Share labelled so, %", "n",
+)  # fmt: skip
 HEADER = ("Expression", "Answered, %", "Accuracy of the answers, %", "n", "n answered")
 
 
@@ -58,22 +60,57 @@ def main() -> None:
         table_behind("chart", every, f"reliability-{network.name}-{key}")
     with right.container(key="risk"):
         threshold_part(tables[chosen], network, key)
+    by_expression(tables[chosen], f"calibration-{network.name}-{key}.csv")
     abstained(tables[chosen], network, key)
 
 
 def calibration_in_words(title: str, key: str, tables: dict[str, Predictions], equal: calibration.Bins) -> str:
     """How far confidence and accuracy are apart, before and after calibration."""
     raw = tables[RAW]
-    off, ends = ece(raw, equal=equal), ece_interval(raw, equal=equal)
+    found = calibration.calibration_error(raw, equal=equal)
     before = "Before calibration, confidence" if SCALED in tables else "Confidence"
     said = (
-        f"{verbatim(title)} on {verbatim(table_in_words(key))}: {before} misses accuracy by **{100 * off:.1f} points** on "
-        f"average (ECE, 95 % CI {interval(ends)}, n = {len(raw):,}); {tendency(raw)}."
+        f"{verbatim(title)} on {verbatim(table_in_words(key))}: {before} misses accuracy by **{100 * found.debiased:.1f} "
+        f"points** (95 % CI {interval(found.interval)}, n = {found.n:,}); {tendency(raw)}."
     )
+    usual = [found.ece]
     if SCALED in tables:
-        off, ends = (figure(tables[SCALED], equal=equal) for figure in (ece, ece_interval))
-        said += f" After calibration, it misses by **{100 * off:.1f} points** ({interval(ends)}); {tendency(tables[SCALED])}."
-    return said
+        after = calibration.calibration_error(tables[SCALED], equal=equal)
+        usual.append(after.ece)
+        said += (
+            f" After calibration, it misses by **{100 * after.debiased:.1f} points** ({interval(after.interval)}); "
+            f"{tendency(tables[SCALED])}."
+        )
+    return (
+        f"{said} What chance alone adds is subtracted (debiased, root mean square). The usual ECE is "
+        f"{' and '.join(f'{100 * one:.1f}' for one in usual)} points; a calibrated network would have one of "
+        f"{100 * found.by_chance:.1f} points by chance."
+    )
+
+
+def by_expression(table: Predictions, name: str) -> None:
+    """The calibration error of each expression's own probability."""
+    st.subheader("Which expressions' probabilities are off?")
+    told = calibration.calibration_by_expression(table)
+    rows = [
+        [
+            markup.expression(row["expression"]),
+            markup.figure(row["error"], Interval(row["low"], row["high"])),
+            f"{100 * row['ece']:.1f}",
+            f"{100 * row['by_chance']:.1f}",
+            f"{100 * row['probability']:.1f}",
+            f"{100 * row['share']:.1f}",
+            f"{row['n']:,}",
+        ]
+        for _, row in told.iterrows()
+    ]
+    st.html(markup.table(CALIBRATION, rows))
+    st.caption(
+        "Each expression's probability as a statement that the image is labelled so. Error: debiased, root mean square; ECE by "
+        "chance: what a calibrated network would have. Grey: 95 % confidence intervals, which begin at 0 where the "
+        "probability may be calibrated. Expressions with fewer than five images are left out."
+    )
+    table_behind("table", told, name.removesuffix(".csv"))
 
 
 def tendency(table: Predictions) -> str:
@@ -84,13 +121,22 @@ def tendency(table: Predictions) -> str:
     return f"{'slightly ' * (abs(gap) < 2)}{'overconfident' if gap > 0 else 'underconfident'} ({abs(gap):.1f} points)"
 
 
+def _error(table: Predictions, temperature: float, here: bool) -> str:
+    """Its interval, which these images tell only if it was fitted on them."""
+    if not here:
+        return ""
+    low, high = calibration.temperature_interval(table, temperature)
+    return f" (95 % CI {low:.3f} to {high:.3f})"
+
+
 def offer_temperature(network: Checkpoint, key: str, table: Predictions) -> None:
     """Say where the temperature comes from, or offer to fit one if this is the validation set."""
     card, split = network.card, calibration.validation_split(network.card)
     here = set(table.table["split"]) == {split}
     if card.temperature:
         st.caption(
-            f"Calibrated with a temperature of {card.temperature:.3f}, fitted on the {verbatim(split_title(split))} and stored "
+            f"Calibrated with a temperature of {card.temperature:.3f}{_error(table, card.temperature, here)}, fitted on the "
+            f"{verbatim(split_title(split))} and stored "
             "in the network's card. The Live page uses it too."
             + (" The temperature was fitted on these images, so the result is slightly too good." if here else ""),
             help=explained("Temperature"),

@@ -137,8 +137,8 @@ st.html(
     )
 )
 st.caption(
-    "AUROC and average precision compare each expression with all others. Grey: 95 % confidence intervals (precision and "
-    "recall: Wilson; F1: bootstrap; AUROC: DeLong; average precision: binomial)."
+    "AUROC and average precision compare each expression with all others. Grey: 95 % confidence intervals (Wilson's; AUROC: "
+    "Newcombe's with DeLong's variance). No interval is given for fewer than five images."
 )
 st.download_button(
     "Download as csv",
@@ -153,8 +153,9 @@ with st.expander("All figures"):
     st.html(markup.table(("Figure", "Value", "95 % CI", "Range"), figures.to_numpy().tolist()))
     st.caption(
         "Values are fractions; log loss is in nats. Macro: mean over the expressions. Weighted: mean weighted by the number of "
-        "images. Intervals: bootstrap, except Wilson for accuracy and top-2 accuracy. A dash means that these data do not "
-        "define the figure.",
+        "images. Intervals: delta method, except Wilson for accuracy and top-2 accuracy. The usual calibration errors are never "
+        "0; beside them is what a calibrated network would have by chance. A dash means that these data "
+        "do not define the figure.",
         help=explained("Log loss", "Top-2 accuracy", "Brier score"),
     )
     st.download_button(

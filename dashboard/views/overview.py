@@ -13,6 +13,8 @@ from dashboard.pickers import picked, titles
 from dashboard.text import estimate, images, verbatim
 from fer_core.datasets.titles import split_title, table_in_words, table_title
 from fer_core.errors import DataError
+from fer_core.evaluation import optimism
+from fer_core.evaluation.comparison import p_in_words
 from fer_core.evaluation.metrics import Headline
 from fer_core.evaluation.seeds import FIGURES, over_seeds
 from fer_core.glossary import explained
@@ -42,13 +44,13 @@ def accuracy_in_words(network: Checkpoint, key: str | None) -> str:
     )
 
 
-def row(network: Checkpoint, report: Headline | None, group: int | None) -> list[str | Html]:
+def row(network: Checkpoint, report: Headline | None, group: str | None) -> list[str | Html]:
     card = network.card
     minutes, of = card.cost.minutes
     figures: list[str | Html] = ["–", "–", "–", "–"]
     if report:
         figures = [
-            str(group or "–"),
+            group or "–",
             markup.figure(report.accuracy, report.accuracy_interval),
             markup.figure(report.macro_f1, report.macro_f1_interval),
             f"{report.n:,}",
@@ -72,7 +74,7 @@ def chosen_on(data: str) -> str:
 
 
 HEADER = (
-    "Network", "Source", "Group", "Accuracy, %", "Macro-F1, %", "n", "Parameters", "Best epoch", "Seed", "Training, min",
+    "Network", "Source", "Letters", "Accuracy, %", "Macro-F1, %", "n", "Parameters", "Best epoch", "Seed", "Training, min",
     "Best epoch chosen on",
 )  # fmt: skip
 
@@ -98,15 +100,19 @@ def summary(networks: dict[str, Checkpoint], reports: dict[str, Headline]) -> pd
     )
 
 
-def groups(tables: dict[str, Path]) -> tuple[dict[str, int], int]:
-    """The group of each network on the leaderboard, and how many images all share; empty and 0 if there is none."""
+def groups(tables: dict[str, Path]) -> tuple[dict[str, str], int]:
+    """Letters and p of each network on the leaderboard, and how many images all share; empty and 0 if there is none."""
     try:
         board = cache.standings(tables) if len(tables) > 1 else None
     except DataError:
         return {}, 0
     if board is None:
         return {}, 0
-    return dict(zip(board["name"], board["group"], strict=True)), int(board["n"].iloc[0])
+    told = [
+        letters if place == 0 else f"{letters} ({p_in_words(p)})"
+        for place, (letters, p) in enumerate(zip(board["letters"], board["p_best"], strict=True))
+    ]
+    return dict(zip(board["name"], told, strict=True)), int(board["n"].iloc[0])
 
 
 def side_by_side(networks: dict[str, Checkpoint], key: str) -> None:
@@ -233,7 +239,7 @@ st.html(
     )
 )
 st.markdown(
-    "Networks with the same group number do not differ significantly from the best network of the group."
+    "Two networks that share a letter do not differ significantly; p compares each network with the best."
     + (
         f" A dash means: not evaluated on {verbatim(table_in_words(key))}."
         if key and len(reports) < len(networks)
@@ -241,9 +247,12 @@ st.markdown(
     )
 )
 st.caption(
-    f"Groups: McNemar's exact test with Holm's correction over all pairs{on}. Grey: 95 % confidence intervals (accuracy: "
-    "Wilson, macro-F1: bootstrap). Figures on the data that chose the best epoch are slightly too high."
+    f"Letters and p: McNemar's exact test with Holm's correction over all pairs{on}. Grey: 95 % confidence intervals (accuracy: "
+    "Wilson, macro-F1: delta method). Figures on the data that chose the best epoch are slightly too high."
 )
+accuracies = [epoch.val_accuracy for epoch in network.run.metrics()]
+if said := optimism.in_words(network.card, accuracies, shipped=network.shipped):
+    st.markdown(verbatim(f"{titles()[network.name]}: {said}"))
 if len(reports) > 1:
     st.page_link("views/compare.py", label="Compare two networks")
 

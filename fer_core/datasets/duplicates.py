@@ -28,6 +28,7 @@ TREE = 12  # dimensions of the tree: a projection only shortens distances, so th
 # 0.95 to 0.96 were all one photo, cut, compressed or stamped differently; of 60 from 0.93 to 0.945 one pair was of two
 # people, of 60 from 0.90 to 0.915 about ten.
 ALIKE = 0.95
+SIMILAR = 0.90  # from which two may be one photograph
 KINDS = ("identical", "mirrored", "near", "near, mirrored")
 PAIRS = {"first": "int64", "second": "int64", "kind": "str", "similarity": "float64"}
 

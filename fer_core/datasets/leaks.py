@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pandas as pd
 
-from fer_core.datasets.duplicates import duplicates_of, leaks
+from fer_core.datasets.duplicates import ALIKE, SIMILAR, duplicates_of, leaks
 from fer_core.datasets.identity import HASH, fingerprint, known_sets, same_images
 
 if TYPE_CHECKING:
@@ -35,10 +35,46 @@ def shipped_leaks(dataset: str, split: str) -> pd.DataFrame | None:
         `id`, `twin` (its most similar image of train), `kind` and `similarity`, as `duplicates.leaks`, and the hashes of
         both, `hash` and `twin_hash`.
     """
-    name = next((pictures for labels, pictures in SAME_PICTURES.items() if dataset.startswith(labels)), dataset)
-    path = SHIPPED / f"{name}-{split}-leaks.csv"
+    return shipped_table(dataset, split, "leaks")
+
+
+def shipped_table(dataset: str, split: str, what: str) -> pd.DataFrame | None:
+    """“leaks” or “near-twins” of a set's split, as they ship, or None where they do not."""
+    name = next((images for labels, images in SAME_PICTURES.items() if dataset.startswith(labels)), dataset)
+    path = SHIPPED / f"{name}-{split}-{what}.csv"
     text = dict.fromkeys(("id", "twin", "kind", HASH, "twin_hash"), "str")
     return pd.read_csv(path, dtype=text) if path.exists() else None
+
+
+def shipped_near_twins(dataset: Dataset, split: str, into: str = "train") -> pd.DataFrame | None:
+    """As `near_twins_of` from the shipped table; None where there is none for this set, as it is, and this split."""
+    if into != "train" or into not in dataset.splits:
+        return None
+    if shipped_table(dataset.name, split, "near-twins") is None or not all(
+        _is_fer2013s(dataset, part) for part in (split, into)
+    ):
+        return None
+    return shipped_table(dataset.name, split, "near-twins")
+
+
+def near_twins_of(dataset: Dataset, split: str, into: str = "train") -> pd.DataFrame:
+    """The images of a split that look much like one of another, without counting as the same: correlation 0.90 to 0.95.
+
+    Of those of FER2013 most are one photograph, cut or compressed differently, and some are two of one person; networks
+    are right on them more often than on others.
+
+    Returns:
+        as `leaks_of`, without the images that it names.
+
+    Raises:
+        DataError: the set has no such split.
+    """
+    shipped = shipped_near_twins(dataset, split, into)
+    if shipped is not None:
+        return shipped
+    table = leaks(dataset, duplicates_of(dataset, SIMILAR), split, into)
+    same = set(leaks_of(dataset, split, into)["id"])
+    return table[(table["similarity"] < ALIKE) & ~table["id"].isin(same)].reset_index(drop=True)
 
 
 def leaks_of(dataset: Dataset, split: str, into: str = "train") -> pd.DataFrame:

@@ -8,10 +8,11 @@ from typing import Literal
 
 import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 
 from fer_core.checkpoint import Card, keep_temperature, read_card
 from fer_core.errors import DataError
-from fer_core.evaluation.intervals import Interval, wilson, wilson_bounds
+from fer_core.evaluation.intervals import FEW, SEED, Interval, normal_quantile, wilson, wilson_bounds
 from fer_core.evaluation.predictions import Predictions
 
 Bins = Literal["width", "mass"]
@@ -35,11 +36,8 @@ def reliability(predictions: Predictions, bins: int = 15, equal: Bins = "width")
     values = predictions.confidence
     if not len(values):
         raise DataError("There is no image to measure reliability on; choose a split or filter that holds some.")
-    ends = np.linspace(0, 1, bins + 1)
-    edges = ends if equal == "width" else np.unique(np.quantile(values, ends))
-    if len(edges) == 1:  # all confidences are equal: one bin without width
-        edges = np.repeat(edges, 2)
-    number = np.searchsorted(edges[1:-1], values, side="left")
+    edges = _edges(values, bins, equal)
+    number = _bin_numbers(values, edges)
     counts = np.bincount(number)
     filled = np.flatnonzero(counts)
     n = counts[filled]
@@ -58,6 +56,16 @@ def reliability(predictions: Predictions, bins: int = 15, equal: Bins = "width")
     )
 
 
+def _edges(values: NDArray[np.float64], bins: int, equal: Bins) -> NDArray[np.float64]:
+    ends = np.linspace(0, 1, bins + 1)
+    edges = ends if equal == "width" else np.unique(np.quantile(values, ends))
+    return np.repeat(edges, 2) if len(edges) == 1 else edges  # all values are equal: one bin without width
+
+
+def _bin_numbers(values: NDArray[np.float64], edges: NDArray[np.float64]) -> NDArray[np.int64]:
+    return np.asarray(np.searchsorted(edges[1:-1], values, side="left"), dtype=np.int64)
+
+
 def overconfidence(predictions: Predictions) -> float:
     """Mean confidence minus accuracy, in -1..1: above 0 the network is surer than it is right.
 
@@ -67,6 +75,115 @@ def overconfidence(predictions: Predictions) -> float:
     if not len(predictions):
         raise DataError("There is no image to measure confidence on; choose a split or filter that holds some.")
     return float(predictions.confidence.mean() - predictions.correct.mean())
+
+
+PER_BIN = 12  # images at least, where so many bins are asked for
+ENOUGH = 100  # images from which the interval of one expression's error covers
+CHANCE = 200  # draws of the answers of a calibrated network
+
+
+@dataclass(frozen=True)
+class CalibrationError:
+    """How far confidence is from accuracy, and how far chance alone takes it.
+
+    Attributes:
+        n, bins: images, and bins with about as many each that `debiased` was measured on.
+        debiased: root mean square over the images of confidence minus accuracy of their bin, without what chance adds,
+            in 0..1 (Kumar, Liang and Ma 2019, arXiv 1909.10155, section 5); 0 where chance explains all.
+        interval: of `debiased`; it begins at 0 where the network may be calibrated.
+        ece: the usual expected calibration error (Guo et al. 2017), which is never 0 and falls with n.
+        by_chance: what `ece` would be on average for a calibrated network with these confidences.
+    """
+
+    n: int
+    bins: int
+    debiased: float
+    interval: Interval
+    ece: float
+    by_chance: float
+
+
+def calibration_error(predictions: Predictions, bins: int = 15, equal: Bins = "width") -> CalibrationError:
+    """How far a network's confidence is from its accuracy.
+
+    Args:
+        bins: of `ece`, and at most of the debiased error, which takes fewer where they would hold under `PER_BIN` images.
+        equal: of the bins of `ece`.
+
+    Raises:
+        DataError: the table has no row.
+    """
+    if not len(predictions):
+        raise DataError("There is no image to measure calibration on; choose a split or filter that holds some.")
+    return _calibration_error(predictions.confidence, predictions.correct, bins, equal)
+
+
+def calibration_by_expression(predictions: Predictions, bins: int = 15) -> pd.DataFrame:
+    """Calibration of each expression's own probability, as a statement that the image is labelled so (Kull et al. 2019,
+    arXiv 1910.12656, class-wise calibration).
+
+    Returns:
+        One row an expression with five images or more, and five others, of at least `ENOUGH` images: `expression`, `n`
+        (labelled so), `probability` (mean) and `share` (of all images that are labelled so), `error` (debiased), `low`,
+        `high`, `ece`, `by_chance`.
+    """
+    rows = []
+    for place, name in enumerate(predictions.expressions.names):
+        given, probability = predictions.label_index == place, predictions.probs[:, place]
+        n = int(given.sum())
+        if min(n, len(given) - n) < FEW or len(given) < ENOUGH:
+            continue
+        found = _calibration_error(probability, given, bins, "width")
+        rows.append(
+            (name, n, probability.mean(), given.mean(), found.debiased, *found.interval, found.ece, found.by_chance)
+        )
+    columns = ["expression", "n", "probability", "share", "error", "low", "high", "ece", "by_chance"]
+    return pd.DataFrame(rows, columns=columns)
+
+
+def _calibration_error(
+    stated: NDArray[np.float64], happened: NDArray[np.bool_], bins: int, equal: Bins
+) -> CalibrationError:
+    """Of any stated probability (n,) and whether what it speaks of happened (n,)."""
+    n = len(stated)
+    used = max(1, min(bins, n // PER_BIN))
+    debiased, interval = _debiased(stated, happened, used)
+    number = _bin_numbers(stated, _edges(stated, bins, equal))
+    random = np.random.default_rng(SEED)
+    gaps = [np.abs(np.bincount(number, weights=happened - stated)).sum() / n]
+    gaps += [np.abs(np.bincount(number, weights=(random.random(n) < stated) - stated)).sum() / n for _ in range(CHANCE)]
+    return CalibrationError(n, used, debiased, interval, float(gaps[0]), float(np.mean(gaps[1:])))
+
+
+def _debiased(stated: NDArray[np.float64], happened: NDArray[np.bool_], bins: int) -> tuple[float, Interval]:
+    """Root mean square calibration error over equally filled bins, and its interval.
+
+    In bin b, d is the mean of (happened - stated) and v the variance of that mean. The sum of p (d² - v) has the square
+    of the error, y, as its mean (Kumar, Liang and Ma 2019), and about 2 sum p² v² + 4 y sum p² v w as its variance, where
+    w is how much larger the error of this bin is than that of all. The interval holds each y within 1.96 times its own
+    standard deviation, the roots of a quadratic equation; near 0 that is the chi-squared distribution's 95 %.
+    """
+    order = np.argsort(stated, kind="stable")
+    ends = np.linspace(0, len(stated), bins + 1).round().astype(int)
+    residual = happened[order] - stated[order]
+    n = np.diff(ends)
+    sums, squares = (np.add.reduceat(values, ends[:-1]) for values in (residual, residual**2))
+    gap = sums / n
+    variance = np.where(n > 1, (squares / n - gap**2) / np.maximum(n - 1, 1), 0.25)
+    p = n / n.sum()
+    square = float((p * (gap**2 - variance)).sum())
+    weight = np.maximum(gap**2 - variance, 0) + variance
+    weight = weight / (p * weight).sum() if weight.any() else np.ones(bins)
+    z2 = normal_quantile() ** 2
+    alone, along = 2 * float((p**2 * variance**2).sum()), 4 * float((p**2 * variance * weight).sum())
+
+    def end(estimate: float, sign: int) -> float:
+        middle = estimate + z2 * along / 2
+        return float(np.sqrt(max(0.0, middle + sign * np.sqrt(max(0.0, middle**2 - estimate**2 + z2 * alone)))))
+
+    low = end(square, -1) if square > 0 and square**2 > z2 * alone else 0.0
+    high = end(max(square, -alone / along if along > 0 else square), 1)
+    return float(np.sqrt(max(0.0, square))), Interval(low, min(1.0, high))
 
 
 def temperature(predictions: Predictions) -> float:
@@ -92,6 +209,27 @@ def temperature(predictions: Predictions) -> float:
 
     # The loss is convex in 1/T, so it has one valley in log T too and the bounded search finds it.
     return float(np.exp(minimize_scalar(loss, bounds=(np.log(BOUNDS[0]), np.log(BOUNDS[1])), method="bounded").x))
+
+
+def temperature_interval(predictions: Predictions, temperature: float) -> Interval:
+    """Interval of a fitted temperature, from the curvature of the loss and the spread of its slopes (Huber 1967).
+
+    With b = 1 / T the slope of one image's loss is the mean logit less that of its label, and the curvature the variance
+    of its logits, both under softmax(b logits); the error is taken on the scale of log T.
+
+    Args:
+        temperature: as `temperature` gives it for these predictions.
+    """
+    z = predictions.logits - predictions.logits.max(axis=1, keepdims=True)
+    powers = np.exp(z / temperature)
+    probs = powers / powers.sum(axis=1, keepdims=True)
+    mean = (probs * z).sum(axis=1)
+    slope = mean - z[np.arange(len(z)), predictions.label_index]
+    curvature = float(((probs * z**2).sum(axis=1) - mean**2).sum())
+    if curvature <= 0:
+        return Interval(*BOUNDS)
+    reach = normal_quantile() * float(np.sqrt((slope**2).sum())) / curvature * temperature
+    return Interval(*(float(np.clip(temperature * np.exp(sign * reach), *BOUNDS)) for sign in (-1, 1)))
 
 
 def with_temperature(predictions: Predictions, temperature: float) -> Predictions:

@@ -7,10 +7,11 @@ compared. Differences are B minus A: above 0 B is better.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from functools import reduce
 from itertools import combinations, pairwise
+from string import ascii_lowercase
 from typing import Any
 
 import numpy as np
@@ -20,7 +21,7 @@ from numpy.typing import ArrayLike
 from fer_core.datasets.identity import HASH
 from fer_core.errors import DataError
 from fer_core.evaluation import metrics
-from fer_core.evaluation.intervals import LEVEL, RESAMPLES, SEED, Interval, percentile, resample, wilson
+from fer_core.evaluation.intervals import FEW, LEVEL, Interval, paired_bounds, paired_interval, wilson
 from fer_core.evaluation.metrics import Counts, Figures, headline
 from fer_core.evaluation.predictions import KEY, Predictions, image_keys
 
@@ -102,10 +103,12 @@ def holm(pvalues: ArrayLike) -> Figures:
 
 @dataclass(frozen=True, eq=False)
 class Difference:
-    """B minus A on `n` shared images, with bootstrap intervals; where one holds 0, no difference is shown.
+    """B minus A on `n` shared images; where an interval holds 0, no difference is shown.
 
-    `recall` has one row for each expression that occurs: `expression`, `support`, `a`, `b` (recall of each network),
-    `difference`, `low`, `high`, `p` (exact McNemar on the images with this label), `p_adjusted` (Holm over these rows).
+    Accuracy and recall have Tango's interval, macro-F1 the one that its own two
+    intervals give. `recall` has one row for each expression
+    that occurs: `expression`, `support`, `a`, `b` (recall of each network), `difference`, `low`, `high` (NaN below `FEW`
+    images), `p` (exact McNemar on the images with this label), `p_adjusted` (Holm over these rows).
     """
 
     n: int
@@ -116,40 +119,84 @@ class Difference:
     recall: pd.DataFrame
 
 
-def paired_difference(
-    a: Predictions, b: Predictions, resamples: int = RESAMPLES, seed: int = SEED, level: float = LEVEL
-) -> Difference:
-    """How much better B is, by a paired bootstrap.
+def paired_difference(a: Predictions, b: Predictions, level: float = LEVEL) -> Difference:
+    """How much better B is, on the images that both have answered.
 
-    Images are counted by (label, predicted by A, predicted by B). Resampling these counts keeps the two answers to an
-    image together, and their margins are the two confusion matrices.
+    Images are counted by (label, predicted by A, predicted by B). These counts keep the two answers to an image together,
+    and their margins are the two confusion matrices.
 
     Raises:
         DataError: no shared image.
     """
-    a, b = _pair(a, b)
-    names, counts = _answers(a, b)
-    samples = resample(counts, resamples, seed)
+    return difference_of(*_answers(*_pair(a, b)), level)
 
-    def difference(figure: Callable[[Counts], Figures], stack: Counts) -> Figures:
-        return np.asarray(figure(stack.sum(axis=-2)) - figure(stack.sum(axis=-1)))
 
-    recall = pd.DataFrame({"expression": names, "support": counts.sum(axis=(1, 2))})
-    recall["a"], recall["b"] = metrics.recall(counts.sum(axis=2)), metrics.recall(counts.sum(axis=1))
-    recall["difference"] = recall["b"] - recall["a"]
-    recall[["low", "high"]] = [percentile(values, level) for values in difference(metrics.recall, samples).T]
+def difference_of(names: Sequence[str], counts: Counts, level: float = LEVEL) -> Difference:
+    """As `paired_difference`, from (k, k, k) counts of (label, predicted by A, predicted by B) of these k expressions."""
+    n = int(counts.sum())
+    of_a, of_b = counts.sum(axis=2), counts.sum(axis=1)
     right_in_both = np.einsum("iii->i", counts)
-    recall["p"] = _exact_p(np.einsum("iij->i", counts) - right_in_both, np.einsum("iji->i", counts) - right_in_both)
+    only_a, only_b = np.einsum("iij->i", counts) - right_in_both, np.einsum("iji->i", counts) - right_in_both
+    given = counts.sum(axis=(1, 2))
+    recall = pd.DataFrame({"expression": names, "support": given})
+    recall["a"], recall["b"] = metrics.recall(of_a), metrics.recall(of_b)
+    recall["difference"] = recall["b"] - recall["a"]
+    recall["low"], recall["high"] = np.where(given >= FEW, paired_bounds(only_a, only_b, given, level), np.nan)
+    recall["p"] = _exact_p(only_a, only_b)
     recall = recall[recall["support"] > 0].reset_index(drop=True)
     recall["p_adjusted"] = holm(recall["p"])
+
     return Difference(
-        n=len(a),
-        accuracy=float(difference(metrics.accuracy, counts)),
-        accuracy_interval=percentile(difference(metrics.accuracy, samples), level),
-        macro_f1=float(difference(metrics.macro_f1, counts)),
-        macro_f1_interval=percentile(difference(metrics.macro_f1, samples), level),
+        n=n,
+        accuracy=float((only_b.sum() - only_a.sum()) / n),
+        accuracy_interval=paired_interval(int(only_a.sum()), int(only_b.sum()), n, level),
+        macro_f1=float(metrics.macro_f1(of_b) - metrics.macro_f1(of_a)),
+        macro_f1_interval=_macro_f1_interval(counts, level),
         recall=recall,
     )
+
+
+def _macro_f1_interval(counts: Counts, level: float) -> Interval:
+    """Of macro-F1 of B minus A, put together from the intervals of both and how far they move together (method of variance
+    estimates recovery for a difference, Zou and Donner 2008, Statistics in Medicine 27, 1693, equation 6)."""
+    of_a, of_b = counts.sum(axis=2), counts.sum(axis=1)
+    a, b = float(metrics.macro_f1(of_a)), float(metrics.macro_f1(of_b))
+    (low_a, high_a), (low_b, high_b) = (metrics.matrix_interval(one, "macro_f1", level) for one in (of_a, of_b))
+    together = _correlation(counts + _discordant_prior(counts))
+
+    def reach(one: float, other: float) -> float:
+        return float(np.sqrt(max(0.0, one**2 + other**2 - 2 * together * one * other)))
+
+    return Interval(max(-1.0, b - a - reach(b - low_b, high_a - a)), min(1.0, b - a + reach(high_b - b, a - low_a)))
+
+
+def _correlation(smooth: Figures) -> float:
+    """Of the macro-F1 of A and of B over samples of such (k, k, k) counts, by the delta method."""
+    slopes = []
+    for axis in (2, 1):
+        of = smooth.sum(axis=axis)
+        cells = of.size
+        changed = np.repeat(of[None], cells, axis=0)
+        changed.reshape(cells, cells)[np.arange(cells), np.arange(cells)] += 1e-4
+        slope = ((metrics.macro_f1(changed) - metrics.macro_f1(of)) / 1e-4).reshape(of.shape)
+        slopes.append(np.broadcast_to(np.expand_dims(slope, axis), smooth.shape))
+    one, two = (slope - (smooth * slope).sum() / smooth.sum() for slope in slopes)
+    spread = float(np.sqrt((smooth * one**2).sum() * (smooth * two**2).sum()))
+    return float((smooth * one * two).sum()) / spread if spread > 0 else 0.0
+
+
+def _discordant_prior(counts: Counts) -> Figures:
+    """(k, k, k) what `_correlation` is given in addition to the answers of two networks: one image that they answer
+    differently, half of it
+    right in A and half in B, spread as the labels and the predictions are."""
+    k = len(counts)
+    labels = counts.sum(axis=(1, 2)) / counts.sum()
+    others = (1 - np.eye(k)) * (counts.sum(axis=(0, 1)) + counts.sum(axis=(0, 2)) + 1)
+    others = others / others.sum(axis=1, keepdims=True)
+    prior, each = np.zeros((k, k, k)), np.arange(k)
+    prior[each, each, :] += labels[:, None] * others / 2
+    prior[each, :, each] += labels[:, None] * others / 2
+    return prior
 
 
 def cell_differences(a: Predictions, b: Predictions) -> pd.DataFrame:
@@ -256,13 +303,14 @@ class Comparison:
         first, second, sign = (b, a, 1) if self.difference.accuracy >= 0 else (a, b, -1)
         low, high = sorted(100 * sign * end for end in self.difference.accuracy_interval)
         points = f"{100 * abs(self.difference.accuracy):.1f} points ({low:.1f} to {high:.1f})"
-        pictures = f"{self.test.n:,} pictures that both have read, {p_in_words(self.test.p)}"
+        images = f"on the same {self.test.n:,} images ({p_in_words(self.test.p)})"
         if self.better:
-            return f"{first} is better than {second}: it reads {points} more as labelled, of {pictures}."
-        return f"{first} and {second} cannot be told apart: {points} lie between them, of {pictures}."
+            return f"{first} is better than {second}: its accuracy is {points} higher {images}."
+        return f"{first} and {second} are not significantly different: they differ by {points} {images}."
 
     def to_json(self) -> dict[str, Any]:
-        """The comparison in JSON's types; differences are B minus A, intervals [low, high]."""
+        """The comparison in JSON's types; differences are B minus A, intervals [low, high], null where there is none."""
+        recall = self.difference.recall
         return {
             "n": self.test.n,
             "n_a": self.size_a,
@@ -280,7 +328,7 @@ class Comparison:
             "agreement": self.agreement.share,
             "agreement_interval": list(self.agreement.interval),
             "kappa": self.agreement.kappa,
-            "recall": self.difference.recall.to_dict("records"),
+            "recall": recall.astype(object).where(recall.notna(), None).to_dict("records"),
             "cells": self.cells.to_dict("records"),
         }
 
@@ -339,15 +387,15 @@ def all_pairs(networks: Mapping[str, Predictions]) -> pd.DataFrame:
 
 
 def leaderboard(networks: Mapping[str, Predictions]) -> pd.DataFrame:
-    """Networks from best to worst, in groups that cannot be told apart.
+    """Networks from best to worst, with the letters of a compact display.
 
-    A group is led by its best network and holds the following ones until the first that differs from that leader (its
-    `p_adjusted` of `all_pairs` is 0.05 or less), which leads the next group.
+    Two networks share a letter exactly where they do not differ significantly (their `p_adjusted` of `all_pairs` is above
+    0.05); see `letters`.
 
     Returns:
         One row a network: `name`, `n` (images shared by all), `accuracy`, `macro_f1`, `balanced_accuracy`, each with
-        `_low` and `_high` (95 %), `group` (1 is the best), `p_best` and `p_above` (of the difference from the best and
-        from the row above, Holm over all pairs; 1 for the first).
+        `_low` and `_high` (95 %), `letters` (such as “ab”; “a” is the best's), `p_best` and `p_above` (of the difference
+        from the best and from the row above, Holm over all pairs; 1 for the first).
 
     Raises:
         DataError: no shared image.
@@ -364,13 +412,40 @@ def leaderboard(networks: Mapping[str, Predictions]) -> pd.DataFrame:
     table = pd.DataFrame(rows).sort_values(["accuracy", "name"], ascending=[False, True], ignore_index=True)
     pairs = all_pairs(shared)
     p = {frozenset(pair): value for *pair, value in zip(pairs["a"], pairs["b"], pairs["p_adjusted"], strict=True)}
-    groups, best = [], table["name"].iloc[0]
-    leader = best
-    for name in table["name"]:
-        if p.get(frozenset((leader, name)), 1.0) <= ALPHA:
-            leader = name
-        groups.append(leader)
-    table["group"] = pd.factorize(np.array(groups, dtype=object))[0] + 1
-    table["p_best"] = [p.get(frozenset((best, name)), 1.0) for name in table["name"]]
-    table["p_above"] = [p.get(frozenset(pair), 1.0) for pair in pairwise([best, *table["name"]])]
+    names = list(table["name"])
+    table["letters"] = letters(names, {pair for pair, value in p.items() if value <= ALPHA})
+    table["p_best"] = [p.get(frozenset((names[0], name)), 1.0) for name in names]
+    table["p_above"] = [p.get(frozenset(pair), 1.0) for pair in pairwise([names[0], *names])]
     return table
+
+
+def letters(names: Sequence[str], differing: Collection[frozenset[str]]) -> list[str]:
+    """The letters of a compact display, by insert and absorb (Piepho 2004, J. Comput. Graph. Stat. 13, 456).
+
+    Two names share a letter exactly where their pair is not among the differing ones. A group that holds a differing pair
+    is divided into one without the first and one without the second; a group within another is absorbed.
+
+    Args:
+        names: from best to worst; the letters follow this order.
+
+    Returns:
+        one text a name: “a”, “ab”, “b” ...; after z comes aa, and then a name's letters are separated by spaces.
+    """
+    place = {name: number for number, name in enumerate(names)}
+    groups = [frozenset(names)]
+    for first, second in sorted(sorted(pair, key=place.__getitem__) for pair in differing):
+        divided = [part for group in groups for part in _without(group, first, second)]
+        groups = [group for group in dict.fromkeys(divided) if not any(group < other for other in divided)]
+    groups.sort(key=lambda group: sorted(map(place.__getitem__, group)))
+    marks = [_letter(number) for number in range(len(groups))]
+    between = " " if len(groups) > len(ascii_lowercase) else ""
+    return [between.join(mark for mark, group in zip(marks, groups, strict=True) if name in group) for name in names]
+
+
+def _without(group: frozenset[str], first: str, second: str) -> list[frozenset[str]]:
+    return [group - {first}, group - {second}] if {first, second} <= group else [group]
+
+
+def _letter(number: int) -> str:
+    more, last = divmod(number, len(ascii_lowercase))
+    return (_letter(more - 1) if more else "") + ascii_lowercase[last]

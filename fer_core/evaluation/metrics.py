@@ -1,7 +1,7 @@
 """How good a network is: pure functions of a predictions table or of its confusion matrix.
 
 The functions of a confusion matrix take (..., k, k) counts, rows the given label and columns the predicted expression,
-and give (...) figures, or (..., k) one for each expression; so the bootstrap is a call on (b, k, k) matrices.
+and give (...) figures, or (..., k) one for each expression; so `interval_of` asks for all its derivatives in one call.
 
 A ratio without a denominator is 0, as in scikit-learn with `zero_division=0`: the precision of an expression never
 predicted, the recall of one never given. Means over expressions leave out those that neither occur nor are predicted
@@ -15,7 +15,6 @@ import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
-from statistics import NormalDist
 from typing import Any, Literal
 
 import numpy as np
@@ -23,10 +22,18 @@ import pandas as pd
 from numpy.typing import ArrayLike, NDArray
 
 from fer_core.errors import DataError
-from fer_core.evaluation.calibration import Bins, reliability
-from fer_core.evaluation.intervals import LEVEL, Interval, percentile, resample, wilson, wilson_bounds
+from fer_core.evaluation.calibration import Bins, CalibrationError, calibration_error, reliability
+from fer_core.evaluation.intervals import (
+    FEW,
+    LEVEL,
+    Interval,
+    interval_of,
+    student_quantile,
+    wilson,
+    wilson_bounds,
+)
 from fer_core.evaluation.predictions import Predictions
-from fer_core.evaluation.ranking import macro_auroc, macro_average_precision, ranking
+from fer_core.evaluation.ranking import macro_auroc, macro_average_precision, macro_bounds, ranking
 
 Counts = NDArray[np.int64]
 Figures = NDArray[np.float64]
@@ -177,28 +184,72 @@ def ece_equal_mass(predictions: Predictions) -> float:
     return ece(predictions, equal="mass")
 
 
-def ece_interval(predictions: Predictions, bins: int = 15, equal: Bins = "width") -> Interval:
-    """Bootstrap interval of `ece`: the counts of right and wrong images in each bin are resampled, their mean
-    confidence stays.
+def debiased_calibration_error(predictions: Predictions) -> float:
+    """Root mean square calibration error without what chance adds; see `calibration.calibration_error`."""
+    return calibration_error(predictions).debiased
 
-    A resampled calibration error is a little too high on average, since chance only ever adds to a distance; the
-    interval is therefore widened, where need be, to hold the figure itself.
+
+def f1_bounds(matrix: Counts) -> tuple[Figures, Figures]:
+    """Interval of the F1 of each expression: (low, high), each (k,), in 0..1.
+
+    F1 = 2 J / (1 + J) rises with J = hits / (support + predicted - hits), which is a proportion of the images that are
+    labelled or predicted so: Wilson's interval of J is carried over (Lam, Gopal and Qian 2023, arXiv 2309.14621).
     """
-    table = reliability(predictions, bins, equal)
-    hits = (table["n"] * table["accuracy"]).round().astype(np.int64).to_numpy()
-    samples = resample(np.stack([hits, table["n"].to_numpy() - hits]))
-    confidence = table["confidence"].to_numpy()
-    distances = np.abs(samples[:, 0] - samples.sum(axis=1) * confidence).sum(axis=1) / len(predictions)
-    low, high = percentile(distances)
-    value = ece(predictions, bins, equal)
-    return Interval(min(low, value), max(high, value))
+    hits = _hits(matrix)
+    low, high = wilson_bounds(hits, support(matrix) + predicted_count(matrix) - hits)
+    return 2 * low / (1 + low), 2 * high / (1 + high)
+
+
+def class_prior(matrix: Counts, *, labelled_only: bool = False) -> Figures:
+    """(k, k) what `interval_of` adds for a mean over expressions: as good as the whole table, to each alike.
+
+    An expression that occurs or is predicted gets one image, a share of which is right as of the whole table; three
+    quarters of the rest are labelled so and predicted as others, three quarters the other way round, spread as the
+    predictions and the labels are.
+
+    Args:
+        labelled_only: leave out expressions without a label, as `balanced_accuracy` does.
+    """
+    given, predicted = support(matrix), predicted_count(matrix)
+    right = (_hits(matrix).sum() + 0.5) / (matrix.sum() + 1)
+    others = 1 - np.eye(len(matrix))
+    to, come = others * (predicted + 1), (others * (given + 1)).T
+    prior = 0.75 * (1 - right) * (to / to.sum(axis=1, keepdims=True) + come / come.sum(axis=0, keepdims=True))
+    prior = prior + right * np.eye(len(matrix))
+    seen = given + predicted > 0
+    prior[~(given > 0 if labelled_only else seen)] = 0
+    prior[:, ~seen] = 0
+    return np.asarray(prior)
+
+
+def image_prior(matrix: Counts) -> Figures:
+    """(k, k) what `interval_of` adds for a figure over all images: one image, spread over the expressions that occur."""
+    seen = support(matrix) + predicted_count(matrix) > 0
+    return np.asarray(np.outer(seen, seen) / seen.sum() ** 2)
+
+
+PER_CLASS_MEANS = ("balanced_accuracy", "macro_precision", "macro_recall", "macro_f1")
+
+
+def matrix_interval(matrix: Counts, name: str, level: float = LEVEL) -> Interval:
+    """The interval of a figure of `METRICS` that follows from the confusion matrix."""
+    if name in ("accuracy", "weighted_recall"):
+        return wilson(int(_hits(matrix).sum()), int(matrix.sum()), level)
+    metric = METRICS[name]
+    labelled_only = name == "balanced_accuracy"
+    prior = class_prior(matrix, labelled_only=labelled_only) if name in PER_CLASS_MEANS else image_prior(matrix)
+    return interval_of(metric.of, matrix, prior, ends=(metric.low, metric.high), level=level)
 
 
 def _mean_interval(values: Figures, least: float, most: float) -> Interval:
-    """Interval of a mean: what the bootstrap of a mean tends to (Efron and Tibshirani 1993, section 5.2)."""
-    reach = NormalDist().inv_cdf((1 + LEVEL) / 2) * float(values.std()) / math.sqrt(len(values))
-    centre = float(values.mean())
-    return Interval(max(least, centre - reach), min(most, centre + reach))
+    """Interval of a mean of skewed values, Johnson's modified t (1978, J. Am. Stat. Assoc. 73, 536): the centre is moved by
+    a sixth of the third moment over n times the variance. Fewer than `FEW` values tell nothing: from least to most."""
+    n, centre, variance = len(values), float(values.mean()), float(values.var())
+    if n < FEW:
+        return Interval(least, most)
+    skew = float(((values - centre) ** 3).mean()) / (6 * variance * n) if variance > 0 else 0.0
+    reach = float(student_quantile(n - 1)) * math.sqrt(variance / (n - 1))
+    return Interval(max(least, min(centre, centre + skew - reach)), min(most, max(centre, centre + skew + reach)))
 
 
 @dataclass(frozen=True)
@@ -238,6 +289,9 @@ METRICS = {
     "brier": Metric("Brier score", brier, of_matrix=False, higher_is_better=False, high=2.0),
     "ece": Metric("Calibration error (equal width)", ece, of_matrix=False, higher_is_better=False),
     "ece_equal_mass": Metric("Calibration error (equal mass)", ece_equal_mass, of_matrix=False, higher_is_better=False),
+    "calibration_error": Metric(
+        "Calibration error (debiased, RMS)", debiased_calibration_error, of_matrix=False, higher_is_better=False
+    ),
 }
 
 
@@ -248,9 +302,14 @@ def _known(value: float) -> float | None:
     return None if math.isnan(value) else value
 
 
+def _ends(low: float, high: float) -> list[float | None] | None:
+    """The ends for JSON, which knows no infinity; None where there is no interval."""
+    return None if math.isnan(low) else [low, high if math.isfinite(high) else None]
+
+
 @dataclass(frozen=True, eq=False)
 class Headline:
-    """The three figures that networks are ranked by; intervals are 95 %, Wilson for accuracy, else bootstrap."""
+    """The three figures that networks are ranked by, with 95 % intervals: see `matrix_interval`."""
 
     n: int
     accuracy: float
@@ -263,12 +322,13 @@ class Headline:
 
 @dataclass(frozen=True, eq=False)
 class EvaluationReport(Headline):
-    """What is known of a network from one table; intervals are 95 %, Wilson for proportions, else bootstrap.
+    """What is known of a network from one table; how well each 95 % interval covers is listed in docs/coverage.md.
 
     `per_class` has one row an expression in the network's order: `expression`, `precision`, `recall`, `f1`, `auroc`,
     `average_precision`, each with `_low` and `_high`, `support` (images with this label) and `predicted` (images
-    predicted so). `others` holds the remaining figures of `METRICS` by name, `intervals` those that have one: Wilson
-    for top-2, the bootstrap for the rest. AUROC has DeLong's interval, average precision the binomial one.
+    predicted so). An interval that would rest on fewer than `FEW` images is NaN. `others` holds the remaining figures of
+    `METRICS` by name, `intervals` those that have one: the usual calibration errors have none, since chance alone makes
+    them large, but `calibration` says how large.
     """
 
     expressions: tuple[str, ...]
@@ -276,6 +336,7 @@ class EvaluationReport(Headline):
     intervals: dict[str, Interval]
     per_class: pd.DataFrame
     confusion: Counts
+    calibration: CalibrationError
 
     def to_json(self) -> dict[str, Any]:
         """The report in JSON's types: intervals as [low, high], `per_class` by expression, `confusion` as rows, and
@@ -283,7 +344,7 @@ class EvaluationReport(Headline):
         classes = {
             row["expression"]: {
                 **{name: _known(row[name]) for name in (*CLASS_FIGURES, "support", "predicted")},
-                **{f"{name}_interval": [row[f"{name}_low"], row[f"{name}_high"]] for name in CLASS_FIGURES},
+                **{f"{name}_interval": _ends(row[f"{name}_low"], row[f"{name}_high"]) for name in CLASS_FIGURES},
             }
             for row in self.per_class.to_dict("records")
         }
@@ -296,7 +357,8 @@ class EvaluationReport(Headline):
             "balanced_accuracy": self.balanced_accuracy,
             "balanced_accuracy_interval": list(self.balanced_accuracy_interval),
             **{name: _known(value) for name, value in self.others.items()},
-            **{f"{name}_interval": list(bounds) for name, bounds in self.intervals.items()},
+            **{f"{name}_interval": _ends(*bounds) for name, bounds in self.intervals.items()},
+            "ece_by_chance": self.calibration.by_chance,
             "per_class": classes,
             "expressions": list(self.expressions),
             "confusion": self.confusion.tolist(),
@@ -309,27 +371,24 @@ def headline(predictions: Predictions) -> Headline:
     Raises:
         DataError: the table has no row.
     """
-    return _headline(*_resampled(predictions))
+    return _headline(_counted(predictions))
 
 
-def _resampled(predictions: Predictions) -> tuple[Counts, Counts]:
-    """The (k, k) confusion matrix and its (b, k, k) bootstrap samples."""
+def _counted(predictions: Predictions) -> Counts:
     if not len(predictions):
         raise DataError("There is no image to evaluate on; choose a split or filter that holds some.")
-    matrix = confusion_matrix(predictions)
-    return matrix, resample(matrix)
+    return confusion_matrix(predictions)
 
 
-def _headline(matrix: Counts, samples: Counts) -> Headline:
-    n = int(matrix.sum())
+def _headline(matrix: Counts) -> Headline:
     return Headline(
-        n=n,
+        n=int(matrix.sum()),
         accuracy=float(accuracy(matrix)),
-        accuracy_interval=wilson(int(_hits(matrix).sum()), n),
+        accuracy_interval=matrix_interval(matrix, "accuracy"),
         macro_f1=float(macro_f1(matrix)),
-        macro_f1_interval=percentile(macro_f1(samples)),
+        macro_f1_interval=matrix_interval(matrix, "macro_f1"),
         balanced_accuracy=float(balanced_accuracy(matrix)),
-        balanced_accuracy_interval=percentile(balanced_accuracy(samples)),
+        balanced_accuracy_interval=matrix_interval(matrix, "balanced_accuracy"),
     )
 
 
@@ -339,42 +398,60 @@ def evaluate(predictions: Predictions) -> EvaluationReport:
     Raises:
         DataError: the table has no row.
     """
-    matrix, samples = _resampled(predictions)
-    first = vars(_headline(matrix, samples))
+    matrix = _counted(predictions)
+    first = vars(_headline(matrix))
     names = predictions.expressions.names
-    hits, given, predicted = _hits(matrix), support(matrix), predicted_count(matrix)
-    per_class = pd.DataFrame({"expression": names, "precision": precision(matrix)})
-    per_class["precision_low"], per_class["precision_high"] = wilson_bounds(hits, predicted)
-    per_class["recall"] = recall(matrix)
-    per_class["recall_low"], per_class["recall_high"] = wilson_bounds(hits, given)
-    per_class["f1"] = f1(matrix)
-    known = given + predicted > 0
-    per_class[["f1_low", "f1_high"]] = [
-        percentile(values) if some else Interval(0.0, 1.0) for values, some in zip(f1(samples).T, known, strict=True)
-    ]
+    per_class = class_figures(matrix, names)
     ranks = ranking(predictions)
     per_class = per_class.join(ranks.drop(columns="expression"))
-    per_class["support"], per_class["predicted"] = given, predicted
+    per_class["support"], per_class["predicted"] = support(matrix), predicted_count(matrix)
     others = {name: metric for name, metric in METRICS.items() if name not in first}
-    means = {
-        f"macro_{name}": float(ranks[name].mean()) for name in ("auroc", "average_precision")
-    }  # sorted once is enough
-    figures = {name: means[name] if name in means else metric(predictions) for name, metric in others.items()}
+    calibration = calibration_error(predictions)
+    known = {  # what is sorted or counted once is enough
+        "macro_auroc": float(ranks["auroc"].mean()),
+        "macro_average_precision": float(ranks["average_precision"].mean()),
+        "calibration_error": calibration.debiased,
+    }
+    figures = {name: known[name] if name in known else metric(predictions) for name, metric in others.items()}
+    auroc_ends, precision_ends = macro_bounds(predictions)
     return EvaluationReport(
         **first,
         expressions=names,
         others=figures,
         intervals={
-            **{name: percentile(metric.of(samples)) for name, metric in others.items() if metric.of_matrix},
+            **{name: matrix_interval(matrix, name) for name, metric in others.items() if metric.of_matrix},
             "top2": wilson(round(figures["top2"] * len(predictions)), len(predictions)),
-            "log_loss": _mean_interval(predictions.loss, 0, math.inf),
-            "brier": _mean_interval(_squares(predictions), 0, 2),
-            "ece": ece_interval(predictions),
-            "ece_equal_mass": ece_interval(predictions, equal="mass"),
+            "macro_auroc": auroc_ends,
+            "macro_average_precision": precision_ends,
+            **mean_intervals(predictions),
+            "calibration_error": calibration.interval,
         },
         per_class=per_class,
         confusion=matrix,
+        calibration=calibration,
     )
+
+
+def class_figures(matrix: Counts, names: Sequence[str]) -> pd.DataFrame:
+    """`expression`, and `precision`, `recall`, `f1` with `_low` and `_high`, which are NaN below `FEW` images."""
+    hits, given, predicted = _hits(matrix), support(matrix), predicted_count(matrix)
+    table = pd.DataFrame({"expression": names})
+    for name, value, bounds, n in (
+        ("precision", precision(matrix), wilson_bounds(hits, predicted), predicted),
+        ("recall", recall(matrix), wilson_bounds(hits, given), given),
+        ("f1", f1(matrix), f1_bounds(matrix), given + predicted - hits),
+    ):
+        table[name] = value
+        table[f"{name}_low"], table[f"{name}_high"] = np.where(n >= FEW, bounds, np.nan)
+    return table
+
+
+def mean_intervals(predictions: Predictions) -> dict[str, Interval]:
+    """Intervals of the means over images: `log_loss` and `brier`."""
+    return {
+        "log_loss": _mean_interval(predictions.loss, 0, math.inf),
+        "brier": _mean_interval(_squares(predictions), 0, 2),
+    }
 
 
 def figures_table(report: EvaluationReport) -> pd.DataFrame:
@@ -383,11 +460,14 @@ def figures_table(report: EvaluationReport) -> pd.DataFrame:
     for name, metric in METRICS.items():
         value = report.others[name] if name in report.others else getattr(report, name)
         ends = report.intervals.get(name, getattr(report, f"{name}_interval", None))
+        told = f"{ends.low:.3f} to {ends.high:.3f}" if ends and not math.isnan(ends.low) else "–"
+        if name == "ece":
+            told = f"{report.calibration.by_chance:.3f} by chance alone"
         rows.append(
             (
                 metric.title,
                 "–" if math.isnan(value) else f"{value:.3f}",
-                f"{ends.low:.3f} to {ends.high:.3f}" if ends else "–",
+                told,
                 f"{metric.low:g} to {metric.high:g}, {'higher' if metric.higher_is_better else 'lower'} is better",
             )
         )

@@ -9,12 +9,13 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from fer_core.checkpoint import Card, load_network, place_for
+from fer_core.checkpoint import Card, load_network, place_for, read_card
 from fer_core.datasets import Dataset
 from fer_core.datasets.identity import HASH
 from fer_core.errors import DataError
 from fer_core.evaluation.comparison import shared_images
-from fer_core.evaluation.predictions import KEY, Predictions
+from fer_core.evaluation.predictions import KEY, Predictions, how_of
+from fer_core.evaluation.results import obtained, weaker
 from fer_core.images import ImageSpec
 from fer_core.labels import Expressions
 from fer_core.models.logits import logit_batches
@@ -54,6 +55,27 @@ def predict_split(
     )  # fmt: skip
 
 
+def stronger_table(folder: Path, dataset: Dataset, split: str) -> str:
+    """How the predictions table of a split was obtained, if a new one would be weaker and must not replace it; else “”.
+
+    So the answers of a fitted vote, each by a vote that was fitted on other images, are not replaced by those of the vote
+    that was fitted on all of them.
+    """
+    how = how_of(_table(folder, dataset, split))
+    return how if weaker(obtained(read_card(folder), dataset, split), how) else ""
+
+
+def how_obtained(folder: Path, card: Card, dataset: Dataset, split: str) -> str:
+    """How the answers of a checkpoint on a split are obtained, as `results.obtained`; those of a stronger table stay."""
+    return stronger_table(folder, dataset, split) or obtained(card, dataset, split)
+
+
+def _table(folder: Path, dataset: Dataset, split: str) -> Path:
+    """Where a checkpoint's table of a split is, or would be."""
+    name = f"predictions-{dataset.name}-{split}.parquet"
+    return folder / name if (folder / name).exists() else place_for(folder) / name
+
+
 def predict_checkpoint(
     folder: Path, dataset: Dataset, split: str, on_batch: Callable[[int], None] = lambda done: None
 ) -> tuple[Predictions, Card]:
@@ -63,7 +85,7 @@ def predict_checkpoint(
         CheckpointError, DataError: as `load_network` and `predict_split`.
     """
     predictions, card = answers(folder, dataset, split, on_batch)
-    keep(folder, predictions)
+    keep(folder, predictions, how_obtained(folder, card, dataset, split))
     return predictions, card
 
 
@@ -72,9 +94,13 @@ def answers(
 ) -> tuple[Predictions, Card]:
     """What a checkpoint answers on a split, as its card says; images that the card leaves out are not in the table.
 
+    A table that was obtained in a stronger way stays, and is what is returned.
+
     Raises:
         CheckpointError, DataError: as `load_network` and `predict_split`.
     """
+    if stronger_table(folder, dataset, split):
+        return Predictions.read(_table(folder, dataset, split)), read_card(folder)
     model, card = load_network(folder)
     predictions = predict_split(
         model, dataset.without(card.leave_out), split, spec=card.image, expressions=card.vocabulary, tta=card.tta,
@@ -92,7 +118,7 @@ class Kept:
     sentence: str
 
 
-def keep(folder: Path, predictions: Predictions) -> Kept:
+def keep(folder: Path, predictions: Predictions, how: str = "") -> Kept:
     """Write a network's table where what is computed of it is kept (`checkpoint.place_for`).
 
     A table that the network ships with stays where it is of the same images; one of other images under the same name is
@@ -101,6 +127,7 @@ def keep(folder: Path, predictions: Predictions) -> Kept:
     Args:
         folder: the checkpoint's.
         predictions: of one data set and split, with a row or more.
+        how: the answers were obtained, one of `results.OBTAINED`; noted in the table if it is known.
 
     Raises:
         CheckpointError: the folder holds no weights.
@@ -121,13 +148,13 @@ def keep(folder: Path, predictions: Predictions) -> Kept:
         name = f"{dataset}-{predictions.fingerprint[:6]}"
         predictions = Predictions(predictions.table.assign(dataset=name))
         key, own = f"{name}-{split}", place / f"predictions-{name}-{split}.parquet"
-        predictions.write(own)
+        predictions.write(own, how)
         return Kept(
             own, key,
             f"There is a table {dataset}-{split} of other images or labels ({len(before[0]):,}), which stays; this one is "
             f"kept as {key} in {own.parent}.",
         )  # fmt: skip
-    predictions.write(own)
+    predictions.write(own, how)
     return Kept(own, key, f"Table written to {own.parent}")
 
 

@@ -17,6 +17,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pyarrow
+import pyarrow.parquet
 from numpy.typing import ArrayLike, NDArray
 
 from fer_core.datasets.identity import HASH, fingerprint
@@ -26,6 +27,7 @@ from fer_core.labels import VOCABULARIES, Expressions
 KEY = ["dataset", "split", "id"]
 TEXT = ["id", "dataset", "split", "label"]
 LOGIT = "logit_"
+HOW = b"ferscope.how"  # in a file's metadata
 
 
 @dataclass(frozen=True, eq=False)
@@ -124,13 +126,19 @@ class Predictions:
         except DataError as error:
             raise DataError(f"{path}: {error}") from error
 
-    def write(self, path: str | os.PathLike[str]) -> None:
-        """Write a parquet file, whole or not at all: a reader sees the old file or the new one."""
+    def write(self, path: str | os.PathLike[str], how: str = "") -> None:
+        """Write a parquet file, whole or not at all: a reader sees the old file or the new one.
+
+        Args:
+            how: the answers were obtained, one of `results.OBTAINED` if it is known; `how_of` reads it.
+        """
         target = Path(path)
         target.parent.mkdir(parents=True, exist_ok=True)
         part = target.with_name(f".{target.name}.{secrets.token_hex(4)}")
         try:
-            self.table.to_parquet(part, index=False)
+            table = pyarrow.Table.from_pandas(self.table, preserve_index=False)
+            told = {**(table.schema.metadata or {}), **({HOW: how.encode()} if how else {})}
+            pyarrow.parquet.write_table(table.replace_schema_metadata(told), part)
             os.replace(part, target)
         finally:
             part.unlink(missing_ok=True)
@@ -215,6 +223,14 @@ def image_keys(*tables: Predictions) -> list[pd.DataFrame]:
         return [table.table[[*KEY, "label"]] for table in tables]
     found = [table.table[["split", HASH, "label"]] for table in tables]
     return [frame.assign(turn=frame.groupby(list(frame.columns)).cumcount()) for frame in found]
+
+
+def how_of(path: str | os.PathLike[str]) -> str:
+    """How the answers of a written table were obtained; “” where it does not say, or where there is none."""
+    try:
+        return str((pyarrow.parquet.read_schema(path).metadata or {}).get(HOW, b"").decode())
+    except (OSError, pyarrow.ArrowException, UnicodeDecodeError):
+        return ""
 
 
 def _refuse(bad: ArrayLike, table: pd.DataFrame, what: str) -> None:

@@ -28,7 +28,7 @@ from fer_core.checkpoint import Card, place_for, read_card, weights_path, writte
 from fer_core.datasets import Dataset
 from fer_core.errors import DataError, UnknownName
 from fer_core.evaluation.corruptions import CORRUPTIONS, Picture, corrupt
-from fer_core.evaluation.intervals import SEED, percentile, resample, wilson_bounds
+from fer_core.evaluation.intervals import SEED, paired_interval, wilson_bounds
 from fer_core.workspace import cache, write_atomically
 
 VERSION = 1  # raise when a corruption changes
@@ -157,7 +157,7 @@ def summary(place: Path) -> pd.DataFrame:
     Returns:
         One row a condition, the clean one first: `corruption`, `severity` (0..5), `value` (in the corruption's unit),
         `n`, `accuracy` with `low`, `high` (Wilson 95 %), and `drop` (clean less this, on the same pictures) with
-        `drop_low`, `drop_high` (paired bootstrap).
+        `drop_low`, `drop_high` (Tango's interval).
 
     Raises:
         DataError: the clean pictures were not measured, or a file is damaged.
@@ -179,8 +179,7 @@ def summary(place: Path) -> pd.DataFrame:
     for (kind, severity), hits in right.items():
         value = CORRUPTIONS[kind].values[severity - 1] if severity else 0.0
         counts = np.bincount(2 * clean + hits, minlength=4)  # neither, only damaged, only clean, both
-        drops = resample(counts)
-        low, high = percentile((drops[:, 2] - drops[:, 1]) / len(labels))
+        low, high = paired_interval(int(counts[1]), int(counts[2]), len(labels)) if kind != CLEAN else (0.0, 0.0)
         rows.append(
             (kind, severity, value, len(labels), int(hits.sum()), (counts[2] - counts[1]) / len(labels), low, high)
         )

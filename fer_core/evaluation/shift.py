@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -16,7 +17,7 @@ from numpy.typing import ArrayLike, NDArray
 from fer_core.errors import DataError
 from fer_core.evaluation import metrics
 from fer_core.evaluation.comparison import holm
-from fer_core.evaluation.intervals import RESAMPLES, SEED, Interval, percentile, resample, wilson_bounds
+from fer_core.evaluation.intervals import SEED, Interval, independent_interval, interval_of, wilson_bounds
 from fer_core.evaluation.predictions import Predictions
 from fer_core.images import quality
 
@@ -64,7 +65,7 @@ def per_expression(a: Predictions, b: Predictions) -> pd.DataFrame:
 
 @dataclass(frozen=True)
 class GapSplit:
-    """Accuracy of b minus a, and its two parts, each with a 95 % bootstrap interval.
+    """Accuracy of b minus a, and its two parts, each with a 95 % interval (Newcombe's for the whole, else `interval_of`).
 
     `prior` is what the other class balance alone would change, if each expression were recognised as on a; `rest` is
     what each expression is recognised better or worse, weighted as on b. They add up to `total`.
@@ -78,7 +79,7 @@ class GapSplit:
     rest_interval: Interval
 
 
-def gap_split(a: Predictions, b: Predictions, resamples: int = RESAMPLES) -> GapSplit:
+def gap_split(a: Predictions, b: Predictions) -> GapSplit:
     """The gap in accuracy split into label prior and the rest (Oaxaca 1973, Blinder 1973).
 
     An expression that a does not hold counts as recognised there like the average one.
@@ -88,11 +89,23 @@ def gap_split(a: Predictions, b: Predictions, resamples: int = RESAMPLES) -> Gap
     """
     _refuse_empty(a, b)
     names = list(dict.fromkeys(a.expressions.names + b.expressions.names))
-    of_a, of_b = _confusion(a, names), _confusion(b, names)
-    total, prior, rest = (float(part) for part in _parts(of_a[None], of_b[None]).T[:, 0].tolist())
-    samples = _parts(resample(of_a, resamples, SEED), resample(of_b, resamples, SEED + 1))
-    intervals = [percentile(values) for values in samples.T]
-    return GapSplit(total, intervals[0], prior, intervals[1], rest, intervals[2])
+    return gap_of(_confusion(a, names), _confusion(b, names))
+
+
+def gap_of(of_a: metrics.Counts, of_b: metrics.Counts) -> GapSplit:
+    """As `gap_split`, from the (k, k) confusion matrices of two sets with the same k expressions."""
+    both = np.stack([of_a, of_b])
+    total, prior, rest = _parts(both[0], both[1]).tolist()
+    added = np.stack([metrics.image_prior(one) for one in both])
+
+    def part(which: int) -> Interval:
+        return interval_of(
+            lambda stack: _parts(stack[:, 0], stack[:, 1])[:, which], both, added, ends=(-1, 1), samples=2
+        )
+
+    right = [int(np.trace(one)) for one in both]
+    whole = independent_interval(right[0], int(of_a.sum()), right[1], int(of_b.sum()))
+    return GapSplit(total, whole, prior, part(1), rest, part(2))
 
 
 def _confusion(p: Predictions, names: Sequence[str]) -> metrics.Counts:
@@ -103,8 +116,8 @@ def _confusion(p: Predictions, names: Sequence[str]) -> metrics.Counts:
     return metrics.count_pairs(label, predicted, len(names))
 
 
-def _parts(of_a: metrics.Counts, of_b: metrics.Counts) -> NDArray[np.float64]:
-    """(n, 3) total, prior and rest of (n, k, k) confusion matrices."""
+def _parts(of_a: Any, of_b: Any) -> NDArray[np.float64]:
+    """(..., 3) total, prior and rest of (..., k, k) confusion matrices."""
     share_a, share_b = (metrics.support(m) / m.sum(axis=(-2, -1))[..., None] for m in (of_a, of_b))
     accuracy_a, accuracy_b = metrics.accuracy(of_a), metrics.accuracy(of_b)
     recall_a = np.where(metrics.support(of_a) > 0, metrics.recall(of_a), accuracy_a[..., None])
@@ -246,6 +259,25 @@ def feature_distance(
     slack = 1e-5 * float(apart.mean())  # equal divisions may differ by rounding
     p = float((values[1:] >= values[0] - slack).sum() + 1) / (permutations + 1)
     return Distance(float(values[0]), float(values[1:].mean()), p, n_a, n_b)
+
+
+def shifts(balance: Balance, pictures: pd.DataFrame | None, seen: Distance | None) -> pd.DataFrame:
+    """All tests of whether two sets differ, with one correction over them.
+
+    Args:
+        balance: as `class_balance` gives it; pictures: as `differences`; seen: as `feature_distance` with labels.
+
+    Returns:
+        `what` (“class balance”, a statistic of the images, “what the network sees”), `p` and `p_adjusted` (Holm over all
+        rows): two sets that are alike differ in any row at 0.05 with a chance of at most 5 %.
+    """
+    rows = [("class balance", balance.p)]
+    if pictures is not None:
+        rows += list(zip(pictures["statistic"], pictures["p"], strict=True))
+    if seen is not None:
+        rows.append(("what the network sees", seen.p))
+    table = pd.DataFrame(rows, columns=["what", "p"])
+    return table.assign(p_adjusted=holm(table["p"]))
 
 
 def nearest(features: ArrayLike, reference: ArrayLike, k: int = 3) -> tuple[NDArray[np.int64], NDArray[np.float64]]:

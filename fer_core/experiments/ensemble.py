@@ -152,7 +152,7 @@ def combine(
     save_tensors(run.path / "best.safetensors", tensors | (fitted.tensors if fitted else {}))
     card = _card(name, title, planned, arguments, vocabulary or "shared")
     if fitted and dataset is not None:
-        fitted.predictions.write(run.path / f"predictions-{dataset.name}-{fitted.split}.parquet")
+        fitted.predictions.write(run.path / f"predictions-{dataset.name}-{fitted.split}.parquet", "cross-fitted")
         card = _with_vote(card, fitted, dataset)
     write_card(run.path, card)
     run.write(replace(run.status(), state="finished", message=f"Made of {', '.join(names)}{without}."))
@@ -164,9 +164,11 @@ def _with_vote(card: Card, fitted: Fitted, dataset: Dataset) -> Card:
     split, n = fitted.split, len(fitted.predictions)
     changed = {
         "parameters": card.parameters + sum(value.numel() for value in fitted.tensors.values()),
-        "chosen_on": f"{card.chosen_on}; the vote is fitted on {dataset.title}, {split} ({n:,} pictures), each of which is "
+        "chosen_on": f"{card.chosen_on}; the vote is fitted on {dataset.title}, {split} ({n:,} images), each of which is "
         "answered there by a vote fitted on others",
-        "results": {f"{dataset.name}-{split}": results(fitted.predictions, dataset, split, trained_on(card))},
+        "results": {
+            f"{dataset.name}-{split}": results(fitted.predictions, dataset, split, trained_on(card), "cross-fitted")
+        },
     }
     return card.model_copy(update=changed)
 

@@ -20,7 +20,7 @@ from fer_core.datasets.class_folders import members
 from fer_core.datasets.heads import HEADS
 from fer_core.errors import DataError
 from fer_core.evaluation import shift
-from fer_core.evaluation.comparison import mcnemar_exact, p_in_words
+from fer_core.evaluation.comparison import ALPHA, mcnemar_exact, p_in_words
 from fer_core.evaluation.intervals import SEED
 from fer_core.evaluation.metrics import confusion_matrix
 from fer_core.evaluation.predictions import Predictions
@@ -125,16 +125,15 @@ class PrivateSetReport:
     errors: tuple[Error, ...] = ()
 
     @property
+    def shifts(self) -> pd.DataFrame:
+        """Every test of whether the sets differ, corrected together: `shift.shifts`."""
+        return shift.shifts(self.balance, self.differences, self.distance_within)
+
+    @property
     def shifted(self) -> list[str]:
-        """In what the private set differs from the benchmark, at 5 %; empty if in nothing that was measured."""
-        found = []
-        if self.balance.p <= 0.05:
-            found.append("class balance")
-        if self.differences is not None:
-            found += self.differences.loc[self.differences["p_adjusted"] <= 0.05, "statistic"].tolist()
-        if self.distance_within is not None and self.distance_within.p <= 0.05:
-            found.append("what the network sees")
-        return found
+        """In what the private set differs from the benchmark; a set like it is said to differ with a chance of 5 %."""
+        table = self.shifts
+        return [str(what) for what in table.loc[table["p_adjusted"] <= ALPHA, "what"]]
 
     def sentence(self) -> str:
         """Accuracy on both sets with 95 % intervals, and whether the gap is more than chance."""
@@ -170,6 +169,7 @@ class PrivateSetReport:
             "distance": self.distance and vars(self.distance),
             "distance_within": self.distance_within and vars(self.distance_within),
             "variants": records(self.variants),
+            "shifts": records(self.shifts),
             "shifted": self.shifted,
             "expressions": {"benchmark": self.benchmark.expressions.names, "private": self.private.expressions.names},
             "confusion": {"benchmark": self.confusion[0].tolist(), "private": self.confusion[1].tolist()},
@@ -237,6 +237,10 @@ def compare(
         found["distance_within"] = shift.feature_distance(of_benchmark, features, known_labels, labels[some].tolist())
         yield "Looking for the training faces nearest to the errors"
         found["errors"] = _errors(network, private, chosen, known)
+    balance = shift.class_balance(benchmark.table["label"].tolist(), faces["label"].tolist(), names)
+    if known is not None:  # one correction over all that is said to differ
+        told = shift.shifts(balance, found["differences"], found["distance_within"]).set_index("what")["p_adjusted"]
+        found["differences"]["p_adjusted"] = found["differences"]["statistic"].map(told)
     again = private.where(np.isin(np.arange(len(private)), some))
     base = float(again.correct.mean())
     variants = [(AS_CHOSEN, base, 0.0, np.nan, len(some))]
@@ -252,7 +256,7 @@ def compare(
         private=private,
         per_expression=shift.per_expression(benchmark, private),
         gap=shift.gap_split(benchmark, private),
-        balance=shift.class_balance(benchmark.table["label"].tolist(), faces["label"].tolist(), names),
+        balance=balance,
         variants=pd.DataFrame(variants, columns=["change", "accuracy", "difference", "p", "n"]),
         faces=faces,
         skipped=(*gathered.skipped, *skipped),

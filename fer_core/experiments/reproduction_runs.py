@@ -199,13 +199,13 @@ def report(run: RunFolder, dataset: Dataset, config: TrainConfig) -> None:
     """Give the card the figures of the test part; of the part that chose the epoch where the set has no other."""
     from fer_core.checkpoint import write_card
     from fer_core.evaluation.predict import predict_checkpoint
-    from fer_core.evaluation.results import results, trained_on
+    from fer_core.evaluation.results import obtained, results, trained_on
 
     split = "test" if "test" in dataset.splits else config.val_split
     key = f"{dataset.name}-{split}"
     if key not in read_card(run.path).results:
         predictions, card = predict_checkpoint(run.path, dataset, split)
-        figures = results(predictions, dataset, split, trained_on(card))
+        figures = results(predictions, dataset, split, trained_on(card), obtained(card, dataset, split))
         write_card(run.path, card.model_copy(update={"results": {key: figures} | card.results}))
 
 

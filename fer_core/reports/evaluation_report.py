@@ -20,19 +20,25 @@ from fer_core import __version__
 from fer_core.datasets import Dataset
 from fer_core.datasets.titles import table_in_words, table_title
 from fer_core.errors import DataError
-from fer_core.evaluation.calibration import reliability, risk_coverage, validation_split, with_temperature
+from fer_core.evaluation.calibration import (
+    calibration_error,
+    reliability,
+    risk_coverage,
+    validation_split,
+    with_temperature,
+)
 from fer_core.evaluation.comparison import all_pairs, compare, leaderboard, p_value, shared_images
 from fer_core.evaluation.gallery import Filter, examples, positions, select, why_not_shared
 from fer_core.evaluation.intervals import Interval
 from fer_core.evaluation.metrics import (
     CLASS_FIGURES,
     EvaluationReport,
-    ece,
     evaluate,
     figures_table,
     headline,
     most_confused,
 )
+from fer_core.evaluation.optimism import in_words
 from fer_core.evaluation.predictions import Predictions
 from fer_core.evaluation.seeds import over_seeds
 from fer_core.reports import charts
@@ -168,6 +174,15 @@ def _shares(row: Mapping[Any, Any], figures: Iterable[str]) -> list[Cell]:
     return [share(row[figure], Interval(row[f"{figure}_low"], row[f"{figure}_high"])) for figure in figures]
 
 
+def _off(answers: Predictions) -> str:
+    """The debiased calibration error, beside the usual one and what chance gives of that."""
+    found = calibration_error(answers)
+    return (
+        f"{100 * found.debiased:.1f} points ({100 * found.interval.low:.1f} to {100 * found.interval.high:.1f}; ECE "
+        f"{100 * found.ece:.1f}, {100 * found.by_chance:.1f} by chance alone)"
+    )
+
+
 def _together(titles: dict[str, str], answers: dict[str, Predictions], tables: Tables) -> dict[str, Any]:
     """The networks ranked and compared pair by pair."""
     board = leaderboard(answers)
@@ -176,7 +191,7 @@ def _together(titles: dict[str, str], answers: dict[str, Predictions], tables: T
     tables["leaderboard"], tables["pairs"] = board, pairs
     rows = [
         [
-            row["title"], str(row["group"]), *_shares(row, RANKED), f"{row['n']:,}",
+            row["title"], row["letters"], *_shares(row, RANKED), f"{row['n']:,}",
             p_value(row["p_best"]) if place else "–",
         ]
         for place, row in enumerate(board.to_dict("records"))
@@ -185,7 +200,7 @@ def _together(titles: dict[str, str], answers: dict[str, Predictions], tables: T
     return {
         "sentences": _sentences(pairs, titles, answers),
         "header": (
-            "Network", "Group", "Accuracy, %", "Macro-F1, %", "Balanced accuracy, %", "n", "p against the best",
+            "Network", "Letters", "Accuracy, %", "Macro-F1, %", "Balanced accuracy, %", "n", "p against the best",
         ),
         "rows": rows,
         "figure": Drawn(drawing, "Accuracy and macro-F1 with 95 % confidence intervals.", board, "leaderboard"),
@@ -302,10 +317,10 @@ def _confidence(network: Checkpoint, answers: Predictions, tables: Tables) -> di
     """The reliability diagram, and what answering only the most confident images gains."""
     card, name = network.card, network.name
     served = with_temperature(answers, card.temperature or 1.0)
-    bins, off = {"as trained": reliability(answers)}, f"{100 * ece(answers):.1f} points as trained"
+    bins, off = {"as trained": reliability(answers)}, f"{_off(answers)} as trained"
     if card.temperature:
         bins[f"calibrated (temperature {card.temperature:.2f})"] = reliability(served)
-        off += f", {100 * ece(served):.1f} calibrated"
+        off += f", {_off(served)} with its temperature"
         if set(answers.table["split"]) == {validation_split(card)}:
             off += ", which is slightly optimistic: the temperature was fitted on these images"
     trust, risk = pd.concat(bins, names=["which"]).reset_index("which"), risk_coverage(served)
@@ -345,6 +360,11 @@ def _worst(answers: Predictions, dataset: Dataset | None) -> dict[str, Any]:
     return {"worst": faces, "rendered": rendered}
 
 
+def _accuracies(network: Checkpoint) -> list[float | None]:
+    """Validation accuracy after each epoch."""
+    return [epoch.val_accuracy for epoch in network.run.metrics()]
+
+
 def _facts(network: Checkpoint) -> list[tuple[str, str]]:
     card = network.card
     minutes, of = card.cost.minutes
@@ -357,6 +377,7 @@ def _facts(network: Checkpoint) -> list[tuple[str, str]]:
         ("Trained on", f"{card.data}, {card.train_images:,} images"),
         ("Started from", card.start.sentence if card.start else "fresh weights"),
         ("Epoch chosen on", f"{card.chosen_on}: {card.chosen_epoch}"),
+        ("What was chosen there", in_words(card, _accuracies(network), shipped=network.shipped) or "nothing"),
         ("Seed", card.seeds),
         ("Test-time augmentation", card.tta),
         ("Temperature", f"{card.temperature:.3f}" if card.temperature else "not fitted"),

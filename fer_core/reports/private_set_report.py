@@ -80,7 +80,7 @@ def _view(report: PrivateSetReport) -> Shown:
         "shift": _shift(report),
         "gap": _gap(report),
         "balance": f"{percent(report.balance.distance)} of the labels would have to change to give the benchmark's balance "
-        f"(chi-squared, {p_in_words(report.balance.p)}).",
+        f"(chi-squared, {p_in_words(_adjusted(report)['class balance'])}, adjusted).",
         "benchmark": report.benchmark_name,
         "differences": _differences(report),
         "pose": _pose(report),
@@ -161,16 +161,25 @@ def _pose(report: PrivateSetReport) -> str:
     return f"{percent(turned)} of the private faces are turned to the side, {percent(tilted)} are tilted."
 
 
+def _adjusted(report: PrivateSetReport) -> pd.Series:
+    """p of each kind of difference, after one correction over all of them."""
+    return report.shifts.set_index("what")["p_adjusted"]
+
+
 def _features(report: PrivateSetReport) -> Shown | None:
     if report.distance is None or report.distance_within is None:
         return None
-    found = (("all faces", report.distance), ("within each expression", report.distance_within))
+    found = (
+        ("all faces", report.distance, report.distance.p),
+        ("within each expression", report.distance_within, _adjusted(report)["what the network sees"]),
+    )
     return {
         "header": ("Energy distance of the features", "Found", "By chance", "p", "Images"),
         "rows": [
-            [name, f"{d.value:.3g}", f"{d.expected:.3g}", p_value(d.p), f"{d.n_a:,} and {d.n_b:,}"] for name, d in found
+            [name, f"{d.value:.3g}", f"{d.expected:.3g}", p_value(p), f"{d.n_a:,} and {d.n_b:,}"]
+            for name, d, p in found
         ],
-        "grey": [bool(d.p > ALPHA) for _, d in found],
+        "grey": [bool(p > ALPHA) for *_, p in found],
     }
 
 

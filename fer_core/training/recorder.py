@@ -124,8 +124,8 @@ class Recorder:
             served, task.asked, split, spec=task.spec, expressions=task.expressions, tta=task.config.tta
         )
         key = f"{task.dataset.name}-{split}"
-        predictions.write(self.run.path / f"predictions-{key}.parquet")
-        found = figures_of(predictions, task.dataset, split, task.config.train_split)
+        predictions.write(self.run.path / f"predictions-{key}.parquet", "selected")
+        found = figures_of(predictions, task.dataset, split, task.config.train_split, "selected")
         write_card(self.run.path, self._card({key: found}))
 
     def _card(self, results: dict[str, dict[str, object]]) -> Card:

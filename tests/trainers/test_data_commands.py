@@ -77,7 +77,7 @@ def test_check_and_leaks_count_what_is_there(tmp_path: Path) -> None:
         "leaks": {"val": {"identical": 1, "all": 1}},
     }  # fmt: skip
     assert "1 pictures of val (50.0%) also occur in train" in ferscope("check", tmp_path / "set")
-    assert "1 of 2 pictures of val also occur in train: 1 identical." in ferscope("leaks", tmp_path / "set")
+    assert "1 of 2 images of val also occur in train: 1 identical." in ferscope("leaks", tmp_path / "set")
     table = json.loads(ferscope("leaks", tmp_path / "set", "--json"))
     assert table == [{"id": "val/sad/0.png", "twin": "train/happy/0.png", "kind": "identical", "similarity": 1.0}]
     said = ferscope("clean", tmp_path / "set", "--steps", "leaks", "--name", "clean")

@@ -27,7 +27,7 @@ def calibrate(
     from fer_core.checkpoint import CALIBRATION, place_for
     from fer_core.datasets import open_dataset
     from fer_core.evaluation import calibration
-    from fer_core.evaluation.metrics import ece, log_loss
+    from fer_core.evaluation.metrics import log_loss
     from fer_core.evaluation.predict import answers, keep
     from fer_core.runs.store import find
 
@@ -47,18 +47,36 @@ def calibrate(
     keep(found.folder, predictions)
     temperature = calibration.calibrate(found.folder, predictions)
     scaled = calibration.with_temperature(predictions, temperature)
+    low, high = calibration.temperature_interval(predictions, temperature)
     before, after = (
-        {"ece": ece(p), "log_loss": log_loss(p), "overconfidence": calibration.overconfidence(p)}
+        {
+            "ece": found.ece,
+            "calibration_error": found.debiased,
+            "calibration_error_interval": list(found.interval),
+            "log_loss": log_loss(p),
+            "overconfidence": calibration.overconfidence(p),
+        }
         for p in (predictions, scaled)
+        for found in (calibration.calibration_error(p),)
     )
     if as_json:
-        print(json.dumps({"temperature": temperature, "n": total, "before": before, "after": after}))
+        print(
+            json.dumps(
+                {
+                    "temperature": temperature,
+                    "temperature_interval": [low, high],
+                    "n": total,
+                    "before": before,
+                    "after": after,
+                }
+            )
+        )
         return
     place = place_for(found.folder)
     stored = place / ("card.json" if place == found.folder else CALIBRATION)
     out.print(
-        f"Temperature {temperature:.3f}, fitted on {total:,} images of {dataset.name}, {split}: calibration error "
-        f"{100 * before['ece']:.1f} to {100 * after['ece']:.1f} points, log loss {before['log_loss']:.3f} to "
-        f"{after['log_loss']:.3f} nats, on the same images. Stored in {stored}.",
+        f"Temperature {temperature:.3f} ({low:.3f} to {high:.3f}), fitted on {total:,} images of {dataset.name}, {split}: "
+        f"debiased calibration error {100 * before['calibration_error']:.1f} to {100 * after['calibration_error']:.1f} points, "
+        f"log loss {before['log_loss']:.3f} to {after['log_loss']:.3f} nats, on the same images. Stored in {stored}.",
         soft_wrap=True,
     )

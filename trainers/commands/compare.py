@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from math import isnan
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -51,8 +52,8 @@ def compare(
     out.print(
         f"Macro-F1 of {two} is {100 * figures.difference.macro_f1:+.1f} points ({100 * low:.1f} to {100 * high:.1f}) from "
         f"that of {one}. They agree on {figures.agreement.share:.1%} of the images; {two} corrects "
-        f"{figures.test.only_b:,} errors and makes {figures.test.only_a:,} new ones. 95 % intervals of a paired bootstrap, p "
-        "of McNemar's exact test.",
+        f"{figures.test.only_b:,} errors and makes {figures.test.only_a:,} new ones. 95 % intervals: Tango's, for macro-F1 the "
+        "delta method's; p of McNemar's exact test.",
         soft_wrap=True,
     )
     rows = Table("expression", "recall A", "recall B", "B - A", "95 % interval", "p (Holm)", "n")
@@ -61,7 +62,8 @@ def compare(
     for row in figures.difference.recall.to_dict("records"):
         rows.add_row(
             row["expression"], *(f"{100 * row[name]:.1f}" for name in ("a", "b")), f"{100 * row['difference']:+.1f}",
-            f"{100 * row['low']:.1f} to {100 * row['high']:.1f}", p_value(row["p_adjusted"]), f"{row['support']:,}",
+            "–" if isnan(row["low"]) else f"{100 * row['low']:.1f} to {100 * row['high']:.1f}",
+            p_value(row["p_adjusted"]), f"{row['support']:,}",
         )  # fmt: skip
     out.print(rows)
 
@@ -75,19 +77,18 @@ def _leaderboard(key: str, tables: dict[str, Predictions], as_json: bool) -> Non
         print(json.dumps({"table": key} | rows))
         return
     differ = int((pairs["p_adjusted"] <= ALPHA).sum())
-    groups = int(board["group"].max())
     out.print(
         f"{key}: {differ} of the {len(pairs)} pairs of networks differ significantly on the {board['n'].iloc[0]:,} images "
-        f"that all predicted, which makes {groups} group{'s' if groups > 1 else ''}. A group cannot be told from its best "
-        "(McNemar's exact test, Holm over all pairs; 95 % intervals).",
+        f"that all predicted. Two networks that share a letter do not differ significantly (McNemar's exact test, Holm over "
+        "all pairs; 95 % intervals).",
         soft_wrap=True,
     )
-    shown = Table("group", "network", "accuracy, %", "macro-F1, %", "p, the best", "p, the one above")
-    for column in (shown.columns[0], *shown.columns[2:]):
+    shown = Table("letters", "network", "accuracy, %", "macro-F1, %", "p, the best", "p, the one above")
+    for column in shown.columns[2:]:
         column.justify = "right"
     for place, row in enumerate(board.to_dict("records")):
         shown.add_row(
-            str(row["group"]), row["name"],
+            row["letters"], row["name"],
             *(
                 f"{100 * row[figure]:.1f} ({100 * row[figure + '_low']:.1f} to {100 * row[figure + '_high']:.1f})"
                 for figure in ("accuracy", "macro_f1")

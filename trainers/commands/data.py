@@ -210,23 +210,63 @@ def data_leaks(
     data: str,
     split: Annotated[str, typer.Option(help="The split that is evaluated.")] = "val",
     into: Annotated[str, typer.Option(help="The split that is learned.")] = "train",
+    turned: Annotated[
+        bool, typer.Option("--turned", help="Also look for copies that were turned or shifted; takes minutes.")
+    ] = False,
+    near: Annotated[
+        Path | None,
+        typer.Option("--near", dir_okay=False, help="Write the images that are only much alike to this file."),
+    ] = None,
     on_bad: Bad = None,
     csv: Csv = None,
     as_json: AsJson = False,
 ) -> None:
-    """Name the pictures of a split that also occur in another, each with its twin."""
+    """Name the images of a split that also occur in another, each with its twin.
+
+    The table has what is the same as it lies or mirrored. Images that are only much alike, copies by their names and, if
+    asked for, turned or shifted copies are counted apart.
+    """
+    import pandas as pd
+
     from fer_core.datasets import open_dataset
-    from fer_core.datasets.leaks import leaks_of
+    from fer_core.datasets.copies import moved_copies, named_copies
+    from fer_core.datasets.leaks import leaks_of, near_twins_of
 
     dataset = open_dataset(data, on_bad=on_bad)
     table = leaks_of(dataset, split, into)
+    if turned:
+        moved = moved_copies(dataset, split, into)
+        table = pd.concat([table, moved[~moved["id"].isin(set(table["id"]))]], ignore_index=True)
     _write(table, csv, as_json)
+    if as_json and near is None:
+        print(table.to_json(orient="records"))
+        return
+    alike, named = near_twins_of(dataset, split, into), named_copies(dataset, split, into)
+    _write(alike, near, as_json)
     if as_json:
         print(table.to_json(orient="records"))
         return
     counts = ", ".join(f"{n:,} {kind}" for kind, n in table["kind"].value_counts().items()) or "none"
     out.print(
-        f"{len(table):,} of {dataset.splits[split]:,} pictures of {split} also occur in {into}: {counts}.",
+        f"{len(table):,} of {dataset.splits[split]:,} images of {split} also occur in {into}: {counts}.", soft_wrap=True
+    )
+    if len(alike):
+        out.print(
+            f"{len(alike):,} more are much like an image of {into} (correlation 0.90 to 0.95): many are the same photograph, cut "
+            "or compressed differently.",
+            soft_wrap=True,
+        )
+    if len(named):
+        first = named.iloc[0]
+        out.print(
+            f"{len(named):,} have the name of an image of {into} with a mark of augmentation, such as {escape(first['id'])} "
+            f"beside {escape(first['twin'])}: split the set before it is augmented.",
+            soft_wrap=True,
+        )
+    out.print(
+        "Turned and shifted copies, by up to 15 degrees and some pixels, are among these; larger ones are not seen."
+        if turned
+        else "Copies that are turned, or shifted by more than a pixel or two, are not seen; --turned looks for them.",
         soft_wrap=True,
     )
 

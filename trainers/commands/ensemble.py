@@ -40,7 +40,7 @@ def ensemble(
     from fer_core.checkpoint import read_card, write_card
     from fer_core.datasets import open_dataset
     from fer_core.evaluation.predict import predict_checkpoint
-    from fer_core.evaluation.results import in_words, results, trained_on
+    from fer_core.evaluation.results import in_words, obtained, results, trained_on
     from fer_core.experiments.ensemble import combine
 
     dataset = open_dataset(data)
@@ -53,7 +53,7 @@ def ensemble(
         )
     if key not in card.results:
         predictions, _ = predict_checkpoint(run.path, dataset, split)
-        figures = results(predictions, dataset, split, trained_on(card))
+        figures = results(predictions, dataset, split, trained_on(card), obtained(card, dataset, split))
         card = card.model_copy(update={"results": card.results | {key: figures}})
         write_card(run.path, card)
     weights = card.arguments.get("weights")

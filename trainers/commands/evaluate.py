@@ -29,8 +29,8 @@ def evaluate(
     from fer_core.datasets import open_dataset
     from fer_core.datasets.leaks import leak_warning
     from fer_core.evaluation.metrics import CLASS_FIGURES
-    from fer_core.evaluation.predict import answers, keep
-    from fer_core.evaluation.results import in_words, results, trained_on
+    from fer_core.evaluation.predict import answers, how_obtained, keep, stronger_table
+    from fer_core.evaluation.results import IN_WORDS, in_words, results, trained_on
     from fer_core.runs.store import find
 
     found = find(checkpoint)
@@ -43,15 +43,22 @@ def evaluate(
         )
     if warning := leak_warning(dataset, split, trained_on(found.card)):
         Console(stderr=True).print(f"[bold]Leak:[/bold] {warning}", soft_wrap=True)
+    if stronger := stronger_table(found.folder, dataset, split):
+        Console(stderr=True).print(
+            f"The predictions table of {found.name} on {dataset.name}, {split} is {stronger} and stays. {IN_WORDS[stronger]} "
+            "New predictions would come from a vote that was fitted on these images, and look better than it is.",
+            soft_wrap=True,
+        )
     with Progress(console=out, transient=True, disable=as_json) as bar:
         task = bar.add_task(f"Predicting {total:,} images", total=total)
         predictions, _ = answers(found.folder, dataset, split, on_batch=lambda done: bar.update(task, completed=done))
-    kept = keep(found.folder, predictions)
-    figures = results(predictions, dataset, split, trained_on(found.card))
+    how = how_obtained(found.folder, found.card, dataset, split)
+    written = None if stronger else keep(found.folder, predictions, how)
+    figures = results(predictions, dataset, split, trained_on(found.card), how)
     if as_json:
         print(json.dumps(figures))
         return
-    out.print(in_words(kept.key, figures), soft_wrap=True)
+    out.print(in_words(written.key if written else f"{dataset.name}-{split}", figures), soft_wrap=True)
     table = Table("expression", "precision", "recall", "F1", "AUROC", "average precision", "n")
     for column in table.columns[1:]:
         column.justify = "right"
@@ -59,4 +66,5 @@ def evaluate(
         shown = ("–" if row[key] is None else f"{100 * row[key]:.1f}" for key in CLASS_FIGURES)
         table.add_row(name, *shown, f"{row['support']:,}")
     out.print(table)
-    out.print(kept.sentence, soft_wrap=True)
+    if written:
+        out.print(written.sentence, soft_wrap=True)

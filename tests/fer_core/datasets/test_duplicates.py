@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 from PIL import Image
 
+import fer_core
 from fer_core.datasets import Dataset, open_dataset, splits
 from fer_core.datasets.duplicates import KINDS, across, contradicting, duplicates_of, find_duplicates, leaks
 from fer_core.datasets.leaks import leak_warning, leaks_of, shipped_leaks
@@ -164,3 +165,19 @@ def test_the_shipped_table_holds_ids_of_fer2013s_own_rows() -> None:
     assert table["similarity"].between(0.95, 1).all()
     assert shipped_leaks("fer2013", "test") is None
     pd.testing.assert_frame_equal(shipped_leaks("ferplus", "val"), table)
+
+
+def test_the_near_twins_of_fer2013_are_shipped_apart_from_its_leaks() -> None:
+    folder = Path(fer_core.__file__).parent / "datasets" / "shipped"
+    near = pd.read_csv(folder / "fer2013-val-near-twins.csv", dtype={"id": "str"})
+    leaked = shipped_leaks("fer2013", "val")
+    assert (len(leaked), len(near)) == (377, 115)
+    assert near["similarity"].between(0.90, 0.95).all()
+    assert not set(near["id"]) & set(leaked["id"])
+    checkpoint = Path(fer_core.__file__).parents[1] / "checkpoints" / "fer2013-best"
+    table = Predictions.read(checkpoint / "predictions-fer2013-val.parquet")
+    alike = table.where(table.table["id"].isin(set(near["id"])))
+    others = table.where(~table.table["id"].isin({*near["id"], *leaked["id"]}))
+    assert len(alike) == 115
+    assert float(alike.correct.mean()) == pytest.approx(0.81, abs=0.01)
+    assert float(others.correct.mean()) == pytest.approx(0.70, abs=0.01)

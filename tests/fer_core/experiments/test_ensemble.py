@@ -13,8 +13,8 @@ from typer.testing import CliRunner
 from fer_core.checkpoint import load_network, load_tensors, read_card, save_tensors, write_card
 from fer_core.datasets import open_dataset
 from fer_core.errors import ConfigError, RunError
-from fer_core.evaluation.predict import predict_checkpoint
-from fer_core.evaluation.predictions import Predictions
+from fer_core.evaluation.predict import predict_checkpoint, predict_split, stronger_table
+from fer_core.evaluation.predictions import Predictions, how_of
 from fer_core.experiments.ensemble import combine, fit_stacker, fit_weights, plan
 from fer_core.faces import FaceCrop
 from fer_core.images import ImageSpec, fit, normalise, to_tensor
@@ -216,8 +216,19 @@ def test_a_vote_is_judged_on_pictures_that_it_was_not_fitted_on(noise: Path, tmp
     assert card.results[f"{dataset.name}-val"]["accuracy"] == pytest.approx(float(table.correct.mean()))
     assert "the vote is fitted on" in card.chosen_on
     assert export_onnx(run.path, tmp_path / "both.onnx") < 1e-4
-    whole, _ = predict_checkpoint(run.path, dataset, "val")
+    whole = predict_split(model, dataset, "val", spec=card.image, expressions=card.vocabulary, tta=card.tta)
     assert float(whole.correct.mean()) > float(table.correct.mean())
+    # evaluating it there again must not replace what is right by what flatters
+    assert how_of(run.path / f"predictions-{dataset.name}-val.parquet") == "cross-fitted"
+    assert stronger_table(run.path, dataset, "val") == "cross-fitted"
+    again, _ = predict_checkpoint(run.path, dataset, "val")
+    assert again.table.equals(table.table)
+    assert card.results[f"{dataset.name}-val"]["how"] == "cross-fitted"
+    result = CliRunner().invoke(app, ["evaluate", "both", "--data", str(noise)])
+    said = " ".join(result.output.split())
+    assert "is cross-fitted and stays" in said
+    assert f"accuracy {float(table.correct.mean()):.2%}" in said
+    assert Predictions.read(run.path / f"predictions-{dataset.name}-val.parquet").table.equals(table.table)
     assert float(table.correct.mean()) < 0.25
 
 

@@ -97,8 +97,12 @@ def test_a_change_of_all_pictures_is_found(benchmark, tmp_path, change, found):
 
 def test_another_class_balance_is_found_and_is_all_of_the_gap(benchmark, tmp_path):
     few = dict.fromkeys(FER7.names[:4], EACH)
-    report = compared(benchmark, zipped(benchmark[0], tmp_path / "few.zip", keep_one_in=few))
-    assert "class balance" in report.shifted
+    archive = zipped(benchmark[0], tmp_path / "few.zip", keep_one_in=few)
+    assert compared(benchmark, archive, known_pictures=False).shifted == ["class balance"]
+    report = compared(benchmark, archive)
+    told = report.shifts.set_index("what")  # of these few images, one of six tests
+    assert told["p"].idxmin() == "class balance"
+    assert told.loc["class balance", "p_adjusted"] > told.loc["class balance", "p"]
     assert not {"brightness", "contrast", "sharpness"} & set(report.shifted)
     recall = report.per_expression.set_index("expression")["difference"]
     assert report.gap.prior + report.gap.rest == pytest.approx(recall["all"])

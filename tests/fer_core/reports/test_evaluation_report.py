@@ -14,9 +14,9 @@ import pytest
 from fer_core.checkpoint import Cost, read_card, write_card
 from fer_core.datasets import open_dataset
 from fer_core.errors import DataError, UnknownName
-from fer_core.evaluation.calibration import with_temperature
+from fer_core.evaluation.calibration import calibration_error, with_temperature
 from fer_core.evaluation.comparison import compare
-from fer_core.evaluation.metrics import ece, evaluate
+from fer_core.evaluation.metrics import evaluate
 from fer_core.evaluation.predictions import Predictions
 from fer_core.evaluation.seeds import over_seeds, recipe_of
 from fer_core.reports.evaluation_report import document, shared_table
@@ -44,9 +44,10 @@ def test_the_page_stands_alone_and_says_what_the_tables_say() -> None:
     assert f"<b>{100 * accuracy:.1f}\N{NO-BREAK SPACE}%</b>" in found.html
     assert "temperature 2.00" in found.html
     answers = a.predictions(KEY)
-    off = [100 * ece(one) for one in (answers, with_temperature(answers, 2.0))]
+    before, after = (calibration_error(one) for one in (answers, with_temperature(answers, 2.0)))
+    assert f"Calibration error: {100 * before.debiased:.1f} points (" in found.html
     assert (
-        f"calibration error: {off[0]:.1f} points as trained, {off[1]:.1f} calibrated, which is slightly optimistic"
+        f"ECE {100 * after.ece:.1f}, {100 * after.by_chance:.1f} by chance alone) with its temperature, which"
         in found.html
     )
     for drawing in re.findall(r"<svg.*?</svg>", found.html, re.DOTALL):
@@ -155,9 +156,9 @@ def test_sentences_about_several_networks_say_what_the_groups_say() -> None:
     answers = {"one": wrong_on(*range(10)), "two": wrong_on(10, 11), "three": wrong_on(*range(9))}
     assert compare(answers["one"], answers["two"]).better == "b"  # p = 0.039 as the only test, but it is one of three
     found = document([find(make_network(name, one)) for name, one in answers.items()])
-    assert set(found.tables["leaderboard"]["group"]) == {1}
+    assert set(found.tables["leaderboard"]["letters"]) == {"a"}
     assert "is better than" not in found.html
-    assert found.html.count("cannot be told apart") == 3
+    assert found.html.count("are not significantly different") == 3
     assert "p = 0.116" in found.html
 
 
