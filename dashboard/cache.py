@@ -26,11 +26,12 @@ from fer_core.evaluation.metrics import EvaluationReport, Headline, evaluate, he
 from fer_core.evaluation.predictions import Predictions
 from fer_core.evaluation.shift import picture_statistics
 from fer_core.experiments.sweep_folder import SweepFolder
-from fer_core.explanation import Attribution, explain, spatial_layers
+from fer_core.explanation import Attribution, spatial_layers
 from fer_core.explanation import region_report as reports
 from fer_core.explanation.aggregate import maps_of, mean_difference, mean_map, network_difference, relative
-from fer_core.explanation.bootstrap import Band
+from fer_core.explanation.means import Band
 from fer_core.explanation.figure import cases, draw
+from fer_core.explanation.served import explain_as_served
 from fer_core.faces import Face, FaceCrop
 from fer_core.images import ImageSpec, decode
 from fer_core.models import attribution_layer
@@ -264,19 +265,17 @@ def _maps(
     layer: str | None, parameters: dict[str, object],
 ) -> Attribution:  # fmt: skip
     known = predictor(folder)
-    pictures = np.repeat(picture[None], len(targets), axis=0)
-    indices = [known.card.vocabulary.index(name) for name in targets]
-    other = None if against is None else [known.card.vocabulary.index(against)] * len(targets)
-    return explain(known.model, pictures, known.card.image, indices, method, layer, against=other, **parameters)
+    images = np.repeat(picture[None], len(targets), axis=0)
+    return explain_as_served(known.model, known.card, images, targets, method, layer, against=against, **parameters)
 
 
-def explanation_report(path: Path) -> reports.Report:
+def explanation_report(path: Path) -> reports.RegionReport:
     """What was measured of a network's looks; shared between sessions, so not to be changed."""
     return _explanation_report(path, path.stat().st_mtime_ns)
 
 
 @st.cache_resource(max_entries=16, show_spinner="Reading the report")
-def _explanation_report(path: Path, mtime: int) -> reports.Report:
+def _explanation_report(path: Path, mtime: int) -> reports.RegionReport:
     return reports.read(path)
 
 
@@ -302,7 +301,7 @@ def _cell_maps(
     wrong, right = label & (table.predicted == taken), label & table.correct
     kept, images = _pictures(table, np.flatnonzero(wrong | right), known.card.image)
     target = [known.card.vocabulary.index(given)] * len(kept)
-    made = relative(maps_of(known.model, images, known.card.image, target, method, layer))
+    made = relative(maps_of(known.model, images, known.card.image, target, method, layer, tta=known.card.tta))
     one, other = wrong[kept], right[kept]
     return mean_map(made, one), mean_map(made, other), mean_difference(made, one, other)
 
@@ -352,7 +351,7 @@ def _network_maps(
         kept, images = _pictures(table, rows, known.card.image)
         target = [known.card.vocabulary.index(given)] * len(kept)
         layer = attribution_layer(known.card.network, known.model)
-        made = maps_of(known.model, images, known.card.image, target, method, layer)
+        made = maps_of(known.model, images, known.card.image, target, method, layer, tta=known.card.tta)
         height, width = predictor(one).card.image.shape[1:]
         if made.shape[1:] != (height, width):
             large = [cv2.resize(each, (width, height), interpolation=cv2.INTER_AREA) for each in made]
@@ -385,7 +384,7 @@ def _figure_of_cases(folder: Path, path: Path, times: tuple[int, int], layer: st
         for name, (right, wrong) in chosen.items()
     }
     title = f"{known.card.title} on {data.name}, {split}, n = {len(table):,}; cases of middle confidence"
-    return draw(known.model, known.card.image, known.card.vocabulary, chosen, needed, title, "grad-cam", layer)
+    return draw(known.model, known.card, chosen, needed, title, "grad-cam", layer)
 
 
 def importance(sweep: Path) -> dict[str, float]:

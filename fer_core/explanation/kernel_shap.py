@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     title="KernelSHAP",
     paper="Lundberg and Lee 2017, A Unified Approach to Interpreting Model Predictions, arXiv 1705.07874",
     signed=True,
+    claims="shares",
     parameters=Superpixels,
 )
 def kernel_shap(question: Question, parameters: Superpixels) -> torch.Tensor:

@@ -11,7 +11,7 @@ from torch import nn
 from dashboard.charts.explanation import covering
 from fer_core.datasets.synthetic import draw_face, draw_faces
 from fer_core.errors import DataError
-from fer_core.explanation.bootstrap import band, difference
+from fer_core.explanation.means import band, difference
 from fer_core.explanation.regions import (
     CORE,
     areas,
