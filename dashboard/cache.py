@@ -29,8 +29,8 @@ from fer_core.experiments.sweep_folder import SweepFolder
 from fer_core.explanation import Attribution, spatial_layers
 from fer_core.explanation import region_report as reports
 from fer_core.explanation.aggregate import maps_of, mean_difference, mean_map, network_difference, relative
-from fer_core.explanation.means import Band
 from fer_core.explanation.figure import cases, draw
+from fer_core.explanation.means import Band
 from fer_core.explanation.served import explain_as_served
 from fer_core.faces import Face, FaceCrop
 from fer_core.images import ImageSpec, decode

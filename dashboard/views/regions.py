@@ -14,8 +14,8 @@ from dashboard.pickers import Picked, choose, picked, titles
 from dashboard.text import images, percent, table_title, verbatim
 from fer_core.explanation import METHODS
 from fer_core.explanation import region_report as reports
-from fer_core.explanation.means import Band
 from fer_core.explanation.badge import badge
+from fer_core.explanation.means import Band
 from fer_core.explanation.overlay import colour, common_limit
 from fer_core.explanation.region_report import RegionReport
 from fer_core.glossary import explained

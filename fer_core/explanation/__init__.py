@@ -13,7 +13,7 @@ from __future__ import annotations
 import copy
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -98,6 +98,7 @@ class Question:
 
 
 Attribute = Callable[[Question, Any], "torch.Tensor | tuple[torch.Tensor, torch.Tensor]"]
+A = TypeVar("A", bound=Attribute)
 
 
 class Parameters(BaseModel):
@@ -150,10 +151,10 @@ def method(
     parameters: type[Parameters] = Parameters,
     claims: Claim = "place",
     suits: Callable[[nn.Module, ImageSpec], str | None] = suits_all,
-) -> Callable[[Attribute], Attribute]:
+) -> Callable[[A], A]:
     """Decorator that registers a function (question, parameters) -> maps (N, H, W) as a method; see `Method`."""
 
-    def add(attribute: Attribute) -> Attribute:
+    def add(attribute: A) -> A:
         METHODS.register(name)(Method(name, title, paper, signed, needs_layer, parameters, claims, suits, attribute))
         return attribute
 

@@ -76,7 +76,7 @@ class Curves:
             np.trapezoid(np.column_stack([first, inner, last]), dx=1 / steps, axis=1)
             for first, inner, last in ((whole, probs[:, 0], mean), (blurred, probs[:, 1], whole))
         ]
-        return found[0], found[1]
+        return np.asarray(found[0]), np.asarray(found[1])
 
     def _probs(self, series: NDArray[np.uint8]) -> Figures:
         """(N, S) probability of each image's target for S versions of it, (N, S, H, W[, 3])."""
@@ -131,7 +131,7 @@ class Perturbations:
                     changed = inputs * (1 - given) if kind == "shares" else inputs - given
                     classes = torch.tensor([int(targets[row])], device=device)
                     before = score(inputs, classes)
-                    after = torch.cat([score(part, classes.expand(len(part))) for part in changed.split(16)])
+                    after = torch.cat([score(part, classes.expand(len(part))) for part in torch.split(changed, 16)])
                     self._falls[kind][row] = (before - after).double().cpu().numpy()
 
     def infidelity(self, maps: Maps, claims: Claim, signed: bool) -> Figures | None:
