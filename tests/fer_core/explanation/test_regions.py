@@ -146,7 +146,7 @@ def test_a_network_that_looks_at_the_mouth_alone_loses_by_the_mouth_alone():
     names = Expressions("two", ("open", "closed"))
     passes = []
     table = covering_table(
-        Mouth(), images, SPEC, labels, names, template(48, 48), ("mean",), lambda *at: passes.append(at)
+        Mouth(), images, SPEC, labels, names, template(48, 48), ("mean",), on_pass=lambda *at: passes.append(at)
     )
     assert passes[-1] == (len(REGIONS) + 1, len(REGIONS) + 1)
     rows = table.set_index(["expression", "region"])
@@ -198,8 +198,8 @@ def test_the_chart_brackets_what_one_correction_does_not_let_stand():
     figures |= {"probability_cost": 0.1, "probability_cost_low": 0.0, "probability_cost_high": 0.2}
     row = {"expression": "all", "region": "mouth", "n": 100, "area": 0.25, **figures}
     for adjusted, shown in ((0.6, "(10.0)"), (0.01, "10.0")):
-        assert covering(pd.DataFrame([row | {"p_adjusted": adjusted}])).data[0].text == ((shown,),)
-    assert covering(pd.DataFrame([row])).data[0].text == (("10.0",),)  # an older table, by its interval
+        assert covering(pd.DataFrame([row | {"p_adjusted": adjusted}])).data[0].text == ([shown],)
+    assert covering(pd.DataFrame([row])).data[0].text == (["10.0"],)  # an older table, by its interval
 
 
 @pytest.mark.parametrize(("n", "p", "q"), [(8, 0.1, 0.1), (50, 0.1, 0.05), (114, 0.3, 0.01), (500, 0.1, 0.02)])
