@@ -190,7 +190,7 @@ def trust_in_methods(report: RegionReport) -> None:
     )
     left = report.methods[report.methods["n"] == 0]
     for row in left.to_dict("records"):
-        st.caption(verbatim(f"{row['title']} was left out: {row['suits']}."))
+        st.caption(verbatim(f"{row['title']} does not suit this network: {row['suits']}."))
     if rest := [title_of(name) for name in METHODS.names() if name not in set(report.methods["method"])]:
         st.caption(
             f"Not compared, because they are slow or similar to these: {', '.join(rest)}. The command can measure them too."

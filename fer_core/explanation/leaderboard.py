@@ -171,13 +171,16 @@ def leaderboard(
             "claims": how.claims,
             "control": how.name in controls,
         }
+        if reason := how.suits(model, spec):
+            rows.append(row | {"suits": reason, "n": 0})
+            continue
         try:
             maps = explain(model, images, spec, targets, how, layer).map
             if twin := next((name for name, other in made.items() if _same(maps, other)), None):
                 title = next(one.title for one in entries if one.name == twin)
                 raise ConfigError(f"its maps are those of {title} on this network, so it is counted once")
             kept[how.name] = board.figures(how, maps)
-        except ConfigError as error:  # it does not suit, or an image is too small for a window
+        except ConfigError as error:  # such as an image that is too small for a window
             rows.append(row | {"suits": str(error).rstrip("."), "n": 0})
             continue
         made[how.name] = maps

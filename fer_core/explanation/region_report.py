@@ -193,7 +193,7 @@ def read(path: Path) -> RegionReport:
 def outdated(report: RegionReport, folder: Path) -> str:
     """Why a report should be made again, in a sentence; empty where it is up to date."""
     if report.about["weights"] != _weights(folder):
-        return "The weights have been changed since this was measured."
+        return "The weights have changed since this report was made."
     if report.about["format"] != FORMAT:
         return (
             "An earlier version made this report: it compared methods with random pixels, on one view of each image, and "

@@ -462,7 +462,7 @@ def test_a_report_is_written_beside_the_weights_and_read_again(capsys, monkeypat
     assert "An earlier version made this report" in region_report.outdated(found, folder)
     model, _ = load_network(folder)
     save_tensors(folder / "best.safetensors", {k: v + 1 for k, v in model.state_dict().items()})
-    assert "weights have been changed" in region_report.outdated(found, folder)
+    assert "weights have changed" in region_report.outdated(found, folder)
     (folder / "explanation-synthetic-val-means.parquet").write_bytes(b"PAR1")
     with pytest.raises(DataError, match="incomplete or damaged.*explain-report"):
         region_report.read(folder / "explanation-synthetic-val.json")
