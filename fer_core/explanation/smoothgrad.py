@@ -76,7 +76,6 @@ def noisy_gradients(question: Question, parameters: Smoothing) -> Iterator[torch
     copies among them.
     """
     import torch
-    from captum.attr import Saliency  # three seconds to import
 
     inputs = question.inputs
     noise = paired(question.draws(parameters.copies, parameters.seed))  # (views, copies of one, C, H, W)
@@ -84,10 +83,27 @@ def noisy_gradients(question: Question, parameters: Smoothing) -> Iterator[torch
     each = len(inputs) // question.views
     for part in torch.split(noise, 2 * max(1, question.at_once // (2 * len(inputs))), dim=1):
         own = part.repeat_interleave(each, dim=0)
-        copies = (inputs[:, None] + spread.view(-1, 1, 1, 1, 1) * own).flatten(0, 1).requires_grad_()
+        copies = (inputs[:, None] + spread.view(-1, 1, 1, 1, 1) * own).flatten(0, 1)
         classes = tuple(c.repeat_interleave(part.shape[1]) for c in question.classes)
-        gradient = Saliency(question.score).attribute(copies, abs=False, additional_forward_args=classes)
-        yield gradient.unflatten(0, (len(inputs), part.shape[1]))
+        yield gradients_at(question, copies, classes).reshape(len(inputs), part.shape[1], *inputs.shape[1:])
+
+
+def gradients_at(question: Question, inputs: torch.Tensor, classes: tuple[torch.Tensor, ...]) -> torch.Tensor:
+    """dS/dx at inputs (N, C, H, W), any number of them, in passes of `at_once`."""
+    import torch
+    from captum.attr import Saliency  # three seconds to import
+
+    size, saliency = question.at_once, Saliency(question.score)
+    return torch.cat(
+        [
+            saliency.attribute(
+                inputs[at : at + size].detach().requires_grad_(),
+                abs=False,
+                additional_forward_args=tuple(c[at : at + size] for c in classes),
+            )
+            for at in range(0, len(inputs), size)
+        ]
+    )
 
 
 def paired(noise: torch.Tensor) -> torch.Tensor:
