@@ -99,9 +99,11 @@ class Perturbations:
     """What a map's values foretell, against what the score does: infidelity (Yeh et al. 2019, arXiv 1901.09392).
 
     Shares are asked about squares that are taken away (set to the mean grey; the paper's square removal): the sum of a
-    square's shares foretells the fall of the score. A sensitivity is asked about noise of a deviation of 0.02: its
-    product with the noise foretells the fall. Maps that say no more than where are not asked, for their values foretell
-    nothing. All maps of the same images meet the same seeded changes, whose falls are computed once.
+    square's shares foretells the fall of the score. The squares have one size, and what is told and what happens are
+    compared after their means over the squares are taken off: otherwise any positive map foretells that more is lost
+    when more is taken away, and a random one beat integrated gradients. A sensitivity is asked about noise of a deviation
+    of 0.02: its product with the noise foretells the fall. Maps that say no more than where are not asked, for their
+    values foretell nothing. All maps of the same images meet the same seeded changes, whose falls are computed once.
     """
 
     def __init__(
@@ -135,29 +137,29 @@ class Perturbations:
                     self._falls[kind][row] = (before - after).double().cpu().numpy()
 
     def infidelity(self, maps: Maps, claims: Claim, signed: bool) -> Figures | None:
-        """(N) mean square of what the maps (N, H, W) foretell wrongly, as a part of the falls' mean square: 0 the best.
+        """(N) mean square of what the maps (N, H, W) foretell wrongly, as a part of the falls' variance: 0 the best.
 
-        Each map is scaled to foretell best (the paper's optimal scaling factor), so that methods of different units are
-        comparable; a map that foretells nothing has 1. None for maps of which it means nothing: those that only say
+        Each map is scaled to foretell best (the paper's optimal scaling factor, here not below 0), so that methods of
+        different units are comparable; a map that foretells nothing, or the contrary, has 1. None for maps of which it means nothing: those that only say
         where, and sizes of gradients, which have lost their sign.
         """
         if claims == "place" or (claims == "sensitivity" and not signed):
             return None
         changes = self._changes[claims].mean(axis=1)  # a map's pixel stands for all its channels
         told = np.einsum("nhw,dhw->nd", maps.astype(np.float64), changes)
-        falls = self._falls[claims]
-        size, fit, own = (falls**2).sum(axis=1), (told * falls).sum(axis=1), (told**2).sum(axis=1)
+        told, falls = (part - part.mean(axis=1, keepdims=True) for part in (told, self._falls[claims]))
+        size, fit, own = (falls**2).sum(axis=1), np.maximum((told * falls).sum(axis=1), 0), (told**2).sum(axis=1)
         caught = np.divide(fit**2, own * size, out=np.zeros_like(fit), where=own * size > 0)
         found: Figures = np.where(size > 0, 1 - caught, 0.0)
         return found
 
 
 def squares(count: int, spec: ImageSpec, random: np.random.Generator) -> NDArray[np.float64]:
-    """(count, H, W): 1 in a square of a random size (an eighth to a half of the height) at a random place, else 0."""
+    """(count, H, W): 1 in a square with a quarter of the height as its side at a random place, else 0."""
     masks = np.zeros((count, spec.height, spec.width))
     for mask in masks:
-        side = int(random.integers(max(1, spec.height // 8), spec.height // 2 + 1))
-        top, left = (int(random.integers(0, whole - min(side, whole) + 1)) for whole in (spec.height, spec.width))
+        side = max(1, min(spec.height, spec.width) // 4)
+        top, left = (int(random.integers(0, whole - side + 1)) for whole in (spec.height, spec.width))
         mask[top : top + side, left : left + side] = 1
     return masks
 
