@@ -237,7 +237,7 @@ def board(trained: nn.Module, drawn: SyntheticFaces) -> pd.DataFrame:
         right = trained(normalise(to_tensor(drawn.images), FACES)).argmax(dim=1).numpy() == targets
     assert right.mean() > 0.8
     chosen = ["integrated-gradients", "occlusion"]
-    table, agreement = leaderboard(trained, drawn.images, FACES, targets, "stages.2", chosen, drawn.masks, few=2)
+    table, agreement = leaderboard(trained, drawn.images, FACES, targets, "stages.2", chosen, drawn.masks, few=8)
     assert len(agreement) == 6  # four maps in pairs, the random one left out
     return table.set_index("method")
 
