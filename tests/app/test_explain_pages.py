@@ -95,23 +95,23 @@ def test_a_report_is_shown_with_its_answer_first_and_what_it_says_of_methods(ope
     assert not app.exception
     said = texts(app).replace("\\", "")
     assert "Eyes, nose and mouth matter, the background does not." in said
-    assert "50 pictures of 210, drawn by a fixed seed" in said
+    assert "50 images of 210, a random sample" in said
     assert "For happy, covering the mouth costs 30.0 points" in said
-    assert "the densest region is **mouth**: 2.40 times an even map" in said
-    assert "1 of 2 methods are supported on this network" in said
-    assert "DeepLift was left out: no rule for its gelu." in said
+    assert "attribution is densest in **mouth**" in said
+    assert "1 of 2 methods" in said
+    assert "DeepLift does not suit this network: no rule for its gelu." in said
     assert "happy, n = 50" in captions(app)
-    assert "pictures of this table are not on this machine" in said
+    assert "The images are not on this machine" in said
     assert not app.warning
-    assert "mean of its absolute values first, so 1 is what a map" in said
+    assert "mean of its absolute values, so an even map is 1 everywhere" in said
     app.selectbox(key="mean").set_value("integrated-gradients").run()
-    assert "mean of its absolute values first, so 1 or −1 is what a map" in texts(app)
+    assert "mean of its absolute values, so an even map is 1 or −1 everywhere" in texts(app)
     app.selectbox(key="cover").set_value("noise").run()
     assert app.query_params["cover"] == "noise"
     path = weights_path(folder)
     path.write_bytes(path.read_bytes() + b" ")
     app = open_page("regions", network="measured", table="elsewhere-val")
-    assert any("weights have been changed" in box.value for box in app.warning)
+    assert any("weights have changed" in box.value for box in app.warning)
 
 
 @pytest.fixture
@@ -136,9 +136,9 @@ def test_a_contrast_of_two_networks_is_said_at_every_map_and_the_maps_can_be_sav
     assert not app.error
     shown = [caption for caption in captions(app) if caption.startswith("Saliency")]
     assert len(shown) == 2
-    assert all("for sad rather than happy" in caption and "%" in caption for caption in shown)
+    assert all("for sad in contrast to happy" in caption and "%" in caption for caption in shown)
     assert {caption.rpartition(", ")[2] for caption in shown} == {"one)", "two)"}
-    assert "was not measured" in texts(app)
+    assert "Not measured yet whether this map is faithful" in texts(app)
     regions = next(frame.value for frame in app.dataframe if "mouth" in frame.value)
     np.testing.assert_allclose(regions[list(REGIONS)].sum(axis=1), 100, atol=0.01)
     assert app.main.get("download_button")
@@ -150,11 +150,11 @@ def test_nothing_is_explained_rather_than_itself(open_page: Open, explained: str
     first, second = (caption.split()[2] for caption in captions(app) if caption.startswith("Saliency"))
     app = open_page("explain", **address, against=second)
     shown = [caption for caption in captions(app) if caption.startswith("Saliency")]
-    assert [caption.split(" (")[0] for caption in shown] == [f"Saliency for {first} rather than {second}"]
+    assert [caption.split(" (")[0] for caption in shown] == [f"Saliency for {first} in contrast to {second}"]
     app = open_page("explain", **address, explain=first, against=first)
     shown = [caption for caption in captions(app) if caption.startswith("Saliency")]
     assert [caption.split(" (")[0] for caption in shown] == [f"Saliency for {first}"]
-    assert app.info[0].value.startswith(f"Nothing speaks for {first} rather than {first}")
+    assert app.info[0].value.startswith(f"{first} cannot be contrasted with itself")
 
 
 def test_a_report_is_the_badge_of_each_map(open_page: Open, explained: str) -> None:
@@ -164,9 +164,8 @@ def test_a_report_is_the_badge_of_each_map(open_page: Open, explained: str) -> N
     region_report.write(folder, made_report(folder))
     app = open_page("explain", network="one", table="faces-val", image=explained, methods="saliency")
     assert not app.exception
-    assert "Supported: on 50 pictures the pixels it marks beat random ones by 10.0 points" in texts(app).replace(
-        "\\", ""
-    )
+    assert "Strong evidence that this map is faithful" in texts(app)
+    assert any("10.0 points" in element.help.replace("\\", "") for element in app.markdown if element.help)
 
 
 def test_the_mean_maps_of_two_networks_and_their_difference_are_shown(open_page: Open, explained: str) -> None:
@@ -174,9 +173,11 @@ def test_the_mean_maps_of_two_networks_and_their_difference_are_shown(open_page:
     app.toggle(key="compute-networks").set_value(True).run()
     assert not app.exception
     assert not app.error
-    assert "the same 2 pictures by both networks" in texts(app)
+    assert "on the same 2 images" in texts(app)
     mine, other, _, difference, _ = captions(app)[-5:]
     assert (mine, other, difference) == ("one", "two", "difference")
-    assert f"{percent(0)} of the pixels are coloured; chance alone colours about 5 %" in texts(app)  # equal weights
+    assert f"{percent(0)} of the pixels are coloured; chance alone would colour about 5 %" in texts(
+        app
+    )  # equal weights
     again = open_page("regions", network="one", table="faces-val", **{"compute-networks": "true"})
     assert again.toggle(key="compute-networks").value  # a reload, or a link, shows them too

@@ -166,7 +166,7 @@ def test_a_network_that_looks_at_the_mouth_alone_loses_by_the_mouth_alone():
     assert not others["probability_cost"].abs().max() > 1e-6
     said = sentences(table, "mean")
     # All 20 of 20 were lost; an interval of no width, as the bootstrap gave, would be too sure.
-    assert said["open"].startswith("For open, covering the mouth costs 100.0 points (60.5 to 100.0)")
+    assert said["open"].startswith("For open, covering the mouth costs 100.0 points (67.8 to 100.0)")
     assert "significant after correction: mouth. Uncovered, 100.0 % are right, n = 20." in said["open"]
     assert "none is significant after correction" in said["closed"]
     assert "For its area, the mouth costs most" in said["all"]
