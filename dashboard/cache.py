@@ -28,10 +28,11 @@ from fer_core.evaluation.metrics import EvaluationReport, Headline, evaluate, he
 from fer_core.evaluation.predictions import Predictions
 from fer_core.evaluation.shift import picture_statistics
 from fer_core.experiments.sweep_folder import SweepFolder
-from fer_core.explanation import Attribution, contrasts, explain, spatial_layers
+from fer_core.explanation import Attribution, contrasts, spatial_layers
 from fer_core.explanation import region_report as reports
-from fer_core.explanation.bootstrap import Band
 from fer_core.explanation.figure import figure_of
+from fer_core.explanation.means import Band
+from fer_core.explanation.served import explain_as_served
 from fer_core.faces import Face, FaceCrop
 from fer_core.images import ImageSpec, decode
 from fer_core.runs.store import Checkpoint
@@ -316,19 +317,17 @@ def _maps(
     layer: str | None, parameters: dict[str, object],
 ) -> Attribution:  # fmt: skip
     known = predictor(folder)
-    pictures = np.repeat(picture[None], len(targets), axis=0)
-    indices = [known.card.vocabulary.index(name) for name in targets]
-    other = None if against is None else [known.card.vocabulary.index(against)] * len(targets)
-    return explain(known.model, pictures, known.card.image, indices, method, layer, against=other, **parameters)
+    images = np.repeat(picture[None], len(targets), axis=0)
+    return explain_as_served(known.model, known.card, images, targets, method, layer, against=against, **parameters)
 
 
-def explanation_report(path: Path) -> reports.Report:
+def explanation_report(path: Path) -> reports.RegionReport:
     """What was measured of a network's looks; shared between sessions, so not to be changed."""
     return _explanation_report(path, path.stat().st_mtime_ns)
 
 
 @st.cache_resource(max_entries=16, show_spinner="Reading the report")
-def _explanation_report(path: Path, mtime: int) -> reports.Report:
+def _explanation_report(path: Path, mtime: int) -> reports.RegionReport:
     return reports.read(path)
 
 

@@ -108,7 +108,7 @@ class Loss(Section):
         title="Focal loss",
         ge=0,
         le=10,
-        description="Focusing parameter of the focal loss (arXiv 1708.02002); 0 means cross entropy.",
+        description="Focusing parameter of the focal loss (arXiv 1708.02002), for single labels only; 0 means cross entropy.",
     )
     label_smoothing: float = Field(
         0.0,
@@ -132,7 +132,7 @@ class Loss(Section):
     teachers: tuple[str, ...] = Field(
         (),
         title="Teachers",
-        description="Networks whose mean probabilities are learned too (distillation, arXiv 1503.02531).",
+        description="Networks whose mean probabilities are learned too; at temperature 1 as in arXiv 1503.02531.",
     )
     teacher_weight: float = Field(
         0.5,
@@ -142,7 +142,16 @@ class Loss(Section):
         description="Share of the teachers' probabilities in the target. The label has the rest.",
     )
     teacher_temperature: float = Field(
-        1.0, title="Temperature of the teachers", gt=0, le=100, description="The teachers' logits are divided by it."
+        1.0,
+        title="Temperature of the teachers",
+        gt=0,
+        le=100,
+        description="The teachers' logits are divided by it, this network's are not: softer targets. Hinton et al. divide both.",
+    )
+    draw: bool = Field(
+        False,
+        title="Draw one label per epoch",
+        description="Learn one label drawn from each image's target, anew in every epoch (FER+'s “probability” mode).",
     )
 
     @field_validator("class_weights")

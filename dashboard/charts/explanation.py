@@ -13,6 +13,7 @@ from fer_core.reports.charts import ACCENT, QUIET
 if TYPE_CHECKING:
     import plotly.graph_objects as go
 
+ALPHA = 0.05
 # Blue-white-red as the maps have it, centred on nothing lost.
 SIGNED = [[0.0, "rgb(33,102,172)"], [0.5, "rgb(255,255,255)"], [1.0, "rgb(178,24,43)"]]
 
@@ -24,9 +25,7 @@ def covering(table: pd.DataFrame) -> go.Figure:
         table: rows of `regions.covering_table` of one cover.
     """
     wide = _wide(table, "accuracy_cost", 100)
-    shown = [
-        [_cost(cell) for cell in row] for row in _cells(table, wide, ("accuracy_cost_low", "accuracy_cost_high"), 100)
-    ]
+    shown = [[_cost(_row(table, expression, region)) for region in wide.columns] for expression in wide.index]
     limit = max(1.0, float(wide.abs().max().max()))
     return _matrix(wide, shown, _hover(table, wide), SIGNED, -limit, limit, "accuracy lost<br>(points)")
 
@@ -55,15 +54,15 @@ def density(table: pd.DataFrame) -> go.Figure:
 
 
 def methods(table: pd.DataFrame) -> go.Figure:
-    """How much better than a random map each method ranks the pixels: deletion (dot) and insertion (diamond).
+    """How much better than another image's map each method ranks the pixels: deletion (dot) and insertion (diamond).
 
     Args:
-        table: `faithfulness.leaderboard`, the rows that were measured.
+        table: `leaderboard.leaderboard`, the rows that were measured.
     """
     names = [f"{row['title']}{' (control)' if row['control'] else ''}" for row in table.to_dict("records")]
     chart = figure(
         90 + 30 * len(table),
-        xaxis={"title": "advantage over a random map (points of probability)", "zeroline": True},
+        xaxis={"title": "advantage over another image's map (points of probability)", "zeroline": True},
         yaxis={"autorange": "reversed", "tickvals": list(range(len(table))), "ticktext": names, "zeroline": False},
     )
     for kind, title, symbol, colour, shift in (
@@ -101,23 +100,13 @@ def _wide(table: pd.DataFrame, figure_: str, scale: float) -> pd.DataFrame:
     return wide.loc[known["expression"].unique(), known["region"].unique()]
 
 
-def _cells(
-    table: pd.DataFrame, wide: pd.DataFrame, ends: tuple[str, str], scale: float
-) -> list[list[tuple[float, float, float]]]:
-    return [
-        [
-            (float(wide.loc[expression, region]), scale * float(cell[ends[0]]), scale * float(cell[ends[1]]))
-            for region in wide.columns
-            for cell in [_row(table, expression, region)]
-        ]
-        for expression in wide.index
-    ]
-
-
-def _cost(cell: tuple[float, float, float]) -> str:
-    """The figure; in brackets where its interval holds 0."""
-    value, low, high = cell
-    return f"({value:.1f})" if low <= 0 <= high else f"{value:.1f}"
+def _cost(cell: pd.Series) -> str:
+    """The figure; in brackets where it is not significant, in a table without a correction where its interval holds 0."""
+    chance = cell["accuracy_cost_low"] <= 0 <= cell["accuracy_cost_high"]
+    if "p_adjusted" in cell.index:
+        chance = not cell["p_adjusted"] <= ALPHA
+    text = f"{100 * cell['accuracy_cost']:.1f}"
+    return f"({text})" if chance else text
 
 
 def _hover(table: pd.DataFrame, wide: pd.DataFrame) -> list[list[str]]:
@@ -126,7 +115,8 @@ def _hover(table: pd.DataFrame, wide: pd.DataFrame) -> list[list[str]]:
             f"{expression}, {region} covered<br>accuracy lost: {100 * cell['accuracy_cost']:.1f} points "
             f"({100 * cell['accuracy_cost_low']:.1f} to {100 * cell['accuracy_cost_high']:.1f})<br>probability of the "
             f"given label lost: {100 * cell['probability_cost']:.1f} points ({100 * cell['probability_cost_low']:.1f} to "
-            f"{100 * cell['probability_cost_high']:.1f})<br>{100 * cell['area']:.0f} % of the image, n = {cell['n']:,}"
+            f"{100 * cell['probability_cost_high']:.1f})<br>{100 * cell['area']:.0f} % of the image, so "
+            f"{10 * cell['accuracy_cost'] / cell['area']:.1f} points per tenth of it; n = {cell['n']:,}"
             for region in wide.columns
             for cell in [_row(table, expression, region)]
         ]

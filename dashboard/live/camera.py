@@ -110,7 +110,7 @@ def show(
         image, factor = at_shown_size(image)
         predictions = [track.prediction.scaled(factor) for track in tracks]
         if look:
-            image, stream.limit = known.explain(image, predictions, limit=FADE * stream.limit)
+            image, stream.limit = known.explain(image, predictions, limit=FADE * stream.limit, tta=tta(averaging))
     except FerError as error:
         return html.problem(error), stream
     numbers = [track.number for track in tracks] if len(tracks) > 1 else None

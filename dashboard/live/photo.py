@@ -198,7 +198,7 @@ def looked_at(
     predictions = [prediction.scaled(factor) for prediction in predictions]
     limit = 0.0
     if look:
-        image, limit = known.explain(image, predictions)
+        image, limit = known.explain(image, predictions, tta=tta(averaging))
     return image, predictions, limit
 
 

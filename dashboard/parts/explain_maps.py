@@ -15,7 +15,7 @@ from fer_core.datasets.titles import table_in_words
 from fer_core.evaluation.intervals import percent
 from fer_core.explanation import METHODS, Attribution, Method
 from fer_core.explanation import region_report as reports
-from fer_core.explanation.faithfulness import badge
+from fer_core.explanation.badge import badge
 from fer_core.explanation.overlay import colour, common_limit, overlay
 from fer_core.glossary import GLOSSARY, explained
 from fer_core.models import attribution_layer
@@ -106,10 +106,10 @@ def controls(choice: Picked) -> tuple[list[Method], str | None, float, dict[str,
         usual = usual_layer(choice.checkpoint)
         layer = choose(
             "Layer",
-            list(layers),
+            [*([] if usual in layers else [usual]), *layers],
             "layer",
-            lambda name: f"{name}, {grid(layers[name])}",
-            default=usual if usual in layers else list(layers)[-1],
+            lambda name: f"{name}, {grid(layers[name])}" if name in layers else "last layer of every member",
+            default=usual,
             place=row.container(width=BOX),
         )
     strength = row.slider("Opacity of the maps", 0.0, 1.0, 0.6, 0.05, width=BOX)
@@ -132,7 +132,7 @@ def draw_method(
     where = ""
     if method.needs_layer and first:
         layers = cache.layers(choice.checkpoint.folder)
-        where = f", layer {first}" + (f", {grid(layers[first])}" if first in layers else "")
+        where = f", layer {first}, {grid(layers[first])}" if first in layers else ", last layer of every member"
     terms = [explained(method.title)] if method.title in GLOSSARY else []
     st.markdown(f"**{method.title}**{verbatim(where)}", help="\n\n".join([*terms, method.paper]))
     signed = made[0][2].signed
@@ -153,6 +153,12 @@ def draw_method(
             SIDE,
             alt=f"Colour scale from {low:.2g} to {limit:.2g}",
         )
+    for seen, _, maps in made:
+        if maps.error is not None and (size := float(np.abs(maps.map).mean())):
+            whose = f" ({titles()[seen.network.name]})" if len(made) > 1 else ""
+            st.caption(
+                f"Standard error over the random draws: {percent(float(maps.error.mean()) / size)} of the mean value{whose}."
+            )
     level, details = trust(choice, method.name)
     st.markdown(f"{EVIDENCE.get(level, level)}.", help=verbatim(details))
 

@@ -17,8 +17,8 @@ from fer_core.datasets.titles import table_title
 from fer_core.evaluation.intervals import percent
 from fer_core.explanation import METHODS
 from fer_core.explanation import region_report as reports
-from fer_core.explanation.bootstrap import Band
-from fer_core.explanation.faithfulness import badge
+from fer_core.explanation.badge import badge
+from fer_core.explanation.means import Band
 from fer_core.explanation.overlay import colour, common_limit
 from fer_core.explanation.region_report import RegionReport
 from fer_core.glossary import explained
@@ -27,12 +27,13 @@ from fer_core.runs import store
 
 SIDE = 132  # pixels of a mean map
 BOX = 200
+VIEWS = {
+    "none": "Without test-time averaging.",
+    "flip": "Regions: averaged over each image and its mirror image; methods: without test-time averaging.",
+    "ten-crop": "Regions: averaged over ten crops of each image; methods: without test-time averaging.",
+}
 MOST = 400  # images on which the maps of two networks are compared
 COVERS = {"blur": "blur", "mean": "mean grey of the image", "noise": "noise"}
-
-SUPPORTED = (
-    "A supported method beats a random map in both tests, deletion and insertion, and its maps depend on the weights."
-)
 
 
 def main() -> None:
@@ -65,11 +66,16 @@ def region_report(choice: Picked, known: Mapping[str, Path]) -> None:
     st.caption(
         verbatim(
             f"{table_title(key)}: {images(about['n'])}{part}. Methods are compared on {about['methods_n']:,} of them. Layer: "
-            f"{about['layer']}. 95 % confidence intervals: bootstrap over images. Without test-time averaging."
+            f"{about['layer']}. 95 % confidence intervals over images. {VIEWS[about.get('tta', 'none')]}"
         )
     )
-    if reports.outdated(report, choice.checkpoint.folder):
-        st.warning("The weights have changed since this report was made. Run the command below to make it again.")
+    if fit := about.get("template"):
+        st.caption(
+            f"Regions come from one fixed template. On {fit['found']} of {fit['faces']} images a face was detected; there, eyes, "
+            f"nose and mouth of the template overlap with those of the face by {percent(fit['core_overlap'])} (median)."
+        )
+    if reason := reports.outdated(report, choice.checkpoint.folder):
+        st.warning(f"{reason} Run the command below to make the report again.")
         st.code(command(choice.checkpoint.name, about["data"], about["split"]), None, wrap_lines=True)
     covered_regions(report)
     attribution_by_region(report)
@@ -101,7 +107,8 @@ def covered_regions(report: RegionReport) -> None:
     )
     st.caption(
         "Loss of accuracy in points, each covered image compared with the same image uncovered. In brackets: not significant "
-        "(the 95 % confidence interval contains 0)."
+        "after one correction over all regions and expressions (exact McNemar tests, Holm). A network has never been trained on "
+        "covered faces, so part of a loss may come from the cover itself."
     )
     for sentence in report.about["sentences"].values():
         st.markdown(f"- {verbatim(sentence)} :gray[(covered with blur)]")
@@ -139,25 +146,39 @@ def trust_in_methods(report: RegionReport) -> None:
     good = [title for title, one in verdicts.items() if one.level == "supported"]
     if good:
         st.markdown(
-            f"**{len(good)} of {len(known)} methods {'is' if len(good) == 1 else 'are'} supported for this network**: "
-            f"{verbatim(', '.join(good))}. {SUPPORTED}"
+            f"**{len(good)} of {len(known)} methods are supported for this network**: {verbatim(', '.join(good))}. They "
+            "are better than the map of another image, than one fixed face and than noise, and they depend on the weights and "
+            "on the expression."
         )
     else:
-        st.markdown(f"**No method is supported for this network.** {SUPPORTED}")
-    st.plotly_chart(charts.methods(measured), key="leaderboard", alt="Advantage of each method over a random map")
+        st.markdown(
+            "**No method is supported for this network.** None is better than the map of another image, than one fixed face and "
+            "than noise, and depends on the weights and on the expression."
+        )
+    if "gain" not in measured:
+        st.markdown("The methods were compared by an earlier version, in a way that is no longer used.")
+        return
+    st.plotly_chart(
+        charts.methods(measured), key="leaderboard", alt="Advantage of each method over another image's map"
+    )
     st.caption(
         "Deletion removes the pixels that a map ranks highest, insertion adds them. The chart shows how much more the "
-        "probability changes than with pixels in random order. Bars: 95 % confidence intervals."
+        "probability changes than with the same method's map of another image of the same expression. Bars: confidence intervals "
+        f"that hold together for all {int(measured['compared'].iloc[0])} methods with 95 %."
     )
-    header = ["Method", "Verdict", "Randomisation", "Infidelity", "Max-sensitivity"]
+    header = ["Method", "Verdict", "Advantage", "New head", "Half new", "Other class", "Infidelity", "Max-sensitivity"]
     truth = "pointing" in measured
     header += ["Maximum in the mask", "Attribution in the mask"] if truth else []
     rows = []
     for row in measured.to_dict("records"):
-        cells = [row["title"], "control" if row["control"] else verdicts[row["title"]].level]
+        cells = [
+            row["title"],
+            "control" if row["control"] else verdicts[row["title"]].level,
+            f"{100 * row['gain']:z.1f}",
+        ]
         cells += [
-            "–" if pd.isna(row[name]) else f"{row[name]:z.2f}"
-            for name in ("randomisation", "infidelity", "max_sensitivity")
+            "–" if pd.isna(row.get(name, np.nan)) else f"{row[name]:z.2f}"
+            for name in ("new_head", "half_new", "other_class", "infidelity", "max_sensitivity")
         ]
         cells += [f"{100 * row[name]:.0f} %" for name in ("pointing", "mass")] if truth else []
         rows.append(cells)
@@ -167,9 +188,10 @@ def trust_in_methods(report: RegionReport) -> None:
         share = f"{100 * measured['chance'].iloc[0]:.0f} %"
         chance = f" The mask is where a rendered head shows its expression; it covers {share} of the image."
     st.caption(
-        "Randomisation: rank correlation with the map of a network with shuffled weights; above 0.5 the map shows the image, "
-        "not the network. Infidelity (lower is better). Max-sensitivity: relative change under invisible noise, on 8 images "
-        f"(lower is better).{chance}"
+        "Advantage in points of probability, deletion and insertion together. New head, half new: rank correlation with the map "
+        "after the last layer, or half of the layers, got random weights; a map that keeps 0.9 or 0.6 does not depend on them. "
+        "Other class: rank correlation with the map of the second most likely expression. Infidelity (lower is better): only for "
+        f"maps whose values predict a change. Max-sensitivity: relative change under invisible noise (lower is better).{chance}"
     )
     left = report.methods[report.methods["n"] == 0]
     for row in left.to_dict("records"):

@@ -11,8 +11,10 @@ Single votes are always dropped as outliers. Which pictures are kept, and what t
 as in the authors' program; what the voters call “unknown” or “NF” (no face) is left out and counted:
 
 * majority (the default): one choice has more than half of the remaining votes. It keeps 25,060 / 3,199 / 3,153.
-* probability: the choices with most votes until they hold 75 %, at most three, together more than half; the target is
-  their shares (columns `target_<expression>`), the label the largest. It keeps 27,956 / 3,505 / 3,505.
+* probability: the choices with most votes until they hold 75 %, at most three, together more than half; their shares stand
+  in the columns `target_<expression>`, the label is the largest. The authors' “probability” training draws one label
+  from the shares in every epoch (`loss.votes = 1` with `loss.draw`), their “crossentropy” training learns the shares. It
+  keeps 27,956 / 3,505 / 3,505.
 * multi-target: every choice with 30 % or more, together more than half; the target is 1 for each of them, the
   label the largest. It keeps 27,671 / 3,472 / 3,472.
 * given: every picture under FER2013's own label, the votes beside it, to learn from both (`loss.votes` of a recipe).

@@ -1,8 +1,9 @@
 """Where a network looks: attribution maps. One file a method; the registered function is the method's card.
 
-A map answers one question about one picture: which pixels speak for the logit of the target, or, with `against`, for
-the target rather than another expression. Maps are not scaled one by one: `overlay` draws them on a limit of the
-caller's, so that weak looks weak.
+A map answers one question about one image: which pixels speak for the logit of the target, or, with `against`, for the
+target rather than another expression. What is explained is what is served: with test-time augmentation the map is the
+mean over the same views, each brought back to the image, and of an ensemble it holds all members. Maps are not scaled
+one by one: `overlay` draws them on a limit of the caller's, so that weak looks weak.
 
 Importing this package, or looking into its registry, costs neither torch nor captum.
 """
@@ -10,9 +11,9 @@ Importing this package, or looking into its registry, costs neither torch nor ca
 from __future__ import annotations
 
 import copy
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -21,6 +22,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 from fer_core.errors import ConfigError, DataError
 from fer_core.images import ImageSpec, normalise, to_tensor
 from fer_core.models.batching import at_once
+from fer_core.models.logits import View, views
 from fer_core.registry import Registry
 
 if TYPE_CHECKING:  # a form is drawn from a method's parameters without torch
@@ -29,16 +31,20 @@ if TYPE_CHECKING:  # a form is drawn from a method's parameters without torch
 
 COARSEST = 4  # a 2 x 2 or 3 x 3 map stretched over a face shows nothing
 
+Claim = Literal["sensitivity", "shares", "place"]
+
 
 @dataclass(frozen=True, eq=False)
 class Attribution:
-    """Maps of one method for a batch of pictures.
+    """Maps of one method for a batch of images.
 
     Attributes:
-        map: (N, H, W) float32 at the pictures' size. Signed: positive speaks for the target; unsigned: 0 or more.
+        map: (N, H, W) float32 at the images' size. Signed: positive speaks for the target; unsigned: 0 or more.
         target: (N) index of the explained expression among the network's outputs.
         against: (N) index of the expression it is held against, or None: the logit of the target alone.
-        method, layer, parameters: how the maps were made; enough to make them again.
+        method, layer, parameters, tta: how the maps were made; enough to make them again.
+        error: (N, H, W) float32 standard error of the map over its random draws; None for methods that draw nothing, or
+            that do not tell.
     """
 
     map: NDArray[np.float32]
@@ -48,6 +54,8 @@ class Attribution:
     layer: str | None
     parameters: dict[str, Any]
     signed: bool
+    tta: str = "none"
+    error: NDArray[np.float32] | None = None
 
 
 @dataclass(frozen=True)
@@ -61,7 +69,8 @@ class Question:
         inputs: (N, C, H, W) float32, normalised.
         classes: one or two (N) int64 tensors, the target and what it is held against. Captum repeats them with the
             inputs when given as `additional_forward_args`.
-        layer: dotted name of the layer to look at, for methods that need one.
+        layer: dotted name of the layer to look at, for methods that need one; several are joined by “+”.
+        views: test-time augmentation's views of an image: the inputs are those of view 0, then of view 1, ...
     """
 
     network: nn.Module
@@ -70,11 +79,26 @@ class Question:
     inputs: torch.Tensor
     classes: tuple[torch.Tensor, ...]
     layer: str | None
+    views: int = 1
+
+    def draws(self, count: int, seed: int) -> torch.Tensor:
+        """Seeded normal noise (views, n, C, H, W), n even and views x n at least `count`: all images get the same, each view its
+        own, so that an image has as many draws with views as without."""
+        import torch
+
+        each = 2 * -(-count // (2 * self.views))
+        generator = torch.Generator().manual_seed(seed)
+        drawn = torch.randn(self.views, each, *self.spec.shape, generator=generator)
+        return drawn.to(self.inputs.device)
 
     @property
     def at_once(self) -> int:
-        """Pictures, noisy copies or covered copies in one pass through the network."""
+        """Images, noisy copies or covered copies in one pass through the network."""
         return at_once(self.spec.height, self.spec.width, self.inputs.device)
+
+
+Attribute = Callable[[Question, Any], "torch.Tensor | tuple[torch.Tensor, torch.Tensor]"]
+A = TypeVar("A", bound=Attribute)
 
 
 class Parameters(BaseModel):
@@ -92,8 +116,10 @@ class Method:
         signed: its maps have a sign, positive for the target and negative against it.
         needs_layer: it looks at a layer, one of `spatial_layers`.
         parameters: the pydantic model of what can be set; a form is drawn from it.
-        suits: (network, spec) -> None, or the reason why it can not explain this network.
-        attribute: (question, parameters) -> maps (N, H, W).
+        claims: what its values say, which decides how they are checked. “sensitivity”: how far the score moves with a
+            pixel; “shares”: what a pixel adds to the score, so that shares add up; “place”: where it looks, no more.
+        suits: (network, spec) -> None, or the reason why it cannot explain this network.
+        attribute: (question, parameters) -> maps (N, H, W), or a pair of them and their standard errors over draws.
     """
 
     name: str
@@ -102,8 +128,9 @@ class Method:
     signed: bool
     needs_layer: bool
     parameters: type[Parameters]
+    claims: Claim
     suits: Callable[[nn.Module, ImageSpec], str | None]
-    attribute: Callable[[Question, Any], torch.Tensor]
+    attribute: Attribute
 
 
 METHODS: Registry[Method] = Registry("attribution method", __name__)
@@ -122,12 +149,13 @@ def method(
     signed: bool,
     needs_layer: bool = False,
     parameters: type[Parameters] = Parameters,
+    claims: Claim = "place",
     suits: Callable[[nn.Module, ImageSpec], str | None] = suits_all,
-) -> Callable[[Callable[[Question, Any], torch.Tensor]], Callable[[Question, Any], torch.Tensor]]:
-    """Decorator that registers a function (question, parameters) -> maps (N, H, W) as a method."""
+) -> Callable[[A], A]:
+    """Decorator that registers a function (question, parameters) -> maps (N, H, W) as a method; see `Method`."""
 
-    def add(attribute: Callable[[Question, Any], torch.Tensor]) -> Callable[[Question, Any], torch.Tensor]:
-        METHODS.register(name)(Method(name, title, paper, signed, needs_layer, parameters, suits, attribute))
+    def add(attribute: A) -> A:
+        METHODS.register(name)(Method(name, title, paper, signed, needs_layer, parameters, claims, suits, attribute))
         return attribute
 
     return add
@@ -138,74 +166,113 @@ def explain(
     images: NDArray[np.uint8],
     spec: ImageSpec,
     targets: Sequence[int],
-    method: str,
+    method: str | Method,
     layer: str | None = None,
     *,
     against: Sequence[int] | None = None,
+    tta: str = "none",
     **parameters: Any,
 ) -> Attribution:
-    """Maps of what speaks for the logit of a target, one a picture; gradients are taken of the normalised input.
+    """Maps of what speaks for the logit of a target, one an image; gradients are taken of the normalised input.
 
     Several threads may explain, or predict with, one network at once: the work is done on a replica that shares
     nothing but the weights, so modes, hooks and gradient flags of `model` are never touched. Only a change of the
-    weights meanwhile would show. The same call gives the same maps, however the pictures are batched.
+    weights meanwhile would show. The same call gives the same maps, however the images are batched.
 
     Args:
         images: (N, H, W) for one channel or (N, H, W, 3) for three, uint8, already at the network's size; any N.
-        targets: (N) index of the expression to explain, one a picture.
-        method: a name in `METHODS`.
-        layer: dotted name of one of `spatial_layers`, for methods that need one; others ignore it.
+        targets: (N) index of the expression to explain, one an image.
+        method: a name in `METHODS`, or a method that is in no registry.
+        layer: dotted name of one of `spatial_layers`, for methods that need one, or several joined by “+” as
+            `attribution_layer` gives them for an ensemble; others ignore it.
         against: (N) index of a second expression: explains the difference of the two logits, why A rather than B.
+        tta: test-time augmentation as `predict_logits` takes it; give the card's to explain what is served.
         parameters: what the method's parameters take.
 
     Returns:
-        The attribution. The map of a constant picture is zero: there is nothing in it to point at.
+        The attribution. The map of a constant image is zero: there is nothing in it to point at.
 
     Raises:
         UnknownName: no such method.
         ConfigError: a target, layer or parameter that does not exist, or a method that does not suit the network.
-        DataError: pictures of another size, or a network whose output is not finite.
+        DataError: images of another size, or a network whose output is not finite.
     """
     import torch
 
-    how = METHODS.get(method)
-    try:
-        settings = how.parameters.model_validate(parameters)
-    except ValidationError as error:
-        first = error.errors()[0]
-        raise ConfigError(
-            f"{how.title} can not be run with {'.'.join(map(str, first['loc'])) or 'these settings'}: {first['msg']}; "
-            f"it takes {', '.join(how.parameters.model_fields) or 'no parameters'}."
-        ) from error
+    how = METHODS.get(method) if isinstance(method, str) else method
+    settings = settings_of(how, parameters)
     if reason := how.suits(model, spec):
         raise ConfigError(f"{how.title} does not suit this network: {reason}.")
     _check(images, spec, targets, against)
     network = replica(model)
     score = score_of(network)
     device = next((p.device for p in model.parameters()), "cpu")
-    maps = np.zeros((len(images), spec.height, spec.width), dtype=np.float32)
+    seen = views(tta, spec.height, spec.width)
+    maps, errors = np.zeros((2, len(images), spec.height, spec.width), dtype=np.float32)
+    drawn = False
     asked = [targets] if against is None else [targets, against]
     with torch.inference_mode(False), torch.enable_grad():  # also when the caller works without gradients
-        size = at_once(spec.height, spec.width, device)
+        size = max(1, at_once(spec.height, spec.width, device) // len(seen))
         for start in range(0, len(images), size):
             rows = slice(start, start + size)
             inputs = normalise(to_tensor(images[rows], device), spec)
-            classes = tuple(torch.tensor([int(t) for t in indices[rows]], device=device) for indices in asked)
-            question = Question(network, spec, score, inputs, classes, layer)
-            maps[rows] = how.attribute(question, settings).detach().float().cpu().numpy()
+            classes = tuple(
+                torch.tensor([int(t) for t in indices[rows]] * len(seen), device=device) for indices in asked
+            )
+            shown = torch.cat([view.of(inputs) for view in seen])
+            answer = how.attribute(Question(network, spec, score, shown, classes, layer, len(seen)), settings)
+            found, error = answer if isinstance(answer, tuple) else (answer, None)
+            maps[rows] = _over_views(found, seen, sums=how.claims != "place").numpy()
+            if error is not None:  # each view has its own draws
+                errors[rows] = _over_views(error, seen, sums=how.claims != "place", power=2).numpy()
+                drawn = True
     if not np.isfinite(maps).all():
         raise DataError("The network's output is not finite, so its training failed; choose another checkpoint.")
     flat = images.max(axis=(1, 2)) == images.min(axis=(1, 2))  # a channel
-    maps[flat.reshape(len(images), spec.channels).all(axis=1)] = 0.0
+    constant = flat.reshape(len(images), spec.channels).all(axis=1)
+    maps[constant], errors[constant] = 0.0, 0.0
     return Attribution(
         map=maps,
         target=tuple(map(int, targets)),
         against=None if against is None else tuple(map(int, against)),
-        method=method,
+        method=how.name,
         layer=layer if how.needs_layer else None,
         parameters=settings.model_dump(),
         signed=how.signed,
+        tta=tta,
+        error=errors if drawn else None,
     )
+
+
+def settings_of(how: Method, parameters: Mapping[str, Any]) -> Parameters:
+    """The parameters of a method with these set.
+
+    Raises:
+        ConfigError: one that it does not take, or a value outside its range.
+    """
+    try:
+        return how.parameters.model_validate(dict(parameters))
+    except ValidationError as error:
+        first = error.errors()[0]
+        raise ConfigError(
+            f"{how.title} cannot be run with {'.'.join(map(str, first['loc'])) or 'these settings'}: {first['msg']}; "
+            f"it takes {', '.join(how.parameters.model_fields) or 'no parameters'}."
+        ) from error
+
+
+def _over_views(found: torch.Tensor, seen: Sequence[View], *, sums: bool, power: int = 1) -> torch.Tensor:
+    """The mean of maps (views x N, H, W), the views one after the other, at their places in the images: (N, H, W).
+
+    Args:
+        power: 2 for standard errors, whose squares add up.
+    """
+    import torch
+
+    parts = [
+        view.back(part, sums=sums) for view, part in zip(seen, found.detach().float().chunk(len(seen)), strict=True)
+    ]
+    total: torch.Tensor = torch.stack(parts).pow(power).sum(dim=0).pow(1 / power) / len(seen)
+    return total.cpu()
 
 
 def spatial_layers(model: nn.Module, spec: ImageSpec, coarsest: int = COARSEST) -> dict[str, tuple[int, int]]:
@@ -276,11 +343,11 @@ def _check(images: NDArray[np.uint8], spec: ImageSpec, targets: Sequence[int], a
     wanted = (spec.height, spec.width) if spec.channels == 1 else (spec.height, spec.width, 3)
     if images.dtype != np.uint8 or images.shape[1:] != wanted:
         raise DataError(
-            f"Pictures to explain have to be uint8 of shape (N, {', '.join(map(str, wanted))}), found {images.dtype} "
+            f"Images to explain have to be uint8 of shape (N, {', '.join(map(str, wanted))}), found {images.dtype} "
             f"of shape {images.shape}; bring each to size with fer_core.images.fit."
         )
     for name, indices in (("targets", targets), ("against", against)):
         if indices is not None and len(indices) != len(images):
-            raise ConfigError(f"{name} has {len(indices)} entries for {len(images)} pictures; give one a picture.")
+            raise ConfigError(f"{name} has {len(indices)} entries for {len(images)} images; give one for each image.")
         if indices is not None and any(index < 0 for index in indices):
             raise ConfigError(f"{name} holds {min(indices)}; the network's expressions are counted from 0.")

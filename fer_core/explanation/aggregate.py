@@ -1,8 +1,8 @@
-"""Maps of thousands of pictures, kept on disk, and their means: of an expression, of a cell of the confusion matrix, of
+"""Maps of thousands of images, kept on disk, and their means: of an expression, of a cell of the confusion matrix, of
 the difference of two.
 
-Maps are kept in files of `CHUNK` pictures, each named after all that it depends on: the network's weights, the pictures,
-the targets, method, layer and parameters. What was interrupted goes on where it stopped, and nothing is made twice.
+Maps are kept in files of `CHUNK` images, each named after all that it depends on: the network's weights, the images, the
+targets, method, layer, views and parameters. What was interrupted is continued, and nothing is made twice.
 """
 
 from __future__ import annotations
@@ -16,17 +16,17 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from fer_core.explanation import METHODS, explain
-from fer_core.explanation.bootstrap import Band, band, difference
+from fer_core.explanation import METHODS, explain, settings_of
+from fer_core.explanation.means import Band, band, difference
 from fer_core.images import ImageSpec
 from fer_core.workspace import cache, write_atomically
 
 if TYPE_CHECKING:
     from torch import nn
 
-CHUNK = 256  # pictures in one file; also how often progress is told
+CHUNK = 256  # images in one file; also how often progress is told
 KEEP = 2_000_000_000  # bytes of maps on disk; the least recently used go first
-VERSION = 2  # raise when a method's result changes
+VERSION = 3  # raise when a method's result changes
 
 Maps = NDArray[np.float32]
 
@@ -39,6 +39,7 @@ def maps_of(
     method: str,
     layer: str | None = None,
     *,
+    tta: str = "none",
     on_chunk: Callable[[int], None] = lambda done: None,
     **parameters: Any,
 ) -> Maps:
@@ -46,25 +47,25 @@ def maps_of(
 
     Args:
         images: (N, H, W) or (N, H, W, 3) uint8, memory-mapped or not.
-        on_chunk: called with the number of pictures done so far; what it raises stops the work, and what is done stays.
+        on_chunk: called with the number of images done so far; what it raises stops the work, and what is done stays.
 
     Raises:
         as `explain`.
     """
     how = METHODS.get(method)
-    settings = how.parameters.model_validate(parameters).model_dump()
-    card = repr((VERSION, spec.model_dump(), method, layer if how.needs_layer else None, sorted(settings.items())))
+    settings = settings_of(how, parameters).model_dump()
+    card = repr((VERSION, spec.model_dump(), method, layer if how.needs_layer else None, tta, sorted(settings.items())))
     network = _fingerprint(model)
     folder = cache() / "maps"
     found = np.empty((len(images), spec.height, spec.width), np.float32)
     for start in range(0, len(images), CHUNK):
         rows = slice(start, start + CHUNK)
-        pictures, asked = np.ascontiguousarray(images[rows]), np.asarray(targets[rows], dtype=np.int64)
-        key = hashlib.sha256(network + card.encode() + asked.tobytes() + pictures.tobytes()).hexdigest()[:32]
+        chosen, asked = np.ascontiguousarray(images[rows]), np.asarray(targets[rows], dtype=np.int64)
+        key = hashlib.sha256(network + card.encode() + asked.tobytes() + chosen.tobytes()).hexdigest()[:32]
         path = folder / f"{key}.npy"
-        kept = _read(path, (len(pictures), spec.height, spec.width))
+        kept = _read(path, (len(chosen), spec.height, spec.width))
         if kept is None:
-            kept = explain(model, pictures, spec, asked.tolist(), method, layer, **parameters).map
+            kept = explain(model, chosen, spec, asked.tolist(), method, layer, tta=tta, **parameters).map
             data = io.BytesIO()
             np.save(data, kept)
             write_atomically(path, data.getvalue())
@@ -75,9 +76,9 @@ def maps_of(
 
 
 def relative(maps: Maps) -> Maps:
-    """Each map divided by the mean of its absolute values: 1 is what a map that ignores the picture has everywhere.
+    """Each map divided by the mean of its absolute values: 1 is what a map that ignores the image has everywhere.
 
-    Maps of different pictures, methods or networks have different units; their shapes can be averaged and compared this
+    Maps of different images, methods or networks have different units; their shapes can be averaged and compared this
     way. A map of zeros stays zero.
     """
     size = np.abs(maps).mean(axis=(1, 2), keepdims=True, dtype=np.float64).astype(np.float32)
@@ -86,17 +87,17 @@ def relative(maps: Maps) -> Maps:
 
 
 def mean_map(maps: Maps, rows: NDArray[np.bool_]) -> Band:
-    """Mean and 95 % bootstrap band, each (H, W), of some of the maps; the band is that of each pixel by itself."""
+    """Mean and 95 % interval, each (H, W), of some of the maps; the interval is that of each pixel by itself."""
     return band(maps[rows])
 
 
 def mean_difference(maps: Maps, one: NDArray[np.bool_], other: NDArray[np.bool_]) -> Band:
-    """The mean map of some pictures less that of others, with its band: fear taken for surprise less fear recognised."""
+    """The mean map of some images less that of others, with its interval: fear taken for surprise less fear recognised."""
     return difference(maps[one], maps[other])
 
 
 def network_difference(maps: Maps, other: Maps, rows: NDArray[np.bool_]) -> Band:
-    """The mean map of one network less that of another on the same pictures, with the band of the paired differences."""
+    """The mean map of one network less that of another on the same images, with the interval of the paired differences."""
     return band(maps[rows] - other[rows])
 
 

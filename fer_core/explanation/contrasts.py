@@ -14,7 +14,7 @@ from fer_core.evaluation.gallery import positions
 from fer_core.evaluation.intervals import SEED
 from fer_core.evaluation.predictions import Predictions
 from fer_core.explanation.aggregate import maps_of, mean_difference, mean_map, network_difference, relative
-from fer_core.explanation.bootstrap import Band
+from fer_core.explanation.means import Band
 from fer_core.images import ImageSpec
 from fer_core.models import attribution_layer
 
@@ -43,7 +43,7 @@ def of_two_cells(
     wrong, right = label & (table.predicted == taken), label & table.correct
     kept, images = images_of(dataset, table, np.flatnonzero(wrong | right), card.image)
     target = [card.vocabulary.index(given)] * len(kept)
-    made = relative(maps_of(model, images, card.image, target, method, layer))
+    made = relative(maps_of(model, images, card.image, target, method, layer, tta=card.tta))
     one, other = wrong[kept], right[kept]
     return mean_map(made, one), mean_map(made, other), mean_difference(made, one, other)
 
@@ -67,7 +67,8 @@ def of_two_networks(
         kept, images = images_of(dataset, table, rows, card.image)
         target = [card.vocabulary.index(given)] * len(kept)
         layer = attribution_layer(card.network, model)
-        found.append(relative(_resized(maps_of(model, images, card.image, target, method, layer), size)))
+        made = maps_of(model, images, card.image, target, method, layer, tta=card.tta)
+        found.append(relative(_resized(made, size)))
     everything = np.ones(len(found[0]), dtype=bool)
     first, second = (mean_map(maps, everything) for maps in found)
     return len(everything), first, second, network_difference(found[0], found[1], everything)

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     title="Deconvolution",
     paper="Zeiler and Fergus 2014, Visualizing and Understanding Convolutional Networks, arXiv 1311.2901",
     signed=True,
+    claims="sensitivity",
     suits=only_relu_modules,
 )
 def deconvolution(question: Question, parameters: Parameters) -> torch.Tensor:

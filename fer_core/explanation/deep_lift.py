@@ -33,6 +33,7 @@ def has_rules(model: nn.Module, spec: ImageSpec) -> str | None:
     title="DeepLift",
     paper="Shrikumar, Greenside and Kundaje 2017, Learning Important Features, arXiv 1704.02685",
     signed=True,
+    claims="shares",
     suits=has_rules,
 )
 def deep_lift(question: Question, parameters: Parameters) -> torch.Tensor:

@@ -1,138 +1,171 @@
-"""How far a map can be trusted: measured on the network, against a random map, shuffled weights and known pixels.
+"""How far a map can be trusted: what happens to the network's answer when the pixels go that the map marks.
 
-Every figure is one of a picture, so that means over pictures have intervals and methods are compared in pairs.
+Every figure is one of an image, so that means over images have intervals and methods are compared in pairs.
 """
 
 from __future__ import annotations
 
-import copy
-from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
-from itertools import combinations
-from typing import TYPE_CHECKING, Any, Literal
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import pandas as pd
 from numpy.typing import NDArray
 
-from fer_core.errors import ConfigError, DataError
-from fer_core.evaluation.intervals import SEED, wilson
-from fer_core.explanation import METHODS, Question, explain, replica, score_of
-from fer_core.explanation.bootstrap import band
+from fer_core.evaluation.intervals import SEED
+from fer_core.explanation import METHODS, Claim, Method, Question, replica, score_of, settings_of
 from fer_core.images import ImageSpec, normalise, to_tensor
 
 if TYPE_CHECKING:
     import torch
     from torch import nn
 
-STEPS = 16  # parts in which pixels are taken away or put back
-RANDOM, EDGES = "random map", "edges of the picture"  # controls: a good check shows both to be worth nothing
-CHANGES = 0.5  # a map that keeps a higher rank correlation when the weights are shuffled does not come from them
+STEPS = 8  # parts in which pixels are taken away or put back
 
 Maps = NDArray[np.float32]
 Figures = NDArray[np.float64]
 
 
-def random_maps(count: int, spec: ImageSpec, seed: int = SEED) -> Maps:
-    """(count, H, W) uniform in 0..1."""
-    return np.random.default_rng(seed).random((count, spec.height, spec.width), dtype=np.float32)
+class Curves:
+    """Mean probability of the target while an image's pixels go, or come, in the order of a map (Petsiuk et al. 2018).
 
-
-def edge_maps(images: NDArray[np.uint8]) -> Maps:
-    """(N, H, W) size of the grey gradient, Sobel's: what a map shows that has nothing to do with the network."""
-    import cv2
-
-    found = np.empty(images.shape[:3], np.float32)
-    for row, picture in enumerate(images):
-        grey = picture if picture.ndim == 2 else cv2.cvtColor(picture, cv2.COLOR_RGB2GRAY)
-        found[row] = np.hypot(cv2.Sobel(grey, cv2.CV_32F, 1, 0), cv2.Sobel(grey, cv2.CV_32F, 0, 1))
-    return found
-
-
-# ------------------------------------------------------------------------------------------- deletion and insertion
-
-
-def deletion_insertion(
-    model: nn.Module,
-    images: NDArray[np.uint8],
-    spec: ImageSpec,
-    targets: Sequence[int],
-    maps: Maps,
-    steps: int = STEPS,
-) -> tuple[Figures, Figures]:
-    """Mean probability of the target while the pixels go, or come, in the order of the map (Petsiuk et al. 2018).
-
-    Deletion sets pixels to the picture's mean, insertion starts from the picture blurred (deviation of an eighth of the
-    height). Pixels that speak most for the target are first; of equal ones a seeded order decides.
-
-    Args:
-        maps: (N, H, W).
-
-    Returns:
-        (N) deletion, the lower the better, and (N) insertion, the higher the better, both 0..1 (arXiv 1806.07421).
+    Deletion sets pixels to the image's mean, insertion starts from the image blurred (deviation of an eighth of the
+    height). Pixels that speak most for the target are first; of equal ones a seeded order decides. One object serves many
+    maps of the same images: what they share is computed once.
     """
-    import cv2
 
-    from fer_core.models.logits import predict_logits
+    def __init__(
+        self,
+        model: nn.Module,
+        images: NDArray[np.uint8],
+        spec: ImageSpec,
+        targets: Sequence[int],
+        steps: int = STEPS,
+    ) -> None:
+        """
+        Args:
+            images: (N, H, W) or (N, H, W, 3) uint8 at the network's size; targets: (N) expressions' indices.
+        """
+        import cv2
 
-    pixels = spec.height * spec.width
-    tie = np.random.default_rng(SEED).random(pixels)
-    ends = np.linspace(0, pixels, steps + 1).round().astype(int)
-    found = np.empty((2, len(images)))
-    for row, (picture, one, target) in enumerate(zip(images, maps, targets, strict=True)):
-        order = np.lexsort((tie, -one.ravel().astype(np.float64)))
-        rank = np.empty(pixels, dtype=np.int64)
-        rank[order] = np.arange(pixels)
-        taken = rank.reshape(spec.height, spec.width)[None] < ends[:, None, None]
-        taken = taken if picture.ndim == 2 else taken[..., None]
-        mean = np.rint(picture.mean(axis=(0, 1))).astype(np.uint8)
-        blurred = cv2.GaussianBlur(picture, (0, 0), spec.height / 8, borderType=cv2.BORDER_REPLICATE)
-        series = np.concatenate([np.where(taken, mean, picture), np.where(taken, picture, blurred)])
-        logits = predict_logits(model, series, spec).astype(np.float64)
+        self._model, self._spec, self._steps = model, spec, steps
+        self._images, self._targets = np.asarray(images), np.asarray(targets, dtype=np.int64)
+        self._means = np.empty_like(self._images)
+        self._blurred = np.empty_like(self._images)
+        for row, image in enumerate(self._images):
+            self._means[row] = np.rint(image.mean(axis=(0, 1))).astype(np.uint8)
+            self._blurred[row] = cv2.GaussianBlur(image, (0, 0), spec.height / 8, borderType=cv2.BORDER_REPLICATE)
+        self._ends = [self._probs(part[:, None])[:, 0] for part in (self._images, self._means, self._blurred)]
+
+    def of(self, maps: Maps) -> tuple[Figures, Figures]:
+        """(N) deletion, the lower the better, and (N) insertion, the higher the better, both 0..1, of maps (N, H, W)."""
+        pixels, steps = maps[0].size if len(maps) else 1, self._steps
+        tie = np.random.default_rng(SEED).random(pixels)
+        ends = np.linspace(0, pixels, steps + 1).round().astype(int)[1:-1]
+        series = np.empty((len(maps), 2, steps - 1, *self._images.shape[1:]), np.uint8)
+        for row, (image, one) in enumerate(zip(self._images, maps, strict=True)):
+            order = np.lexsort((tie, -one.ravel().astype(np.float64)))
+            rank = np.empty(pixels, dtype=np.int64)
+            rank[order] = np.arange(pixels)
+            taken = rank.reshape(one.shape)[None] < ends[:, None, None]
+            taken = taken if image.ndim == 2 else taken[..., None]
+            series[row, 0] = np.where(taken, self._means[row], image)
+            series[row, 1] = np.where(taken, image, self._blurred[row])
+        probs = self._probs(series.reshape(len(maps), -1, *self._images.shape[1:])).reshape(len(maps), 2, steps - 1)
+        whole, mean, blurred = self._ends
+        found = [
+            np.trapezoid(np.column_stack([first, inner, last]), dx=1 / steps, axis=1)
+            for first, inner, last in ((whole, probs[:, 0], mean), (blurred, probs[:, 1], whole))
+        ]
+        return np.asarray(found[0]), np.asarray(found[1])
+
+    def _probs(self, series: NDArray[np.uint8]) -> Figures:
+        """(N, S) probability of each image's target for S versions of it, (N, S, H, W[, 3])."""
+        from fer_core.models.logits import predict_logits
+
+        count = series.shape[1]
+        if not len(series):
+            return np.empty((0, count))
+        logits = predict_logits(self._model, series.reshape(-1, *series.shape[2:]), self._spec).astype(np.float64)
         odds = np.exp(logits - logits.max(axis=1, keepdims=True))
-        probs = (odds[:, target] / odds.sum(axis=1)).reshape(2, -1)
-        found[:, row] = np.trapezoid(probs, dx=1 / steps, axis=1)
-    return found[0], found[1]
+        target = self._targets.repeat(count)
+        probs: Figures = (odds[np.arange(len(odds)), target] / odds.sum(axis=1)).reshape(-1, count)
+        return probs
 
 
-# --------------------------------------------------------------------------------------------- Captum's two measures
+# -------------------------------------------------------------------------------------------------------- infidelity
 
 
-def infidelity(
-    model: nn.Module, images: NDArray[np.uint8], spec: ImageSpec, targets: Sequence[int], maps: Maps, draws: int = 16
-) -> Figures:
-    """(N) how badly the map foretells the score's change under noise (Yeh et al. 2019, arXiv 1901.09392), 0 the best.
+class Perturbations:
+    """What a map's values foretell, against what the score does: infidelity (Yeh et al. 2019, arXiv 1901.09392).
 
-    Noise of a deviation of 0.2 in the normalised input, the same seeded draws for every picture; the map is scaled to
-    fit best, so that methods of different units are comparable, and the figure is a part of the change's square: a map
-    that foretells nothing has 1.
+    Shares are asked about squares that are taken away (set to the mean grey; the paper's square removal): the sum of a
+    square's shares foretells the fall of the score. The squares have one size, and what is told and what happens are
+    compared after their means over the squares are taken off: otherwise any positive map foretells that more is lost
+    when more is taken away, and a random one beat integrated gradients. A sensitivity is asked about noise of a deviation
+    of 0.02: its product with the noise foretells the fall. Maps that say no more than where are not asked, for their
+    values foretell nothing. All maps of the same images meet the same seeded changes, whose falls are computed once.
     """
-    import torch
-    from captum.metrics import infidelity as measure
 
-    network = replica(model)
-    score = score_of(network)
-    device = next((p.device for p in model.parameters()), torch.device("cpu"))
-    found = np.empty(len(images))
-    with torch.no_grad():
-        for row in range(len(images)):
-            inputs = normalise(to_tensor(images[row : row + 1], device), spec)
-            generator = torch.Generator().manual_seed(SEED)
-            noise = 0.2 * torch.randn(draws, *inputs.shape[1:], generator=generator).to(device)
-            classes = (torch.tensor([int(targets[row])], device=device),)
-            one = torch.from_numpy(np.ascontiguousarray(maps[row])).to(device)[None, None].expand_as(inputs)
-            shared = (one / inputs.shape[1]).contiguous()  # a map's pixel is the sum over its channels
+    def __init__(
+        self,
+        model: nn.Module,
+        images: NDArray[np.uint8],
+        spec: ImageSpec,
+        targets: Sequence[int],
+        draws: int = 32,
+    ) -> None:
+        import torch
 
-            def perturb(repeated: torch.Tensor, noise: torch.Tensor = noise) -> tuple[torch.Tensor, torch.Tensor]:
-                return noise, repeated - noise
+        network = replica(model)
+        score = score_of(network)
+        device = next((p.device for p in model.parameters()), torch.device("cpu"))
+        random = np.random.default_rng(SEED)
+        self._changes: dict[str, NDArray[np.float64]] = {
+            "shares": squares(draws, spec, random)[:, None],
+            "sensitivity": 0.02 * random.standard_normal((draws, *spec.shape)),
+        }
+        self._falls = {kind: np.empty((len(images), draws)) for kind in self._changes}
+        with torch.no_grad():
+            for row in range(len(images)):
+                inputs = normalise(to_tensor(images[row : row + 1], device), spec)
+                for kind, changes in self._changes.items():
+                    given = torch.from_numpy(changes.astype(np.float32)).to(device)
+                    changed = inputs * (1 - given) if kind == "shares" else inputs - given
+                    classes = torch.tensor([int(targets[row])], device=device)
+                    before = score(inputs, classes)
+                    after = torch.cat([score(part, classes.expand(len(part))) for part in torch.split(changed, 16)])
+                    self._falls[kind][row] = (before - after).double().cpu().numpy()
 
-            value = measure(
-                score, perturb, inputs, shared, additional_forward_args=classes, n_perturb_samples=draws, normalize=True
-            )
-            changes = score(inputs, *classes) - score(inputs - noise, *(c.expand(draws) for c in classes))
-            size = float((changes**2).mean())
-            found[row] = float(value[0]) / size if size > 0 else 0.0
-    return found
+    def infidelity(self, maps: Maps, claims: Claim, signed: bool) -> Figures | None:
+        """(N) mean square of what the maps (N, H, W) foretell wrongly, as a part of the falls' variance: 0 the best.
+
+        Each map is scaled to foretell best (the paper's optimal scaling factor, here not below 0), so that methods of
+        different units are comparable; a map that predicts nothing, or the contrary, has 1. None for maps of which it means nothing:
+        those that only say where, and sizes of gradients, which have lost their sign.
+        """
+        if claims == "place" or (claims == "sensitivity" and not signed):
+            return None
+        changes = self._changes[claims].mean(axis=1)  # a map's pixel stands for all its channels
+        told = np.einsum("nhw,dhw->nd", maps.astype(np.float64), changes)
+        rounding = 1e-20 * (told**2).sum(axis=1)  # what an even map tells is the same for all squares
+        told, falls = (part - part.mean(axis=1, keepdims=True) for part in (told, self._falls[claims]))
+        size, fit, own = (falls**2).sum(axis=1), np.maximum((told * falls).sum(axis=1), 0), (told**2).sum(axis=1)
+        caught = np.divide(fit**2, own * size, out=np.zeros_like(fit), where=(own > rounding) & (size > 0))
+        found: Figures = np.where(size > 0, 1 - caught, 0.0)
+        return found
+
+
+def squares(count: int, spec: ImageSpec, random: np.random.Generator) -> NDArray[np.float64]:
+    """(count, H, W): 1 in a square with a quarter of the height as its side at a random place, else 0."""
+    masks = np.zeros((count, spec.height, spec.width))
+    for mask in masks:
+        side = max(1, min(spec.height, spec.width) // 4)
+        top, left = (int(random.integers(0, whole - side + 1)) for whole in (spec.height, spec.width))
+        mask[top : top + side, left : left + side] = 1
+    return masks
+
+
+# ------------------------------------------------------------------------------------------------------- sensitivity
 
 
 def max_sensitivity(
@@ -140,20 +173,21 @@ def max_sensitivity(
     images: NDArray[np.uint8],
     spec: ImageSpec,
     targets: Sequence[int],
-    method: str,
+    method: str | Method,
     layer: str | None = None,
     draws: int = 3,
     **parameters: Any,
 ) -> Figures:
     """(N) the largest relative change of the map under invisible noise (Yeh et al. 2019), 0 the best.
 
-    Uniform noise of up to 0.02 in the normalised input, the same seeded draws for every picture.
+    Uniform noise of up to 0.02 in the normalised input, the same seeded draws for every image. A method that draws
+    itself gets another seed for each copy: with the same one its own noise would not show.
     """
     import torch
     from captum.metrics import sensitivity_max
 
-    how = METHODS.get(method)
-    settings = how.parameters.model_validate(parameters)
+    how = METHODS.get(method) if isinstance(method, str) else method
+    settings = settings_of(how, parameters)
     device = next((p.device for p in model.parameters()), torch.device("cpu"))
     found = np.empty(len(images))
     with torch.inference_mode(False), torch.enable_grad():
@@ -163,68 +197,55 @@ def max_sensitivity(
             noise = (0.04 * torch.rand(draws, *inputs.shape[1:], generator=generator) - 0.02).to(device)
             target = torch.tensor([int(targets[row])], device=device)
 
-            def maps_of(given: torch.Tensor | tuple[torch.Tensor], target: torch.Tensor = target) -> torch.Tensor:
-                some = given[0] if isinstance(given, tuple) else given  # Captum gives the picture so, its copies bare
+            def one_map(image: torch.Tensor, copy: int, target: torch.Tensor = target) -> torch.Tensor:
+                seed = {"seed": settings.seed + copy} if hasattr(settings, "seed") else {}
                 network = replica(model)
-                classes = (target.expand(len(some)),)
-                question = Question(network, spec, score_of(network), some.detach(), classes, layer)
-                return how.attribute(question, settings).detach().float()[:, None]
+                question = Question(network, spec, score_of(network), image[None].detach(), (target,), layer)
+                with torch.enable_grad():  # Captum measures without
+                    answer = how.attribute(question, settings.model_copy(update=seed))
+                return (answer[0] if isinstance(answer, tuple) else answer).detach().float()[:, None]
+
+            def maps_of(given: torch.Tensor | tuple[torch.Tensor]) -> torch.Tensor:
+                if isinstance(given, tuple):  # Captum gives the image so, its copies bare
+                    return one_map(given[0][0], 0)
+                return torch.cat([one_map(image, copy) for copy, image in enumerate(given, 1)])
 
             value = sensitivity_max(
                 maps_of,
                 inputs,
                 perturb_func=lambda repeated, radius, noise=noise: repeated + noise[: len(repeated)],
                 n_perturb_samples=draws,
+                max_examples_per_batch=draws,
             )
             found[row] = float(value[0])
     return found
 
 
-# --------------------------------------------------------------------------------------------------- shuffled weights
+# --------------------------------------------------------------------------------------------------- likeness of maps
 
 
-def shuffled(model: nn.Module, seed: int = SEED) -> nn.Module:
-    """A copy whose weights are drawn anew, as before a training; torch's global random state is not touched."""
-    import torch
-
-    fresh = copy.deepcopy(model).eval()
-    with torch.random.fork_rng(devices=[]), torch.no_grad():
-        torch.manual_seed(seed)
-        known: set[int] = set()
-        for layer in fresh.modules():
-            if callable(reset := getattr(layer, "reset_parameters", None)):
-                reset()
-                known |= {id(parameter) for parameter in layer.parameters(recurse=False)}
-        for parameter in fresh.parameters():
-            if id(parameter) not in known:
-                torch.nn.init.normal_(parameter, 0, 0.02)
-    return fresh
-
-
-def rank_correlation(one: Maps, other: Maps) -> Figures:
-    """(N) Spearman's correlation of the maps' absolute values, -1..1; 0 where a map is constant."""
+def rank_correlation(one: Maps, other: Maps, *, signed: bool = False) -> Figures:
+    """(N) Spearman's correlation of the maps' absolute values, or of their signed values, -1..1; 0 where one is constant."""
     from scipy.stats import rankdata
 
-    left, right = (rankdata(np.abs(maps.reshape(len(maps), -1)), axis=1) for maps in (one, other))
+    size = (lambda maps: maps) if signed else np.abs
+    left, right = (rankdata(size(maps.reshape(len(maps), -1)), axis=1) for maps in (one, other))
     left, right = (ranks - ranks.mean(axis=1, keepdims=True) for ranks in (left, right))
     size = np.sqrt((left**2).sum(axis=1) * (right**2).sum(axis=1))
     return np.asarray(np.divide((left * right).sum(axis=1), size, out=np.zeros(len(one)), where=size > 0))
 
 
-# --------------------------------------------------------------------------------------------------- known pixels
+# ------------------------------------------------------------------------------------------------------ known pixels
 
 
 def pointing(maps: Maps, masks: NDArray[np.bool_]) -> Figures:
     """(N) 1 where the map's largest value lies in the mask, else 0 (Zhang et al. 2016, arXiv 1608.00507).
 
-    Of equal values a seeded order decides, so a constant map hits as often as the mask is large.
+    Of equal values each counts by its part, so a constant map has the mask's share of the image.
     """
-    pixels = maps[0].size if len(maps) else 1
-    tie = np.random.default_rng(SEED).permutation(pixels)
-    flat = maps.reshape(len(maps), -1)[:, tie]
-    best = tie[flat.argmax(axis=1)] if len(maps) else np.zeros(0, dtype=np.int64)
-    hits: Figures = masks.reshape(len(maps), -1)[np.arange(len(maps)), best].astype(np.float64)
-    return hits
+    best = maps == maps.max(axis=(1, 2), keepdims=True)
+    found: Figures = (best & masks).sum(axis=(1, 2)) / best.sum(axis=(1, 2))
+    return found
 
 
 def mass(maps: Maps, masks: NDArray[np.bool_]) -> Figures:
@@ -233,142 +254,3 @@ def mass(maps: Maps, masks: NDArray[np.bool_]) -> Figures:
     total = speaks.sum(axis=(1, 2))
     inside = (speaks * masks).sum(axis=(1, 2))
     return np.asarray(np.divide(inside, total, out=masks.mean(axis=(1, 2)), where=total > 0))
-
-
-# ------------------------------------------------------------------------------------------------------ leaderboard
-
-
-def leaderboard(
-    model: nn.Module,
-    images: NDArray[np.uint8],
-    spec: ImageSpec,
-    targets: Sequence[int],
-    layer: str | None,
-    methods: Iterable[str] | None = None,
-    masks: NDArray[np.bool_] | None = None,
-    few: int = 8,
-    on_method: Callable[[str, int, int], None] = lambda name, done, total: None,
-) -> tuple[pd.DataFrame, pd.DataFrame]:
-    """Every method that suits the network, and two controls, on the same pictures.
-
-    Args:
-        targets: (N) the expression explained, one a picture: usually the predicted one.
-        masks: (N, H, W) the pixels that carry the expression, where they are known.
-        few: how many of the pictures, the first ones, serve for max-sensitivity, which makes four maps of each.
-        on_method: called with the title of the method that begins, the number of those done, and of all.
-
-    Returns:
-        The methods, best first: `method, title, control, suits` (empty, or why it was left out), `n`, and with `_low`
-        and `_high`, 95 % intervals over pictures: `deletion_gain` and `insertion_gain` (how much better than a random
-        map's, as a probability), `infidelity`, `max_sensitivity` (of `few` pictures), `randomisation` (rank correlation
-        with the map of shuffled weights), and, with masks, `pointing`, `mass` and `chance` (the masks' area).
-        And the agreement: `method, other, n, correlation` with `_low` and `_high`, mean rank correlation of their maps.
-
-    Raises:
-        DataError: no picture.
-    """
-    if not len(images):
-        raise DataError("A leaderboard of methods needs at least one picture; choose a split that has some.")
-    images = np.asarray(images)
-    names = METHODS.names() if methods is None else list(methods)
-    fresh = shuffled(model)
-    controls = {RANDOM: random_maps(len(images), spec), EDGES: edge_maps(images)}
-    chance = random_maps(len(images), spec, SEED + 1)  # what every gain is measured against
-    by_chance = deletion_insertion(model, images, spec, targets, chance)
-    made: dict[str, Maps] = {}
-    rows = []
-    for number, name in enumerate([*controls, *names]):
-        control = name in controls
-        title = name if control else METHODS.get(name).title
-        on_method(title, number, len(controls) + len(names))
-        if not control and (reason := METHODS.get(name).suits(model, spec)):
-            rows.append({"method": name, "title": title, "control": False, "suits": reason, "n": 0})
-            continue
-        if control:
-            maps = controls[name]
-            again = chance if name == RANDOM else maps  # a random map is drawn anew; edges do not know the weights
-        else:
-            try:
-                maps = explain(model, images, spec, targets, name, layer).map
-                again = explain(fresh, images, spec, targets, name, layer).map
-            except ConfigError as error:  # such as a picture that is too small for a window
-                rows.append({"method": name, "title": title, "control": False, "suits": str(error), "n": 0})
-                continue
-        curves = deletion_insertion(model, images, spec, targets, maps)
-        made[name] = maps
-        figures = {
-            "deletion_gain": by_chance[0] - curves[0],
-            "insertion_gain": curves[1] - by_chance[1],
-            "infidelity": infidelity(model, images, spec, targets, maps),
-            "randomisation": rank_correlation(maps, again),
-        }
-        if not control:
-            some = slice(0, few)
-            figures["max_sensitivity"] = max_sensitivity(model, images[some], spec, targets[some], name, layer)
-        row: dict[str, Any] = {"method": name, "title": title, "control": control, "suits": "", "n": len(images)}
-        if masks is not None:
-            hits = pointing(maps, masks)
-            row["pointing"] = float(hits.mean())
-            row["pointing_low"], row["pointing_high"] = wilson(int(hits.sum()), len(hits))
-            figures["mass"] = mass(maps, masks)
-            row["chance"] = float(masks.mean())
-        for figure, values in figures.items():
-            for end, value in zip(("", "_low", "_high"), band(values), strict=True):
-                row[figure + end] = float(value)
-        rows.append(row)
-    table = pd.DataFrame(rows)
-    table = table.assign(_order=table["deletion_gain"] + table["insertion_gain"])
-    table = table.sort_values(["_order", "method"], ascending=[False, True], na_position="last").drop(columns="_order")
-    return table.reset_index(drop=True), _agreement({name: maps for name, maps in made.items() if name != RANDOM})
-
-
-def _agreement(maps: dict[str, Maps]) -> pd.DataFrame:
-    rows = []
-    for one, other in combinations(maps, 2):
-        values = rank_correlation(maps[one], maps[other])
-        found = dict(zip(("correlation", "correlation_low", "correlation_high"), map(float, band(values)), strict=True))
-        rows.append({"method": one, "other": other, "n": len(values), **found})
-    return pd.DataFrame(rows, columns=["method", "other", "n", "correlation", "correlation_low", "correlation_high"])
-
-
-# ------------------------------------------------------------------------------------------------------------ badge
-
-
-@dataclass(frozen=True)
-class Badge:
-    """How far a map can be trusted, in one sentence."""
-
-    level: Literal["supported", "partly supported", "not supported", "not measured"]
-    sentence: str
-
-
-def badge(row: pd.Series | None) -> Badge:
-    """What a row of the leaderboard says of a method's maps; None: it was not measured for this network."""
-    if row is None or not int(row["n"]):
-        return Badge(
-            "not measured",
-            "How far this method can be trusted on this network was not measured; the command “ferscope explain-report” does it.",
-        )
-    faithful = [kind for kind in ("deletion", "insertion") if row[f"{kind}_gain_low"] > 0]
-    comes_from_weights = bool(row["randomisation_high"] < CHANGES)
-    gain, low, high = (100 * row[f"deletion_gain{end}"] for end in ("", "_low", "_high"))
-    put, put_low, put_high = (100 * row[f"insertion_gain{end}"] for end in ("", "_low", "_high"))
-    measured = (
-        f"on {int(row['n']):,} pictures the pixels it marks beat random ones by {gain:.1f} points ({low:.1f} to {high:.1f}) "
-        f"of probability when taken away and {put:.1f} ({put_low:.1f} to {put_high:.1f}) when put back"
-    )
-    kept = f"rank correlation {row['randomisation']:.2f} with the map of shuffled weights"
-    if not comes_from_weights:
-        return Badge(
-            "not supported",
-            f"Not supported: it hardly changes when the weights are shuffled ({kept}), so it shows the picture rather "
-            f"than the network; {measured}.",
-        )
-    if len(faithful) == 2:
-        return Badge("supported", f"Supported: {measured}, and it comes from the weights ({kept}).")
-    if faithful:
-        return Badge(
-            "partly supported",
-            f"Partly supported, by {faithful[0]} only: {measured}; it comes from the weights ({kept}).",
-        )
-    return Badge("not supported", f"Not supported: {measured}, no better than chance.")

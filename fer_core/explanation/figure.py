@@ -1,6 +1,6 @@
 """The figure that papers of this field show: for each expression a right case and a wrong one, each with its maps.
 
-The cases are not picked by eye: of an expression's right (wrong) pictures it is the one of middle confidence, so that
+The cases are not picked by eye: of an expression's right (wrong) images it is the one of middle confidence, so that
 the figure shows what is usual rather than what is best.
 """
 
@@ -18,24 +18,23 @@ from fer_core.datasets import Dataset
 from fer_core.datasets.titles import table_in_words
 from fer_core.evaluation.gallery import positions
 from fer_core.evaluation.predictions import Predictions
-from fer_core.explanation import METHODS, explain
+from fer_core.explanation import METHODS
 from fer_core.explanation.overlay import common_limit, overlay
-from fer_core.images import ImageSpec
-from fer_core.labels import Expressions
+from fer_core.explanation.served import explain_as_served
 
 if TYPE_CHECKING:
     from PIL.ImageFont import FreeTypeFont, ImageFont
     from torch import nn
 
-TILE = 112  # pixels of a picture
+TILE = 112  # pixels of an image
 GAP = 6
-CAPTION = 20  # pixels of the line below a picture
+CAPTION = 20  # pixels of the line below an image
 SIDE = 76  # pixels for the expression's name
 
 
 @dataclass(frozen=True)
 class Case:
-    """One picture of the figure.
+    """One image of the figure.
 
     Attributes:
         row: its row in the predictions table.
@@ -97,13 +96,12 @@ def figure_of(model: nn.Module, card: Card, table: Predictions, dataset: Dataset
     }
     where = table_in_words(f"{table.table['dataset'].iloc[0]}-{table.table['split'].iloc[0]}")
     title = f"{card.title} on {where}, n = {len(table):,}; cases of middle confidence"
-    return draw(model, card.image, card.vocabulary, shown, needed, title, "grad-cam", layer)
+    return draw(model, card, shown, needed, title, "grad-cam", layer)
 
 
 def draw(
     model: nn.Module,
-    spec: ImageSpec,
-    expressions: Expressions,
+    card: Card,
     chosen: dict[str, tuple[Case | None, Case | None]],
     pictures: Mapping[int, NDArray[np.uint8]],
     title: str,
@@ -128,12 +126,11 @@ def draw(
 
     flat = [case for pair in chosen.values() for case in pair if case is not None]
     images = np.stack([pictures[case.row] for case in flat])
-    predicted = [expressions.index(case.predicted) for case in flat]
-    given = [expressions.index(case.label) for case in flat]
+    predicted, given = [case.predicted for case in flat], [case.label for case in flat]
     maps = {
-        "predicted": explain(model, images, spec, predicted, method, layer),
-        "given": explain(model, images, spec, given, method, layer),
-        "saliency": explain(model, images, spec, predicted, "saliency"),
+        "predicted": explain_as_served(model, card, images, predicted, method, layer),
+        "given": explain_as_served(model, card, images, given, method, layer),
+        "saliency": explain_as_served(model, card, images, predicted, "saliency"),
     }
     of_class = common_limit([maps["predicted"].map, maps["given"].map])
     limits = {"predicted": of_class, "given": of_class, "saliency": common_limit(maps["saliency"].map)}
@@ -166,7 +163,7 @@ def draw(
         for side, case in enumerate(pair):
             x = SIDE + side * (half + 2 * GAP)
             if case is None:
-                pen.text((x, y + TILE // 2), "no such picture", "#777777", small)
+                pen.text((x, y + TILE // 2), "no such image", "#777777", small)
                 continue
             face = cv2.resize(images[number], (TILE, TILE), interpolation=cv2.INTER_CUBIC).astype(np.uint8, copy=False)
             paste(face if face.ndim == 3 else np.repeat(face[..., None], 3, axis=2), x, y, case.id)
@@ -187,7 +184,7 @@ def draw(
 
 
 def _fitting(text: str, font: FreeTypeFont | ImageFont) -> str:
-    """The end of a text, as much as fits below a picture: the end of an id tells pictures apart."""
+    """The end of a text, as much as fits below an image: the end of an id tells images apart."""
     while len(text) > 1 and font.getlength(text) > TILE:
         text = "…" + text[2:] if text.startswith("…") else "…" + text[1:]
     return text

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from fer_core.errors import ConfigError
 from fer_core.explanation import COARSEST, Parameters, Question, method, spatial_layers
@@ -33,49 +33,74 @@ def has_maps(model: nn.Module, spec: ImageSpec) -> str | None:
 def grad_cam(question: Question, parameters: Parameters) -> torch.Tensor:
     """ReLU(sum_k a_k A_k), a_k the mean of dS/dA_k over the map (equations 1 and 2), enlarged bilinearly.
 
-    The replica's weights ask for no gradient, so the graph starts at the layer and the backward pass ends there.
-
     Raises:
         ConfigError: no layer, or one without a map of at least 4 x 4; the message names those that have one.
     """
-    from captum.attr import LayerGradCam  # three seconds to import
 
-    return at_layer(
-        question,
-        "Grad-CAM",
-        lambda layer: LayerGradCam(question.score, layer).attribute(
-            question.inputs, additional_forward_args=question.classes, relu_attributions=True
-        ),
-    )
+    def weighted(maps: torch.Tensor, gradient: torch.Tensor) -> torch.Tensor:
+        return (gradient.mean(dim=(2, 3), keepdim=True) * maps).sum(dim=1, keepdim=True).relu()
+
+    return at_layer(question, "Grad-CAM", weighted)
 
 
-def at_layer(question: Question, title: str, coarse_of: Callable[[nn.Module], torch.Tensor]) -> torch.Tensor:
-    """The map (N, 1, h, w) that a method makes of the question's layer, enlarged bilinearly to (N, H, W).
+def at_layer(
+    question: Question,
+    title: str,
+    coarse_of: Callable[[torch.Tensor, torch.Tensor], torch.Tensor],
+    gradients: bool = True,
+) -> torch.Tensor:
+    """The map (N, H, W) that a method makes of the question's layer, enlarged bilinearly; of several layers the sum.
+
+    One pass serves all layers. The graph starts at them, because the replica's weights ask for no gradient.
+
+    Args:
+        coarse_of: (feature maps, their gradient), each (N, K, h, w) -> (N, 1, h, w). Without `gradients` the second is
+            the feature maps again, and nothing goes back.
 
     Raises:
-        ConfigError: as `grad_cam`.
+        ConfigError: no layer, one that does not exist or is never run, or one whose map is too coarse.
     """
-    from captum.attr import LayerAttribution
+    import torch
+    from torch.nn import functional
 
     if question.layer is None:
         raise _refusal(question, title, "none was named")
+    seen: dict[str, torch.Tensor] = {}
+
+    def keep(name: str) -> Callable[[nn.Module, Any, Any], Any]:
+        def hook(_layer: nn.Module, _inputs: Any, output: Any) -> Any:
+            whole = isinstance(output, torch.Tensor)
+            seen[name] = output.detach().requires_grad_(gradients) if whole else torch.zeros(0)
+            return seen[name] if whole else None  # None leaves the output as it is
+
+        return hook
+
+    names, handles = question.layer.split("+"), []
     try:
-        layer = question.network.get_submodule(question.layer)
-    except AttributeError as error:
-        raise _refusal(question, title, f"there is no “{question.layer}”") from error
-    try:
-        coarse = coarse_of(layer)
-    except AssertionError as error:  # Captum's word for a layer that the network does not run
-        if question.layer in spatial_layers(question.network, question.spec):
-            raise
-        raise _refusal(question, title, f"“{question.layer}” is never run") from error
-    if isinstance(coarse, tuple) or coarse.ndim != 4:
-        raise _refusal(question, title, f"the output of “{question.layer}” has no spatial extent")
-    if min(coarse.shape[2:]) < COARSEST:
-        size = f"{coarse.shape[2]} x {coarse.shape[3]}"
-        raise _refusal(question, title, f"the map of “{question.layer}” is {size}, too coarse to mean anything")
-    fine: torch.Tensor = LayerAttribution.interpolate(coarse, tuple(question.inputs.shape[2:]), "bilinear")
-    return fine[:, 0]
+        for name in names:
+            try:
+                handles.append(question.network.get_submodule(name).register_forward_hook(keep(name)))
+            except AttributeError as error:
+                raise _refusal(question, title, f"there is no “{name}”") from error
+        score = question.score(question.inputs, *question.classes)
+    finally:
+        for handle in handles:
+            handle.remove()
+    for name in names:
+        if name not in seen:
+            raise _refusal(question, title, f"“{name}” is never run")
+        if seen[name].ndim != 4:
+            raise _refusal(question, title, f"the output of “{name}” has no spatial extent")
+        if min(seen[name].shape[2:]) < COARSEST:
+            size = f"{seen[name].shape[2]} x {seen[name].shape[3]}"
+            raise _refusal(question, title, f"the map of “{name}” is {size}, too coarse to mean anything")
+    maps = [seen[name] for name in names]
+    slopes = torch.autograd.grad(score.sum(), maps) if gradients else maps
+    total = torch.zeros_like(question.inputs[:, 0])
+    for one, slope in zip(maps, slopes, strict=True):
+        coarse = coarse_of(one.detach(), slope.detach())
+        total += functional.interpolate(coarse, question.inputs.shape[2:], mode="bilinear", align_corners=False)[:, 0]
+    return total
 
 
 def _refusal(question: Question, title: str, found: str) -> ConfigError:

@@ -7,14 +7,25 @@ from typing import TYPE_CHECKING
 from pydantic import Field
 
 from fer_core.explanation import Parameters, Question, method
+from fer_core.explanation.smoothgrad import gradients_at, paired
 
 if TYPE_CHECKING:
     import torch
 
 
 class Draws(Parameters):
-    draws: int = Field(32, ge=1, le=1000, description="Baselines, each with one point on its path to the picture.")
-    noise: float = Field(0.15, ge=0, le=1, description="Deviation of the baselines, as a part of the picture's range.")
+    draws: int = Field(
+        256,
+        ge=2,
+        le=5000,
+        description="Baselines, each with one point on its path; the fewer, the more two seeds differ.",
+    )
+    noise: float = Field(
+        0.05,
+        ge=0,
+        le=1,
+        description="Deviation of the baselines, as a part of the image's range; more needs more draws.",
+    )
     seed: int = Field(0, ge=0, description="Seed of the draws.")
 
 
@@ -23,30 +34,36 @@ class Draws(Parameters):
     title="GradientShap",
     paper="Lundberg and Lee 2017, A Unified Approach to Interpreting Model Predictions, arXiv 1705.07874",
     signed=True,
+    claims="shares",
     parameters=Draws,
 )
-def gradient_shap(question: Question, parameters: Draws) -> torch.Tensor:
+def gradient_shap(question: Question, parameters: Draws) -> tuple[torch.Tensor, torch.Tensor]:
     """The mean of (x - b) dS/dx(b + a (x - b)), a uniform in 0..1, b the mean grey plus noise; summed over channels.
 
     Captum's GradientShap draws from numpy's and torch's global random state and for the batch as a whole. Here each
-    picture gets the same seeded draws, stratified in a, so that a map depends on nothing else in the batch.
+    image gets the same seeded draws, stratified in a and in pairs of opposite noise, so that a map depends on nothing
+    else in the batch. The views of an image share the draws. The standard error over the draws comes with the map.
     """
     import torch
-    from captum.attr import Saliency  # three seconds to import
 
     inputs = question.inputs
+    noise = paired(question.draws(parameters.draws, parameters.seed))
+    pairs = noise.shape[1] // 2
     generator = torch.Generator().manual_seed(parameters.seed)
-    strata = torch.arange(parameters.draws, dtype=torch.float32)
-    points = ((strata + torch.rand(parameters.draws, generator=generator)) / parameters.draws).to(inputs.device)
-    noise = torch.randn(parameters.draws, *inputs.shape[1:], generator=generator).to(inputs.device)
+    places = (torch.arange(pairs) + torch.rand(len(noise), pairs, generator=generator)) / pairs
+    points = places.repeat_interleave(2, dim=1).to(inputs.device)
     spread = (parameters.noise * (inputs.amax(dim=(1, 2, 3)) - inputs.amin(dim=(1, 2, 3)))).view(-1, 1, 1, 1, 1)
-    total = torch.zeros_like(inputs)
-    size = max(1, question.at_once // len(inputs))
-    for part, along in zip(torch.split(noise, size), torch.split(points, size), strict=True):
-        baselines = spread * part
+    total, squares = torch.zeros_like(inputs[:, 0]), torch.zeros_like(inputs[:, 0])
+    each, size = len(inputs) // question.views, 2 * max(1, question.at_once // (2 * len(inputs)))
+    for part, along in zip(torch.split(noise, size, dim=1), torch.split(points, size, dim=1), strict=True):
+        baselines = spread * part.repeat_interleave(each, dim=0)
         way = inputs[:, None] - baselines
-        copies = (baselines + along.view(1, -1, 1, 1, 1) * way).flatten(0, 1).requires_grad_()
-        classes = tuple(c.repeat_interleave(len(part)) for c in question.classes)
-        gradient = Saliency(question.score).attribute(copies, abs=False, additional_forward_args=classes)
-        total += (gradient.unflatten(0, (len(inputs), len(part))) * way).sum(dim=1)
-    return (total / parameters.draws).sum(dim=1)
+        at = along.repeat_interleave(each, dim=0)[:, :, None, None, None]
+        copies = (baselines + at * way).flatten(0, 1)
+        classes = tuple(c.repeat_interleave(part.shape[1]) for c in question.classes)
+        shares = (gradients_at(question, copies, classes).reshape(way.shape) * way).sum(dim=2)
+        shares = shares.reshape(len(inputs), -1, 2, *shares.shape[2:]).mean(dim=2)
+        total += shares.sum(dim=1)
+        squares += (shares**2).sum(dim=1)
+    mean = total / pairs
+    return mean, (squares / pairs - mean**2).clamp(min=0).div(max(1, pairs - 1)).sqrt()

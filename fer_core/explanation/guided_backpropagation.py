@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     title="Guided back-propagation",
     paper="Springenberg et al. 2015, Striving for Simplicity, arXiv 1412.6806",
     signed=True,
+    claims="sensitivity",
     suits=only_relu_modules,
 )
 def guided_backpropagation(question: Question, parameters: Parameters) -> torch.Tensor:

@@ -22,15 +22,9 @@ if TYPE_CHECKING:
 def hi_res_cam(question: Question, parameters: Parameters) -> torch.Tensor:
     """ReLU(sum_k dS/dA_k A_k), enlarged bilinearly. With a linear layer on the maps its sum before the ReLU is the score.
 
+    On a network that ends in a global average it equals Grad-CAM.
+
     Raises:
         ConfigError: as `grad_cam`.
     """
-    from captum.attr import LayerGradientXActivation  # three seconds to import
-
-    def by_place(layer: torch.nn.Module) -> torch.Tensor:
-        product: torch.Tensor = LayerGradientXActivation(question.score, layer).attribute(
-            question.inputs, additional_forward_args=question.classes
-        )
-        return product.sum(dim=1, keepdim=True).relu() if product.ndim == 4 else product
-
-    return at_layer(question, "HiResCAM", by_place)
+    return at_layer(question, "HiResCAM", lambda maps, gradient: (gradient * maps).sum(dim=1, keepdim=True).relu())

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     title="Input x gradient",
     paper="Shrikumar, Greenside, Shcherbina and Kundaje 2016, Not Just a Black Box, arXiv 1605.01713",
     signed=True,
+    claims="shares",
 )
 def input_x_gradient(question: Question, parameters: Parameters) -> torch.Tensor:
     """x dS/dx, summed over the channels; x is the normalised input, so grey of the mean counts nothing."""

@@ -21,6 +21,7 @@ class Path(Parameters):
     title="Integrated gradients",
     paper="Sundararajan, Taly and Yan 2017, Axiomatic Attribution for Deep Networks, arXiv 1703.01365",
     signed=True,
+    claims="shares",
     parameters=Path,
 )
 def integrated_gradients(question: Question, parameters: Path) -> torch.Tensor:

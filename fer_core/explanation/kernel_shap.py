@@ -17,13 +17,14 @@ if TYPE_CHECKING:
     title="KernelSHAP",
     paper="Lundberg and Lee 2017, A Unified Approach to Interpreting Model Predictions, arXiv 1705.07874",
     signed=True,
+    claims="shares",
     parameters=Superpixels,
 )
 def kernel_shap(question: Question, parameters: Superpixels) -> torch.Tensor:
     """Shapley values of the superpixels, spread evenly over their pixels; the map's sum is S(x) - S(0) exactly.
 
     The weighted regression of the paper's theorem 2: exact where all coalitions fit into `samples` (up to 3 x 3 cells
-    with 512), else on coalitions drawn by the kernel, each with its complement (Covert and Lee 2021, arXiv 2012.01536).
+    with 1,536 samples), else on coalitions drawn by the kernel, each with its complement (Covert and Lee 2021, arXiv 2012.01536).
     All pictures share the seeded coalitions, so that a map depends on nothing else in the batch.
     """
     import torch

@@ -23,6 +23,7 @@ class Neighbourhood(Superpixels):
     title="LIME",
     paper="Ribeiro, Singh and Guestrin 2016, “Why Should I Trust You?”, arXiv 1602.04938",
     signed=True,
+    claims="shares",
     parameters=Neighbourhood,
 )
 def lime(question: Question, parameters: Neighbourhood) -> torch.Tensor:

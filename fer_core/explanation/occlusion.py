@@ -29,6 +29,7 @@ class Patch(Parameters):
     title="Occlusion",
     paper="Zeiler and Fergus 2014, Visualizing and Understanding Convolutional Networks, arXiv 1311.2901",
     signed=True,
+    claims="shares",
     parameters=Patch,
 )
 def occlusion(question: Question, parameters: Patch) -> torch.Tensor:

@@ -28,8 +28,8 @@ from fer_core.datasets import Dataset
 from fer_core.errors import DataError
 from fer_core.evaluation.intervals import SEED
 from fer_core.explanation.aggregate import maps_of, mean_map, relative
-from fer_core.explanation.faithfulness import leaderboard
-from fer_core.explanation.regions import attribution_table, covering_table, sentences, verdict
+from fer_core.explanation.leaderboard import leaderboard
+from fer_core.explanation.regions import attribution_table, covering_table, sentences, template_fit, verdict
 from fer_core.faces.template import points_of, template
 from fer_core.untrusted import read_json
 from fer_core.workspace import write_atomically
@@ -37,9 +37,10 @@ from fer_core.workspace import write_atomically
 if TYPE_CHECKING:
     from torch import nn
 
-FORMAT = 1
+FORMAT = 2  # 1 compared methods with random pixels on one view; it is still read, and `outdated` says so
 TABLES = ("regions", "covering", "methods", "agreement", "means")
 REGION_METHODS = ("grad-cam", "integrated-gradients")  # one of the upper layers, one of the pixels
+FACES = 64  # images on which the fixed template is compared with the faces' own points
 NAME = re.compile(r"explanation-(?P<key>.+)\.json")
 
 
@@ -48,11 +49,12 @@ class RegionReport:
     """The tables of a network on a split.
 
     Attributes:
-        about: how they were made: `n` and `n_of_split` pictures, `methods_n`, `layer`, `seed`, `weights` (sha256 of the
-            weights file), `versions`, `seconds`; and in words: `verdict` and `sentences` by expression.
+        about: how they were made: `n` and `n_of_split` images, `methods_n`, `layer`, `tta` (views of regions and covering;
+            methods are compared on one view), `template` (`regions.template_fit`), `seed`, `weights` (sha256 of the weights
+            file), `versions`, `seconds`; and in words: `verdict` and `sentences` by expression.
         regions: `regions.attribution_table` of several methods, with a column `method`.
         covering: `regions.covering_table`.
-        methods, agreement: `faithfulness.leaderboard`.
+        methods, agreement: `leaderboard.leaderboard`.
         means: `method, expression, n, y, x, mean, low, high`: mean maps of the given expression, 1 being even.
     """
 
@@ -75,16 +77,18 @@ def make(
     limit: int = 0,
     methods_on: int = 128,
     methods: Sequence[str] | None = None,
+    tta: str | None = None,
     on_progress: Callable[[str, int, int], None] = lambda what, done, total: None,
 ) -> RegionReport:
-    """Measure all tables; maps come from the disk where they were made before, so what was interrupted goes on.
+    """Measure all tables; maps come from the disk where they were made before, so what was interrupted is continued.
 
     Args:
         folder: the checkpoint's, whose weights are fingerprinted.
         layer: for methods that look at one.
-        limit: how many of the split's pictures, drawn by a fixed seed; 0: all.
+        limit: how many of the split's images, drawn by a fixed seed; 0: all.
         methods_on: how many of these serve for the comparison of methods, which takes long.
         methods: names of those compared; None: all.
+        tta: views over which maps and answers of the regions are averaged; None: the card's, as served.
         on_progress: called with what is done, how much of it is, and of how much.
 
     Raises:
@@ -94,7 +98,7 @@ def make(
     split_rows = dataset.without(card.leave_out).rows(split)
     order = np.random.default_rng(SEED).permutation(len(split_rows))
     rows = np.sort(split_rows[order[:limit]]) if limit else split_rows
-    spec, expressions = card.image, card.vocabulary
+    spec, expressions, tta = card.image, card.vocabulary, card.tta if tta is None else tta
     labels = dataset.label_index(expressions, rows)
     images = np.asarray(dataset.images(spec)[rows])
     points = np.array(points_of(dataset.name)) * (spec.width, spec.height)
@@ -103,14 +107,21 @@ def make(
     tables, means = [], []
     for name in REGION_METHODS:
         tell = partial(_tell, on_progress, f"Maps by {name}", len(rows))
-        maps = maps_of(model, images, spec, labels.tolist(), name, layer, on_chunk=tell)
+        maps = maps_of(model, images, spec, labels.tolist(), name, layer, tta=tta, on_chunk=tell)
         tables.append(attribution_table(maps, labels, expressions, regions).assign(method=name))
         means.append(_means(relative(maps), labels, expressions.names, name))
     covering = covering_table(
-        model, images, spec, labels, expressions, regions,
+        model, images, spec, labels, expressions, regions, tta=tta,
         on_pass=lambda done, total: on_progress("Covering regions", done, total),
     )  # fmt: skip
 
+    on_progress("Comparing the template with the faces", 0, 1)
+    fit = template_fit(
+        np.stack([dataset.picture(row) for row in rows[:: max(1, len(rows) // FACES)][:FACES]]),
+        spec.height,
+        spec.width,
+        regions,
+    )
     few = np.sort(np.random.default_rng(SEED).permutation(len(rows))[:methods_on])
     masks = _masks(dataset, rows[few], (spec.height, spec.width))
     from fer_core.models.logits import predict_logits
@@ -129,6 +140,8 @@ def make(
         "n_of_split": len(split_rows),
         "methods_n": len(few),
         "layer": layer,
+        "tta": tta,
+        "template": fit,
         "seed": SEED,
         "weights": _weights(folder),
         "versions": {name: version(name) for name in ("captum", "torch", "numpy")},
@@ -169,7 +182,7 @@ def read(path: Path) -> RegionReport:
     """
     try:
         about = read_json(path)
-        if about.get("format") != FORMAT:
+        if about.get("format") not in (1, FORMAT):
             raise ValueError(f"format {about.get('format')!r}, expected {FORMAT}")
         tables = {name: pd.read_parquet(path.with_name(f"{path.stem}-{name}.parquet")) for name in TABLES}
     except (OSError, ValueError, AttributeError) as error:  # pyarrow's errors are ValueErrors
@@ -179,9 +192,16 @@ def read(path: Path) -> RegionReport:
     return RegionReport(about, **tables)
 
 
-def outdated(report: RegionReport, folder: Path) -> bool:
-    """Whether the weights have been changed since the report was made."""
-    return bool(report.about["weights"] != _weights(folder))
+def outdated(report: RegionReport, folder: Path) -> str:
+    """Why a report should be made again, in a sentence; empty where it is up to date."""
+    if report.about["weights"] != _weights(folder):
+        return "The weights have changed since this report was made."
+    if report.about["format"] != FORMAT:
+        return (
+            "An earlier version made this report: it compared methods with random pixels, on one view of each image, and "
+            "without a correction."
+        )
+    return ""
 
 
 def _tell(on_progress: Callable[[str, int, int], None], what: str, total: int, done: int) -> None:

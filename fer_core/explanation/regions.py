@@ -1,7 +1,10 @@
 """Facial regions: where on a face a map's attribution lies, and what covering a region does to the network.
 
-Faces of a registered set lie alike, so one fixed template serves them all; with five points of a face the template is
-turned, scaled and moved onto it.
+Faces of a registered set lie nearly alike, so one fixed template serves them all; `template_fit` measures how well. With
+five points of a face the template is turned, scaled and moved onto it.
+
+A covered face is an image that no training has shown. What is lost may be the region's information or the strangeness of
+the cover; three covers bound the second, and `fer_core.experiments.roar` trains networks anew on covered faces.
 """
 
 from __future__ import annotations
@@ -13,14 +16,16 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from fer_core.evaluation.intervals import SEED
-from fer_core.explanation.bootstrap import band
+from fer_core.evaluation.comparison import holm
+from fer_core.evaluation.intervals import SEED, paired_bounds
+from fer_core.explanation.means import band
+from fer_core.faces.template import REGIONS, template
 from fer_core.images import ImageSpec
 from fer_core.labels import Expressions
 
 if TYPE_CHECKING:
     from torch import nn
-from fer_core.faces.template import REGIONS
+
 
 Cover = Literal["blur", "mean", "noise"]
 
@@ -39,7 +44,7 @@ def shares(maps: NDArray[np.float32], regions: NDArray[np.int64]) -> NDArray[np.
 
 
 def areas(regions: NDArray[np.int64]) -> NDArray[np.float64]:
-    """(8,) part of the picture that each of `REGIONS` covers, 0..1; they add up to 1."""
+    """(8,) part of the image that each of `REGIONS` covers, 0..1; they add up to 1."""
     return np.bincount(regions.ravel(), minlength=len(REGIONS)) / regions.size
 
 
@@ -55,7 +60,7 @@ def attribution_table(
     Returns:
         One row a pair, “all” being all expressions together: `expression, region, n, area, share, share_low,
         share_high, density, density_low, density_high`. A density of 1 is what a map that ignores the face has.
-        Intervals are 95 % bootstrap intervals over the pictures.
+        Intervals are Student's 95 % intervals over the images.
     """
     parts, area = shares(maps, regions), areas(regions)
     known = ~np.isnan(parts).any(axis=1)
@@ -77,13 +82,13 @@ CORE = "eyes, nose and mouth"  # what the sources say a network looks at
 
 
 def cover(images: NDArray[np.uint8], mask: NDArray[np.bool_], how: Cover, seed: int = SEED) -> NDArray[np.uint8]:
-    """The pictures with a region covered.
+    """The images with a region covered.
 
     Args:
         images: (N, H, W) or (N, H, W, 3) uint8.
         mask: (H, W), true where it is covered.
-        how: “blur” (deviation of an eighth of the height), “mean” (the picture's own mean) or “noise” (normal, with
-            the picture's own mean and deviation; the same seeded draw for each).
+        how: “blur” (deviation of an eighth of the height), “mean” (the image's own mean) or “noise” (normal, with
+            the image's own mean and deviation; the same seeded draw for each).
     """
     import cv2
 
@@ -112,24 +117,29 @@ def covering_table(
     expressions: Expressions,
     regions: NDArray[np.int64],
     hows: Sequence[Cover] = ("blur", "mean", "noise"),
+    *,
+    tta: str = "none",
     on_pass: Callable[[int, int], None] = lambda done, total: None,
 ) -> pd.DataFrame:
-    """Expression x region x cover: what covering the region costs, each picture against itself uncovered.
+    """Expression x region x cover: what covering the region costs, each image against itself uncovered.
 
     Args:
         images: (N, H, W) or (N, H, W, 3) uint8 at the network's size.
         labels: (N) positions in `expressions`: the given labels.
-        on_pass: called with the number of passes over the pictures that are done, and of all.
+        tta: test-time augmentation; give the card's to measure the answers that are served.
+        on_pass: called with the number of passes over the images that are done, and of all.
 
     Returns:
         One row a triple, “all” being all expressions together and `CORE` eyes, nose and mouth covered at once:
-        `expression, region, cover, n, area, probability, accuracy` (uncovered, 0..1), `probability_cost, accuracy_cost`
-        (how much is lost, -1..1) each with `_low` and `_high`, 95 % bootstrap intervals of the paired differences.
+        `expression, region, cover, n, area, probability, accuracy` (uncovered, 0..1); `accuracy_cost` (how much is lost,
+        -1..1) with `_low` and `_high`, Tango's 95 % interval for paired proportions; `probability_cost` with Student's;
+        `accuracy_cost_density`, the cost per tenth of the image's area; `p` of the exact McNemar test and `p_adjusted`,
+        Holm's correction over all regions and expressions of a cover.
     """
     from fer_core.models.logits import predict_logits
 
     def answers(pictures: NDArray[np.uint8]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-        logits = predict_logits(model, pictures, spec).astype(np.float64)
+        logits = predict_logits(model, pictures, spec, tta=tta).astype(np.float64)
         odds = np.exp(logits - logits.max(axis=1, keepdims=True))
         return odds[np.arange(len(odds)), labels] / odds.sum(axis=1), (logits.argmax(axis=1) == labels).astype(float)
 
@@ -141,19 +151,45 @@ def covering_table(
     for number, (how, region) in enumerate(pairs, 1):
         cost = before - np.stack(answers(cover(images, masks[region], how)), axis=1)
         for name, of_it in _groups(labels, expressions):
-            found, usual = band(cost[of_it]), before[of_it].mean(axis=0) if of_it.any() else np.full(2, np.nan)
-            row: dict[str, object] = {"expression": name, "region": region, "cover": how, "n": int(of_it.sum())}
-            row |= {"area": float(masks[region].mean()), "probability": usual[0], "accuracy": usual[1]}
-            for i, figure in enumerate(("probability", "accuracy")):
-                for end, part in zip(("", "_low", "_high"), found, strict=True):
-                    row[f"{figure}_cost{end}"] = float(part[i])
-            rows.append(row)
+            rows.append({"expression": name, "region": region, "cover": how, "area": float(masks[region].mean())})
+            rows[-1] |= _cost(before[of_it], cost[of_it])
         on_pass(number, len(pairs))
-    return pd.DataFrame(rows)
+    table = pd.DataFrame(rows)
+    table["accuracy_cost_density"] = 0.1 * table["accuracy_cost"] / table["area"]
+    adjusted = [
+        pd.Series(holm(part["p"]), part.index) for _, part in table[table["n"] > 0].groupby("cover", sort=False)
+    ]
+    return table.assign(p_adjusted=pd.concat(adjusted))
+
+
+def _cost(before: NDArray[np.float64], cost: NDArray[np.float64]) -> dict[str, float]:
+    """The figures of a row of `covering_table`.
+
+    Args:
+        before, cost: (n, 2) probability of the label and whether it is predicted: uncovered, and how much of it is lost.
+    """
+    from scipy.stats import binom
+
+    n, chance = len(cost), band(cost[:, 0])
+    lost, gained = int((cost[:, 1] > 0).sum()), int((cost[:, 1] < 0).sum())
+    low, high = paired_bounds(gained, lost, n)
+    usual = before.mean(axis=0) if n else np.full(2, np.nan)
+    return {
+        "n": n,
+        "probability": float(usual[0]),
+        "accuracy": float(usual[1]),
+        "probability_cost": float(chance.mean),
+        "probability_cost_low": float(chance.low),
+        "probability_cost_high": float(chance.high),
+        "accuracy_cost": (lost - gained) / n if n else np.nan,
+        "accuracy_cost_low": float(low),
+        "accuracy_cost_high": float(high),
+        "p": float(min(1.0, 2 * binom.cdf(min(lost, gained), lost + gained, 0.5))),
+    }
 
 
 def sentences(covering: pd.DataFrame, how: Cover = "blur") -> dict[str, str]:
-    """A sentence for each expression: what covering the dearest regions costs, and the cheapest one.
+    """A sentence or two for each expression: which regions cost most, which are significant, which costs least.
 
     Args:
         covering: as `covering_table` gives it.
@@ -166,16 +202,27 @@ def sentences(covering: pd.DataFrame, how: Cover = "blur") -> dict[str, str]:
         ordered = rows.sort_values("accuracy_cost", ascending=False, kind="stable")
         first, second, last = (ordered.iloc[i] for i in (0, 1, -1))
         who = "all expressions together" if name == "all" else str(name)
+        sure = ordered.loc[ordered["p_adjusted"] <= ALPHA, "region"]
+        kept = (
+            f"significant after correction: {', '.join(sure)}" if len(sure) else "none is significant after correction"
+        )
         found[str(name)] = (
             f"For {who}, covering the {first['region']} costs {_points(first)}, the {second['region']} "
-            f"{_points(second, unit=False)}, the {last['region']} {_points(last, unit=False)}; "
-            f"{100 * first['accuracy']:.1f} % are right uncovered, n = {first['n']:,}."
+            f"{_points(second, unit=False)}, the {last['region']} {_points(last, unit=False)}; {kept}. "
+            f"Uncovered, {100 * first['accuracy']:.1f} % are right, n = {first['n']:,}."
         )
+        if name == "all":
+            dense = rows.sort_values("accuracy_cost_density", ascending=False, kind="stable").iloc[0]
+            found[str(name)] += (
+                f" For its area, the {dense['region']} costs most: {100 * dense['accuracy_cost_density']:.1f} points per "
+                "tenth of the image."
+            )
     return found
 
 
+ALPHA = 0.05
 NOTHING = 0.01  # a loss of accuracy whose interval stays below one point is called none
-ENOUGH = 300  # of fewer pictures none may change although one in a hundred does (rule of three, 95 %)
+ENOUGH = 300  # of fewer images none may change although one in a hundred does (rule of three, 95 %)
 
 
 def verdict(covering: pd.DataFrame, how: Cover = "blur") -> str:
@@ -183,7 +230,7 @@ def verdict(covering: pd.DataFrame, how: Cover = "blur") -> str:
     rows = covering[(covering["expression"] == "all") & (covering["cover"] == how)].set_index("region")
     core, rest = rows.loc[CORE], rows.loc["background"]
     said = (
-        f"Covering eyes, nose and mouth ({100 * core['area']:.0f} % of the picture) by {how} costs {_points(core)} of "
+        f"Covering eyes, nose and mouth ({100 * core['area']:.0f} % of the image) by {how} costs {_points(core)} of "
         f"accuracy, covering the background ({100 * rest['area']:.0f} %) {_points(rest, unit=False)}; n = {core['n']:,}. "
     )
     matters = core["accuracy_cost_low"] > NOTHING
@@ -202,6 +249,43 @@ def verdict(covering: pd.DataFrame, how: Cover = "blur") -> str:
 def _points(row: Any, unit: bool = True) -> str:
     low, high = 100 * row["accuracy_cost_low"], 100 * row["accuracy_cost_high"]
     return f"{100 * row['accuracy_cost']:.1f}{' points' if unit else ''} ({low:.1f} to {high:.1f})"
+
+
+def template_fit(images: NDArray[np.uint8], height: int, width: int, regions: NDArray[np.int64]) -> dict[str, float]:
+    """How well the fixed template lies on real faces: its overlap with the template on each face's own five points.
+
+    Args:
+        images: (N, h, w) or (N, h, w, 3) uint8 faces; the points are found by mtcnn in an enlarged and padded copy.
+        regions: (height, width), the fixed template.
+
+    Returns:
+        `faces` asked, `found` of them, and of those `core_overlap` and `core_overlap_quarter`: median and lower quartile of
+        the intersection over union of eyes, nose and mouth, 0..1; NaN where no face was found.
+    """
+    import cv2
+
+    from fer_core.faces import find_faces
+
+    core = np.isin(regions, _CORE)
+    overlaps = []
+    for image in images:
+        zoom = 144 / image.shape[0]
+        large = cv2.resize(image, None, fx=zoom, fy=zoom, interpolation=cv2.INTER_CUBIC)
+        edge = large.shape[0] // 4
+        padded = cv2.copyMakeBorder(large, edge, edge, edge, edge, cv2.BORDER_REPLICATE).astype(np.uint8, copy=False)
+        faces = [face for face in find_faces(padded, "mtcnn") if face.points is not None]
+        if not faces:
+            continue
+        points = (np.asarray(faces[0].points, dtype=np.float64) - edge) / large.shape[1::-1] * (width, height)
+        own = np.isin(template(height, width, points), _CORE)
+        overlaps.append((own & core).sum() / max(1, (own | core).sum()))
+    middle, quarter = np.quantile(overlaps, [0.5, 0.25]) if overlaps else (np.nan, np.nan)
+    return {
+        "faces": len(images), "found": len(overlaps), "core_overlap": float(middle), "core_overlap_quarter": float(quarter),
+    }  # fmt: skip
+
+
+_CORE = [REGIONS.index(name) for name in ("eyes", "nose", "mouth")]
 
 
 def _groups(labels: NDArray[np.int64], expressions: Expressions) -> list[tuple[str, NDArray[np.bool_]]]:

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     title="Saliency",
     paper="Simonyan, Vedaldi and Zisserman 2014, Deep Inside Convolutional Networks, arXiv 1312.6034",
     signed=False,
+    claims="sensitivity",
 )
 def saliency(question: Question, parameters: Parameters) -> torch.Tensor:
     """|dS/dx|, the largest over the channels (section 3.1 of the paper)."""

@@ -1,4 +1,4 @@
-"""Score-CAM: the feature maps of a layer, weighted by the score of the picture seen through each of them."""
+"""Score-CAM: the feature maps of a layer, weighted by the score of the image seen through each of them."""
 
 from __future__ import annotations
 
@@ -37,17 +37,11 @@ def score_cam(question: Question, parameters: Channels) -> torch.Tensor:
         ConfigError: as `grad_cam`.
     """
     import torch
-    from captum.attr import LayerActivation  # three seconds to import
     from torch.nn import functional
 
     inputs = question.inputs
 
-    def weighted(layer: torch.nn.Module) -> torch.Tensor:
-        maps: torch.Tensor = LayerActivation(question.score, layer).attribute(
-            inputs, additional_forward_args=question.classes
-        )
-        if maps.ndim != 4:
-            return maps
+    def weighted(maps: torch.Tensor, _: torch.Tensor) -> torch.Tensor:
         with torch.no_grad():
             count = min(parameters.channels, maps.shape[1])
             order = maps.flatten(2).var(dim=2, correction=0).argsort(dim=1, descending=True, stable=True)[:, :count]
@@ -66,4 +60,4 @@ def score_cam(question: Question, parameters: Channels) -> torch.Tensor:
             weights = (scores - blank[:, None]).softmax(dim=1)
             return torch.einsum("nk,nkhw->nhw", weights, kept).relu()[:, None]
 
-    return at_layer(question, "Score-CAM", weighted)
+    return at_layer(question, "Score-CAM", weighted, gradients=False)

@@ -1,4 +1,4 @@
-"""Scores of pictures of which only some superpixels are shown: what LIME and KernelSHAP are fitted to."""
+"""Scores of images of which only some superpixels are shown: what LIME and KernelSHAP are fitted to."""
 
 from __future__ import annotations
 
@@ -13,8 +13,18 @@ if TYPE_CHECKING:
 
 
 class Superpixels(Parameters):
-    cells: int = Field(6, ge=2, le=12, description="Superpixels along each side of the picture: squares of a grid.")
-    samples: int = Field(512, ge=50, le=20_000, description="Pictures with some superpixels covered, for each map.")
+    cells: int = Field(
+        4,
+        ge=2,
+        le=12,
+        description="Superpixels along each side of the image: squares of a grid; more need more samples.",
+    )
+    samples: int = Field(
+        1536,
+        ge=50,
+        le=20_000,
+        description="Images with some superpixels covered, for each map; the fewer, the more two seeds differ.",
+    )
     seed: int = Field(0, ge=0, description="Seed of the samples.")
 
 
@@ -28,10 +38,10 @@ def grid(height: int, width: int, cells: int) -> torch.Tensor:
 
 
 def scores(question: Question, shown: torch.Tensor, segments: torch.Tensor) -> torch.Tensor:
-    """The score of each picture with only the shown superpixels, the others in the mean grey.
+    """The score of each image with only the shown superpixels, the others in the mean grey.
 
     Args:
-        shown: (samples, superpixels) bool, the same for all pictures.
+        shown: (samples, superpixels) bool, the same for all images.
         segments: (H, W), as `grid` gives them.
 
     Returns:

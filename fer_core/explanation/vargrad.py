@@ -1,4 +1,4 @@
-"""VarGrad: how much the gradient varies over noisy copies of the picture."""
+"""VarGrad: how much the gradient varies over noisy copies of the image."""
 
 from __future__ import annotations
 

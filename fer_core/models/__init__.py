@@ -29,7 +29,7 @@ class Network:
         build: (classes, spec, **arguments) -> module; images (N, C, H, W) float -> logits (N, classes).
         spec: the images it was designed for; a recipe may ask for another size.
         attribution_layer: dotted name of the last layer whose map is still at least 6 x 6, for Grad-CAM, with the usual
-            arguments; `attribution_layer` gives it for any.
+            arguments, or of the attribute that names several; `attribution_layer` gives it for any arguments.
         head: name of the module that turns features into logits; empty: the last child that has weights; None: the
             network has no head of its own (`head_of` gives the name for a built network).
         imagenet: arguments of the network -> file of its ImageNet weights; None where there are none.
@@ -73,8 +73,11 @@ def network(
 
 def attribution_layer(name: str, model: nn.Module) -> str:
     """The layer that a Grad-CAM of a registered network looks at, by its name in `named_modules`: its entry's, or the last
-    one beside it where the network was built with fewer, such as a small VGG of three stages."""
+    one beside it where the network was built with fewer, such as a small VGG of three stages. The layers of an ensemble's
+    members are joined by “+”."""
     layer = NETWORKS.get(name).attribution_layer
+    if isinstance(several := getattr(model, layer, None), tuple):
+        return "+".join(several)
     try:
         found = model.get_submodule(layer)
     except AttributeError:

@@ -71,6 +71,10 @@ class Ensemble(nn.Module):
     Args:
         inputs: what brings a picture to each member.
         answers: for each member, where its outputs for the ensemble's expressions stand.
+        layers: each member's attribution layer.
+
+    Attributes:
+        layers: dotted names of all of them in the ensemble.
     """
 
     def __init__(
@@ -79,18 +83,15 @@ class Ensemble(nn.Module):
         inputs: Sequence[nn.Module],
         answers: Sequence[Sequence[int]],
         vote: Vote,
-        layer: str,
+        layers: Sequence[str],
     ) -> None:
         super().__init__()
         self.members, self.inputs, self.vote = nn.ModuleList(members), nn.ModuleList(inputs), vote
-        self._layer = layer
+        self.layers = tuple(
+            f"members.{number}.{part}" for number, layer in enumerate(layers) for part in layer.split("+")
+        )
         for number, places in enumerate(answers):
             self.register_buffer(f"answers{number}", torch.tensor(places), persistent=False)
-
-    @property
-    def map(self) -> nn.Module:
-        """The first member's attribution layer."""
-        return self.members[0].get_submodule(self._layer)
 
     def log_probs(self, images: torch.Tensor) -> torch.Tensor:
         """(N, M, K): what each member answers, scaled to add up to 1 over the ensemble's expressions."""
@@ -108,7 +109,7 @@ class Ensemble(nn.Module):
     "ensemble",
     title="Ensemble",
     spec=ImageSpec(channels=1, height=48, width=48, standardise="image"),
-    attribution_layer="map",
+    attribution_layer="layers",
     paper="soft voting, as in the source `emotions`; stacking: Wolpert 1992",
     head=None,
 )
@@ -124,7 +125,7 @@ def ensemble(
     """Members as {network, arguments}, with `expressions` (of its outputs) and `image` where those are not the ensemble's.
 
     With `image`, each member's pictures are made of the ensemble's. Without `weights` all members count alike.
-    A Grad-CAM is that of the first member.
+    A Grad-CAM is the sum of all members', because the score's gradient shares itself out by their votes.
     """
     if not members or any(set(member) - KEYS or "network" not in member for member in members):
         raise ConfigError(f"members: expected a list of {{network, arguments}}, found {members!r}.")
@@ -139,4 +140,10 @@ def ensemble(
         inputs.append(Resized(spec, takes) if "image" in member else nn.Identity())
         answers.append([known.index(name) for name in expressions] if known else list(range(classes)))
     vote = Vote(weights or [1 / len(members)] * len(members), classes, stacked)
-    return Ensemble(built, inputs, answers, vote, attribution_layer(members[0]["network"], built[0]))
+    return Ensemble(
+        built,
+        inputs,
+        answers,
+        vote,
+        [attribution_layer(member["network"], one) for member, one in zip(members, built, strict=True)],
+    )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -54,29 +55,84 @@ def logit_batches(
 
 
 def logits_with(model: nn.Module, inputs: torch.Tensor, tta: str) -> torch.Tensor:
-    """Logits (N, K) of normalised inputs (N, C, H, W), averaged over the views that test-time augmentation takes.
-
-    “flip” adds the mirror image; “ten-crop” takes the corners and the centre, `CROP` of the side each, enlarged to the
-    network's size, and their mirror images (Krizhevsky et al. 2012, section 4.1).
-    """
-    logits: list[torch.Tensor] = []
-    for view in _crops(inputs) if tta == "ten-crop" else [inputs]:
-        logits.append(model(view))
-        if tta != "none":
-            logits.append(model(view.flip(3)))
+    """Logits (N, K) of normalised inputs (N, C, H, W), averaged over the views that test-time augmentation takes."""
+    height, width = (int(side) for side in inputs.shape[2:])  # numbers also while ONNX is traced
+    logits: list[torch.Tensor] = [model(view.of(inputs)) for view in views(tta, height, width)]
     mean: torch.Tensor = sum(logits[1:], start=logits[0]) / len(logits)
     return mean
 
 
-def _crops(inputs: torch.Tensor) -> Iterator[torch.Tensor]:
-    import torch.nn.functional as F
+@dataclass(frozen=True)
+class View:
+    """One of the views of an image that test-time augmentation shows to a network: a crop, mirrored or not.
 
-    height, width = (int(side) for side in inputs.shape[2:])  # numbers also while ONNX is traced
-    tall, wide = round(CROP * height), round(CROP * width)
-    places = [(0, 0), (0, width - wide), (height - tall, 0), (height - tall, width - wide)]
-    for top, left in [*places, ((height - tall) // 2, (width - wide) // 2)]:
-        crop = inputs[:, :, top : top + tall, left : left + wide]
-        yield F.interpolate(crop, size=(height, width), mode="bilinear", align_corners=False)
+    Attributes:
+        size: (H, W) of the image, to which the crop is enlarged.
+        top, left, height, width: the crop in pixels of the image.
+    """
+
+    size: tuple[int, int]
+    top: int
+    left: int
+    height: int
+    width: int
+    mirrored: bool
+
+    @property
+    def whole(self) -> bool:
+        return (self.height, self.width) == self.size
+
+    def of(self, inputs: torch.Tensor) -> torch.Tensor:
+        """The view (N, C, H, W) of inputs (N, C, H, W)."""
+        import torch.nn.functional as F
+
+        seen = inputs
+        if not self.whole:
+            crop = inputs[:, :, self.top : self.top + self.height, self.left : self.left + self.width]
+            seen = F.interpolate(crop, size=self.size, mode="bilinear", align_corners=False)
+        return seen.flip(3) if self.mirrored else seen
+
+    def back(self, maps: torch.Tensor, *, sums: bool) -> torch.Tensor:
+        """Maps (N, H, W) of the view at their places in the image, (N, H, W); zero outside the crop.
+
+        Args:
+            sums: keep a map's sum, by the transpose of the enlargement, as gradients and shares need it; otherwise keep
+                its level.
+        """
+        import torch
+        import torch.nn.functional as F
+
+        back = maps.flip(2) if self.mirrored else maps
+        if self.whole:
+            return back
+        rows, columns = (
+            F.interpolate(
+                torch.eye(small, dtype=maps.dtype, device=maps.device)[None, None],
+                size=(large, small),
+                mode="bilinear",
+                align_corners=False,
+            )[0, 0]
+            for small, large in ((self.height, self.size[0]), (self.width, self.size[1]))
+        )
+        if not sums:
+            rows, columns = rows / rows.sum(dim=0), columns / columns.sum(dim=0)
+        edges = (self.left, self.size[1] - self.left - self.width, self.top, self.size[0] - self.top - self.height)
+        return F.pad(rows.T @ back @ columns, edges)
+
+
+def views(tta: str, height: int, width: int) -> list[View]:
+    """The views of images of height x width pixels that test-time augmentation averages over.
+
+    “flip” adds the mirror image; “ten-crop” takes the corners and the centre, `CROP` of the side each, enlarged to the
+    network's size, and their mirror images (Krizhevsky et al. 2012, section 4.1).
+    """
+    crops = [(0, 0, height, width)]
+    if tta == "ten-crop":
+        tall, wide = round(CROP * height), round(CROP * width)
+        places = [(0, 0), (0, width - wide), (height - tall, 0), (height - tall, width - wide)]
+        crops = [(*place, tall, wide) for place in [*places, ((height - tall) // 2, (width - wide) // 2)]]
+    mirrors = (False,) if tta == "none" else (False, True)
+    return [View((height, width), *crop, mirrored) for crop in crops for mirrored in mirrors]
 
 
 def penultimate(model: nn.Module, images: NDArray[np.uint8], spec: ImageSpec) -> NDArray[np.float32]:

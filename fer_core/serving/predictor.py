@@ -16,11 +16,10 @@ from numpy.typing import NDArray
 
 from fer_core.checkpoint import Card, load_network
 from fer_core.errors import CheckpointError, ConfigError, ImageError
-from fer_core.explanation import explain
 from fer_core.explanation.overlay import common_limit, overlay
+from fer_core.explanation.served import explain_as_served
 from fer_core.faces import MIN_SIZE, Face, FaceCrop, find_faces
 from fer_core.images import fit, quality
-from fer_core.models import attribution_layer
 
 if TYPE_CHECKING:
     from torch import nn
@@ -241,13 +240,16 @@ class Predictor:
         method: str = "grad-cam",
         *,
         limit: float = 0.0,
+        tta: str | None = None,
     ) -> tuple[NDArray[np.uint8], float]:
-        """The picture with what speaks for each face's predicted expression laid over the face.
+        """The image with what speaks for each face's predicted expression laid over the face.
 
-        Of several networks the first one is explained: maps of different networks have no common scale.
+        Of several networks the first one is explained: maps of different networks have no common scale. An ensemble is one
+        network; its map holds all members.
 
         Args:
-            image: (H, W) or (H, W, 3) RGB, the picture of the predictions, or both scaled alike.
+            image: (H, W) or (H, W, 3) RGB, the image of the predictions, or both scaled alike.
+            tta: the test-time augmentation of the predictions; None: the card's.
             method: a name in `fer_core.explanation.METHODS`.
             limit: lower bound of the scale that all faces share: a stream gives the one of the frame before, somewhat
                 reduced, so that a weak map does not look strong.
@@ -261,11 +263,9 @@ class Predictor:
         shown = image if image.ndim == 3 else np.repeat(image[..., None], 3, axis=2)
         if not predictions:
             return shown, limit
-        spec = self.card.image
-        targets = [self.card.expressions.index(prediction.predicted) for prediction in predictions]
-        pictures = np.stack([prediction.picture for prediction in predictions])
-        layer = attribution_layer(self.card.network, self.model)
-        found = explain(self.model, pictures, spec, targets, method, layer)
+        targets = [prediction.predicted for prediction in predictions]
+        faces = np.stack([prediction.picture for prediction in predictions])
+        found = explain_as_served(self.model, self.card, faces, targets, method, tta=tta)
         limit = max(limit, common_limit(found.map))
         for prediction, one in zip(predictions, found.map, strict=True):
             shown = overlay(shown, _on_photo(one, prediction, shown.shape[:2]), signed=found.signed, limit=limit)

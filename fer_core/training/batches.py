@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from fer_core.images import normalise, to_tensor
 from fer_core.training.augment import Draws, augment, mix
 from fer_core.training.distributed import World
-from fer_core.training.targets import make_targets
+from fer_core.training.targets import drawn, make_targets
 from fer_core.training.task import Task
 
 IN_MEMORY = 4e9  # bytes of images above which they stay on disk, memory-mapped
@@ -70,6 +70,9 @@ class Batches:
             mirrored = torch.from_numpy((FIRST_FLIP[rows % len(FIRST_FLIP)] + moment.epoch) % 2 == 1)
         images = augment(images, settings, Draws(generator, count, slice(None) if mixing else part), mirrored)
         targets = self._targets[places]
+        if self._task.config.loss.draw:
+            chance = np.random.default_rng((self._task.config.seed, moment.epoch)).random(len(self._targets))[rows]
+            targets = drawn(targets, torch.from_numpy(chance).to(self._device, non_blocking=True))
         if mixing:
             images, targets = mix(images, targets, settings, Draws(generator, count))
             images, targets = images[part], targets[part]

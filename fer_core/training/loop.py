@@ -76,7 +76,8 @@ class Trainer:
         device = pick_device(self.config.device)
         self.task = Task(self.config, dataset)
         self.state = TrainingState(self.task, run.path / "last.safetensors", device, world)
-        self.loss = make_loss(self.config.loss, self.task.expressions, self.task.labels).to(device)
+        mixing = self.config.augment.mixup > 0 or self.config.augment.cutmix > 0
+        self.loss = make_loss(self.config.loss, self.task.expressions, self.task.labels, mixing).to(device)
         self.batches = Batches(self.task, device, world)
         self.recorder = Recorder(run, self.state)
         self._restore()

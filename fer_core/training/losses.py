@@ -13,14 +13,15 @@ from fer_core.recipe import Loss
 
 
 class SoftLoss(nn.Module):
-    """Cross entropy, or focal loss, of target distributions.
+    """Cross entropy of target distributions, or focal loss of single labels.
 
     With smoothing s, class weights w and focusing g, a picture's loss in nats is
 
         - sum_k w_k [(1 - s) t_k + s / K] (1 - p_k)^g log p_k,
 
     and the mean over pictures is weighted by sum_k w_k t_k, as in `torch.nn.CrossEntropyLoss`, which this equals for
-    g = 0 and hard labels. Focal loss: Lin et al. 2017, arXiv 1708.02002, equation 4.
+    g = 0 and hard labels. Focal loss: Lin et al. 2017, arXiv 1708.02002, equation 4. It is made for single labels: with a
+    soft target its least value does not lie at p = t, so `make_loss` refuses the two together.
     """
 
     weights: torch.Tensor
@@ -43,15 +44,28 @@ class SoftLoss(nn.Module):
         return terms.sum(), (targets * self.weights).sum()
 
 
-def make_loss(settings: Loss, expressions: Expressions, labels: NDArray[np.int64]) -> SoftLoss:
+def make_loss(settings: Loss, expressions: Expressions, labels: NDArray[np.int64], mixing: bool = False) -> SoftLoss:
     """The recipe's loss.
 
     Args:
+        mixing: whether images are mixed, and their targets with them.
         labels: of the training pictures; “balanced” weights are n / (K * count).
 
     Raises:
-        ConfigError: not one weight an expression, or “balanced” with an expression that has no picture.
+        ConfigError: not one weight an expression, “balanced” with an expression that has no image, or a focal loss of soft
+            targets.
     """
+    soft = {
+        "label smoothing": settings.label_smoothing,
+        "votes": settings.votes and not settings.draw,
+        "teachers": settings.teachers and settings.teacher_weight and not settings.draw,
+        "mixup or CutMix": mixing,
+    }
+    if settings.focal and (found := [name for name, used in soft.items() if used]):
+        raise ConfigError(
+            f"loss.focal = {settings.focal:g} cannot be combined with {', '.join(found)}: the focal loss is made for single "
+            "labels, and with soft targets its best answer is not the target. Set loss.focal = 0, or turn the other off."
+        )
     weights = settings.class_weights
     values = np.ones(len(expressions))
     if weights == "balanced":

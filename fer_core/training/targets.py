@@ -43,10 +43,26 @@ def make_targets(
     return targets.to(device)
 
 
-def _votes(dataset: Dataset, rows: NDArray[np.int64], expressions: Expressions) -> torch.Tensor:
-    """Shares of the votes for the network's expressions; Barsoum et al. 2016 (arXiv 1608.01041), “probability” mode.
+def drawn(targets: torch.Tensor, chance: torch.Tensor) -> torch.Tensor:
+    """One label drawn from each target: Barsoum et al. 2016, section 3.2, probabilistic label drawing.
 
-    Single votes are dropped as outliers, as by the authors, where another expression has more.
+    Args:
+        targets: (N, K), each row adding up to 1.
+        chance: (N) uniform in 0..1, on which alone the draw depends.
+
+    Returns:
+        (N, K) one-hot.
+    """
+    place = (targets.cumsum(dim=1) <= chance[:, None]).sum(dim=1)
+    last = (targets > 0).long().cumsum(dim=1).argmax(dim=1)  # rounding may leave the sum a hair below 1
+    return F.one_hot(torch.minimum(place, last), targets.shape[1]).to(targets.dtype)
+
+
+def _votes(dataset: Dataset, rows: NDArray[np.int64], expressions: Expressions) -> torch.Tensor:
+    """Shares of the votes for the network's expressions, as Barsoum et al. 2016 (arXiv 1608.01041) learn them.
+
+    As targets they are the authors' “crossentropy” mode; their “probability” mode draws a label from them in every epoch
+    (`loss.draw`). Single votes are dropped as outliers, as by the authors, where another expression has more.
     """
     columns = [f"votes_{name}" for name in expressions.names]
     if missing := [column for column in columns if column not in dataset.index.columns]:

@@ -55,10 +55,10 @@ def made_report(folder: Path) -> region_report.RegionReport:
         | spread(["density"], 2.4 if region == "mouth" else 0.8)
         for group, region in product(groups, REGIONS)
     ]
-    measures = ["randomisation", "infidelity", "max_sensitivity"]
+    measures = ["new_head", "half_new", "randomisation", "other_class", "infidelity", "max_sensitivity"]
     methods = [
-        {"method": name, "title": title, "control": False, "suits": "", "n": 50, **spread(measures, 0.2)}
-        | spread(["deletion_gain", "insertion_gain"], gain)
+        {"method": name, "title": title, "control": False, "suits": "", "n": 50, "compared": 2, **spread(measures, 0.2)}
+        | spread(["gain", "deletion_gain", "insertion_gain", "over_face", "over_noise"], gain)
         for name, title, gain in (("saliency", "Saliency", 0.1), ("lime", "LIME", 0.0))
     ]
     methods.append(
@@ -70,7 +70,7 @@ def made_report(folder: Path) -> region_report.RegionReport:
     ]
     agreement = pd.DataFrame([{"method": "saliency", "other": "lime", "n": 50, **spread(["correlation"], 0.4)}])
     about = {
-        "format": 1, "network": folder.name, "data": "elsewhere", "split": "val", "n": 50, "n_of_split": 210,
+        "format": 2, "network": folder.name, "data": "elsewhere", "split": "val", "n": 50, "n_of_split": 210,
         "methods_n": 50, "layer": "stages.3", "seed": 0, "weights": region_report._weights(folder), "seconds": 1.0,
         "verdict": "Eyes, nose and mouth matter, the background does not.",
         "sentences": {"happy": "For happy, covering the mouth costs 30.0 points (28.0 to 32.0)."},
@@ -98,7 +98,7 @@ def test_a_report_is_shown_with_its_answer_first_and_what_it_says_of_methods(ope
     assert "50 images of 210, a random sample" in said
     assert "For happy, covering the mouth costs 30.0 points" in said
     assert "attribution is densest in **mouth**" in said
-    assert "1 of 2 methods is supported for this network" in said
+    assert "1 of 2 methods" in said
     assert "DeepLift does not suit this network: no rule for its gelu." in said
     assert "happy, n = 50" in captions(app)
     assert "The images are not on this machine" in said

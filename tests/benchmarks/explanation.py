@@ -22,7 +22,7 @@ from fer_core.checkpoint import load_network
 from fer_core.datasets import open_dataset
 from fer_core.explanation import explain
 from fer_core.images import fit, normalise, to_tensor
-from fer_core.models import NETWORKS
+from fer_core.models import attribution_layer
 from fer_core.models.logits import predict_logits
 from fer_core.runs.store import find
 from fer_core.workspace import CHECKPOINTS
@@ -40,7 +40,7 @@ def seconds(work: Callable[[], object]) -> float:
 
 def measure(name: str, count: int) -> bool:
     model, card = load_network(find(name).folder)
-    spec, layer = card.image, NETWORKS.get(card.network).attribution_layer
+    spec, layer = card.image, attribution_layer(card.network, model)
     faces = open_dataset("heads").images(spec)[:BATCH]
     images = np.stack([fit(face, spec) for face in faces])
     targets = predict_logits(model, images, spec).argmax(axis=1).tolist()

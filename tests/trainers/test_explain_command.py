@@ -60,7 +60,15 @@ def test_maps_overlays_and_figures_are_written_and_agree_with_the_library(faces,
     assert one["probabilities"] == pytest.approx(answer.probs, rel=1e-5)
     assert (one["predicted"], one["target"], one["against"]) == (answer.predicted, "sad", "happy")
     sad, happy = FER7.index("sad"), FER7.index("happy")
-    wanted = explain(predictor.model, answer.picture[None], predictor.card.image, [sad], "saliency", against=[happy])
+    wanted = explain(
+        predictor.model,
+        answer.picture[None],
+        predictor.card.image,
+        [sad],
+        "saliency",
+        against=[happy],
+        tta=predictor.card.tta,
+    )
     np.testing.assert_allclose(np.load(to / one["map"]), wanted.map[0], rtol=1e-4, atol=1e-6)
     assert Image.open(to / one["overlay"]).size == (384, 384)
     assert report["maps"][3]["layer"] == "stages.3"
@@ -105,7 +113,7 @@ def test_cases_are_those_of_middle_confidence_and_none_where_there_is_none():
     ("more", "message"),
     [
         ([], "--image ID, or ask for --figure"),
-        (["--image", "nobody"], "has no picture nobody"),
+        (["--image", "nobody"], "has no image nobody"),
         (["--figure", "--method", "salience"], "did you mean “saliency”"),
         (["--figure", "--target", "hapy"], "did you mean “happy”"),
         (["--figure", "--layer", "stages.9"], "there is no “stages.9”"),
@@ -119,8 +127,8 @@ def test_what_does_not_exist_is_refused_in_one_sentence(faces, tmp_path, capsys,
 
 
 def test_names_of_pictures_never_leave_the_folder_nor_fall_together():
-    from trainers.commands.explain import _stems
+    from fer_core.serving.map_files import stems
 
-    assert _stems(["../../etc/passwd", "a/b", "a b", "a-b-2", "..", "a:b"]) == [
+    assert stems(["../../etc/passwd", "a/b", "a b", "a-b-2", "..", "a:b"]) == [
         "etc-passwd", "a-b", "a-b-2", "a-b-2-2", "picture", "a-b-3",
     ]  # fmt: skip

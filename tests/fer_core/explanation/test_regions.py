@@ -10,7 +10,9 @@ from torch import nn
 
 from dashboard.charts.explanation import covering
 from fer_core.errors import DataError
-from fer_core.explanation.bootstrap import band, difference
+from fer_core.evaluation.comparison import holm
+from fer_core.evaluation.intervals import paired_bounds
+from fer_core.explanation.means import band, difference
 from fer_core.explanation.regions import (
     CORE,
     areas,
@@ -19,6 +21,7 @@ from fer_core.explanation.regions import (
     covering_table,
     sentences,
     shares,
+    template_fit,
     verdict,
 )
 from fer_core.faces.template import FER2013_POINTS, HEADS_POINTS, REGIONS, points_of, template
@@ -139,7 +142,7 @@ def test_a_network_that_looks_at_the_mouth_alone_loses_by_the_mouth_alone():
     names = Expressions("two", ("open", "closed"))
     passes = []
     table = covering_table(
-        Mouth(), images, SPEC, labels, names, template(48, 48), ("mean",), lambda *at: passes.append(at)
+        Mouth(), images, SPEC, labels, names, template(48, 48), ("mean",), on_pass=lambda *at: passes.append(at)
     )
     assert passes[-1] == (len(REGIONS) + 1, len(REGIONS) + 1)
     rows = table.set_index(["expression", "region"])
@@ -158,11 +161,72 @@ def test_a_network_that_looks_at_the_mouth_alone_loses_by_the_mouth_alone():
     others = rows[~rows.index.get_level_values("region").isin(["mouth", CORE])]
     assert not others["probability_cost"].abs().max() > 1e-6
     said = sentences(table, "mean")
-    assert said["open"].startswith("For open, covering the mouth costs 100.0 points (100.0 to 100.0)")
-    assert "n = 20" in said["open"]
+    # All 20 of 20 were lost; an interval of no width, as the bootstrap gave, would be too sure.
+    assert said["open"].startswith("For open, covering the mouth costs 100.0 points (67.8 to 100.0)")
+    assert "significant after correction: mouth. Uncovered, 100.0 % are right, n = 20." in said["open"]
+    assert "none is significant after correction" in said["closed"]
+    assert "For its area, the mouth costs most" in said["all"]
+    row = rows.loc[("all", "mouth")]
+    assert row["accuracy_cost_density"] == pytest.approx(0.1 * 0.5 / row["area"])
+    assert row["p"] == pytest.approx(2 * 0.5**20)
+    family = table[table["n"] > 0]
+    np.testing.assert_allclose(family["p_adjusted"], holm(family["p"]))
+    assert len(family) == 3 * (len(REGIONS) + 1)  # one correction over regions and expressions
     # that none of 40 pictures is read otherwise without its background does not say that none would be
     assert verdict(table, "mean").endswith("matter; for the background nothing is shown either way.")
     assert verdict(table.assign(n=400), "mean").endswith("Eyes, nose and mouth matter, the background does not.")
+
+
+def test_no_change_in_eight_images_is_not_called_none():
+    # The old interval was 0.0 (0.0 to 0.0); Tango's goes to z² / (n + z²), Clopper and Pearson's for 0 of 8 to 37 points.
+    images = np.random.default_rng(0).integers(100, 110, (8, 48, 48), dtype=np.uint8)
+    labels = np.zeros(8, np.int64)
+    table = covering_table(
+        Mouth(), images, SPEC, labels, Expressions("two", ("open", "closed")), template(48, 48), ("mean",)
+    )
+    row = table.set_index(["expression", "region"]).loc[("open", "background")]
+    assert row["accuracy_cost"] == 0
+    assert (row["accuracy_cost_low"], row["accuracy_cost_high"]) == pytest.approx((-0.324, 0.324), abs=1e-3)
+
+
+def test_the_chart_brackets_what_one_correction_does_not_let_stand():
+    figures = {"accuracy_cost": 0.1, "accuracy_cost_low": 0.01, "accuracy_cost_high": 0.2, "p": 0.03}
+    figures |= {"probability_cost": 0.1, "probability_cost_low": 0.0, "probability_cost_high": 0.2}
+    row = {"expression": "all", "region": "mouth", "n": 100, "area": 0.25, **figures}
+    for adjusted, shown in ((0.6, "(10.0)"), (0.01, "10.0")):
+        assert covering(pd.DataFrame([row | {"p_adjusted": adjusted}])).data[0].text == ([shown],)
+    assert covering(pd.DataFrame([row])).data[0].text == (["10.0"],)  # an older table, by its interval
+
+
+@pytest.mark.parametrize(("n", "p", "q"), [(8, 0.1, 0.1), (50, 0.1, 0.05), (114, 0.3, 0.01), (500, 0.1, 0.02)])
+def test_the_interval_of_paired_proportions_covers_what_it_says(n, p, q):
+    found = np.random.default_rng(0).multinomial(n, [p, q, 1 - p - q], size=4000)
+    low, high = paired_bounds(found[:, 0], found[:, 1], n)
+    assert ((low <= p - q) & (p - q <= high)).mean() > 0.94
+
+
+@pytest.mark.parametrize("n", [5, 8, 60])
+def test_a_band_of_few_images_covers_the_mean(n):
+    values = np.random.default_rng(2).normal(0.1, 1, (n, 4000))
+    found = band(values)
+    assert ((found.low <= 0.1) & (found.high >= 0.1)).mean() == pytest.approx(0.95, abs=0.015)
+    other = np.random.default_rng(3).normal(0.0, 3, (n + 3, 4000))
+    gap = difference(values, other)
+    assert ((gap.low <= 0.1) & (gap.high >= 0.1)).mean() == pytest.approx(0.95, abs=0.015)
+    assert np.isnan(band(values[:1]).low).all()
+
+
+def test_the_template_fits_faces_of_its_own_framing_and_not_others():
+    images = heads().images[::300]
+    fit = template_fit(images, 48, 48, template(48, 48, np.array(HEADS_POINTS) * 48))
+    assert fit["faces"] == 7
+    assert fit["found"] >= 5
+    assert fit["core_overlap"] > 0.4
+    moved = template_fit(images, 48, 48, template(48, 48, np.array(HEADS_POINTS) * 48 + [0, 14]))
+    assert moved["core_overlap"] < fit["core_overlap"] - 0.1
+    nothing = template_fit(np.zeros((2, 48, 48), np.uint8), 48, 48, template(48, 48))
+    assert nothing["found"] == 0
+    assert np.isnan(nothing["core_overlap"])
 
 
 def test_the_chart_of_what_covering_costs_has_one_sign_for_the_figure_and_its_interval():

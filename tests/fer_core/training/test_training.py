@@ -25,11 +25,12 @@ from fer_core.models.logits import predict_logits
 from fer_core.recipe import Augment, Loss, Optimizer, Schedule, TrainConfig
 from fer_core.runs.folder import EpochResult, RunFolder, RunStatus, Stopped
 from fer_core.training.augment import Draws, _grid, augment, mix
+from fer_core.training.batches import Moment
 from fer_core.training.loop import Trainer
 from fer_core.training.losses import SoftLoss, make_loss
 from fer_core.training.optim import MovingAverage, make_optimizer, optimizer_tensors, restore_optimizer
 from fer_core.training.schedules import factor
-from fer_core.training.targets import make_targets
+from fer_core.training.targets import drawn, make_targets
 
 NOTHING = Augment(flip=0)
 
@@ -176,6 +177,52 @@ def test_focal_loss_is_the_papers_formula() -> None:
     total, weight = SoftLoss(torch.ones(2), 0.0, 2.0)(probs.log(), torch.tensor([[1.0, 0.0], [1.0, 0.0]]))
     assert total.item() == pytest.approx(-(0.1**2) * math.log(0.9) - 0.8**2 * math.log(0.2), rel=1e-5)
     assert weight.item() == 2
+
+
+@pytest.mark.parametrize(
+    ("settings", "mixing", "named"),
+    [
+        ({"label_smoothing": 0.1}, False, "label smoothing"),
+        ({"votes": 0.5}, False, "votes"),
+        ({"teachers": ("t",)}, False, "teachers"),
+        ({}, True, "mixup or CutMix"),
+    ],
+)
+def test_focal_loss_of_soft_targets_is_refused_because_it_is_not_proper(
+    settings: dict[str, object], mixing: bool, named: str
+) -> None:
+    target = torch.tensor([[0.7, 0.3]])
+    loss = SoftLoss(torch.ones(2), 0.0, 2.0)
+    right, other = (loss(torch.tensor([[p, 1 - p]]).log(), target)[0].item() for p in (0.7, 0.6))
+    assert other < right  # the least loss does not lie at the target
+    with pytest.raises(ConfigError, match=f"loss.focal = 2 cannot be combined with {named}"):
+        make_loss(Loss.model_validate({"focal": 2.0, **settings}), FER7, np.arange(7), mixing)
+    make_loss(Loss(focal=2.0, votes=1.0, draw=True), FER7, np.arange(7))  # single labels, drawn
+
+
+def test_labels_are_drawn_from_their_targets_as_often_as_these_say() -> None:
+    targets = torch.tensor([[0.0, 0.6, 0.4, 0.0]]).repeat(20_000, 1)
+    found = drawn(targets, torch.rand(20_000, generator=generator()))
+    assert torch.equal(found.sum(dim=1), torch.ones(20_000))
+    np.testing.assert_allclose(found.mean(dim=0), [0, 0.6, 0.4, 0], atol=0.01)
+    ends = drawn(torch.tensor([[0.5, 0.5, 0.0]] * 3), torch.tensor([0.0, 0.5, 1.0]))
+    assert ends.argmax(dim=1).tolist() == [0, 1, 1]  # never a label that nobody gave
+
+
+def test_drawn_labels_are_others_in_every_epoch_and_the_same_in_every_run(learnable: Path) -> None:
+    run, dataset = run_of("drawn", learnable, loss={"label_smoothing": 0.0, "draw": True})
+    trainer = Trainer(run, dataset)
+    trainer.batches._targets = torch.full_like(trainer.batches._targets, 1 / 7)
+    rows = np.arange(16)
+
+    def labels(epoch: int) -> list[int]:
+        moment = Moment(epoch, 0.0)
+        _, targets = trainer.batches.batch(rows, moment, generator(), torch.contiguous_format)
+        assert set(targets.unique().tolist()) == {0.0, 1.0}
+        return targets.argmax(dim=1).tolist()
+
+    assert labels(1) == labels(1)
+    assert labels(1) != labels(2)
 
 
 @pytest.mark.parametrize("kind", ["mixup", "cutmix"])
