@@ -201,7 +201,7 @@ def test_the_chart_brackets_what_one_correction_does_not_let_stand():
 @pytest.mark.parametrize(("n", "p", "q"), [(8, 0.1, 0.1), (50, 0.1, 0.05), (114, 0.3, 0.01), (500, 0.1, 0.02)])
 def test_the_interval_of_paired_proportions_covers_what_it_says(n, p, q):
     found = np.random.default_rng(0).multinomial(n, [p, q, 1 - p - q], size=4000)
-    low, high = paired_bounds(found[:, 0], found[:, 1], n)
+    low, high = paired_bounds(found[:, 1], found[:, 0], n)
     assert ((low <= p - q) & (p - q <= high)).mean() > 0.94
 
 
