@@ -20,7 +20,7 @@ def open_page(workspace: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
 
     def open_it(view: str = "overview", /, **address: str) -> AppTest:
         app = AppTest.from_file(str(HOME), default_timeout=300)
-        if view != "overview":
+        if view != "home":
             app.run()  # tells AppTest which pages there are
             app.switch_page(f"views/{view}.py")
         for name, value in address.items():

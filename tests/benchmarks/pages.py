@@ -75,7 +75,7 @@ def main(networks: int = 50, repeats: int = 7) -> int:
 
 
 def _link(bench: Workbench, name: str) -> str:
-    return bench.link("" if name == "overview" else name, data="faces")
+    return bench.link("" if name == "home" else name, data="faces")
 
 
 if __name__ == "__main__":
