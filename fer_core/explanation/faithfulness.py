@@ -140,8 +140,8 @@ class Perturbations:
         """(N) mean square of what the maps (N, H, W) foretell wrongly, as a part of the falls' variance: 0 the best.
 
         Each map is scaled to foretell best (the paper's optimal scaling factor, here not below 0), so that methods of
-        different units are comparable; a map that foretells nothing, or the contrary, has 1. None for maps of which it means nothing: those that only say
-        where, and sizes of gradients, which have lost their sign.
+        different units are comparable; a map that foretells nothing, or the contrary, has 1. None for maps of which it
+        means nothing: those that only say where, and sizes of gradients, which have lost their sign.
         """
         if claims == "place" or (claims == "sensitivity" and not signed):
             return None
