@@ -23,6 +23,8 @@ class Badge:
 
 def badge(row: pd.Series | None) -> Badge:
     """What a row of the leaderboard says of a method's maps; None: it was not measured for this network."""
+    if row is not None and not int(row["n"]) and row["suits"]:
+        return Badge("not measured", f"Not measured on this network: {row['suits']}.")
     if row is None or not int(row["n"]):
         return Badge(
             "not measured",

@@ -140,8 +140,8 @@ class Perturbations:
         """(N) mean square of what the maps (N, H, W) foretell wrongly, as a part of the falls' variance: 0 the best.
 
         Each map is scaled to foretell best (the paper's optimal scaling factor, here not below 0), so that methods of
-        different units are comparable; a map that predicts nothing, or the contrary, has 1. None for maps of which it means
-        nothing: those that only say where, and sizes of gradients, which have lost their sign.
+        different units are comparable; a map that foretells nothing, or the contrary, has 1. None for maps of which it
+        means nothing: those that only say where, and sizes of gradients, which have lost their sign.
         """
         if claims == "place" or (claims == "sensitivity" and not signed):
             return None
@@ -149,7 +149,8 @@ class Perturbations:
         told = np.einsum("nhw,dhw->nd", maps.astype(np.float64), changes)
         rounding = 1e-20 * (told**2).sum(axis=1)  # what an even map tells is the same for all squares
         told, falls = (part - part.mean(axis=1, keepdims=True) for part in (told, self._falls[claims]))
-        size, fit, own = (falls**2).sum(axis=1), np.maximum((told * falls).sum(axis=1), 0), (told**2).sum(axis=1)
+        size, own = (falls**2).sum(axis=1), (told**2).sum(axis=1)
+        fit = np.maximum((told * falls).sum(axis=1), 0)
         caught = np.divide(fit**2, own * size, out=np.zeros_like(fit), where=(own > rounding) & (size > 0))
         found: Figures = np.where(size > 0, 1 - caught, 0.0)
         return found

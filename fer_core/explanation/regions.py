@@ -222,7 +222,6 @@ def sentences(covering: pd.DataFrame, how: Cover = "blur") -> dict[str, str]:
 
 ALPHA = 0.05
 NOTHING = 0.01  # a loss of accuracy whose interval stays below one point is called none
-ENOUGH = 300  # of fewer images none may change although one in a hundred does (rule of three, 95 %)
 
 
 def verdict(covering: pd.DataFrame, how: Cover = "blur") -> str:
@@ -236,7 +235,7 @@ def verdict(covering: pd.DataFrame, how: Cover = "blur") -> str:
     matters = core["accuracy_cost_low"] > NOTHING
     if not matters:
         return said + "Eyes, nose and mouth are not shown to matter."
-    if rest["accuracy_cost_high"] < NOTHING and rest["n"] >= ENOUGH:
+    if rest["accuracy_cost_high"] < NOTHING:
         return said + "Eyes, nose and mouth matter, the background does not."
     if rest["accuracy_cost_low"] <= 0:
         return said + "Eyes, nose and mouth matter; for the background nothing is shown either way."

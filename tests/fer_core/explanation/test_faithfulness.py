@@ -356,6 +356,7 @@ def test_grad_cam_and_hi_res_cam_are_counted_once_on_a_network_that_ends_in_a_gl
     rows = table.set_index("method")
     assert rows.loc["hi-res-cam", "n"] == 0
     assert "those of Grad-CAM" in rows.loc["hi-res-cam", "suits"]
+    assert "counted once" in badge(rows.loc["hi-res-cam"]).sentence
     assert rows["compared"].eq(2).all()
 
 

@@ -174,7 +174,6 @@ def test_a_network_that_looks_at_the_mouth_alone_loses_by_the_mouth_alone():
     assert len(family) == 3 * (len(REGIONS) + 1)  # one correction over regions and expressions
     # that none of 40 pictures is read otherwise without its background does not say that none would be
     assert verdict(table, "mean").endswith("matter; for the background nothing is shown either way.")
-    assert verdict(table.assign(n=400), "mean").endswith("Eyes, nose and mouth matter, the background does not.")
 
 
 def test_no_change_in_eight_images_is_not_called_none():
