@@ -33,7 +33,7 @@ controls = st.container(horizontal=True, vertical_alignment="bottom")
 person = int(st.session_state.setdefault("home-person", 0))
 names = showcase.expressions()
 with controls:
-    chosen = st.segmented_control("The face shows", names, default="happy", key="expression", bind="query-params")
+    chosen = st.segmented_control("The face shows", names, default="happy", key="face", bind="query-params")
     if st.button("Another person"):
         st.session_state["home-person"] = (person + 1) % showcase.people()
         st.rerun()
