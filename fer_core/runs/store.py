@@ -19,7 +19,7 @@ from fer_core.errors import CheckpointError, FerError, RunError, UnknownName
 from fer_core.evaluation.metrics import evaluate
 from fer_core.evaluation.predictions import Predictions
 from fer_core.runs.folder import NAME, OWN_SPLIT, RunFolder
-from fer_core.untrusted import is_folder
+from fer_core.untrusted import is_file, is_folder
 
 # What people try to open as a network, by the ending of its name.
 FOREIGN = {
@@ -233,7 +233,7 @@ def find(name: str | Path) -> Checkpoint:
         return Checkpoint(folder.name, folder, read_card(folder), folder.parent == workspace.CHECKPOINTS)
     for place in named:
         return Checkpoint(str(name), place, read_card(place), place.parent == workspace.CHECKPOINTS)
-    if folder.is_file():
+    if is_file(folder):
         what = next((what for ending, what in FOREIGN.items() if folder.name.lower().endswith(ending)), "a file")
         raise CheckpointError(
             f"{name} is {what}; expected the name of a network or the folder of one (card.json and weights.safetensors). "

@@ -123,7 +123,7 @@ def test_without_a_search_the_page_offers_one_with_its_command_line(open_page: O
     assert any(
         block.value == "ferscope sweep heads-tpe --data heads --name heads-tpe --workers 1" for block in app.code
     )
-    assert "12 trials of the recipe synthetic, with sampler tpe" in texts(app).replace("\\", "")
+    assert "12 trials of the recipe heads, with sampler tpe" in texts(app).replace("\\", "")
 
 
 def test_a_search_names_its_best_settings_with_their_interval(open_page: Open) -> None:

@@ -11,7 +11,6 @@ from collections.abc import Callable
 
 import numpy as np
 import torch
-from fer_core.datasets.synthetic import draw_faces
 from torch import nn
 from torch.nn import functional
 
@@ -21,6 +20,7 @@ from fer_core.explanation.leaderboard import face_map, leaderboard
 from fer_core.explanation.randomisation import redrawn
 from fer_core.images import ImageSpec
 from fer_core.models.logits import predict_logits
+from tests.faces import heads
 
 TINY = ImageSpec(channels=1, height=16, width=16)
 
@@ -124,7 +124,7 @@ def main(repetitions: int = 100) -> int:
     worst = 0.0
     for title, network, spec, images in (
         ("a tiny network", tiny_network(), *tiny_images()),
-        ("small-vgg on rendered heads", model, card.image, draw_faces(200, seed=2).images),
+        ("small-vgg on rendered heads", model, card.image, heads().images[:200]),
     ):
         count = repetitions if network is not model else max(1, repetitions // 5)
         rates, any_of_them = pass_rates(network, spec, images, count)

@@ -61,7 +61,7 @@ def test_from_a_start_on_rendered_heads_to_the_matrix_and_a_grad_cam(page: Page,
     main.get_by_role("link", name="Evaluate this network").click()
     expect(page.get_by_role("heading", name="Evaluate: where does the network fail?")).to_be_visible()
     expect(page.locator('[aria-label$="of happy predicted as happy"]')).to_be_visible()
-    expect(main).to_contain_text("350 pictures of synthetic, val")
+    expect(main).to_contain_text("n = 315")
     expect_no_error(page)
 
     page.get_by_test_id("stSidebarNav").get_by_role("link", name="Explain").click()

@@ -10,7 +10,6 @@ import numpy as np
 import pytest
 import torch
 from captum.attr import GuidedGradCam, NoiseTunnel, Saliency
-from fer_core.datasets.synthetic import draw_faces
 from torch import nn
 from torch.nn import functional as F
 
@@ -24,6 +23,7 @@ from fer_core.models import NETWORKS, attribution_layer, build
 from fer_core.models.batching import at_once
 from fer_core.models.logits import predict_logits, views
 from fer_core.workspace import CHECKPOINTS
+from tests.faces import heads
 
 GREY = ImageSpec(channels=1, height=16, width=16)  # x = (pixel / 255 - 0.5) / 0.5
 RGB = ImageSpec(channels=3, height=16, width=16)
@@ -601,7 +601,7 @@ def test_the_standard_error_over_draws_is_the_spread_between_seeds(method):
 def test_two_seeds_agree_by_nine_tenths_with_the_defaults_on_a_shipped_network(method):
     folder = CHECKPOINTS / "small-vgg"
     model, card = load_network(folder)
-    images = draw_faces(2, seed=3).images
+    images = heads().images[:2]
     targets = predict_logits(model, images, card.image).argmax(axis=1).tolist()
     one, other = (explain(model, images, card.image, targets, method, seed=seed).map for seed in (0, 1))
     assert rank_correlation(one, other).mean() > 0.88
