@@ -11,6 +11,33 @@ from numpy.typing import NDArray
 from PIL import Image
 
 CSV_HEADER = "emotion,pixels,Usage"
+ROOT = Path(__file__).resolve().parents[1]
+
+
+# Markers by place, the first that fits: what a test needs is known by where it lies. `-m fast` is for while one works.
+MARKED = {
+    "browser": ("tests/browser/",),
+    "real_data": ("tests/fer_core/datasets/test_real_files.py",),
+    "process": (
+        "tests/fer_core/runs/", "tests/fer_core/training/", "tests/fer_core/experiments/", "tests/trainers/", "tests/app/",
+        "tests/dashboard/live/", "tests/test_extending.py",
+    ),
+    "fast": (
+        "tests/fer_core/evaluation/test_metrics.py", "tests/fer_core/evaluation/test_predictions.py",
+        "tests/fer_core/evaluation/test_slices.py", "tests/fer_core/evaluation/test_calibration.py",
+        "tests/fer_core/evaluation/test_comparison.py", "tests/fer_core/faces/", "tests/fer_core/images/",
+        "tests/fer_core/test_labels.py", "tests/fer_core/test_recipe.py", "tests/fer_core/datasets/test_splits.py",
+        "tests/dashboard/", "tests/test_wording.py", "tests/test_readme.py", "tests/heads/test_scene.py",
+    ),
+}  # fmt: skip
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    for item in items:
+        place = item.path.relative_to(ROOT).as_posix()
+        name = next((name for name, places in MARKED.items() if place.startswith(places)), None)
+        if name:
+            item.add_marker(name)
 
 
 @pytest.fixture(autouse=True)
