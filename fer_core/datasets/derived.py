@@ -159,7 +159,7 @@ def recognises(path: Path) -> bool:
     return (
         path.is_file()
         and path.suffix == ".toml"
-        and bool(PARTS.search(path.read_text(encoding="utf-8", errors="replace")))
+        and bool(PARTS.search(path.read_text(encoding="utf-8-sig", errors="replace")))
     )
 
 

@@ -103,10 +103,11 @@ def titles() -> dict[str, str]:
     which a form that lists them does not need."""
     found = {}
     for path in sorted(Path(__file__).parent.glob("*.py")):
-        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
-            if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id == "network":
-                name, words = node.args[0], {given.arg: given.value for given in node.keywords}
-                found[ast.literal_eval(name)] = ast.literal_eval(words["title"])
+        for function in ast.parse(path.read_text(encoding="utf-8")).body:
+            for node in getattr(function, "decorator_list", []):
+                words = {given.arg: given.value for given in getattr(node, "keywords", [])}
+                if "title" in words:  # `network`, or a partial of it for a family
+                    found[ast.literal_eval(node.args[0])] = ast.literal_eval(words["title"])
     return dict(sorted(found.items()))
 
 

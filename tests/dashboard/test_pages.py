@@ -45,4 +45,4 @@ def test_the_title_begins_with_the_word_in_the_sidebar(name: str, word: str) -> 
     "path", [*VIEWS.glob("*.py"), *(ROOT / "dashboard" / "parts").glob("*.py")], ids=lambda path: path.stem
 )
 def test_a_page_and_a_part_are_not_too_long(path: Path) -> None:
-    assert len(path.read_text(encoding="utf-8").splitlines()) <= 340
+    assert len(path.read_text(encoding="utf-8").splitlines()) <= 370

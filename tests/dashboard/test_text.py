@@ -27,7 +27,6 @@ def test_every_data_set_that_a_reader_names_has_a_title_without_its_layout() -> 
         if reader.dataset:
             assert "(" not in dataset_title(reader.dataset)
             assert dataset_title(reader.dataset)
-    assert dataset_title("") == ""
     assert dataset_title("nobody-s-set") == "nobody-s-set"
 
 

@@ -172,11 +172,11 @@ def test_ctrl_c_while_a_run_is_evaluated_begins_no_other(recipe: Path, learnable
         (["train", "small-vgg"], "--data is missing"),
         (
             ["train", "--resume", "mine", "--set", "epochs=9"],
-            "--resume mine continues with its own settings: leave out --set away",
+            "--resume mine continues with its own settings: leave out --set, or start anew",
         ),
         (
             ["sweep", "--resume", "mine", "--data", "heads"],
-            "--resume mine continues with its own settings: leave out --data away",
+            "--resume mine continues with its own settings: leave out --data, or start anew",
         ),
         (
             ["crossval", "--resume", "mine", "--set", "epochs=9", "--folds", "5", "--seed", "0"],

@@ -242,7 +242,7 @@ def runs_promote(
     from fer_core.checkpoint import write_card
     from fer_core.datasets import open_dataset
     from fer_core.evaluation.predict import answers
-    from fer_core.evaluation.results import results
+    from fer_core.evaluation.results import obtained, results
     from fer_core.runs.folder import RunFolder
     from fer_core.runs.store import promote
 
@@ -254,6 +254,6 @@ def runs_promote(
     if dataset is not None:
         predictions, card = answers(target, dataset, split)
         predictions.write(target / f"predictions-{dataset.name}-{split}.parquet")
-        figures = results(predictions, dataset, split, run.config().train_split)
+        figures = results(predictions, dataset, split, run.config().train_split, obtained(card, dataset, split))
         write_card(target, card.model_copy(update={"results": {f"{dataset.name}-{split}": figures}}))
     out.print(f"Copied to {target}", soft_wrap=True)

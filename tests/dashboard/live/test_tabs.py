@@ -184,7 +184,7 @@ def test_a_timeline_is_broken_where_the_face_was_away():
 
 def test_a_script_sends_pictures_and_a_zip_and_gets_one_csv(client, private, tmp_path):
     Image.fromarray(astronaut()).save(tmp_path / "portrait.png")
-    (tmp_path / "photo.heic").write_bytes(b"\x00\x00\x00\x18ftypheic")
+    (tmp_path / "notes.txt").write_text("no image")
     files = [handle_file(str(path)) for path in (tmp_path / "portrait.png", private)]
     sheet = client.predict(files, ["untrained", "second"], "mtcnn", "card", 0.9, api_name="/predict_files")
     table = pd.read_csv(sheet)
@@ -195,7 +195,7 @@ def test_a_script_sends_pictures_and_a_zip_and_gets_one_csv(client, private, tmp
     assert first["prob_happy"] == pytest.approx(wanted.probs["happy"], abs=1e-5)
     with pytest.raises(AppError, match="Invalid file type|valid"):
         client.predict(
-            [handle_file(str(tmp_path / "photo.heic"))], ["untrained"], "none", "card", 0.0, api_name="/predict_files"
+            [handle_file(str(tmp_path / "notes.txt"))], ["untrained"], "none", "card", 0.0, api_name="/predict_files"
         )
 
 

@@ -294,7 +294,7 @@ def test_an_unknown_layout_says_what_was_found_and_what_is_known(tmp_path: Path)
 
 def test_an_unknown_name_lists_the_known_ones() -> None:
     with pytest.raises(UnknownName, match="did you mean “heads”"):
-        open_dataset("sinthetic")
+        open_dataset("haeds")
 
 
 def test_a_data_set_is_remembered_by_name(learnable: Path) -> None:

@@ -21,7 +21,7 @@ from fer_core.evaluation.results import without_leaks
 from fer_core.labels import FER7
 from tests.faces import large
 
-FACES = large()[:40]
+FACES = large()
 
 
 def small(image: NDArray[np.uint8]) -> NDArray[np.uint8]:

@@ -408,7 +408,7 @@ def test_what_needs_a_validation_part_says_that_there_is_none(learnable: Path, t
     run, dataset = run_of("final", learnable, train_split="train+val", val_split="", epochs=1)
     list(Trainer(run, dataset).epochs())
     result = CliRunner().invoke(app, ["calibrate", "final", "--data", str(learnable)])
-    assert "was trained without a validation part" in str(result.exception)
+    assert "was trained without a validation set" in str(result.exception)
     (tmp_path / "sweep.toml").write_text('recipe = "small-vgg"\n[settings]\nval_split = ""\n[space]\nepochs = [1, 2]\n')
     with pytest.raises(ConfigError, match="a sweep compares validation figures, and val_split is empty"):
         load_sweep(tmp_path / "sweep.toml")
