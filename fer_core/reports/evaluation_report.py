@@ -328,8 +328,7 @@ def _confidence(network: Checkpoint, answers: Predictions, tables: Tables) -> di
     return {
         "reliability": Drawn(
             charts.svg(charts.reliability(bins, "as trained", "confidence (%)"), "Accuracy against confidence"),
-            "Reliability with Wilson intervals; on the dotted line, confidence is accuracy. Expected calibration error: "
-            f"{off}.",
+            f"Reliability with Wilson intervals; on the dotted line, confidence is accuracy. Calibration error: {off}.",
             trust,
             f"{name}-reliability",
         ),

@@ -34,7 +34,7 @@ def test_slices_prints_what_the_page_shows(tmp_path: Path) -> None:
     rows = json.loads(done.stdout)
     assert {row["slice"].split()[0] for row in rows} == {"brightness", "contrast", "sharpness"}
     assert sum(row["n"] for row in rows) == 3 * 140
-    assert "of 15 slices differ" in CliRunner().invoke(app, asked).stdout
+    assert "of 15 slices are significantly" in CliRunner().invoke(app, asked).stdout
 
 
 def test_slices_of_another_data_set_are_refused(tmp_path: Path) -> None:

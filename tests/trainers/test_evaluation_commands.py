@@ -56,7 +56,7 @@ def test_compare_ranks_more_than_two() -> None:
 def test_compare_refuses_one_network_an_unknown_one_and_an_unknown_table() -> None:
     make_network("one", predictions_elsewhere())
     make_network("two", predictions_elsewhere(seed=1))
-    with pytest.raises(ConfigError, match="name two or more"):
+    with pytest.raises(ConfigError, match="needs two networks or more"):
         ferscope("compare", "one", "one")
     with pytest.raises(UnknownName, match="nothing"):
         ferscope("compare", "one", "nothing")

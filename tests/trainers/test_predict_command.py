@@ -148,7 +148,7 @@ def test_a_private_set_beside_the_benchmark_has_the_accuracy_of_its_pictures(fer
     assert "Why is the private set different?" in (tmp_path / "new" / "report.html").read_text(encoding="utf-8")
     code, printed, _ = ferscope(*given)
     assert f"untrained recognises {100 * np.mean(right):.1f}" in printed
-    assert "The benchmark's pictures are not on this machine." in printed
+    assert "The benchmark's images are not on this machine." in printed
 
 
 def test_a_private_set_whose_folders_are_not_clear_is_asked_about(ferscope, private):

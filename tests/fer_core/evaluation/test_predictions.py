@@ -6,6 +6,7 @@ import sys
 
 import numpy as np
 import pandas as pd
+import pyarrow.parquet
 import pytest
 
 from fer_core.errors import DataError
@@ -69,11 +70,11 @@ def test_a_failed_write_leaves_the_old_table(tmp_path, monkeypatch) -> None:
     small().write(path)
     before = path.read_bytes()
 
-    def full_disk(self, target, **_) -> None:
+    def full_disk(table, target) -> None:
         target.write_bytes(b"half")
         raise OSError("No space left on device")
 
-    monkeypatch.setattr(pd.DataFrame, "to_parquet", full_disk)
+    monkeypatch.setattr(pyarrow.parquet, "write_table", full_disk)
     with pytest.raises(OSError, match="No space"):
         small().where([True, False, False]).write(path)
     assert path.read_bytes() == before

@@ -17,6 +17,7 @@ import pytest
 from safetensors.numpy import load_file
 from typer.testing import CliRunner
 
+from fer_core import recipe as recipes_of
 from fer_core import workspace
 from fer_core.datasets import open_dataset
 from fer_core.errors import ConfigError, RunError
@@ -123,7 +124,7 @@ def test_on_two_nodes_of_which_one_dies_every_trial_fold_seed_and_recipe_is_trai
 
     about = {"report": "made", "reported_accuracy": 0.01, "data": "heads"}
     (tmp_path / "recipes").mkdir()
-    monkeypatch.setattr(recipe, "RECIPES", tmp_path / "recipes")
+    monkeypatch.setattr(recipes_of, "RECIPES", tmp_path / "recipes")
     for name, changes in {
         "made-a": {"about": about},
         "made-b": {"about": about, "seed": 6},

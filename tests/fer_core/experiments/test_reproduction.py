@@ -171,7 +171,7 @@ def test_a_recipe_that_leaves_an_expression_out_trains_and_reports_without_it(le
 @pytest.mark.parametrize(
     ("values", "says"),
     [
-        ({"leave_out": ["neutral"]}, "which expressions = “fer7” answers"),
+        ({"leave_out": ["neutral"]}, "but expressions = “fer7” contains it"),
         ({"leave_out": ["bored"], "expressions": "rafdb6"}, "leave_out names bored, expected names of expressions"),
     ],
 )

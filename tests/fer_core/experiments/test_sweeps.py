@@ -18,7 +18,7 @@ import torch
 from fer_core import workspace
 from fer_core.datasets import open_dataset
 from fer_core.errors import ConfigError, FerError, RunError
-from fer_core.experiments import sweep_folder
+from fer_core.experiments import sweep_folder, sweep_worker
 from fer_core.experiments.sweep_file import load_sweep
 from fer_core.experiments.sweep_folder import SweepFolder
 from fer_core.experiments.sweep_worker import work
@@ -198,7 +198,7 @@ def test_the_interval_of_a_trial_is_that_of_the_pictures_it_was_validated_on(
 def test_settings_that_do_not_go_together_are_refused_in_a_grid_and_not_drawn_else(
     written: Callable[..., Path], learnable: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(sweep_folder, "TRIES", 30)
+    monkeypatch.setattr(sweep_worker, "TRIES", 30)
     space = "ema = [0.0, 0.9]\nswa = [0.0, 0.5]"
     with pytest.raises(ConfigError, match="ema and swa both average"):
         SweepFolder.create("grid", written(space=space), str(learnable))

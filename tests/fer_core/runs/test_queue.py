@@ -49,7 +49,7 @@ def until(reached: Callable[[], bool]) -> None:
         time.sleep(0.02)
 
 
-def queue(name: str, diary: Path, seconds: float = 0.02) -> tuple[subprocess.Popen[bytes], queue.Ticket]:
+def enqueue(name: str, diary: Path, seconds: float = 0.02) -> tuple[subprocess.Popen[bytes], queue.Ticket]:
     started: list[subprocess.Popen[bytes]] = []
 
     def start() -> int:
@@ -65,7 +65,7 @@ def test_twenty_processes_have_the_device_one_at_a_time_in_the_order_of_their_st
     tmp_path: Path, device: queue.Ticket
 ) -> None:
     diary = tmp_path / "diary.txt"
-    queued = [queue(f"run-{number:02d}", diary) for number in range(20)]
+    queued = [enqueue(f"run-{number:02d}", diary) for number in range(20)]
     assert [ticket.name for ticket in queue.line("cpu")] == ["the test", *(f"run-{n:02d}" for n in range(20))]
     for number in (3, 11):  # two of them are killed while they wait: nobody waits for them
         queued[number][0].kill()
@@ -81,7 +81,7 @@ def test_twenty_processes_have_the_device_one_at_a_time_in_the_order_of_their_st
 
 def test_the_next_goes_on_when_the_one_that_has_the_device_is_killed(tmp_path: Path) -> None:
     diary = tmp_path / "diary.txt"
-    first, second = queue("first", diary, 1000), queue("second", diary)
+    first, second = enqueue("first", diary, 1000), enqueue("second", diary)
     until(lambda: diary.exists() and bool(diary.read_text()))
     assert [ticket.name for ticket in queue.line("cpu")] == ["first", "second"]
     first[0].kill()

@@ -172,7 +172,7 @@ def test_a_stop_asked_for_while_the_run_still_loads_is_not_forgotten(learnable: 
 def test_a_run_killed_while_it_loads_is_stopped_whatever_it_had_said(learnable: Path) -> None:
     run = RunFolder.create("killed", tiny(), str(learnable))
     launch(run)
-    assert run.starting
+    assert (run.status().state, run.status().pid > 0) == ("queued", True)
     with run.log.open("a") as log:
         log.write("UserWarning: this may be slow\n")
     kill(run)
