@@ -194,7 +194,7 @@ def test_a_bad_file_is_refused_or_listed_as_chosen(open_page: OpenPage, tmp_path
         assert app.query_params["data"] == "first"
     else:
         assert "contains **41 images**" in texts(app)
-        assert "1 entry was left out" in [expander.label for expander in app.expander]
+        assert "1 image was left out" in [expander.label for expander in app.expander]
         assert len(open_dataset("faces")) == 41  # as a training from the Train page opens it
 
 

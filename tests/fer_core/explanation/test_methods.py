@@ -752,7 +752,7 @@ def test_an_unknown_method_names_the_nearest():
         ([4], None, "4 expressions, 0 to 3, found target 4"),
         ([0], [9], "found target 9"),
         ([-1], None, "holds -1"),
-        ([0, 1], None, "2 entries for 1 pictures"),
+        ([0, 1], None, "2 entries for 1 images"),
         ([0], [], "against has 0 entries"),
     ],
 )
