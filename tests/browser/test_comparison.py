@@ -51,7 +51,7 @@ def test_two_networks_are_compared_and_the_link_shows_the_same_in_a_new_window(
     page.get_by_role("option", name="Strong network").click()
     main = page.get_by_test_id("stMain")
     expect(main).to_contain_text(found.sentence("Weak network", "Strong network"))
-    expect(main).to_contain_text(f"Strong network fixes {found.test.only_b} pictures")
+    expect(main).to_contain_text(f"Strong network is right on {found.test.only_b} images that Weak network gets wrong")
     main.get_by_text("Newly wrong", exact=True).click()
     page.wait_for_url("**change=**")
     broken = found.changed[found.changed["change"] == "broken"]
@@ -79,7 +79,7 @@ def test_the_threshold_moves_by_keyboard_and_the_link_shows_the_same(
     page.goto(workbench.link("confidence", network="weak", table=KEY, threshold="90"))
     main = page.get_by_test_id("stMain")
     first = at_threshold(table, 0.90)
-    expect(main).to_contain_text(f"({first.answered:,} of {first.n:,} pictures)")
+    expect(main).to_contain_text(f"({first.answered:,} of {first.n:,})")
     slider = page.get_by_role("slider")
     slider.focus()
     for _ in range(3):
@@ -88,8 +88,8 @@ def test_the_threshold_moves_by_keyboard_and_the_link_shows_the_same(
     moved = at_threshold(table, 0.93)
     assert moved.answered != first.answered
     expect(main).to_contain_text(f"({moved.answered:,} of {moved.n:,})")
-    expect(main).to_contain_text(f"It abstains from {moved.abstained:,}, of which {moved.abstained_errors:,} would")
-    expect(main).to_contain_text("Who gets no answer below 93%?")
+    expect(main).to_contain_text(f"It gives no answer for {moved.abstained:,}, of which {moved.abstained_errors:,} would")
+    expect(main).to_contain_text("Which expressions lose most at a threshold of 93 %?")
     expect_no_error(page)
     other_window.goto(page.url)
     expect(other_window.get_by_test_id("stMain")).to_contain_text(f"({moved.answered:,} of {moved.n:,})")
