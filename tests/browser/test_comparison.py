@@ -88,7 +88,9 @@ def test_the_threshold_moves_by_keyboard_and_the_link_shows_the_same(
     moved = at_threshold(table, 0.93)
     assert moved.answered != first.answered
     expect(main).to_contain_text(f"({moved.answered:,} of {moved.n:,})")
-    expect(main).to_contain_text(f"It gives no answer for {moved.abstained:,}, of which {moved.abstained_errors:,} would")
+    expect(main).to_contain_text(
+        f"It gives no answer for {moved.abstained:,}, of which {moved.abstained_errors:,} would"
+    )
     expect(main).to_contain_text("Which expressions lose most at a threshold of 93 %?")
     expect_no_error(page)
     other_window.goto(page.url)

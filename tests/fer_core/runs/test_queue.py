@@ -139,7 +139,10 @@ def test_a_run_whose_process_is_killed_while_it_waits_is_lost_and_can_be_launche
 
 def test_of_many_launches_in_the_same_moment_one_gets_the_run(device: queue.Ticket) -> None:
     run = RunFolder.create("once", tiny(device="cpu"), "heads")
-    code = f"from fer_core.runs import folder; from fer_core.training import launch; launch.launch(folder.RunFolder.named({run.name!r}))"
+    code = (
+        "from fer_core.runs import folder; from fer_core.training import launch; "
+        f"launch.launch(folder.RunFolder.named({run.name!r}))"
+    )
     starters = [
         subprocess.Popen([sys.executable, "-c", code], cwd=workspace.ROOT, stderr=subprocess.PIPE, text=True)
         for _ in range(4)
