@@ -5,9 +5,10 @@ import re
 import numpy as np
 from playwright.sync_api import Page, expect
 
+from fer_core.checkpoint import load_network
 from fer_core.datasets import open_dataset
+from fer_core.evaluation.predict import predict_split
 from fer_core.explanation import region_report
-from tests.app.examples import predictions_on
 from tests.app.test_explain_pages import made_report
 from tests.browser.conftest import Workbench, expect_no_error, settle
 from tests.untrained import untrained
@@ -15,7 +16,10 @@ from tests.untrained import untrained
 
 def test_a_wrong_case_is_explained_and_its_link_shows_the_same_elsewhere(page: Page, workbench: Workbench) -> None:
     folder = untrained("looked-into")
-    predictions = predictions_on(open_dataset("heads"), "val")
+    model, card = load_network(folder)
+    predictions = predict_split(
+        model, open_dataset("heads"), "val", spec=card.image, expressions=card.vocabulary, tta=card.tta
+    )
     predictions.write(folder / "predictions-heads-val.parquet")
     first = int(np.flatnonzero(~predictions.correct)[0])  # what the page begins with
     involved = {predictions.table["label"].iloc[first], predictions.predicted[first]}

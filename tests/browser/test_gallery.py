@@ -34,7 +34,7 @@ def test_filter_turn_the_page_and_share_the_link(
     assert 24 < len(order) <= 48
     page.goto(workbench.link("gallery", network=network, table="gallery-faces-val", outcome="all"))
     settle(page)
-    box = page.get_by_role("combobox", name="Label")
+    box = page.get_by_role("combobox", name="Label", exact=True)
     box.click()
     page.get_by_role("option", name="sad", exact=True).click()
     page.wait_for_url("**labels=sad**")
