@@ -37,7 +37,7 @@ def cell_ids(table: Predictions, label: str, predicted: str) -> set[str]:
 
 def shown_ids(page: Page) -> set[str]:
     texts = page.locator(".fer-gallery img").evaluate_all("images => images.map(image => image.alt)")
-    return {match[1] for text in texts if (match := re.search(r"id (\S+) of", text))}
+    return {match[1] for text in texts if (match := re.search(r"id (\S+?)(?: of|,)", text))}
 
 
 def address(page: Page) -> dict[str, str]:
