@@ -36,7 +36,8 @@ def test_ten_browsers_at_once_each_see_what_they_asked_for(browser: Browser, wor
                 expect_no_error(page)
                 expect(page).to_have_url(re.compile(f"network={network}"), timeout=1000 * WAIT)
                 sidebar = page.get_by_test_id("stSidebar")
-                expect(sidebar.get_by_text(network).first).to_be_attached(timeout=1000 * WAIT)
+                box = sidebar.get_by_role("combobox", name="Network")
+                expect(box).to_have_value(network, timeout=1000 * WAIT)
     finally:
         for context in contexts:
             context.close()
