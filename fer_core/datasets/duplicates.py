@@ -120,7 +120,7 @@ def across(dataset: Dataset, found: Duplicates) -> pd.DataFrame:
 
 
 def leaks(dataset: Dataset, found: Duplicates, split: str, into: str = "train") -> pd.DataFrame:
-    """The pictures of one split that also occur in another, which a network may have learned by heart.
+    """The pictures of one split that also occur in another, which a network may have memorised.
 
     Returns:
         one row a picture of `split` with a twin in `into`: `id`, `twin` (the id of its most similar twin), `kind` and

@@ -119,7 +119,7 @@ def _few_steps(config: TrainConfig, dataset: Dataset) -> tuple[Trainer, Measured
         with suppress(Stopped):
             for _ in trainer.epochs():
                 break  # a set of a few steps: its one epoch was measured
-    if len(times) < 2:  # one step an epoch: its time and that of all that is loaded first cannot be told apart
+    if len(times) < 2:  # one step an epoch: the time of a step is not separable from that of loading the data
         tally = trainer.state.position.tally
         times = [(times[0][0] - tally.step_seconds, times[0][1] - tally.cpu_seconds), *times]
     (start, cpu_start), (end, cpu_end) = times[0], times[-1]

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from fer_core.evaluation.comparison import p_value
 from fer_core.evaluation.intervals import Interval, percent
 
-Cell = str | tuple[str, str]  # of a table: a text, or a figure and what stands beside it in a lighter tone
+Cell = str | tuple[str, str]  # of a table: a text, or a figure and its interval, in grey
 
 ENVIRONMENT = Environment(
     loader=FileSystemLoader(Path(__file__).with_name("templates")),
