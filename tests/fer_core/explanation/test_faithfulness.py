@@ -448,7 +448,7 @@ def test_a_report_is_written_beside_the_weights_and_read_again(capsys, monkeypat
     answer = json.loads(said)
     found = region_report.read(region_report.find(folder)["heads-val"])
     assert found.about["n"] == 30 == answer["n"]
-    assert found.about["n_of_split"] == 350
+    assert found.about["n_of_split"] == 315
     assert {row["method"] for row in answer["methods"]} == {"saliency", "grad-cam", RANDOM, EDGES, FACE}
     assert "pointing" in found.methods  # the synthetic set knows its pixels
     assert found.about["verdict"].startswith("Covering eyes, nose and mouth")
