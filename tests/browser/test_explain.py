@@ -30,7 +30,7 @@ def test_a_wrong_case_is_explained_and_its_link_shows_the_same_elsewhere(page: P
     main = page.get_by_test_id("stMain")
     maps = page.locator('img[alt^="Grad-CAM for "]')
     expect(maps).to_have_count(2)
-    expect(maps.first).to_have_attribute("alt", re.compile(f"rather than {third}"))
+    expect(maps.first).to_have_attribute("alt", re.compile(f"in contrast to {third}"))
     expect(main.get_by_text("Strong evidence that this map is faithful").first).to_be_visible()
     main.get_by_text("Share of each map in each region of the face").click()
     expect(page.get_by_test_id("stDataFrame").first).to_be_visible()

@@ -170,7 +170,7 @@ def test_what_was_set_outlives_a_reload_and_another_recipe_starts_at_its_own_val
     page.reload()
     settle(page)
     expect(rate).to_have_value("0.123")
-    expect(main).to_contain_text("optimizer.lr changed, was 0.1")
+    expect(main).to_contain_text("Learning rate changed, was 0.1")
     page.get_by_text("Recipe and command line").click()
     expect(page.get_by_test_id("stCode").first).to_have_text(command)
     recipe.fill("small-vgg: ")
