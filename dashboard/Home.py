@@ -16,6 +16,7 @@ SECTIONS = {
     "Performance": {
         "overview": "Overview",
         "compare": "Compare",
+        "decide": "Decide",
         "confidence": "Confidence",
         "reproduction": "Reproduction",
     },

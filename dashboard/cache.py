@@ -35,6 +35,7 @@ from fer_core.explanation.means import Band
 from fer_core.explanation.served import explain_as_served
 from fer_core.faces import Face, FaceCrop
 from fer_core.images import ImageSpec, decode
+from fer_core.reports.decision import Decision, decide
 from fer_core.runs.store import Checkpoint
 from fer_core.serving.predictor import Predictor
 
@@ -103,6 +104,21 @@ def comparison(a: Path, b: Path) -> Comparison:
 @st.cache_resource(max_entries=32, show_spinner="Comparing the two networks")
 def _comparison(a: Path, time_a: int, b: Path, time_b: int) -> Comparison:
     return compare(_predictions(a, time_a), _predictions(b, time_b))
+
+
+def decision(a: Checkpoint, b: Checkpoint, key: str) -> Decision:
+    """Two networks held side by side on a predictions table that both have; shared between sessions.
+
+    Raises:
+        DataError: they share no image.
+    """
+    times = tuple(path.stat().st_mtime_ns for network in (a, b) for path in sorted(network.folder.iterdir()))
+    return _decision(a.name, b.name, key, times, a, b)
+
+
+@st.cache_resource(max_entries=16, ttl=300, show_spinner="Holding the two networks side by side")
+def _decision(a: str, b: str, key: str, times: tuple[int, ...], _a: Checkpoint, _b: Checkpoint) -> Decision:
+    return decide(_a, _b, key, dataset_of(_a.predictions(key)))
 
 
 @st.cache_resource(max_entries=8, ttl=60, show_spinner="Opening the data set (the first time takes a while)")
