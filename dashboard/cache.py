@@ -167,7 +167,7 @@ def place_of(table: Predictions) -> str | None:
 def _place_of(content: str, places: tuple[tuple[str, str], ...], _table: Predictions) -> str | None:
     """The known data set that has most of a table's images."""
     name = str(_table.table["dataset"].iloc[0])
-    best, most = None, 0.0
+    best, most = None, (False, 0.0)
     for place in (HEADS, *(place for place, _ in places)):
         try:
             own = name_of(place) == name
@@ -176,9 +176,9 @@ def _place_of(content: str, places: tuple[tuple[str, str], ...], _table: Predict
             share = float((positions_of(_table, dataset(place)) >= 0).mean())
         except DataError:  # its files are gone
             continue
-        if share > most and (own or share >= LEAST_SHARE):
-            best, most = place, share
-        if own and share == 1:
+        if share and (own or share >= LEAST_SHARE) and (own, share) > most:
+            best, most = place, (own, share)
+        if most == (True, 1.0):
             break
     return best
 

@@ -1,4 +1,4 @@
-"""Compare: is A better than B? Two networks on the same images, and all networks in groups."""
+"""Compare: is A better than B? Two networks on the same images, and more of them in groups."""
 
 import streamlit as st
 
@@ -7,12 +7,13 @@ from dashboard.behind import table_behind
 from dashboard.charts import comparison as charts
 from dashboard.charts import confusion
 from dashboard.markup import Html
-from dashboard.pickers import Picked, choose, picked, titles
+from dashboard.pickers import Picked, choose, choose_networks, picked, titles
 from dashboard.text import images, interval, verbatim
 from fer_core.datasets.titles import table_in_words, table_title
 from fer_core.errors import DataError
-from fer_core.evaluation.comparison import ALPHA, Comparison, p_in_words
+from fer_core.evaluation.comparison import ALPHA, Comparison, all_pairs, p_in_words
 from fer_core.evaluation.intervals import Interval, percent
+from fer_core.evaluation.results import leaks_in_words
 from fer_core.glossary import explained
 from fer_core.runs import store
 from fer_core.runs.store import Checkpoint
@@ -48,22 +49,35 @@ def main() -> None:
         if st.button("Train a network", type="primary"):
             st.switch_page("views/train.py")
         return
-    other = choose(f"Compare {verbatim(titles()[choice.checkpoint.name])} with", others, "other", titles().__getitem__)
-    pair = (choice.checkpoint, here[other or others[0]])
+    with st.container(horizontal=True):
+        other = choose(
+            f"Compare {verbatim(titles()[choice.checkpoint.name])} with", others, "other", titles().__getitem__
+        )
+        pair = (choice.checkpoint, here[other or others[0]])
+        rest = [name for name in others if name != pair[1].name]
+        beside = choose_networks("And with", rest, "beside") if rest else []
+    chosen = {name: here[name] for name in (pair[0].name, pair[1].name, *beside)}
     try:
         found = cache.comparison(*(network.tables[key] for network in pair))
+        if beside:
+            found = found.among(all_pairs({name: cache.predictions(one.tables[key]) for name, one in chosen.items()}))
     except DataError as error:
         st.info(verbatim(str(error)))
     else:
         a, b = (titles()[network.name] for network in pair)
-        overall_difference(found, a, b)
+        overall_difference(found, a, b, pair, key)
         each_expression(found, a, b, f"{pair[0].name}-{pair[1].name}-{key}")
         changes(found, choice, pair[1], a, b)
         cells(found, a, b, f"{pair[0].name}-{pair[1].name}-{key}")
-    everyone(here, choice)
+    everyone(chosen, choice)
+    if rest and len(beside) < len(rest):
+        st.caption(
+            f"{len(rest) - len(beside)} more networks have been evaluated on these images. Choose them at the top to compare "
+            "them too."
+        )
 
 
-def overall_difference(found: Comparison, a: str, b: str) -> None:
+def overall_difference(found: Comparison, a: str, b: str, pair: tuple[Checkpoint, Checkpoint], key: str) -> None:
     st.markdown(f"**{verbatim(found.sentence(a, b))}**")
     n, macro = found.test.n, found.difference
     first, second = percent(found.accuracy_a), percent(found.accuracy_b)
@@ -74,16 +88,22 @@ def overall_difference(found: Comparison, a: str, b: str) -> None:
         f"{percent(found.agreement.share)} of the images ({interval(found.agreement.interval)}; Cohen's kappa "
         f"{found.agreement.kappa:.2f})."
     )
+    for name, network in zip((a, b), pair, strict=True):
+        if leaked := leaks_in_words(network.card.results.get(key, {})):
+            st.markdown(verbatim(f"{name}: {leaked}"))
     if not n == found.size_a == found.size_b:
         st.markdown(
             f"Both networks are compared on the {images(n)} that they have in common with the same label. {verbatim(a)} was "
             f"evaluated on {found.size_a:,} images, {verbatim(b)} on {found.size_b:,}."
         )
     st.caption(
-        f"McNemar's exact test; a network is called better if p ≤ {ALPHA}. Intervals: Tango's for accuracy "
-        "and recall, delta method for macro-F1. The result "
-        "holds for these two training runs and this data set."
+        f"McNemar's exact test{correction(found.pairs)}. A network is called better if p ≤ {ALPHA}. Intervals: Tango's for "
+        "accuracy and recall, delta method for macro-F1. The result holds for these two training runs and this data set."
     )
+
+
+def correction(pairs: int) -> str:
+    return f", with Holm's correction over the {pairs} pairs of the networks chosen" if pairs > 1 else ""
 
 
 def each_expression(found: Comparison, a: str, b: str, name: str) -> None:
@@ -142,11 +162,12 @@ def cells(found: Comparison, a: str, b: str, name: str) -> None:
         if words
         else "No single confusion differs significantly."
     )
-    st.altair_chart(confusion.difference(table, a, b), key="cells")
-    st.caption(
-        f"Number of images: {verbatim(b)} minus {verbatim(a)}. Coloured cells differ significantly (McNemar's exact test per "
-        "cell, Holm's correction over all cells), grey cells do not."
-    )
+    if len(told):
+        st.altair_chart(confusion.difference(table, a, b), key="cells")
+        st.caption(
+            f"Number of images: {verbatim(b)} minus {verbatim(a)}. Coloured cells differ significantly (McNemar's exact test "
+            "per cell, Holm's correction over all cells), grey cells do not."
+        )
     table_behind("matrix", table, f"cells-{name}")
 
 
@@ -155,17 +176,18 @@ HEADER = ("Network", "Letters", "Accuracy, %", "Macro-F1, %", "Balanced accuracy
 
 def everyone(here: dict[str, Checkpoint], choice: Picked) -> None:
     key = choice.table or ""
-    st.subheader(f"All networks: {table_title(key)}")
+    st.subheader(f"The networks chosen: {table_title(key)}")
     try:
         board = cache.standings({name: network.tables[key] for name, network in here.items()})
     except DataError as error:
         st.info(verbatim(str(error)))
         return
     first = board[board["p_best"] > ALPHA]["name"].map(titles().get)
+    every, rest = ("both", "the other") if len(board) == 2 else (f"all {len(board)}", "every other")
     st.markdown(
-        f"On the {images(int(board['n'].iloc[0]))} that all {len(board)} networks have in common, "
+        f"On the {images(int(board['n'].iloc[0]))} that {every} networks have in common, "
         + (
-            f"{verbatim(first.iloc[0])} is significantly better than every other network."
+            f"{verbatim(first.iloc[0])} is significantly better than {rest} network."
             if len(first) == 1
             else f"{verbatim('; '.join(first.head(5)))}{' and others' if len(first) > 5 else ''} do not differ significantly "
             "from the best network."
@@ -186,8 +208,8 @@ def everyone(here: dict[str, Checkpoint], choice: Picked) -> None:
     ]
     st.html(markup.table(HEADER, rows, picked=int((board["name"] == choice.checkpoint.name).argmax())))
     st.caption(
-        "Letters and p: McNemar's exact test with Holm's correction over all pairs. Grey: 95 % confidence intervals, and "
-        "p-values that are not significant."
+        f"Letters and p: McNemar's exact test{correction(len(board) * (len(board) - 1) // 2)}. Grey: 95 % confidence intervals, "
+        "and p-values that are not significant."
     )
     st.download_button("Download as csv", as_csv(board), f"leaderboard-{key}.csv", "text/csv", key="board")
 

@@ -15,6 +15,7 @@ from fer_core.evaluation.gallery import Filter, examples, select
 from fer_core.evaluation.intervals import Interval, percent
 from fer_core.evaluation.metrics import CLASS_FIGURES, EvaluationReport, figures_table, most_confused, ordered
 from fer_core.evaluation.predictions import Predictions
+from fer_core.evaluation.results import leaks_in_words
 from fer_core.glossary import explained
 from fer_core.reports.charts import cells as matrix_cells
 from fer_core.spreadsheet import as_csv
@@ -83,6 +84,8 @@ network, key = evaluated("see where it fails")
 report, table = cache.report(network.tables[key]), cache.predictions(network.tables[key])
 names = report.expressions
 st.markdown(accuracy_in_words(titles()[network.name], key, report))
+if leaked := leaks_in_words(network.card.results.get(key, {})):
+    st.markdown(leaked)
 
 left, right = st.columns(2, gap="medium")
 with right:

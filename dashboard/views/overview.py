@@ -16,6 +16,7 @@ from fer_core.errors import DataError
 from fer_core.evaluation import optimism
 from fer_core.evaluation.comparison import p_in_words
 from fer_core.evaluation.metrics import Headline
+from fer_core.evaluation.results import leaks_in_words
 from fer_core.evaluation.seeds import FIGURES, over_seeds
 from fer_core.glossary import explained
 from fer_core.reports.charts import networks as networks_chart
@@ -40,7 +41,7 @@ def accuracy_in_words(network: Checkpoint, key: str | None) -> str:
         )
     return (
         f"{title} has an accuracy of {estimate(report.accuracy, report.accuracy_interval, report.n)} "
-        f"on {verbatim(table_in_words(key))}."
+        f"on {verbatim(table_in_words(key))}. {leaks_in_words(network.card.results.get(key, {}))}"
     )
 
 

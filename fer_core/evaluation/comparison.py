@@ -8,7 +8,7 @@ compared. Differences are B minus A: above 0 B is better.
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import reduce
 from itertools import combinations, pairwise
 from string import ascii_lowercase
@@ -277,8 +277,8 @@ def agreement(a: Predictions, b: Predictions) -> Agreement:
 class Comparison:
     """All that is known of two networks side by side: A and B of `compare`.
 
-    `size_a`, `size_b` are the images of each table; `cells` and `changed` are the tables of `cell_differences` and
-    `changed`.
+    `size_a`, `size_b` are the images of each table; `pairs` is how many pairs of networks the p-value of `test` is adjusted for;
+    `cells` and `changed` are the tables of `cell_differences` and `changed`.
     """
 
     size_a: int
@@ -290,6 +290,17 @@ class Comparison:
     agreement: Agreement
     cells: pd.DataFrame
     changed: pd.DataFrame
+    pairs: int = 1
+
+    def among(self, pairs: pd.DataFrame) -> Comparison:
+        """The same, with the p-value that it has among several pairs of networks: adjusted for all of them.
+
+        Args:
+            pairs: of `all_pairs`; the first row is this pair's, as it is where A and B are the first two networks.
+        """
+        first = pairs.iloc[0]
+        test = McNemar(int(first["n"]), int(first["only_a"]), int(first["only_b"]), float(first["p_adjusted"]))
+        return replace(self, test=test, pairs=len(pairs))
 
     @property
     def better(self) -> str | None:

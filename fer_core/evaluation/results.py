@@ -11,6 +11,7 @@ from fer_core.checkpoint import Card, read_card, write_card
 from fer_core.datasets import Dataset
 from fer_core.datasets.identity import HASH
 from fer_core.datasets.leaks import leaks_of, shipped_leaks, shipped_near_twins, shipped_table
+from fer_core.evaluation.intervals import percent
 from fer_core.evaluation.metrics import evaluate
 from fer_core.evaluation.predictions import Predictions
 
@@ -123,6 +124,23 @@ def without_leaks(predictions: Predictions, leaked: pd.DataFrame, *, identical_o
     return predictions.where(~predictions.table[by].isin(set(rows[by])))
 
 
+def leaks_in_words(figures: dict[str, Any]) -> str:
+    """The accuracy without the images that also occur in training, in a sentence that stands beside every accuracy; “” where
+    none does or it is not known.
+
+    Args:
+        figures: of a table, as `results` gives them and a card keeps them.
+    """
+    rest = figures.get("without_leaks")
+    if not rest:
+        return ""
+    low, high = rest["accuracy_interval"]
+    return (
+        f"{figures['n'] - rest['n']:,} of these {figures['n']:,} images also occur in training. Without them the accuracy is "
+        f"{percent(rest['accuracy'])} ({100 * low:.1f} to {100 * high:.1f}), n = {rest['n']:,}."
+    )
+
+
 def in_words(key: str, figures: dict[str, Any]) -> str:
     """The figures of `results` in a sentence, each with its 95 % interval."""
     low, high = figures["accuracy_interval"]
@@ -132,12 +150,8 @@ def in_words(key: str, figures: dict[str, Any]) -> str:
         f"{100 * figures['macro_f1']:.1f} ({100 * f1_low:.1f} to {100 * f1_high:.1f}), n = {figures['n']:,}; "
         "95 % intervals."
     )
-    if rest := figures.get("without_leaks"):
-        low, high = rest["accuracy_interval"]
-        text += (
-            f" Without the {figures['n'] - rest['n']:,} images that also occur in training: "
-            f"{rest['accuracy']:.2%} ({100 * low:.1f} to {100 * high:.1f}), n = {rest['n']:,}."
-        )
+    if leaked := leaks_in_words(figures):
+        text += f" {leaked}"
     if near := figures.get("near_twins"):
         text += (
             f" {near['n']:,} more look much like an image of training (correlation 0.90 to 0.95): {near['accuracy']:.1%} of them "

@@ -40,6 +40,7 @@ from fer_core.evaluation.metrics import (
 )
 from fer_core.evaluation.optimism import in_words
 from fer_core.evaluation.predictions import Predictions
+from fer_core.evaluation.results import leaks_in_words
 from fer_core.evaluation.seeds import over_seeds
 from fer_core.reports import charts
 from fer_core.reports.html import Cell, render, share
@@ -159,7 +160,7 @@ def document(networks: Sequence[Checkpoint], key: str = "", dataset: Dataset | N
         together=_together(titles, answers, tables) if len(networks) > 1 else None,
         splits=_splits(networks, titles, tables),
         networks=[
-            _one(network, titles[network.name], answers[network.name], reports[network.name], tables)
+            _one(network, titles[network.name], key, answers[network.name], reports[network.name], tables)
             | _worst(answers[network.name], dataset)
             for network in networks
         ],
@@ -272,7 +273,7 @@ def _deviations(row: Mapping[Any, Any]) -> list[str]:
 
 
 def _one(
-    network: Checkpoint, title: str, answers: Predictions, report: EvaluationReport, tables: Tables
+    network: Checkpoint, title: str, key: str, answers: Predictions, report: EvaluationReport, tables: Tables
 ) -> dict[str, Any]:
     """A network's figures, as its section of the page shows them."""
     name = network.name
@@ -285,6 +286,7 @@ def _one(
         "accuracy_interval": report.accuracy_interval.text(),
         "macro_f1": report.macro_f1,
         "macro_f1_interval": report.macro_f1_interval.text(),
+        "leaked": leaks_in_words(network.card.results.get(key, {})),
         "confused": "; ".join(
             f"{pair.label} predicted as {pair.predicted} ({pair.count:,}, {100 * pair.share:.1f} % of {pair.label})"
             for pair in most_confused(report.confusion, report.expressions)
@@ -401,6 +403,7 @@ def model_card(network: Checkpoint, key: str, report: EvaluationReport) -> str:
         accuracy_interval=report.accuracy_interval.text(),
         macro_f1=report.macro_f1,
         macro_f1_interval=report.macro_f1_interval.text(),
+        leaked=leaks_in_words(network.card.results.get(key, {})),
         facts=[(name, _plain(value)) for name, value in _facts(network)],
         classes=[
             [

@@ -10,7 +10,7 @@ from streamlit.testing.v1 import AppTest
 from dashboard.text import verbatim
 from fer_core.checkpoint import read_card, write_card
 from fer_core.evaluation.calibration import temperature
-from fer_core.evaluation.comparison import compare
+from fer_core.evaluation.comparison import all_pairs, compare, p_in_words
 from fer_core.evaluation.metrics import evaluate
 from fer_core.evaluation.predictions import Predictions
 from fer_core.labels import RAFDB6
@@ -36,7 +36,7 @@ def test_the_answer_is_the_comparison_of_the_two_networks_in_the_address(open_pa
     words = said(app)
     assert f"Strong network is right on **{found.test.only_b:,}** images that Weak network gets wrong" in words
     assert (
-        "On the 210 images that all 2 networks have in common, Strong network is significantly better than every other network."
+        "On the 210 images that both networks have in common, Strong network is significantly better than the other network."
         in words
     )
     ids = found.changed.loc[found.changed["change"] == "fixed"].sort_values("confidence_b", ascending=False)["id"]
@@ -60,9 +60,24 @@ def test_a_title_is_shown_letter_by_letter(open_page: OpenPage) -> None:
 def test_networks_that_cannot_be_told_apart_are_one_group(open_page: OpenPage) -> None:
     for seed in range(3):
         make_network(f"net{seed}", predictions_elsewhere(seed=seed), title=f"Network {seed}")
-    words = said(open_page("compare", network="net0", other="net2"))
+    words = said(open_page("compare", network="net0", other="net2", beside="net1"))
     assert "No single expression differs significantly." in words
     assert "On the 210 images that all 3 networks have in common" in words
+
+
+def test_a_pair_has_one_p_which_only_networks_that_were_chosen_too_change(open_page: OpenPage) -> None:
+    tables = {f"net{seed}": predictions_elsewhere(seed=seed, skill=0.5 + 0.07 * seed) for seed in range(3)}
+    for name, table in tables.items():
+        make_network(name, table, title=name)
+    raw = p_in_words(compare(tables["net0"], tables["net1"]).test.p)
+    words = said(open_page("compare", network="net0", other="net1"))  # net2 lies in the workspace too
+    assert words.count(raw) >= 2  # headline and table
+    assert "Holm's correction over the" not in words
+    adjusted = p_in_words(all_pairs(tables)["p_adjusted"].iloc[0])
+    assert adjusted != raw
+    words = said(open_page("compare", network="net0", other="net1", beside="net2"))
+    assert adjusted in words.splitlines()[1]
+    assert "with Holm's correction over the 3 pairs of the networks chosen" in words
 
 
 def test_one_network_alone_has_nothing_to_be_compared_with(open_page: OpenPage) -> None:
