@@ -1,5 +1,5 @@
-"""A checkpoint: a folder with `card.json` and weights as safetensors. The card carries all that is needed to serve the
-weights as they were trained: expressions in order, image size, channels, normalisation, face crop.
+"""A checkpoint: a folder with `card.json` and weights as safetensors. The card has everything needed to use the weights
+as they were trained: expressions in order, image size, channels, normalisation, face crop.
 
 A run folder is a checkpoint too, once its best weights are written.
 """
@@ -37,7 +37,7 @@ Line = Annotated[str, Field(max_length=500)]  # a name or a short sentence; a pa
 
 
 class Cost(BaseModel):
-    """What a training took."""
+    """The cost of a training."""
 
     model_config = ConfigDict(extra="forbid", allow_inf_nan=False)
 
@@ -48,7 +48,7 @@ class Cost(BaseModel):
 
     @property
     def minutes(self) -> tuple[float, str]:
-        """What it is compared by: a processor's own time, all threads together (“CPU”), or a GPU's on the clock (“GPU”)."""
+        """The time used for comparisons: processor time of all threads (“CPU”), or wall-clock time on a GPU (“GPU”)."""
         return (self.cpu_minutes, "CPU") if "processor" in self.device else (self.wall_minutes, "GPU")
 
 
@@ -79,7 +79,7 @@ class Start(BaseModel):
         """“120 tensors taken from imagenet (…); 2 missing (…); …”, with the first three names of each kind."""
         parts = [f"{self.matched:,} tensors taken from {self.source}"]
         for words, names in (
-            ("adapted to the picture's channels", self.adapted),
+            ("adapted to the image's channels", self.adapted),
             ("missing there", self.missing),
             ("of another shape", [f"{name} {shapes}" for name, shapes in self.reshaped.items()]),
             ("for other expressions, not taken", self.skipped),
@@ -107,8 +107,8 @@ class Card(BaseModel):
     image: ImageSpec
     face: FaceCrop
     tta: Literal["none", "flip", "ten-crop"] = "none"
-    leave_out: tuple[str, ...] = Field((), description="Labels whose pictures it was not made for: in no figure.")
-    temperature: float | None = Field(None, gt=0, description="Fitted on the validation part; None: not fitted.")
+    leave_out: tuple[str, ...] = Field((), description="Labels whose images it was not made for: in no figure.")
+    temperature: float | None = Field(None, gt=0, description="Fitted on the validation set; None: not fitted.")
     data: Line
     train_images: Count
     chosen_on: Line
@@ -194,7 +194,7 @@ def read_card(folder: Path) -> Card:
     if not path.is_file():
         found = ", ".join(sorted(entry.name for entry in folder.iterdir())[:6]) if folder.is_dir() else "no such folder"
         raise CheckpointError(
-            f"{folder} is no checkpoint: expected card.json and weights, found {found or 'an empty folder'}; "
+            f"{folder} is not a checkpoint: expected card.json and weights, found {found or 'an empty folder'}; "
             "name a folder under checkpoints/ or a run that has finished an epoch."
         )
     try:
@@ -209,19 +209,21 @@ def read_card(folder: Path) -> Card:
     except CheckpointError:
         raise
     except UnknownName as error:
-        raise CheckpointError(f"{path} asks for what this version of FERscope does not have: {error}") from error
+        raise CheckpointError(f"{path} needs something that this version of FERscope does not have: {error}") from error
     except (ValueError, FerError, OSError) as error:
         raise CheckpointError(f"{path} is damaged ({reason(error)}); copy the checkpoint again.") from error
 
 
 def card_stamp(folder: Path) -> int:
-    """When what `read_card` gives was last changed, in nanoseconds: the card, or a temperature that was fitted here."""
+    """When the result of `read_card` last changed, in nanoseconds: the card, or a temperature fitted in this
+    workspace."""
     return max(path.stat().st_mtime_ns for path in (folder / "card.json", *written(folder, CALIBRATION)))
 
 
 def place_for(folder: Path) -> Path:
-    """Where whatever is computed of a network is written: beside its weights if they lie in the workspace, else in
-    `evaluations/<name>/<weights>/` there. The program's own folder, and any other outside the workspace, is only read.
+    """Where results about a network are written: beside its weights if they are in the workspace, otherwise in the
+    workspace's `evaluations/<name>/<weights>/`. The program's own folder, and any other outside the workspace, is only
+    read.
 
     `<weights>` is made from the weights, so that two networks of one name, or two versions of one, are told apart.
 
@@ -269,7 +271,8 @@ def _digest(path: Path, mtime: int, size: int) -> str:
 
 
 def keep_temperature(folder: Path, temperature: float) -> Path:
-    """Store a fitted temperature: in the card of a network of the workspace, else in a file that `read_card` heeds."""
+    """Store a fitted temperature: in the card if the network is in the workspace, otherwise in a file that `read_card`
+    also reads."""
     place = place_for(folder)
     if place == folder:
         write_card(folder, read_card(folder).model_copy(update={"temperature": temperature}))
@@ -333,7 +336,7 @@ def load_tensors(path: Path) -> tuple[dict[str, torch.Tensor], dict[str, str]]:
 
 
 def _refuse_a_crowd(path: Path) -> None:
-    """Look at a file's header before its tensors are made: 300,000 empty ones fit into 20 MB and take half a minute."""
+    """Check a file's header before loading: 300,000 empty tensors fit into 20 MB and take half a minute."""
     with path.open("rb") as file:
         length = int.from_bytes(file.read(8), "little")
         if length > LARGEST_HEADER:

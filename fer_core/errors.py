@@ -1,7 +1,7 @@
-"""The errors that FERscope raises on purpose.
+"""The errors that FERscope raises for expected problems.
 
 Each message is one sentence a user can act on: what was found, what was expected, how to mend it. The command line
-prints it and exits with 2; the browser shows it in an error box. Anything else that is raised is a defect of ours.
+prints it and exits with 2; the browser shows it in an error box. Any other exception is a bug.
 """
 
 import errno
@@ -12,13 +12,12 @@ FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)  # a disk, or a user's share of
 
 
 def shortened(text: str, longest: int = 100) -> str:
-    """A text that somebody else chose, as a message quotes it."""
+    """A text from outside, shortened for a message."""
     return text if len(text) <= longest else f"{text[:longest]}… ({len(text):,} letters)"
 
 
 def in_a_sentence(error: OSError) -> str:
-    """What the system refused, and what can be done about it: a full disk, a folder without the right to write, a name that
-    it does not take."""
+    """A system error and its remedy in a sentence: a full disk, a folder without write permission, an invalid name."""
     what = f"{error.strerror or error}" + (f": {shortened(str(error.filename))}" if error.filename else "")
     if error.errno in FULL:
         return f"There is no room for a file ({what}). Make room and try again."
@@ -34,7 +33,7 @@ class DataError(FerError):
 
 
 class ImageError(DataError):
-    """One picture cannot be read."""
+    """One image cannot be read."""
 
 
 class ConfigError(FerError):

@@ -1,4 +1,5 @@
-"""Vocabularies of facial expressions. Labels travel by name; an index means nothing outside its vocabulary."""
+"""Vocabularies of facial expressions. Labels are passed on by name; an index only has a meaning within its
+vocabulary."""
 
 from collections import Counter
 from collections.abc import Iterable, Mapping

@@ -1,5 +1,5 @@
-"""A recipe: everything that changes a training run, as one checked model. A TOML file, the command line's `--set` and
-the Train page's form all fill this model, so that what is allowed is said once."""
+"""A recipe: all settings of a training run, as one validated model. TOML files, the command line's `--set` and the
+Train page's form all use it, so the rules are defined once."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
 """One small registry, used for data sets, networks, attribution methods, face detectors, corruptions and metrics.
 
-An entry is added by a decorator in the one file that owns it; every file of the package is imported on the first look,
-so that adding a file is all it takes.
+An entry is added by a decorator in the one file that owns it; every file of the package is imported at the first
+access, so adding a file is enough.
 """
 
 import importlib
@@ -15,7 +15,7 @@ T = TypeVar("T")
 
 
 class Registry(Generic[T]):
-    """Named things of one kind, found by importing every module of `package` on the first look.
+    """Named entries of one kind, found by importing every module of `package` at the first access.
 
     Args:
         ordered: keep the order of registration, where it is the one to show; else names are sorted.

@@ -1,6 +1,7 @@
-"""Tables for people who open them in a spreadsheet program, which takes a cell that begins with = for a formula and runs it.
+"""Tables for spreadsheet programs, which run a cell that begins with = as a formula.
 
-Names of files, networks and labels come from strangers. Files that FERscope reads back keep every name as it is.
+Names of files, networks and labels may come from others, so such cells are made harmless. Files that FERscope itself
+reads keep every name unchanged.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Files that anybody may have written or damaged, read with a bound and as what they claim to be, or refused with a reason.
+"""Read untrusted files: with a limit on their size and a check of their format, or an error with the reason.
 
 A run's folder may have been copied from elsewhere, cut off by a full disk or written by a newer version. Whoever reads it
 wraps the `ValueError` of these functions in an error of its own that names the file and how to mend it.
@@ -39,7 +39,7 @@ def is_file(path: Path) -> bool:
 
 
 def is_folder(path: Path) -> bool:
-    """The same of a folder."""
+    """The same for a folder."""
     return _asked(path.is_dir)
 
 

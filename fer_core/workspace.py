@@ -1,4 +1,4 @@
-"""Where FERscope keeps what it makes: runs, the image cache and the list of known data sets."""
+"""The workspace, which holds runs, the image cache and the list of data sets."""
 
 import os
 import re
@@ -32,7 +32,8 @@ def cache() -> Path:
 
 
 def write_atomically(path: Path, data: bytes) -> None:
-    """Write a whole file or nothing: a reader sees the old content or the new, also after a crash or on a full disk."""
+    """Write a file completely or not at all: readers see the old or the new content, even after a crash or on a full
+    disk."""
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_name(f".{path.name}.{secrets.token_hex(4)}")  # mkstemp's could be read by its owner alone
     try:

@@ -65,13 +65,13 @@ def no_process_is_left() -> Iterator[None]:
 
 @pytest.fixture
 def pictures() -> NDArray[np.uint8]:
-    """Twenty grey pictures of 48 x 48: noise, so that no two are alike."""
+    """Twenty grey images of 48 x 48: noise, so that no two are alike."""
     return np.random.default_rng(0).integers(0, 256, (20, 48, 48), dtype=np.uint8)
 
 
 @pytest.fixture
 def csv_of() -> Callable[..., str]:
-    """The text of a fer2013.csv from (emotion, picture, usage) rows; a picture may be a ready text."""
+    """The text of a fer2013.csv from (emotion, image, usage) rows; an image may be a ready text."""
 
     def text(rows: list[tuple[object, object, str]]) -> str:
         lines = [CSV_HEADER]

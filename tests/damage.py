@@ -44,7 +44,7 @@ DAMAGE = {
     "card nested deeply": ("card.json", content(NESTED), "nested"),
     "card nested": ("card.json", content(WITHIN), "nested"),
     "card that is a list": ("card.json", content(b"[]"), "format"),
-    "card that is a folder": ("card.json", folder, "no checkpoint|regular"),
+    "card that is a folder": ("card.json", folder, "not a checkpoint|regular"),
     "card cut off": ("card.json", cut, "damaged"),
     "card in Latin-1": ("card.json", content('{"name": "é"}'.encode("latin-1")), "UTF-8"),
     "card of infinite temperature": ("card.json", changed(temperature="1e400"), "finite"),

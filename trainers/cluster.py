@@ -37,7 +37,7 @@ Gpus = Annotated[
 def joined(
     on: str, cpus: float, gpus: float | None, *, name: str, device: str, stop: Callable[[], None]
 ) -> Iterator[Cluster]:
-    """A connection to a cluster whose Ctrl-C calls `stop`; on this machine alone it waits for its turn on the device."""
+    """A connection to a cluster, on which Ctrl-C calls `stop`. A cluster of this machine alone waits until the device is free."""
     from fer_core.experiments.cluster import connected
     from fer_core.runs import queue
 
@@ -57,11 +57,11 @@ def joined(
 def spread(
     runs: Sequence[Any], name: str, on: str, cpus: float, gpus: float | None, console: Console, on_bad: Any = None
 ) -> None:
-    """Train runs on a cluster, each from its last save if it has one.
+    """Train runs on a cluster. Each continues from its last save, if it has one.
 
     Raises:
-        Stopped: on Ctrl-C, when all have saved.
-        RunError: a run failed; said with the reason of the first.
+        Stopped: after Ctrl-C, when all runs have saved.
+        RunError: a run failed; the message has the reason of the first failure.
     """
     from fer_core.runs.folder import Stopped
 

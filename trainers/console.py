@@ -42,7 +42,7 @@ AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON object, for
 def refuse_beside_resume(context: typer.Context, *allowed: str) -> None:
     """
     Raises:
-        ConfigError: an option was given beside `--resume` that only a new start would follow.
+        ConfigError: an option was given beside `--resume` that only applies to a new run.
     """
     free = {"resume", "on", "cpus", "gpus", "as_json", *allowed}
     sources = {option: context.get_parameter_source(option.name) for option in context.command.params if option.name}
@@ -57,11 +57,11 @@ def refuse_beside_resume(context: typer.Context, *allowed: str) -> None:
 
 
 def on_interrupt(stop: Callable[[], object]) -> list[int]:
-    """Have Ctrl-C and a plain kill call `stop`, which lets the work finish its step and save, instead of ending at once.
+    """Let Ctrl-C and `kill` call `stop`, so that the work finishes its step and saves instead of ending at once.
 
     Returns:
-        the signals that have come since: one that comes while a run is only evaluated ends it no more, but no other may be
-        begun then.
+        the signals received since then. A signal during the evaluation of a run does not end that run, but no other run
+        may start afterwards.
     """
     came: list[int] = []
 
@@ -75,14 +75,14 @@ def on_interrupt(stop: Callable[[], object]) -> list[int]:
 
 
 def stop_last(begun: Sequence[RunFolder]) -> None:
-    """Ask the run that was begun last to stop; end where none was."""
+    """Ask the run that was started last to stop. Exit if there is none."""
     if not begun:
         os._exit(130)
     begun[-1].request_stop()
 
 
 def report_skipped(dataset: Dataset) -> None:
-    """Say on the error stream how many images a set leaves out, and the first of them."""
+    """Print to stderr how many images a set leaves out, and the first of them."""
     if dataset.skipped:
         from fer_core.datasets import named
 

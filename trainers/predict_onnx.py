@@ -1,10 +1,10 @@
 """Predict facial expressions with a network that FERscope exported. Needs onnxruntime, numpy and OpenCV, nothing else.
 
-    python predict_onnx.py FILE.onnx PICTURE...            finds faces with OpenCV's Haar cascade
-    python predict_onnx.py FILE.onnx --whole PICTURE...    each picture is a face and nothing else
+    python predict_onnx.py FILE.onnx IMAGE...            finds faces with OpenCV's Haar cascade
+    python predict_onnx.py FILE.onnx --whole IMAGE...    each image is a face and nothing else
 
-The file carries its card: expressions in order, picture size, channels, face crop. Normalisation, test-time
-augmentation and temperature are part of the network, so pictures go in as they are and probabilities come out.
+The file carries its card: expressions in order, image size, channels, face crop. Normalisation, test-time
+augmentation and temperature are part of the network, so images go in as they are and probabilities come out.
 """
 
 import json
@@ -14,8 +14,8 @@ import cv2
 import numpy as np
 import onnxruntime
 
-LONGEST_SIDE = 1280  # larger pictures are searched at this size
-MIN_SIZE = 32  # smallest face, in pixels of the picture
+LONGEST_SIDE = 1280  # larger images are searched at this size
+MIN_SIZE = 32  # smallest face, in pixels of the image
 
 
 def load(path):
@@ -44,14 +44,14 @@ def find(image, margin):
 
 
 def cut(image, left, top, side):
-    """A square; where it sticks out of the picture the edge is repeated."""
+    """Cut a square out of the image. Beyond the border, the edge pixels are repeated."""
     columns = np.clip(np.arange(side) + left, 0, image.shape[1] - 1)
     rows = np.clip(np.arange(side) + top, 0, image.shape[0] - 1)
     return image[np.ix_(rows, columns)]
 
 
 def fit(image, spec):
-    """The picture at the network's size and channels, still 0..255, by way of what its training faces went through."""
+    """The face at the network's size and channels, 0..255, prepared like the training images."""
     done = spec.get("preparation") or {"grey": False, "size": 0}
     if spec["channels"] == 1 or done["grey"]:
         image = cv2.cvtColor(image, cv2.COLOR_RGB2GRAY)
@@ -69,7 +69,7 @@ def resize(image, height, width):
 
 
 def predict(session, card, margin, image, whole=False):
-    """[(square, {expression: probability})] of an RGB picture (H, W, 3) uint8."""
+    """[(square, {expression: probability})] of an RGB image (H, W, 3) uint8."""
     squares = [(0, 0, None)] if whole else find(image, margin)
     if not squares:
         return []
@@ -87,7 +87,7 @@ def main(path, *pictures):
     for name in (name for name in pictures if name != "--whole"):
         image = cv2.imread(name)
         if image is None:
-            print(json.dumps({"file": name, "problem": "no picture that OpenCV can read"}))
+            print(json.dumps({"file": name, "problem": "no image that OpenCV can read"}))
             continue
         for square, probs in predict(session, card, margin, cv2.cvtColor(image, cv2.COLOR_BGR2RGB), whole):
             best = max(probs, key=probs.get)

@@ -23,15 +23,15 @@ from dashboard.live.theme import CSS, THEME
 from dashboard.live.uploads import MAX_UPLOAD, swept
 from fer_core.errors import ConfigError
 
-QUEUE = 100  # waiting for an answer; who comes later is told to try again
+QUEUE = 100  # waiting requests; later ones are asked to try again
 THREADS = 40
 
 
 def build(*, local: bool = True) -> gr.Blocks:
-    """The app, not started yet; theme and style are given to it by `start`.
+    """The app, not started yet. `start` adds theme and style.
 
     Args:
-        local: only this machine reaches it. Otherwise it shows no picture of this machine's data sets.
+        local: only this machine reaches the app. Otherwise it shows no images of this machine's data sets.
     """
     with gr.Blocks(title="FERscope live", analytics_enabled=False, fill_width=True) as app:
         chosen = controls.draw()
@@ -62,29 +62,27 @@ def start(
     names: Sequence[str] = (),
     framers: Sequence[str] = (),
 ) -> Iterator[gr.Blocks]:
-    """The app, answering at `.local_url` (and `.share_url`) until the block is left; its temporary files go with it.
+    """The app, running at `.local_url` (and `.share_url`) until the block ends. Its temporary files are deleted then.
 
     Args:
-        port: 0 takes the first free one from 7860.
-        password: asked for, with any user name, where it is not None.
-        certificate, key: PEM files for HTTPS; browsers give a camera to other machines' pages only over HTTPS.
-        names: what other machines call this one, besides its own name and its addresses; requests for others are refused.
+        port: 0 takes the first free port from 7860.
+        password: if given, visitors need it, with any user name.
+        certificate, key: PEM files for HTTPS; browsers allow the camera on other machines only over HTTPS.
+        names: further host names of this machine, besides its own name and addresses. Requests for others are refused.
         framers: origins whose pages may show the app in a frame: the workbench's.
 
     Raises:
-        ConfigError: the port is taken, a certificate cannot be used, there is no room for temporary files, or the app
-            would be open to others without a password.
+        ConfigError: the port is taken, the certificate cannot be used, there is no space for temporary files, or others
+            could reach the app without a password.
     """
     local = not share and host in LOCAL
     if not local and not password:
-        raise ConfigError(
-            f"The live tab would be open to others ({'a shared link' if share else host}); set a password."
-        )
+        raise ConfigError(f"Others could reach the live app ({'shared link' if share else host}). Set a password.")
     if (certificate is None) != (key is None):
-        raise ConfigError("HTTPS needs both a certificate and its key; give --certificate and --key.")
+        raise ConfigError("HTTPS needs a certificate and its key. Give both --certificate and --key.")
     for file in filter(None, (certificate, key)):
         if not file.is_file():
-            raise ConfigError(f"{file} does not exist; give the PEM files of a certificate and of its key.")
+            raise ConfigError(f"{file} does not exist. Give the PEM files of a certificate and of its key.")
     print_places_only()
     policy = Policy.of(host, names, framers=framers)
     with _temporary() as folder, swept(folder / "uploads"):
@@ -96,12 +94,12 @@ def start(
                 server_port=port or None,
                 share=share,
                 auth=gate(password) if password else None,
-                auth_message="Any user name, and the password that was printed when the app was started.",
+                auth_message="Enter any user name, and the password that was printed when the app started.",
                 max_file_size=MAX_UPLOAD,
                 max_threads=THREADS,
                 ssl_certfile=str(certificate) if certificate else None,
                 ssl_keyfile=str(key) if key else None,
-                ssl_verify=False,  # only the program's own look at itself; a certificate for a LAN is its owner's
+                ssl_verify=False,  # concerns only the program's request to itself; a LAN's certificate is often self-signed
                 theme=THEME,
                 css=CSS,
                 footer_links=["api"],
@@ -110,14 +108,14 @@ def start(
                 app_kwargs={"middleware": [Middleware(Guard, policy=policy), Middleware(Brake)]},
                 ssr_mode=False,
                 mcp_server=False,
-                _frontend=False,  # else a look at itself that takes three seconds, on a busy machine, is its end
+                _frontend=False,  # otherwise a request to itself that takes over three seconds, on a busy machine, ends it
                 prevent_thread_lock=True,
                 quiet=True,
             )
         except OSError as error:
             raise ConfigError(
-                f"The port {port or 'range from 7860'} on {host} cannot be used ({error}); choose another port"
-                + (", and check the certificate." if certificate else ".")
+                f"The port {port or 'range from 7860'} on {host} cannot be used ({error}). Choose another port"
+                + (" and check the certificate." if certificate else ".")
             ) from error
         if app.share_url:
             policy.hosts.add(urlsplit(app.share_url).hostname or "")
@@ -129,14 +127,14 @@ def start(
 
 @contextmanager
 def _temporary() -> Iterator[Path]:
-    """A folder for uploads and what is made of them, gone with the program."""
+    """A folder for uploads and results. It is deleted when the program ends."""
     try:
         made = tempfile.TemporaryDirectory(prefix="ferscope-live-", ignore_cleanup_errors=True)
         Path(made.name, "uploads").mkdir()
     except OSError as error:
         raise ConfigError(
-            f"There is no place for temporary files ({error.strerror}: {tempfile.gettempdir()}); make room, or name another "
-            "folder in TMPDIR."
+            f"Temporary files cannot be written ({error.strerror}: {tempfile.gettempdir()}). Free some space, or set TMPDIR to "
+            "another folder."
         ) from error
     with made as folder:
         yield Path(folder)
@@ -151,9 +149,9 @@ def launch(
     key: Path | None = None,
     names: Sequence[str] = (),
 ) -> None:
-    """Run the app until Ctrl-C or a plain `kill`, and print where it is: `ferscope live`.
+    """Run the app until Ctrl-C or `kill`, and print its address: `ferscope live`.
 
-    A shared link, or any address but this machine's, gets a password; it is made up where none is given, and printed.
+    A shared link, and any address that others reach, needs a password. If none is given, one is generated and printed.
 
     Raises:
         ConfigError: as `start`.
@@ -167,10 +165,10 @@ def launch(
         start(port, host, share=share, password=password, certificate=certificate, key=key, names=names) as app,
     ):
         for url in filter(None, (app.local_url, app.share_url)):
-            print(f"The live tab is at {url}", flush=True)
+            print(f"The live app is at {url}", flush=True)
         if password:
             print(f"Password (with any user name): {password}", flush=True)
         if host not in LOCAL and certificate is None:
-            print("Without HTTPS browsers on other machines give no camera: see --certificate.", flush=True)
+            print("Browsers on other machines allow the camera only over HTTPS: see --certificate.", flush=True)
         threading.Event().wait()
     print("Stopped.")

@@ -1,4 +1,4 @@
-"""Camera: frames come one after the other; faces are followed and their probabilities smoothed over time."""
+"""Camera: frame by frame, faces are tracked and their probabilities smoothed over time."""
 
 from __future__ import annotations
 
@@ -25,16 +25,16 @@ EVERY = 0.1  # seconds; the browser sends the next frame only when the last one 
 PAUSE = 3.0  # seconds after which the count of frames a second begins anew
 FADE = 0.95  # of the overlay's scale, a frame: a weak map after a strong one does not look strong
 NO_CAMERA = {  # what the browser calls it, and what is said
-    "NotAllowedError": "The browser may not use the camera. Allow it, in the address bar or the system's settings for "
-    "privacy, and click again.",
-    "NotFoundError": "No camera was found. Connect one and click again; the Photo and Video tabs need none.",
-    "NotReadableError": "Another program holds the camera. Close that one and click again.",
+    "NotAllowedError": "The browser may not use the camera. Allow it in the address bar, or in the system's privacy "
+    "settings, and click again.",
+    "NotFoundError": "No camera was found. Connect one and click again. The Photo and Video tabs work without a camera.",
+    "NotReadableError": "Another program uses the camera. Close that program and click again.",
 }
 NOT_SECURE = (
-    "On a page that comes from another machine without HTTPS browsers give no camera. Start the app with --certificate "
+    "Browsers allow the camera only over HTTPS when a page comes from another machine. Start the app with --certificate "
     "and --key, and open its https address."
 )
-# Gradio lets the browser's refusal pass without a word.
+# Gradio shows nothing when the browser refuses the camera.
 SAY_WHY = f"""
     const said = {json.dumps(NO_CAMERA)};
     addEventListener("unhandledrejection", (event) => {{
@@ -49,14 +49,14 @@ SAY_WHY = f"""
 
 @dataclass
 class Stream:
-    """What one viewer's camera carries from frame to frame."""
+    """The state of one viewer's camera between frames."""
 
     times: deque[float] = field(default_factory=lambda: deque(maxlen=30))
     limit: float = 0.0  # of the overlay's scale
     tracker: Tracker = field(default_factory=Tracker)
 
     def rate(self) -> float:
-        """Frames a second over the last frames, 0 before the second; a pause begins anew."""
+        """Frames per second over the last frames; 0 for the first one, and again after a pause."""
         now = time.monotonic()
         if self.times and now - self.times[-1] > PAUSE:
             self.times.clear()
@@ -72,12 +72,12 @@ def draw(chosen: Chosen) -> None:
             gr.HTML("", html_template="${value && `<p class='problem' role='alert'>${value}</p>`}", js_on_load=SAY_WHY)
             gr.HTML(
                 html.light(
-                    "Choose the camera, then Record. Frames are looked at and forgotten; a stream ends after "
+                    "Choose the camera, then click Record. Frames are not stored. A stream ends after "
                     f"{SECONDS // 60} minutes. Probabilities are smoothed over time."
                 )
             )
         with gr.Column(scale=3):
-            view = gr.HTML(html.light("The picture with its faces marked, and their probabilities, come here."))
+            view = gr.HTML(html.light("The camera image with its faces and their probabilities will appear here."))
     camera.stream(
         show,
         [camera, *chosen.predicting, chosen.look, stream],
@@ -116,8 +116,8 @@ def show(
     numbers = [track.number for track in tracks] if len(tracks) > 1 else None
     source = data_url(annotated(image, predictions, sure, numbers))
     text = escape(html.sentence(predictions, sure))
-    # Decoded before it is shown, so that the picture does not blink between two frames.
-    shot = f'<img class="shot" decoding="sync" src="{source}" alt="Camera picture. {text}">'
-    rate = html.light(f"{stream.rate():.1f} frames a second")
+    # Decoded before it is shown, so that the image does not blink between two frames.
+    shot = f'<img class="shot" decoding="sync" src="{source}" alt="Camera image. {text}">'
+    rate = html.light(f"{stream.rate():.1f} frames per second")
     legend = html.scale(stream.limit if look else 0.0, explained(networks))
     return shot + rate + legend + html.bars(predictions, sure, numbers), stream

@@ -9,22 +9,24 @@ import typer
 
 
 def live(
-    port: Annotated[int, typer.Option(help="Port to listen on; 0 takes a free one.")] = 7860,
+    port: Annotated[int, typer.Option(help="Port to listen on; 0 takes a free port.")] = 7860,
     host: Annotated[
-        str, typer.Option(help="Address to listen on; any but this machine needs a password.")
+        str, typer.Option(help="Address to listen on. A password is needed unless only this machine reaches it.")
     ] = "127.0.0.1",
     share: Annotated[bool, typer.Option(help="Make a public Gradio link; needs a password.")] = False,
-    password: Annotated[str, typer.Option(envvar="FERSCOPE_PASSWORD", help="With any user name.")] = "",
+    password: Annotated[
+        str, typer.Option(envvar="FERSCOPE_PASSWORD", help="Password for visitors, with any user name.")
+    ] = "",
     certificate: Annotated[
-        Path | None, typer.Option(help="PEM file: HTTPS, which other machines' cameras need.")
+        Path | None, typer.Option(help="PEM file with a certificate, for HTTPS. Cameras on other machines need it.")
     ] = None,
     key: Annotated[Path | None, typer.Option(help="PEM file with the certificate's key.")] = None,
     name: Annotated[
         list[str] | None,
-        typer.Option(help="What other machines call this one, besides its own name and addresses; can be repeated."),
+        typer.Option(help="Further host name of this machine, besides its own name and addresses. Can be repeated."),
     ] = None,
 ) -> None:
-    """Open the live app: photo, camera, video, folder, and a private set beside the benchmark."""
+    """Open the live app: predict on photos, camera, videos and folders, and compare a private set with a benchmark."""
     from dashboard.live import launch  # brings gradio and torch, 6 s
 
     launch(port, host, share, password or None, certificate, key, name or ())

@@ -1,4 +1,4 @@
-"""Compare: a private set, class folders in a zip, beside the benchmark that a network was measured on."""
+"""Compare: a private set (a zip of class folders) beside the benchmark of a network."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ from fer_core.serving.predictor import LoadedNetwork as Network
 def draw(chosen: Chosen, *, local: bool) -> None:
     """
     Args:
-        local: whether this machine's data sets may be read and shown: not where others reach the app.
+        local: whether this machine's data sets may be read and shown. False where others reach the app.
     """
     found, reports = gr.State({}), gr.State([], time_to_live=KEPT)
     with gr.Row():
@@ -37,19 +37,19 @@ def draw(chosen: Chosen, *, local: bool) -> None:
             benchmark = gr.Dropdown([], label="Benchmark")
             gr.HTML(
                 html.light(
-                    f"A zip of up to {MAX_UPLOAD // 2**20} MB with one folder an expression; 30 pictures in each are "
-                    "enough. Pictures that are faces already: choose “none” under “Faces found by”. Nothing is kept."
+                    f"A zip of up to {MAX_UPLOAD // 2**20} MB with one folder per expression; 30 images in each are "
+                    "enough. If the images are cropped faces, choose “none” as face detector. The upload is not stored."
                 )
             )
             problem = gr.HTML()
         with gr.Column(scale=3, min_width=WIDE):
-            state = gr.HTML(html.light("Is your camera's set as easy as the benchmark, and if not, why?"))
+            state = gr.HTML(html.light("Is a network as accurate on your own images as on the benchmark? If not, why?"))
 
             @gr.render([found], triggers=[found.change])
             def mapping(counts: dict[str, int]) -> None:
                 if not counts:
                     return
-                gr.HTML(html.light("What does each folder stand for? Proposals are filled in; check them."))
+                gr.HTML(html.light("Which expression does each folder hold? Check the proposals."))
                 folders = {}
                 meant = proposed(counts)
                 with gr.Row():
@@ -73,8 +73,8 @@ def draw(chosen: Chosen, *, local: bool) -> None:
                 jobs.on_click(both, go, asked, [state, reports, which, download], "compare")
                 if local:
                     with gr.Row(elem_classes="keep"):
-                        name = gr.Textbox(label="Keep as a data set of the workbench, called", placeholder="my-set")
-                        save = gr.Button("Keep")
+                        name = gr.Textbox(label="Save as a data set of the workbench (name)", placeholder="my-set")
+                        save = gr.Button("Save")
                     save.click(
                         lambda path, name, *values: _kept(path, name, dict(zip(folders, values, strict=True))),
                         [upload, name, *folders.values()],
@@ -82,7 +82,7 @@ def draw(chosen: Chosen, *, local: bool) -> None:
                         api_visibility="private",
                     )
 
-            which = gr.Dropdown([], label="Details of", visible="hidden")
+            which = gr.Dropdown([], label="Details of network", visible="hidden")
             details = gr.HTML()
             download = gr.File(label="report.html", interactive=False, visible="hidden")
 
@@ -106,8 +106,8 @@ def draw(chosen: Chosen, *, local: bool) -> None:
         ],
         [gr.JSON(visible=False, label="summary"), gr.File(visible=False, label="report.html")],
         "compare",
-        "A zip of class folders beside the benchmark (such as “fer2013-val”): accuracy, gap, p, its split, what differs, "
-        "and the report as HTML. `mapping`: folder to expression, {} to take what is proposed.",
+        "Compare a zip of class folders with a benchmark (such as “fer2013-val”): accuracy, gap, p-value, the causes of the "
+        "gap, and the report as HTML. `mapping`: folder to expression; {} accepts the proposals.",
     )
 
 
@@ -137,7 +137,7 @@ def _read(path: str | None) -> tuple[dict[str, int], str]:
 
 def _place(path: str | None) -> Path:
     if path is None:
-        raise DataError("No private set was uploaded; choose a zip of class folders first.")
+        raise DataError("No private set was uploaded. Choose a zip of class folders first.")
     if not Path(path).exists():
         raise DataError(GONE)
     return Path(path)
@@ -148,19 +148,19 @@ def _kept(path: str | None, name: str, mapping: dict[str, str | None]) -> str:
         count = keep(members(_place(path)), decided(mapping), name.strip())
     except FerError as error:
         return html.problem(error)
-    return html.light(f"{count:,} pictures are now the data set “{name.strip()}” of the workbench.")
+    return html.light(f"{count:,} images were saved as the data set “{name.strip()}” of the workbench.")
 
 
 def _tables_of(networks: list[str] | None, key: str | None) -> dict[str, tuple[Network, Predictions]]:
-    """The chosen networks, each with its table of the benchmark.
+    """The selected networks, each with its table of the benchmark.
 
     Raises:
-        ConfigError: none is chosen, or they have no such table in common.
+        ConfigError: none is selected, or they have no such table in common.
     """
     networks = unique(networks)
     if key is None or key not in _tables(networks):
         raise ConfigError(
-            "The chosen networks have no predictions table in common; evaluate them on one data set first, "
+            "The selected networks have no predictions table in common. Evaluate them on the same data set first, "
             "with “ferscope evaluate”."
         )
     return {name: (predictor([name]).members[0], store.find(name).predictions(key)) for name in networks}
@@ -174,10 +174,10 @@ def compared(
     mapping: dict[str, str | None],
     local: bool,
 ) -> Iterator[str | list[PrivateSetReport]]:
-    """What is being done, as HTML, and at last the reports, one a network."""
+    """Progress as HTML, and at last the reports, one per network."""
     tables, place, meant = _tables_of(networks, key), _place(path), decided(mapping)
     total = sum(words(place).values())
-    progress = html.Progress("picture", total)
+    progress = html.Progress("image", total)
     for step in compare_networks(place, meant, tables, key or "", detector, total, with_pictures=local):
         if isinstance(step, list):
             yield step
@@ -188,7 +188,7 @@ def compared(
 
 
 def show(steps: Iterator[str | list[PrivateSetReport]]) -> Iterator[tuple[Any, Any, Any, Any]]:
-    """Progress; then the answer, the reports, whose details are shown, and the report to download."""
+    """Progress, then the result, the reports, the choice of details, and the report to download."""
     hidden = gr.Dropdown(visible="hidden"), gr.File(visible="hidden")
     try:
         for step in steps:

@@ -1,4 +1,4 @@
-"""The choices above the tabs, which all of them share: networks, detector, overlay, averaging, and when it is not sure."""
+"""The settings above the tabs, shared by all of them: networks, face detector, averaging, threshold and overlay."""
 
 from __future__ import annotations
 
@@ -18,20 +18,20 @@ from fer_core.runs import store
 from fer_core.serving.predictor import LoadedNetwork, Predictor
 
 AVERAGING = [
-    ("as the card says", "card"),
-    ("with the mirror image", "flip"),
-    ("ten crops", "ten-crop"),
-    ("the picture alone", "none"),
+    ("Network's default", "card"),
+    ("Image and mirror image", "flip"),
+    ("Ten crops", "ten-crop"),
+    ("None", "none"),
 ]
 SURE = 0.4
-MOST = 8  # networks that answer together
-NO_NETWORK = "There is no network yet: train one first, on the workbench's Train page or with “ferscope train”."
-NONE_CHOSEN = "No network is chosen; choose one above."
+MOST = 8  # networks whose probabilities can be averaged
+NO_NETWORK = "There is no network yet. Train one on the workbench's Train page, or with “ferscope train”."
+NONE_CHOSEN = "No network is selected. Select one above."
 
 
 @dataclass(frozen=True)
 class Chosen:
-    """The components of the choices."""
+    """The components of the settings."""
 
     networks: gr.Dropdown
     detector: gr.Dropdown
@@ -41,36 +41,42 @@ class Chosen:
 
     @property
     def predicting(self) -> list[Component]:
-        """What a prediction depends on, in the order in which handlers take it."""
+        """The inputs of a prediction, in the order in which the handlers take them."""
         return [self.networks, self.detector, self.averaging, self.sure]
 
 
 def draw() -> Chosen:
     with gr.Row():
         networks = gr.Dropdown(
-            choices(), multiselect=True, label="Networks (several answer together)", scale=4, max_choices=MOST
+            choices(),
+            multiselect=True,
+            label="Networks (several: average of their probabilities)",
+            scale=4,
+            max_choices=MOST,
         )
         detector = gr.Dropdown(
-            [(title, name) for name, title in detectors_here().items()], value="mtcnn", label="Faces found by", scale=2
+            [(title, name) for name, title in detectors_here().items()], value="mtcnn", label="Face detector", scale=2
         )
-        averaging = gr.Dropdown(AVERAGING, value="card", label="Averaged", scale=2)
-        sure = gr.Slider(0, 0.95, SURE, step=0.05, label="Not sure below", scale=2, elem_classes="sure")
-        look = gr.Checkbox(label="Show what the network looks at (Grad-CAM)", scale=2, min_width=220)
+        averaging = gr.Dropdown(AVERAGING, value="card", label="Test-time averaging", scale=2)
+        sure = gr.Slider(
+            0, 0.95, SURE, step=0.05, label="“Not sure” below this confidence", scale=2, elem_classes="sure"
+        )
+        look = gr.Checkbox(label="Show Grad-CAM overlay", scale=2, min_width=220)
     return Chosen(networks, detector, averaging, sure, look)
 
 
 def tta(averaging: str) -> str | None:
-    """What `Predictor.predict` takes for a choice of `AVERAGING`."""
+    """The `tta` argument of `Predictor.predict` for a value of `AVERAGING`."""
     return None if averaging == "card" else averaging
 
 
 def choices() -> list[tuple[str, str]]:
-    """(what people read, name) of each network, shipped ones first."""
+    """(label, name) of each network, shipped ones first."""
     return [(f"{network.card.title} ({name})", name) for name, network in store.checkpoints().items()]
 
 
 def refreshed(request: gr.Request) -> gr.Dropdown:
-    """The networks that are there when a page is opened; the address (?network=NAME) may choose one."""
+    """The networks that exist when a page is opened. The address (?network=NAME) may select one."""
     known = choices()
     names = [name for _, name in known]
     asked = request.query_params.get("network")
@@ -81,29 +87,29 @@ _loading = threading.Lock()
 
 
 def predictor(networks: Sequence[str] | None) -> Predictor:
-    """Networks ready to predict together; loaded when first used, and again when their files are written anew.
+    """The networks, ready to predict together. They are loaded at the first use, and again when their files change.
 
     Raises:
-        ConfigError: none is chosen, or they cannot answer together.
-        UnknownName: there is no network of that name; the path of a folder is not taken.
+        ConfigError: none is selected, or they cannot predict together.
+        UnknownName: there is no network of that name. A path to a folder is refused too.
         CheckpointError: its files cannot be read.
     """
     return Predictor.of(*map(_loaded, unique(networks)))
 
 
 def unique(networks: Sequence[str] | None) -> list[str]:
-    """The chosen networks, each once.
+    """The selected networks, each once.
 
     Raises:
-        ConfigError: none is chosen, more than `MOST`, or no list of names: scripts may send anything.
+        ConfigError: none is selected, more than `MOST` are, or it is not a list of names (scripts may send anything).
     """
     if not networks:
         raise ConfigError(NONE_CHOSEN if choices() else NO_NETWORK)
     if not isinstance(networks, list | tuple) or not all(isinstance(name, str) for name in networks):
-        raise ConfigError('Networks are given as a list of names, as in ["small-vgg"].')
+        raise ConfigError('Networks must be a list of names, such as ["small-vgg"].')
     found = list(dict.fromkeys(networks))
     if len(found) > MOST:
-        raise ConfigError(f"{len(found):,} networks are too many to answer together; choose up to {MOST}.")
+        raise ConfigError(f"{len(found):,} networks are too many; select at most {MOST}.")
     return found
 
 
@@ -112,10 +118,10 @@ def _loaded(name: str) -> LoadedNetwork:
         raise UnknownName("network", name, store.checkpoints())
     folder = store.find(name).folder
     stamps = (card_stamp(folder), weights_path(folder).stat().st_mtime_ns)
-    with _loading:  # of two that ask at once, one loads
+    with _loading:  # of two requests at once, one loads
         return _network(folder, stamps)
 
 
-@lru_cache(maxsize=2 * MOST)  # each once, however they are combined
+@lru_cache(maxsize=2 * MOST)  # each is loaded once, in whatever combination
 def _network(folder: Path, stamps: tuple[int, ...]) -> LoadedNetwork:
     return LoadedNetwork.of(folder)

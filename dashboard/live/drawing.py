@@ -1,4 +1,4 @@
-"""Pictures as they are shown: at a size for the page, with a box and a label for each face."""
+"""Images as they are shown: at a size for the page, with a box and a label for each face."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from PIL import Image, ImageDraw, ImageFont
 from fer_core.labels import COLOURS
 from fer_core.serving.predictor import NOT_SURE, Prediction
 
-SHOWN = (480, 1280)  # pixels of the longer side at which pictures are shown: small ones are enlarged, large ones shrunk
+SHOWN = (480, 1280)  # pixels of the longer side at which images are shown: small ones are enlarged, large ones shrunk
 QUIET = "#888888"
 
 
@@ -33,7 +33,7 @@ def annotated(
     threshold: float = 0.0,
     numbers: Sequence[int] | None = None,
 ) -> NDArray[np.uint8]:
-    """The picture (H, W, 3) with a box and a label for each face, readable on any background.
+    """The image (H, W, 3) with a box and a label for each face, readable on any background.
 
     Args:
         threshold: confidence below which a face's label is “not sure”.
@@ -76,7 +76,7 @@ def ink(colour: str) -> str:
 
 
 def data_url(image: NDArray[np.uint8], kind: str = "JPEG") -> str:
-    """The picture as an address that holds it, for an `img` of a page."""
+    """The image as an address that holds it, for an `img` of a page."""
     buffer = BytesIO()
     Image.fromarray(image).save(buffer, kind, quality=85)
     return f"data:image/{kind.lower()};base64,{b64encode(buffer.getvalue()).decode()}"

@@ -1,4 +1,4 @@
-"""Folder: pictures, or a zip of them, to a csv of probabilities with one row a face."""
+"""Folder: turns images, or a zip of them, into a csv of probabilities with one row per face."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def draw(chosen: Chosen) -> None:
     with gr.Row():
         with gr.Column(scale=2):
             files = gr.File(
-                label="Pictures, or one zip",
+                label="Images or a zip",
                 file_count="multiple",
                 file_types=[*sorted(PICTURE_SUFFIXES), ".zip"],
                 height=180,
@@ -34,11 +34,13 @@ def draw(chosen: Chosen) -> None:
             both = jobs.buttons("Predict all")
             gr.HTML(
                 html.light(
-                    f"Up to {MAX_FILES} files, or a zip of up to {MAX_UPLOAD // 2**20} MB and {MAX_PICTURES:,} pictures."
+                    f"Up to {MAX_FILES} files, or a zip of up to {MAX_UPLOAD // 2**20} MB and {MAX_PICTURES:,} images."
                 )
             )
         with gr.Column(scale=3, min_width=WIDE):
-            state = gr.HTML(html.light("The csv has a row for each face: box, verdict, a probability an expression."))
+            state = gr.HTML(
+                html.light("The csv has one row per face: box, verdict, and a probability for each expression.")
+            )
             sheet = gr.File(label="probabilities.csv", interactive=False, visible="hidden")
             shown = gr.Dataframe(interactive=False, visible="hidden", max_height=420)
     jobs.on_click(both, show, [files, *chosen.predicting], [state, sheet, shown], "folder")
@@ -47,16 +49,16 @@ def draw(chosen: Chosen) -> None:
 
 
 def uploaded_pictures(paths: list[str] | None) -> Iterator[ArchiveEntry]:
-    """The pictures of an upload: files, or the content of zips.
+    """The images of an upload: files, or the content of zips.
 
     Raises:
-        DataError: nothing was uploaded, too many files, or a zip that is none.
+        DataError: nothing was uploaded, too many files were, or a file is not a zip.
     """
     if not paths:
-        raise DataError("No file was uploaded; choose pictures or a zip first.")
+        raise DataError("No file was uploaded. Choose images or a zip first.")
     if len(paths) > MAX_FILES:
         raise DataError(
-            f"{len(paths):,} files at once are too many; pack them as a zip, or send {MAX_FILES} at a time."
+            f"{len(paths):,} files are too many at once. Pack them into a zip, or upload {MAX_FILES} at a time."
         )
     for path in map(Path, paths):
         if not path.exists():
@@ -94,7 +96,7 @@ def show(
 ) -> Iterator[tuple[Any, Any, Any]]:
     """Progress, then the sheet and its first rows."""
     rows: list[dict[str, Any]] = []
-    progress, done = html.Progress("picture", 0), 0
+    progress, done = html.Progress("image", 0), 0
     hidden = gr.File(visible="hidden"), gr.Dataframe(visible="hidden")
     try:
         yield progress.line(0), *hidden
@@ -117,8 +119,8 @@ def show(
 def predict_files(
     paths: list[str] | None, networks: list[str], detector: str, averaging: str, sure: float
 ) -> Iterator[str]:
-    """Pictures or a zip of them to a csv: one row a face with file, face, box, verdict, predicted, confidence, one
-    prob_<expression> column each, warnings, and problem for pictures without an answer."""
+    """Turn images, or a zip of them, into a csv. It has one row per face: file, face, box, verdict, predicted, confidence,
+    one prob_<expression> column each, and warnings. Images without a prediction have the reason in problem."""
     try:
         rows = [row for found in _rows(paths, networks, detector, averaging, sure) for row in found]
         with scratch() as folder:
@@ -128,7 +130,7 @@ def predict_files(
 
 
 def _shown(table: pd.DataFrame) -> pd.DataFrame:
-    """The first rows, without boxes: what a person reads comes first."""
+    """The first rows, without boxes, with the most important columns first."""
     first = ["file", "face", "verdict", "confidence", "problem", "warnings"]
     probs = [column for column in table.columns if column.startswith("prob_")]
     return table[first + probs].replace("", pd.NA).dropna(axis=1, how="all").head(SHOWN_ROWS)
@@ -139,8 +141,8 @@ def _sentence(table: pd.DataFrame, pictures: int) -> str:
     counts = table["verdict"].value_counts()
     shares = ", ".join(f"{name} {count:,}" for name, count in counts.items())
     bad = int((table["problem"].fillna("") != "").sum())
-    text = f"{html.counted(pictures, 'picture')}, {html.counted(faces, 'face')}"
+    text = f"{html.counted(pictures, 'image')}, {html.counted(faces, 'face')}"
     text += f": {shares}." if faces else "."
-    text += f" {bad:,} without an answer; the column “problem” says why." if bad else ""
+    text += f" {bad:,} without a prediction; see the column “problem”." if bad else ""
     more = f" The first {SHOWN_ROWS} rows:" if len(table) > SHOWN_ROWS else ""
     return f'<p class="say" role="status">{text}{more}</p>'

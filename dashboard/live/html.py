@@ -1,4 +1,4 @@
-"""What the app says, as HTML: a sentence, the probabilities of each face, warnings, problems, progress, tables."""
+"""The app's output as HTML: a sentence, the probabilities of each face, warnings, problems, progress, tables."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from fer_core.evaluation.intervals import percent
 from fer_core.images import MAX_PIXELS
 from fer_core.serving.predictor import NOT_SURE, Prediction
 
-NO_FACE = "No face was found. Try another detector, or choose “none” if the picture is a face and nothing else."
+NO_FACE = "No face was found. Try another detector. If the image shows a face and nothing else, choose “none”."
 
 
 def light(text: str) -> str:
@@ -43,7 +43,7 @@ def sentence(predictions: Sequence[Prediction], threshold: float = 0.0) -> str:
 
 
 def bars(predictions: Sequence[Prediction], threshold: float = 0.0, numbers: Sequence[int] | None = None) -> str:
-    """The probabilities of each face, the expressions always in the order of the card, so that nothing jumps."""
+    """The probabilities of each face, the expressions always in the order of the card, so that bars keep their places."""
     if not predictions:
         return f'<p class="say" role="status">{NO_FACE}</p>'
     shown = list(range(1, len(predictions) + 1)) if numbers is None else list(numbers)
@@ -56,7 +56,7 @@ def bars(predictions: Sequence[Prediction], threshold: float = 0.0, numbers: Seq
             f"<td>{percent(share)}</td></tr>"
             for name, share in prediction.probs.items()
         )
-        title = f"Not sure, most likely {prediction.predicted}" if verdict == NOT_SURE else prediction.predicted
+        title = f"Not sure (most likely {prediction.predicted})" if verdict == NOT_SURE else prediction.predicted
         title = f"Face {number}: {title}" if numbers is not None or len(predictions) > 1 else title
         dot = f'<span class="dot" style="background:{colour_of(verdict)}"></span>'
         doubt = "".join(f'<p class="warn">{escape(warning)}</p>' for warning in prediction.warnings)
@@ -68,7 +68,7 @@ def bars(predictions: Sequence[Prediction], threshold: float = 0.0, numbers: Seq
 
 
 def scale(limit: float, network: str = "") -> str:
-    """What the overlay's colours (viridis) mean; `network` names the one explained where there are several."""
+    """The legend of the overlay's colours (viridis); `network` names the explained one where there are several."""
     if not limit:
         return ""
     of = f" for {escape(network)}" if network else ""
@@ -79,12 +79,12 @@ def scale(limit: float, network: str = "") -> str:
 
 
 class Progress:
-    """The line that a long job shows: how far it is, how fast, and the time left."""
+    """The progress line of a long job: done, speed, and time left."""
 
     def __init__(self, what: str, total: int) -> None:
         """
         Args:
-            what: “picture” or “frame”.
+            what: “image” or “frame”.
             total: 0 if it is not known.
         """
         self.what, self.total = what, total
@@ -100,7 +100,7 @@ class Progress:
         share = min(1.0, done / self.total) if self.total else 0.0
         left = f", {max(0, self.total - done) / rate:.0f} s left" if self.total and rate else ""
         what = f"{done:,} of {self.total:,} {self.what}s" if self.total else counted(done, self.what)
-        speed = f", {rate:.1f} a second" if done else ""
+        speed = f", {rate:.1f} per second" if done else ""
         bar = f'<div class="done"><div style="width:{100 * share:.0f}%"></div></div>' if self.total else ""
         return f'<div role="status">{what}{speed}{left}</div>{bar}'
 

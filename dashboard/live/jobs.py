@@ -1,4 +1,4 @@
-"""How the tabs run what takes long: a button that starts it, one that stops it, and an endpoint for scripts."""
+"""Long jobs of the tabs: a button that starts one, a button that stops it, and an endpoint for scripts."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from gradio.components import Component
 
 from dashboard.live import html
 
-AT_ONCE = 2  # jobs of one kind that run together; later ones wait for their turn
+AT_ONCE = 2  # jobs of one kind that run at the same time; later ones wait
 
 
 def buttons(label: str) -> tuple[gr.Button, gr.Button]:
@@ -29,7 +29,7 @@ def on_click(
     """Let the two buttons start and stop a job.
 
     Args:
-        job: a generator of values for `outputs`, the first of which is an HTML that says how far it is.
+        job: a generator of values for `outputs`; the first output is an HTML with the progress.
         kind: jobs of one kind take turns.
     """
     run, stop = both
@@ -53,11 +53,11 @@ def endpoint(
     kind: str,
     about: str | None = None,
 ) -> None:
-    """Let scripts call a function by name; the page has no button for it.
+    """Let scripts call a function by its name. The page has no button for it.
 
     Args:
-        kind: as in `on_click`: scripts and pages wait in one row.
-        about: what the documentation says; the function's own docstring if not given.
+        kind: as in `on_click`; scripts and pages wait in the same queue.
+        about: the description in the API documentation; by default the docstring of the function.
     """
     gr.on(
         [], answer, list(inputs), outputs, api_name=name, api_description=about or answer.__doc__, concurrency_id=kind

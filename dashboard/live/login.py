@@ -1,4 +1,4 @@
-"""The password, and the brake on guessing it."""
+"""The password, and the delays that make guessing it slow."""
 
 from __future__ import annotations
 
@@ -15,18 +15,18 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 FREE = 5  # wrong passwords before the first wait
 LONGEST_WAIT = 15 * 60.0  # seconds; each wrong password doubles the wait, from 2 seconds
-FORGET = 60 * 60.0  # seconds without an attempt after which a client begins anew
-CLIENTS = 10_000  # that are remembered; the oldest is forgotten first
+FORGET = 60 * 60.0  # seconds without an attempt after which a client starts afresh
+CLIENTS = 10_000  # remembered clients; the oldest is forgotten first
 
 
 def gate(password: str) -> Callable[[str, str], bool]:
-    """Whether a password is the right one, whatever the user name; the time that it takes tells nothing."""
+    """Whether a password is right, for any user name. The comparison takes the same time for every password."""
     return lambda user, given: secrets.compare_digest(given.encode(), password.encode())
 
 
 @dataclass
 class Attempts:
-    """What is known of one client: wrong passwords, and the times (monotonic) of the last one and of the next."""
+    """One client's wrong passwords, and the times (monotonic) of the last attempt and of the next one allowed."""
 
     wrong: int = 0
     last: float = 0.0
@@ -34,8 +34,8 @@ class Attempts:
 
 
 class Brake:
-    """Middleware: who gives wrong passwords waits longer and longer. Each attempt counts as wrong until it was right, so
-    that a hundred at once are no way around it."""
+    """Middleware: each wrong password makes its client wait longer. An attempt counts as wrong until it proves right, so
+    a hundred attempts at once do not get around the wait."""
 
     def __init__(self, app: ASGIApp, clock: Callable[[], float] = time.monotonic) -> None:
         self.app, self.clock = app, clock
@@ -62,7 +62,7 @@ class Brake:
         await self.app(scope, receive, answered)
 
     def _begin(self, who: str) -> float:
-        """Count an attempt; or the seconds to wait, at least 1, before the next one is taken."""
+        """Count an attempt and return 0, or return the seconds to wait (at least 1) before the next one."""
         with self._lock:
             now = self.clock()
             known = self._clients.pop(who, Attempts())
@@ -80,7 +80,7 @@ class Brake:
 
 
 def client(scope: Scope) -> str:
-    """Whose request it is: an IPv4 address, or the network of an IPv6 one, within which one person has all addresses."""
+    """The client of a request: its IPv4 address, or the /64 network of its IPv6 address, which belongs to one user."""
     name = (scope.get("client") or ("",))[0]
     try:
         address = ipaddress.ip_address(name)

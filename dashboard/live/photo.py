@@ -1,4 +1,4 @@
-"""Photo: one picture or several, all their faces; and the endpoint `/predict` for scripts."""
+"""Photo: the faces of one or several photos, and the endpoint `/predict` for scripts."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from fer_core.labels import COLOURS
 from fer_core.serving.predictor import Prediction
 
 AT_ONCE = 8  # photos; the faces of several go through the network in one pass
-MOST = 24  # photos that are looked at together; the Folder tab takes more
+MOST = 24  # photos that are shown together; the Folder tab takes more
 SMALL = 260  # pixels of the longer side of a photo among several
 _BLANK = np.full((SMALL * 3 // 4, SMALL, 3), 128, np.uint8)  # stands for a photo that cannot be read
 
@@ -32,7 +32,7 @@ def draw(chosen: Chosen) -> None:
         with gr.Column(scale=2):
             picture = Picture(label="Photo", sources=["upload", "clipboard"], image_mode=None, height=300)
             several = gr.File(  # no UploadButton: there a small second upload overtakes a large first, which then stays
-                label=f"Or several, up to {MOST}",
+                label=f"Several photos (up to {MOST})",
                 file_count="multiple",
                 file_types=sorted(PICTURE_SUFFIXES),
                 height=140,
@@ -40,7 +40,7 @@ def draw(chosen: Chosen) -> None:
             gr.Examples(
                 [[face] for face in _examples()],
                 picture,
-                label="Or one of these rendered heads, drawn by this program",
+                label="Examples (rendered heads)",
                 examples_per_page=8,
             )
         with gr.Column(scale=3):
@@ -83,7 +83,7 @@ def draw(chosen: Chosen) -> None:
         concurrency_id="photos",
     )
     sheet.select(closer, several, picture, api_visibility="private", show_progress="hidden")
-    gr.on(  # a photo of its own: what was shown of the others goes
+    gr.on(  # a single photo replaces the several
         [picture.upload, picture.clear], lambda: None, None, several, api_visibility="private", show_progress="hidden"
     )
     jobs.endpoint("predict", predict, [picture, *chosen.predicting], gr.JSON(visible=False, label="faces"), "photo")
@@ -92,10 +92,10 @@ def draw(chosen: Chosen) -> None:
 def predict(
     picture: bytes | None, networks: list[str], detector: str, averaging: str, sure: float
 ) -> list[dict[str, Any]]:
-    """The faces of a picture, the largest first: box (left, top, width, height), score of the detector, verdict
-    (“not sure” below the confidence given), predicted, confidence, probs by expression, warnings."""
+    """The faces of an image, largest first. Each has a box (left, top, width, height), the detector's score, the verdict
+    (“not sure” below the given confidence), predicted, confidence, probs by expression, and warnings."""
     if picture is None:
-        raise gr.Error("No picture was given.", print_exception=False)
+        raise gr.Error("No image was sent.", print_exception=False)
     try:
         predictions = predictor(networks).predict(decode(picture), detector, tta=tta(averaging))
     except FerError as error:
@@ -131,12 +131,12 @@ def show(
 def show_several(
     paths: list[str] | None, networks: list[str] | None, detector: str, averaging: str, sure: float, look: bool
 ) -> Iterator[tuple[Any, Any]]:
-    """How far it is, then what was found in all, and a small picture of each photo with its answer below."""
+    """Progress, then the total and a small image of each photo with its predictions below."""
     if not paths:
         yield _hidden()
         return
     if len(paths) > MOST:
-        problem = f"{len(paths)} photos at once are too many to look at; choose up to {MOST}, or use the Folder tab."
+        problem = f"{len(paths)} photos are too many at once. Choose up to {MOST}, or use the Folder tab."
         yield gr.HTML(html.problem(DataError(problem)), visible=True), gr.Gallery(visible="hidden")
         return
     shown: list[tuple[NDArray[np.uint8], str]] = []
@@ -149,7 +149,7 @@ def show_several(
         except ImageError as error:
             bad += 1
             shown.append((_BLANK, str(error).replace(UPLOAD, path.name, 1)))
-        except FerError as error:  # of the choices: the same for each photo
+        except FerError as error:  # of the settings: the same for each photo
             yield gr.HTML(html.problem(error), visible=True), gr.Gallery(visible="hidden")
             return
         else:
@@ -162,8 +162,8 @@ def show_several(
             yield gr.HTML(progress.line(len(shown))), gr.skip()
     text = html.counted(len(paths), "photo") + ", " + html.counted(faces, "face")
     text += f"; {without} without a face" if without else ""
-    text += f"; {bad} cannot be read" if bad else ""
-    said = f'<p class="say" role="status">{text}. Click one to look closer.</p>'
+    text += f"; {bad} unreadable" if bad else ""
+    said = f'<p class="say" role="status">{text}. Click a photo to enlarge it.</p>'
     yield gr.HTML(said, visible=True), gr.Gallery(shown, visible=True)
 
 
@@ -173,7 +173,7 @@ def closer(paths: list[str] | None, event: gr.SelectData) -> Any:
 
 
 def _small(image: NDArray[np.uint8]) -> tuple[NDArray[np.uint8], float]:
-    """A picture as it is shown among others, and how much it was shrunk."""
+    """The image at the size for the gallery, and the factor by which it was scaled."""
     factor = SMALL / max(image.shape[:2])
     size = max(1, round(image.shape[1] * factor)), max(1, round(image.shape[0] * factor))
     return np.asarray(Image.fromarray(image).resize(size, Image.Resampling.BILINEAR)), factor
@@ -190,7 +190,7 @@ def looked_at(
     averaging: str,
     look: bool,
 ) -> tuple[NDArray[np.uint8], list[Prediction], float]:
-    """A picture at the size at which it is shown, with the overlay if asked for, and its faces in those pixels."""
+    """The image at its size on the page (with the overlay if `look`), and its faces in the same pixels."""
     known = predictor(networks)
     image = decode(picture)
     predictions = known.predict(image, detector, tta=tta(averaging))
@@ -203,7 +203,7 @@ def looked_at(
 
 
 def explained(networks: list[str] | None) -> str:
-    """The network whose map is shown, where several answer together."""
+    """The network whose map is shown, where several are selected."""
     return networks[0] if networks and len(networks) > 1 else ""
 
 

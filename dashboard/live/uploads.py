@@ -1,4 +1,4 @@
-"""What may be uploaded, how large, and for how long it stays."""
+"""Uploads: what is accepted, up to which size, and how long it is kept."""
 
 from __future__ import annotations
 
@@ -22,23 +22,23 @@ from fer_core.errors import FerError, ImageError
 
 MAX_UPLOAD = 200 * 2**20  # bytes of one file: a zip or a video
 KEPT = 15 * 60  # seconds that an upload and its result stay on this machine
-SWEEP = 30.0  # seconds between two looks for what is too old
+SWEEP = 30.0  # seconds between two sweeps
 MAX_FILES = 500
 GONE = f"The upload is no longer here: it is deleted after {KEPT // 60} minutes. Upload it again."
 
 
 def picture_bytes(path: Path) -> bytes:
-    """The content of an uploaded picture.
+    """The content of an uploaded image.
 
     Raises:
-        ImageError: it is above `MAX_PICTURE_BYTES`, or was deleted meanwhile.
+        ImageError: it is larger than `MAX_PICTURE_BYTES`, or was deleted in the meantime.
     """
     try:
         size = path.stat().st_size
         if size > MAX_PICTURE_BYTES:
             raise ImageError(
-                f"The picture has {size / 2**20:.0f} MB, at most {MAX_PICTURE_BYTES // 2**20} are taken; "
-                "scale it down or save it as JPEG."
+                f"The image has {size / 2**20:.0f} MB; the limit is {MAX_PICTURE_BYTES // 2**20} MB. "
+                "Scale it down or save it as JPEG."
             )
         return path.read_bytes()
     except FileNotFoundError:
@@ -46,14 +46,14 @@ def picture_bytes(path: Path) -> bytes:
 
 
 def said(error: FerError) -> gr.Error:
-    """An expected error as the app shows it and as scripts get it; nothing is logged."""
+    """An expected error, as the app shows it and scripts receive it. Nothing is logged."""
     return gr.Error(str(error), print_exception=False)
 
 
 def sweep(folder: Path, kept: float = KEPT) -> int:
-    """Delete what has lain in a folder for `kept` seconds, and return how many files that were.
+    """Delete what is older than `kept` seconds in a folder, and return the number of deleted files.
 
-    Files come and go meanwhile: what cannot be deleted now is looked at again in the next sweep.
+    Files may come and go meanwhile. What cannot be deleted now is tried again in the next sweep.
     """
     deleted, before = 0, time.time() - kept
     for place, folders, files in os.walk(folder, topdown=False):
@@ -71,7 +71,7 @@ def sweep(folder: Path, kept: float = KEPT) -> int:
 
 @contextmanager
 def swept(folder: Path, every: float = SWEEP, kept: float = KEPT) -> Iterator[None]:
-    """Sweep a folder from time to time while the block runs. Gradio's own cleaner ends for good with its first error."""
+    """Sweep a folder from time to time while the block runs. Gradio's own cleaner stops forever at its first error."""
     over = threading.Event()
 
     def go_on() -> None:
@@ -89,7 +89,7 @@ def swept(folder: Path, every: float = SWEEP, kept: float = KEPT) -> Iterator[No
 
 @contextmanager
 def scratch() -> Iterator[Path]:
-    """A folder for one job's files, gone with the job, also when it is cancelled."""
+    """A folder for one job's files. It is deleted when the job ends or is cancelled."""
     # Beside Gradio's folder: what already lies in it is not copied into it, and would be gone when it is fetched.
     with tempfile.TemporaryDirectory(dir=Path(os.environ["GRADIO_TEMP_DIR"]).parent, prefix="job-") as folder:
         yield Path(folder)
@@ -103,9 +103,9 @@ class _NoStub(ComponentMeta):
 
 
 class Picture(gr.Image, metaclass=_NoStub):
-    """An image that comes as the bytes that were sent. Gradio would decode it in its own way; ours is `decode`.
+    """An image input that gives the bytes that were sent. Gradio would decode them differently than `decode`.
 
-    Gradio has checked before that the path is one of its uploads.
+    Gradio has already checked that the path is one of its uploads.
     """
 
     is_template = True  # in the browser it is Gradio's own image

@@ -1,4 +1,4 @@
-"""Video: every face over time as a timeline, an annotated copy, a csv a frame, and how often each expression showed."""
+"""Video: a timeline of each face, an annotated copy, a csv with all frames, and the share of each expression."""
 
 from __future__ import annotations
 
@@ -23,25 +23,25 @@ from fer_core.serving.face_tracker import FORGET, Tracker
 from fer_core.serving.score_table import face_row
 from fer_core.spreadsheet import as_csv
 
-HEADER = ["face", "seconds", "frames", "most often", "share of frames, 95 %"]
+HEADER = ["face", "seconds", "frames", "most frequent", "share of frames (95 % CI)"]
 
 
 def draw(chosen: Chosen) -> None:
     with gr.Row():
         with gr.Column(scale=2):
             upload = gr.Video(label="Video", sources=["upload"], height=260)
-            rate = gr.Slider(1, 25, 5, step=1, label="Frames looked at in a second")
+            rate = gr.Slider(1, 25, 5, step=1, label="Frames to analyse per second")
             both = jobs.buttons("Analyse")
             gr.HTML(
                 html.light(
                     f"MP4, MOV, WebM, MKV or AVI up to {MAX_UPLOAD // 2**20} MB and {video.MAX_SECONDS / 60:.0f} "
-                    "minutes. Nothing of it is kept."
+                    "minutes. The video is not stored."
                 )
             )
         with gr.Column(scale=3, min_width=WIDE):
-            state = gr.HTML(html.light("A timeline of each face, the annotated video and a csv come here."))
+            state = gr.HTML(html.light("A timeline of each face, the annotated video and a csv will appear here."))
             chart = gr.Plot(show_label=False, visible="hidden")
-            copy = gr.Video(label="Annotated, faces numbered", interactive=False, visible="hidden", height=380)
+            copy = gr.Video(label="Annotated video (faces numbered)", interactive=False, visible="hidden", height=380)
             sheet = gr.File(label="frames.csv", interactive=False, visible="hidden")
     asked = [upload, rate, *chosen.predicting]
     jobs.on_click(both, show, asked, [state, chart, copy, sheet], "video")
@@ -59,10 +59,10 @@ def _analysed(
     copy: Path,
     rows: list[dict[str, Any]],
 ) -> Iterator[int]:
-    """Fills `rows`, one a face and frame, and writes the annotated `copy`; yields the frames looked at so far."""
+    """Fills `rows`, one a face and frame, and writes the annotated `copy`; yields the number of analysed frames."""
     known = predictor(networks)
     if path is None:
-        raise DataError("No video was uploaded; choose one first.")
+        raise DataError("No video was uploaded. Choose one first.")
     source = Path(path)
     if not source.exists():
         raise DataError(GONE)
@@ -122,8 +122,8 @@ def show(
 def predict_video(
     path: str | None, rate: float, networks: list[str], detector: str, averaging: str, sure: float
 ) -> Iterator[tuple[str, str]]:
-    """A video to a csv (one row a face and frame: seconds, face, box, verdict, prob_ of the frame, smoothed_ over time)
-    and an annotated MP4 (VP9). `rate`: frames a second that are looked at."""
+    """Turn a video into a csv and an annotated MP4 (VP9). The csv has one row per face and frame: seconds, face, box,
+    verdict, prob_ (of the frame) and smoothed_ (over time). `rate`: frames to analyse per second."""
     rows: list[dict[str, Any]] = []
     try:
         with scratch() as folder:
@@ -136,7 +136,7 @@ def predict_video(
 
 
 def summary(table: pd.DataFrame, frames: int, rate: float) -> str:
-    """How often each face showed each expression."""
+    """How often each expression was predicted for each face."""
     if table.empty:
         return f'<p class="say" role="status">No face was found in {frames:,} frames. Try another detector.</p>'
     rows = []
@@ -150,6 +150,6 @@ def summary(table: pd.DataFrame, frames: int, rate: float) -> str:
     faces = table["face"].nunique()
     return (
         f'<p class="say" role="status">{html.counted(faces, "face")} in {frames:,} frames: {said_}. '
-        "Neighbouring frames are alike, so the intervals are too narrow rather than too wide.</p>"
+        "Neighbouring frames resemble each other, so the true uncertainty is larger than these intervals.</p>"
         + html.table(HEADER, rows[:20])
     )

@@ -73,7 +73,7 @@ def balance(counts: pd.DataFrame) -> str:
     split = counts.columns[0]
     counts = counts.drop(index=UNLABELLED, errors="ignore")
     if not counts[split].any():
-        return f"The images of {split} have no labels."
+        return f"The images of the {split_title(split)} have no labels."
     present = counts[split][counts[split] > 0]
     most, least = present.idxmax(), present.idxmin()
     missing = [name for name in counts.index if counts.loc[name, split] == 0]

@@ -1,6 +1,6 @@
-"""Data sets: one file a layout, each with one registered reader.
+"""Data sets: one file per layout, each with one registered reader.
 
-A reader turns a path into a `Reading`: an index table (one row a picture) and a way to get each picture. `open_dataset`
+A reader turns a path into a `Reading`: an index table (one row an image) and a way to get each image. `open_dataset`
 finds the reader by the layout, and keeps what was decoded as uint8 arrays in the workspace's cache, so that later
 opens read a memory map.
 """
@@ -30,7 +30,8 @@ SPLITS = ("train", "val", "test")
 
 @dataclass(frozen=True)
 class Skipped:
-    """What was left out of a data set: which entry, or a group of them, why, and how many images that are."""
+    """An entry, or a group of entries, that was left out of a data set: its name, the reason and the number of
+    images."""
 
     id: str
     reason: str
@@ -43,16 +44,16 @@ class Reading:
 
     Attributes:
         index: one row an image with `id` (unique in its split), `split` (train, val or test), `label` (the expression's
-            name) and any further columns the set knows: `person`, `film`, `sequence`, `source` (the set a picture came
-            from), votes. `file` holds the path of a picture that lies in a file of its own; `left`, `top`, `width` and
+            name) and any further columns the set knows: `person`, `film`, `sequence`, `source` (the set an image came
+            from), votes. `file` holds the path of an image that lies in a file of its own; `left`, `top`, `width` and
             `height` the face's box in it in pixels, where a file holds more than the face.
         expressions: the vocabulary of the labels.
-        pixels: (m, H, W) or (m, H, W, 3) uint8 where the set holds its pictures in one table, else None. They belong to
+        pixels: (m, H, W) or (m, H, W, 3) uint8 where the set holds its images in one table, else None. They belong to
             the rows without a `file`, in their order.
         encoded: the bytes of each row's image file (PNG, JPEG) in the order of the index, where a table holds images of
             different sizes; they are kept as files beside the cached index.
         masks: (n, H, W) bool, the pixels that carry the expression, where the set knows them (rendered heads).
-        preparation: what the pictures went through already (`ferscope data prepare`); None where nothing is known of it.
+        preparation: what the images went through already (`ferscope data prepare`); None where nothing is known of it.
     """
 
     index: pd.DataFrame
@@ -70,18 +71,19 @@ class Read(Protocol):
 
 @dataclass(frozen=True)
 class Reader:
-    """One layout: its name, a title for people, how to recognise it, and how to read it.
+    """One layout of files: its name and title, how to recognise it, and how to read it.
 
     Attributes:
         dataset: names the set in predictions tables where the layout says which set it is; any other is named by its
             path.
-        protocol: how figures on this set are to be made, in a sentence.
-        expects: glob patterns that a path of this layout has below it, for the answer to a path that has only some.
-        modes: other ways to read the same files, asked for as PATH@MODE; `read` then takes `mode`.
-        beside: other places that the result depends on (a set made of others), so that their changes are seen.
+        protocol: how to evaluate on this set, in a sentence.
+        expects: glob patterns of files in this layout, for the error message about a path that has only some of them.
+        modes: other ways to read the same files, selected with PATH@MODE; `read` then takes `mode`.
+        beside: other paths that the result depends on (for a set derived from others), so that their changes are
+            noticed.
         example: writes a small set of the layout below an empty folder and returns the path to open; the contract tests read
             it. The readers that came with the program have theirs in `tests/contracts/layouts.py`.
-        rank: how late the layout is asked whether it knows a path; those that say least of a set come last.
+        rank: the order in which layouts are tried; the least specific ones come last.
     """
 
     name: str
@@ -98,7 +100,7 @@ class Reader:
     example: Callable[[Path], Path] | None = None
 
     def called(self, path: Path, fingerprint: str, itself: bool) -> str:
-        """What predictions tables call the set at a path.
+        """The name in predictions tables of the set at a path.
 
         A set whose content is not that of the set which its layout stands for is named by its path: a csv of 56 faces is
         not FER2013. Where the path has the name of such a set too, the layout or the content is put behind it.
@@ -169,7 +171,7 @@ def reader(
 
 @dataclass(frozen=True)
 class Dataset:
-    """A data set that is open: its index, and its pictures as arrays on disk."""
+    """An open data set: its index, and its images as arrays on disk."""
 
     name: str
     title: str
@@ -188,17 +190,17 @@ class Dataset:
 
     @property
     def left_out(self) -> int:
-        """Number of images that the set's place holds and the set does not; each is in `skipped`, by name or in a group."""
+        """Number of images that were found but left out. `skipped` has each of them, by name or in a group."""
         return sum(entry.n for entry in self.skipped)
 
     @cached_property
     def splits(self) -> dict[str, int]:
-        """Number of pictures in each split that has any, in the order train, val, test."""
+        """Number of images in each split that has any, in the order train, val, test."""
         counts = self.index["split"].value_counts()
         return {split: int(counts[split]) for split in SPLITS if split in counts}
 
     def rows(self, split: str) -> NDArray[np.int64]:
-        """Positions of a split's pictures in the index; of several splits' that are joined by +, as train+val.
+        """Positions of a split's images in the index. Several splits can be joined by +, such as train+val.
 
         Raises:
             DataError: the set has no such split; the message lists the ones it has.
@@ -210,7 +212,7 @@ class Dataset:
         return np.flatnonzero(self.index["split"].isin(parts).to_numpy())
 
     def _carving(self, missing: str) -> str:
-        """The way on where a set has a training set and no validation set."""
+        """A hint for sets that have a training set but no validation set."""
         if missing != "val" or "train" not in self.splits:
             return ""
         return (
@@ -220,18 +222,18 @@ class Dataset:
 
     @property
     def quoted(self) -> str:
-        """What to write in a command for this set."""
+        """This set's path or name, quoted for a command line."""
         return shlex.quote(self.asked or self.name)
 
     def without(self, labels: Collection[str]) -> Dataset:
-        """The same set in which the pictures with these labels belong to no split; their places stay as they are."""
+        """The same set, where images with these labels belong to no split. The order of the images stays the same."""
         gone = self.index["label"].isin(labels)
         return (
             replace(self, index=self.index.assign(split=self.index["split"].mask(gone, None))) if gone.any() else self
         )
 
     def images(self, spec: ImageSpec) -> NDArray[np.uint8]:
-        """All pictures as a network is given them, in the order of the index: (n, H, W) or (n, H, W, 3) uint8.
+        """All images at a network's size, in the order of the index: (n, H, W) or (n, H, W, 3) uint8.
 
         A memory map, written at the first call for this geometry and preparation.
 
@@ -243,9 +245,9 @@ class Dataset:
         return images_at(self, spec)
 
     def as_given(self, picture: NDArray[np.uint8], spec: ImageSpec) -> NDArray[np.uint8]:
-        """What a network is given of one of this set's pictures: (H, W) or (H, W, 3) uint8 at its size.
+        """One image of this set, prepared for a network: (H, W) or (H, W, 3) uint8 at its size.
 
-        Preparation that the network's own pictures went through is done here, unless this set went through it already.
+        The preparation of the network's training images is applied here, unless this set was already prepared that way.
 
         Raises:
             DataError: the set was prepared otherwise.
@@ -261,16 +263,16 @@ class Dataset:
         return np.load(path, mmap_mode="r") if path.exists() else None
 
     def picture(self, row: int) -> NDArray[np.uint8]:
-        """One picture as the set has it: (H, W) or (H, W, 3) uint8."""
+        """One image as the set has it: (H, W) or (H, W, 3) uint8."""
         if self.in_file[row]:
             picture = decode(Path(str(self.index["file"].iloc[row])))
             return face_in(picture, self.index.iloc[row]) if "left" in self.index.columns else picture
-        number = row - int(self.in_file[:row].sum())  # among the pictures without a file
+        number = row - int(self.in_file[:row].sum())  # among the images without a file
         return np.array(np.load(self.folder / "pixels.npy", mmap_mode="r")[number])
 
     @cached_property
     def in_file(self) -> NDArray[np.bool_]:
-        """(n,) whether a picture lies in a file of its own."""
+        """(n,) whether an image lies in a file of its own."""
         if "file" not in self.index.columns:
             return np.zeros(len(self), bool)
         return (self.index["file"].fillna("") != "").to_numpy(dtype=bool)
@@ -318,7 +320,7 @@ def open_dataset(path: str | Path, *, on_bad: OnBad | None = None) -> Dataset:
 
 
 def name_of(place: str | Path) -> str:
-    """What predictions tables call the set at a path or of a known name; opened only where that depends on its content.
+    """The name of a data set in predictions tables. The set is opened only if the name depends on its content.
 
     Raises:
         DataError: nothing there, or no known layout.
@@ -336,7 +338,7 @@ def name_of(place: str | Path) -> str:
 
 
 def face_in(picture: NDArray[np.uint8], row: pd.Series) -> NDArray[np.uint8]:
-    """The part of a picture in a row's box (`left`, `top`, `width`, `height`), cut at the edges; all of it without one."""
+    """The part of an image in a row's box (`left`, `top`, `width`, `height`), cut at the edges; all of it without one."""
     box = pd.to_numeric(row[["left", "top", "width", "height"]], errors="coerce").to_numpy(dtype=float)
     if np.isnan(box).any():
         return picture
@@ -352,14 +354,14 @@ def short_name(path: Path) -> str:
 
 
 def refuse_or_skip(skipped: list[Skipped], total: int, on_bad: OnBad, where: str) -> None:
-    """The one answer to bad entries: refuse with the first three named, or let the caller continue without them."""
+    """Refuse a set with bad entries and name the first three, or let the caller continue without them."""
     if skipped and (on_bad == "refuse" or len(skipped) == total):
         remedy = "mend them, or leave them out with “skip” (--on-bad skip)" if len(skipped) < total else "mend them"
         raise DataError(f"{where}: {len(skipped):,} of {total:,} entries cannot be read ({named(skipped)}); {remedy}.")
 
 
 def named(skipped: Sequence[Skipped], most: int = 3) -> str:
-    """The first of some entries with their reasons, and how many images more there are."""
+    """The first entries with their reasons, and the number of further images."""
     text = "; ".join(f"{entry.id}: {entry.reason}" for entry in skipped[:most])
     more = sum(entry.n for entry in skipped[most:])
     return text + (f" and {more:,} more" if more else "")

@@ -4,10 +4,10 @@ Source: Mollahosseini, Hasani and Mahoor 2019, “AffectNet: A Database for Faci
 Computing in the Wild” (IEEE TAC, arXiv 1708.03985). 414,799 training and 5,500 validation faces from the web.
 Layout: `Manually_Annotated_file_lists/{training,validation}.csv` with the columns `subDirectory_filePath, face_x, face_y,
 face_width, face_height, facial_landmarks, expression, valence, arousal` (validation.csv sometimes without that line);
-pictures below `Manually_Annotated_Images/`.
+images below `Manually_Annotated_Images/`.
 Labels: 0 neutral, 1 happy, 2 sad, 3 surprise, 4 fear, 5 disgust, 6 anger, 7 contempt; 8 none, 9 uncertain and 10 no face
 are left out and counted. Protocol: the test set is withheld and the validation set, balanced at 500 a class, is
-reported on; it is therefore our test: carve a validation part from train. Licence: research by signed agreement; no
+reported on; it is therefore our test: carve a validation set from train. Licence: research by signed agreement; no
 passing on. To get it: a principal investigator asks at mohammadmahoor.com/affectnet.
 """
 
@@ -31,7 +31,7 @@ BOX = dict(zip(("left", "top", "width", "height"), COLUMNS[1:5], strict=True))
 LISTS = {"train": "training.csv", "test": "validation.csv"}
 FOLDERS = ("Manually_Annotated_file_lists", ".")
 IMAGES = ("Manually_Annotated_Images", "Manually_Annotated/Manually_Annotated_Images", "Manually_Annotated")
-PROTOCOL = "Official validation is reported on and is our test, balanced by class; carve a validation part from train."
+PROTOCOL = "Official validation is reported on and is our test, balanced by class; carve a validation set from train."
 LICENCE = "research by signed agreement; no passing on"
 
 

@@ -1,4 +1,4 @@
-"""AffectNet as pictures with one numpy file for each annotation, the form of the later releases (AffectNet-7, -8).
+"""AffectNet as images with one numpy file for each annotation, the form of the later releases (AffectNet-7, -8).
 
 Source, labels, protocol and licence: as `affectnet`; 287,651 training and 3,999 validation faces of eight expressions,
 cut and brought to 224 x 224. Layout: `train_set/images/0.jpg`, `train_set/annotations/0_exp.npy` (and `_val`, `_aro`),
@@ -34,7 +34,7 @@ def _part(path: Path, split: str) -> Path | None:
     expects=("train_set/images", "train_set/annotations", "val_set/images", "val_set/annotations"),
 )
 def read(path: Path, on_bad: OnBad = "refuse") -> Reading:
-    """Read pictures and annotations; a file that would have to be unpickled is not opened and counts as unreadable.
+    """Read images and annotations; a file that would have to be unpickled is not opened and counts as unreadable.
 
     Raises:
         DataError: entries that cannot be read.

@@ -1,7 +1,6 @@
-"""Pictures in a zip that a stranger sent. Nothing is unpacked: members are read into memory, one at a time, bounded.
+"""Images in an untrusted zip. Nothing is unpacked to disk: members are read into memory, one at a time, up to a limit.
 
-A zip can lie about everything, so no limit trusts what its directory says: members are read up to the limit and no
-further. No name is ever used as a path.
+The directory of a zip can be wrong, so the limits count the bytes that are really read. No name is ever used as a path.
 """
 
 from __future__ import annotations
@@ -21,7 +20,7 @@ from fer_core.images import FOREIGN_SUFFIXES, PICTURE_SUFFIXES
 
 MAX_PICTURES = 20_000
 MAX_PICTURE_BYTES = 20 * 2**20
-MAX_TOTAL_BYTES = 500 * 2**20  # of all pictures, unpacked
+MAX_TOTAL_BYTES = 500 * 2**20  # of all images, unpacked
 MAX_DIRECTORY_BYTES = 4 * 2**20  # of the list of names; Python reads it as a whole, about 40,000 names
 ARCHIVES = (".zip", ".tar", ".gz", ".tgz", ".bz2", ".xz", ".7z", ".rar", ".zst")
 
@@ -41,13 +40,13 @@ class ArchiveEntry:
 
 
 def pictures_in(path: Path) -> Iterator[ArchiveEntry]:
-    """The pictures of a zip in the order of its directory; files that are no images are passed over.
+    """The images of a zip in the order of its directory; files that are no images are passed over.
 
     Links, names that lead out of the archive, archives inside, encrypted and damaged members come without data and
     with the reason.
 
     Raises:
-        DataError: it is no zip, its directory is too long, it holds no picture or more than the limits above allow.
+        DataError: it is no zip, its directory is too long, it holds no image or more than the limits above allow.
     """
     _refuse_long_directory(path)
     try:
@@ -66,9 +65,7 @@ def pictures_in(path: Path) -> Iterator[ArchiveEntry]:
                 continue
             suffix = PurePosixPath(name).suffix.lower()
             if suffix in ARCHIVES:
-                yield ArchiveEntry(
-                    name, None, "an archive inside the archive is not opened; pack its pictures directly"
-                )
+                yield ArchiveEntry(name, None, "an archive inside the archive is not opened; pack its images directly")
                 continue
             if suffix in FOREIGN_SUFFIXES:
                 yield ArchiveEntry(name, None, foreign(suffix))
@@ -76,7 +73,7 @@ def pictures_in(path: Path) -> Iterator[ArchiveEntry]:
                 continue
             count += 1
             if count > MAX_PICTURES:
-                raise DataError(f"{path.name} holds more than {MAX_PICTURES:,} pictures; send it in parts.")
+                raise DataError(f"{path.name} holds more than {MAX_PICTURES:,} images; send it in parts.")
             if reason := _unwanted(info, name):
                 yield ArchiveEntry(name, None, reason)
                 continue
@@ -98,8 +95,8 @@ def pictures_in(path: Path) -> Iterator[ArchiveEntry]:
             total += len(data)
             if total > MAX_TOTAL_BYTES:
                 raise DataError(
-                    f"{path.name} holds more than {MAX_TOTAL_BYTES // 2**20} MB of pictures when unpacked; "
-                    "send it in parts, or shrink the pictures first."
+                    f"{path.name} holds more than {MAX_TOTAL_BYTES // 2**20} MB of images when unpacked; "
+                    "send it in parts, or shrink the images first."
                 )
             if len(data) > MAX_PICTURE_BYTES:
                 yield ArchiveEntry(name, None, f"larger than {MAX_PICTURE_BYTES // 2**20} MB when unpacked")
@@ -107,7 +104,7 @@ def pictures_in(path: Path) -> Iterator[ArchiveEntry]:
             yield ArchiveEntry(name, data)
     if not count:
         raise DataError(
-            f"{path.name} holds no picture ({', '.join(sorted(PICTURE_SUFFIXES))}); pack the pictures directly."
+            f"{path.name} holds no image ({', '.join(sorted(PICTURE_SUFFIXES))}); pack the images directly."
         )
 
 
@@ -126,7 +123,7 @@ def _unwanted(info: zipfile.ZipInfo, name: str) -> str:
     if name.startswith("/") or ".." in PurePosixPath(name).parts or ":" in name.split("/")[0]:
         return "its name leads out of the archive"
     if stat.S_ISLNK(info.external_attr >> 16):
-        return "a link, not a picture"
+        return "a link, not an image"
     if info.flag_bits & 0x1:
         return "it is encrypted; pack it without a password"
     return ""
@@ -143,4 +140,4 @@ def _refuse_long_directory(path: Path) -> None:
         raise DataError(f"{path.name} is no readable zip (its directory is missing); pack the folder again as a zip.")
     (size,) = struct.unpack("<L", tail[at + 12 : at + 16])
     if size > MAX_DIRECTORY_BYTES or tail[max(0, at - 20) : at].startswith(b"PK\x06\x07"):
-        raise DataError(f"{path.name} lists too many files; send it in parts of at most {MAX_PICTURES:,} pictures.")
+        raise DataError(f"{path.name} lists too many files; send it in parts of at most {MAX_PICTURES:,} images.")

@@ -1,8 +1,8 @@
-"""Decoded pictures as uint8 arrays on disk. Decoding happens once; later opens read a memory map.
+"""Decoded images as uint8 arrays on disk. Decoding happens once; later opens read a memory map.
 
 An entry's key is made from the reader, the path and the size and time of every file below it, so a changed set is read
-anew and an unchanged one never. Entries are written beside their place and renamed into it: two processes may do the
-same work, none sees half of it.
+again, and an unchanged one is not. Entries are written to a temporary name and then renamed, so no process sees an
+incomplete entry.
 """
 
 from __future__ import annotations
@@ -54,7 +54,7 @@ def open_cached(path: Path, layout: Reader, *, on_bad: OnBad) -> Dataset:
 
 
 def is_cached(path: Path, layout: Reader) -> bool:
-    """Whether a data set was read before, so that opening it is a matter of milliseconds."""
+    """Whether a data set is in the cache, so that it opens in milliseconds."""
     return any((_folder(path, layout, on_bad) / "meta.json").exists() for on_bad in ("refuse", "skip"))
 
 
@@ -81,7 +81,7 @@ def _files(path: Path) -> list[tuple[str, int, int]]:
 def _write(folder: Path, path: Path, layout: Reader, on_bad: OnBad) -> None:
     reading = layout.read(path, on_bad=on_bad)
     if not len(reading.index):
-        raise DataError(f"{path}: no pictures found; expected the layout {layout.title}.")
+        raise DataError(f"{path}: no images found; expected the layout {layout.title}.")
     index = _with_hashes(reading, layout)
     content = fingerprint(index[HASH], index["split"] + " " + index["label"])
     folder.parent.mkdir(parents=True, exist_ok=True)
@@ -140,12 +140,12 @@ def _with_hashes(reading: Reading, layout: Reader) -> pd.DataFrame:
 
 
 def _is_itself(layout: Reader, index: pd.DataFrame) -> bool:
-    """Whether the content bears out the set that the layout names; where no content is known, the layout's word holds."""
+    """Whether the content is that of the set named by the layout; True where its content is not known."""
     return is_original(layout.dataset, index) if layout.dataset in known_sets() else True
 
 
 def images_at(dataset: Dataset, spec: ImageSpec) -> NDArray[np.uint8]:
-    """All pictures of a set as a network is given them, memory-mapped; made at the first call for size and preparation."""
+    """All images of a set at a network's size, memory-mapped. Written at the first call for a size and preparation."""
     native = dataset.folder / "pixels.npy"
     shape = (spec.height, spec.width) if spec.channels == 1 else (spec.height, spec.width, 3)
     todo = spec.after(dataset.preparation).preparation
@@ -157,7 +157,7 @@ def images_at(dataset: Dataset, spec: ImageSpec) -> NDArray[np.uint8]:
     path = dataset.folder / f"pixels-{'x'.join(map(str, shape))}{prepared}.npy"
     if not path.exists():
         in_file = dataset.in_file
-        number = np.cumsum(~in_file) - 1  # among the pictures without a file
+        number = np.cumsum(~in_file) - 1  # among the images without a file
 
         def one(row: int) -> NDArray[np.uint8]:
             return dataset.as_given(dataset.picture(row) if in_file[row] else pixels[number[row]], spec)
@@ -178,7 +178,7 @@ def images_at(dataset: Dataset, spec: ImageSpec) -> NDArray[np.uint8]:
 
 
 def _forget_oldest(keep: Path) -> None:
-    """Bound the cache: while it is above `KEEP_GB`, drop the entry that was not used for longest."""
+    """Delete the least recently used entries until the cache is below `KEEP_GB`."""
     entries = sorted((entry for entry in keep.parent.iterdir() if entry.is_dir()), key=lambda e: e.stat().st_mtime)
     sizes = {entry: sum(f.stat().st_size for f in entry.rglob("*") if f.is_file()) for entry in entries}
     total = sum(sizes.values())

@@ -1,9 +1,9 @@
 """CK+48: the last three frames of CK+'s labelled sequences as grey faces of 48 x 48, as they go round on Kaggle.
 
-Source: as `ckplus`. 981 pictures of 118 people, by class folder: anger, contempt, disgust, fear, happy, sadness,
+Source: as `ckplus`. 981 images of 118 people, by class folder: anger, contempt, disgust, fear, happy, sadness,
 surprise; there is no neutral. Layout: `CK+48/anger/S010_004_00000017.png`.
-Protocol: none official. The three frames of a sequence are nearly equal, so that a random split lets a network answer
-from memory: split by person. Licence: CK+'s (research by signed agreement). To get it: Kaggle; better, ask for CK+.
+Protocol: none official. The three frames of a sequence are nearly equal, so with a random split a network can memorise
+the test images: split by person. Licence: CK+'s (research by signed agreement). To get it: Kaggle; better, ask for CK+.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
 """CK+ as `ckextended.csv`, a csv in FER2013's form that goes round on Kaggle.
 
 Source: as `ckplus`. 920 grey faces of 48 x 48. Columns `emotion,pixels,Usage`; labels in FER2013's order, 7 contempt.
-Protocol: the Usage column splits 80:10:10 and not by person, and the persons are not named, so that figures on it are
-too good; CK+ itself or CK+48 can be split rightly. Licence: CK+'s. To get it: Kaggle.
+Protocol: the Usage column splits 80:10:10, but not by person, and the persons are not named. Accuracies are therefore
+too high; CK+ itself and CK+48 can be split by person. Licence: CK+'s. To get it: Kaggle.
 """
 
 from __future__ import annotations

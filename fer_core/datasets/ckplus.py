@@ -6,7 +6,7 @@ Layout: `cohn-kanade-images/S005/001/S005_001_00000011.png`; `Emotion/S005/001/S
 float such as 3.0000000e+00; a sequence without that file has no label.
 Labels: 0 neutral, 1 anger, 2 contempt, 3 disgust, 4 fear, 5 happy, 6 sadness, 7 surprise. A sequence's last frame shows
 its expression, its first frame is neutral; with the mode “three” the last three frames, as many papers take them.
-Protocol: none official; k-fold with all frames of a person in one fold. Frames are whole pictures: cut the faces with
+Protocol: none official; k-fold with all frames of a person in one fold. Frames are whole images: cut the faces with
 `ferscope data prepare`. Licence: research, signed agreement; no passing on, and only some people may be shown in print.
 To get it: ask at jeffcohn.net/resources.
 """
@@ -31,7 +31,7 @@ EMOTION = ("Emotion", "Emotion_labels/Emotion", "Emotion_labels")
     dataset="ckplus",
     recognises=lambda path: path.is_dir() and bool(first_of(path, *IMAGES)) and bool(first_of(path, *EMOTION)),
     licence="research by signed agreement; no passing on",
-    protocol="No official split: take k-fold, grouped by person. Frames are whole pictures: prepare them first.",
+    protocol="No official split: take k-fold, grouped by person. Frames are whole images: prepare them first.",
     expects=("cohn-kanade-images", "Emotion"),
     modes=("three",),
 )

@@ -16,10 +16,10 @@ LEAVE_OUT = "leave out"  # what a person says of a folder that stands for no exp
 
 
 def members(place: Path) -> Iterator[ArchiveEntry]:
-    """The pictures of a zip or folder, one at a time.
+    """The images of a zip or folder, one at a time.
 
     Raises:
-        DataError: it is neither, or holds no picture.
+        DataError: it is neither, or holds no image.
     """
     if not place.is_dir():
         if not place.is_file():
@@ -39,18 +39,18 @@ def members(place: Path) -> Iterator[ArchiveEntry]:
         except OSError as error:
             yield ArchiveEntry(name, None, f"cannot be read ({error.strerror})")
     if not files:
-        raise DataError(f"{place} holds no picture; expected a folder of class folders.")
+        raise DataError(f"{place} holds no image; expected a folder of class folders.")
 
 
 def word(name: str) -> str:
-    """The class word of a picture's name: the deepest folder that names an expression, else the folder it lies in."""
+    """The class word of an image's name: the deepest folder that names an expression, else the folder it lies in."""
     folders = PurePosixPath(name).parts[:-1]
     known = [folder for folder in folders if canonical(folder) or translated(folder)]
     return known[-1] if known else (folders[-1] if folders else "")
 
 
 def words(place: Path) -> dict[str, int]:
-    """The class folders and how many pictures each holds, in alphabetical order.
+    """The class folders and how many images each holds, in alphabetical order.
 
     Raises:
         DataError: as `members`.
@@ -59,12 +59,12 @@ def words(place: Path) -> dict[str, int]:
 
 
 def proposed(found: Iterable[str]) -> dict[str, str | None]:
-    """The expression that each class folder most likely means; None where a person has to say."""
+    """The most likely expression of each class folder; None where the user has to decide."""
     return {name: canonical(name) or translated(name) or suggestion(name) for name in found}
 
 
 def decided(mapping: Mapping[str, str | None]) -> dict[str, str | None]:
-    """What a person has said each class folder stands for, with “leave out” as None.
+    """The user's choice of expression for each class folder, with “leave out” as None.
 
     Raises:
         DataError: a folder is not decided, or what it shall stand for is no expression.

@@ -1,7 +1,7 @@
-"""What is wrong with a set's pictures and labels, and the record of what was changed.
+"""Cleaning steps for images and labels, and the record of the changes.
 
-Each step takes an index (and pictures) and names the rows it would drop or relabel; nothing is changed in place and no
-file of the source is touched. `made.py` puts the steps to work.
+Each step takes an index (and images) and names the rows it would drop or relabel; nothing is changed in place, and the
+source files stay untouched. `derived.py` applies the steps.
 """
 
 from __future__ import annotations
@@ -15,16 +15,17 @@ from numpy.typing import NDArray
 from fer_core.datasets import Dataset, Skipped
 from fer_core.datasets.duplicates import Duplicates, contradicting
 from fer_core.datasets.identity import HASH, same_images
+from fer_core.datasets.titles import split_title
 from fer_core.errors import DataError
 from fer_core.labels import canonical, suggestion
 
-BLANK = 2.0  # standard deviation of the grey levels; 12 of FER2013's pictures have 0, one 0.7, and its faces begin at 9
-UNCLEAR = "unclear"  # in a csv of corrections: the picture has no right label and is dropped
+BLANK = 2.0  # standard deviation of the grey levels; 12 of FER2013's images have 0, one 0.7, and its faces begin at 9
+UNCLEAR = "unclear"  # in a csv of corrections: the image has no right label and is dropped
 STEPS = ("blank", "faceless", "contradicting", "duplicates", "leaks")  # “faceless” is in `faceless.py`
 
 
 def blank(images: NDArray[np.uint8]) -> NDArray[np.bool_]:
-    """(n,) whether a picture shows nothing: its grey levels deviate by less than `BLANK`.
+    """(n,) whether an image shows nothing: its grey levels deviate by less than `BLANK`.
 
     Args:
         images: (n, H, W) or (n, H, W, 3) uint8.
@@ -37,11 +38,11 @@ def drop(index: pd.DataFrame, images: NDArray[np.uint8], found: Duplicates, step
 
     Args:
         index: of the set.
-        images: (n, 48, 48) uint8, its pictures.
+        images: (n, 48, 48) uint8, its images.
         found: its duplicates.
-        step: “blank”; “contradicting” (pixel-identical pictures with different labels, all of them); “duplicates” (all
-            but the first of a group, of each split); “leaks” (pictures of train that are also in val or test, so that
-            what is evaluated stays as it was).
+        step: “blank”; “contradicting” (pixel-identical images with different labels, all of them); “duplicates” (all
+            but the first of a group, of each split); “leaks” (training images that are also in the validation or test set;
+            the evaluated sets stay as they are).
 
     Raises:
         DataError: no such step.
@@ -53,7 +54,7 @@ def drop(index: pd.DataFrame, images: NDArray[np.uint8], found: Duplicates, step
         table = contradicting(index, found.of_kind("identical"))
         said = table.groupby("group")["label"].agg(lambda labels: ", ".join(sorted(set(labels))))
         return {
-            row: f"identical pictures are labelled {said[group]}"
+            row: f"identical images are labelled {said[group]}"
             for group, row in zip(table["group"], table["row"], strict=True)
         }
     group = found.group
@@ -62,13 +63,13 @@ def drop(index: pd.DataFrame, images: NDArray[np.uint8], found: Duplicates, step
         first = members.groupby(["group", "split"])["row"].transform("min")
         again = members["row"] != first
         return {
-            row: f"the same picture as {ids[of]}" for row, of in zip(members["row"][again], first[again], strict=True)
+            row: f"the same image as {ids[of]}" for row, of in zip(members["row"][again], first[again], strict=True)
         }
     if step == "leaks":
         evaluated = members[members["split"] != "train"].drop_duplicates("group").set_index("group")["row"]
         leaked = members[(members["split"] == "train") & members["group"].isin(evaluated.index)]
         return {
-            row: f"also in {split[evaluated[group]]}, as {ids[evaluated[group]]}"
+            row: f"also in the {split_title(str(split[evaluated[group]]))}, as {ids[evaluated[group]]}"
             for row, group in zip(leaked["row"], leaked["group"], strict=True)
         }
     raise DataError(f"There is no step of cleaning called “{step}”; known: {', '.join(STEPS)}.")
@@ -77,7 +78,7 @@ def drop(index: pd.DataFrame, images: NDArray[np.uint8], found: Duplicates, step
 def read_corrections(path: Path) -> pd.DataFrame:
     """A csv of corrected or pseudo labels: `id` and `label`, `split` where ids repeat between splits, and `hash` where known.
 
-    A label is an expression by any of its names, or “unclear”, which drops the picture.
+    A label is an expression by any of its names, or “unclear”, which drops the image.
 
     Raises:
         DataError: the file is damaged, a column is missing, a label is no expression, an id occurs twice.
@@ -123,7 +124,7 @@ def relabel(index: pd.DataFrame, corrections: pd.DataFrame) -> pd.DataFrame:
     if strange.any():
         example = " ".join(asked[[name for name in ("split", "id") if name in asked.columns]][strange].iloc[0])
         raise DataError(
-            f"{int(strange.sum()):,} of {len(asked):,} corrections are of images that the set does not hold, the first: "
+            f"{int(strange.sum()):,} of {len(asked):,} corrections name images that are not in the set, the first: "
             f"{example}; are they of another set?"
         )
     given = index["label_given"] if "label_given" in index.columns else index["label"]
@@ -133,8 +134,8 @@ def relabel(index: pd.DataFrame, corrections: pd.DataFrame) -> pd.DataFrame:
 
 
 def audit(dataset: Dataset) -> pd.DataFrame:
-    """Every change that made a set what it is: `id`, `source`, `change` (relabelled or left out), `before`, `after`, `why` and
-    `n`, how many images a row is about."""
+    """All changes to a set: `id`, `source`, `change` (relabelled or left out), `before`, `after`, `why` and `n`, how
+    many images a row is about."""
     index = dataset.index
     columns = ["id", "source", "change", "before", "after", "why", "n"]
     rows: list[tuple[str | int, ...]] = []

@@ -1,9 +1,9 @@
-"""Copies that were made by augmentation before a set was split: turned, shifted or mirrored images of one another.
+"""Augmented copies in a set: rotated, shifted or mirrored versions of an image, made before the set was split.
 
-`duplicates` compares images as they lie, and a turn of a few degrees or a shift of a few pixels hides a copy from it. Here a
-copy is found in two ways: by its name, if tools that augment have written it (`stem`), and by its pixels (`moved_copies`):
-each image is turned and shifted in steps, the nearest descriptions are looked up in a k-d tree, and a pair counts if the
-one can be turned and shifted to match the other.
+`duplicates` compares images without moving them, so it misses copies rotated by a few degrees or shifted by a few
+pixels. Here a copy is found in two ways: by its name, if tools that augment have written it (`stem`), and by its pixels
+(`moved_copies`): each image is turned and shifted in steps, the nearest descriptions are looked up in a k-d tree, and a
+pair counts if the one can be turned and shifted to match the other.
 """
 
 from __future__ import annotations

@@ -1,6 +1,7 @@
-"""A set made of others, written down in a small TOML file: merged, sampled, mapped, cleaned, relabelled and split anew.
+"""A data set derived from others by a small TOML file: merged, sampled, mapped, cleaned, relabelled or split
+differently.
 
-Source: other sets, which stay as they are; each picture keeps its own in the column `source`, and its id behind it
+Source: other sets, which stay as they are; each image keeps its own in the column `source`, and its id behind it
 (`rafdb/train_00001`). What was left out is listed with the reason, and what was relabelled keeps `label_given`. Protocol
 and licence: those of the sets it is made of. Example, the merge of the `lmu` report:
 
@@ -58,20 +59,20 @@ class DerivedSection(BaseModel):
 
 
 class Part(DerivedSection):
-    """One of the sets."""
+    """One of the source sets."""
 
     data: str = Field(description="A known name, or a path, with @MODE where the layout has modes.")
     into: dict[Split, Split] = Field(
         default_factory=dict, description="Its splits to the new set's; empty: as they are."
     )
-    sample: int = Field(0, ge=0, description="At most so many pictures, balanced by class; 0 takes all.")
+    sample: int = Field(0, ge=0, description="Largest number of images, balanced by class; 0 takes all.")
     seed: int = Field(0, ge=0)
     corrections: str = Field("", description="A csv with id and label.")
 
 
 class Clean(DerivedSection):
     steps: tuple[Literal["blank", "faceless", "contradicting", "duplicates", "leaks"], ...] = ()
-    detector: str = Field("mtcnn", description="Asked by “faceless” where a picture has no votes.")
+    detector: str = Field("mtcnn", description="Asked by “faceless” where an image has no votes.")
 
 
 class Splitting(DerivedSection):
@@ -83,7 +84,7 @@ class Splitting(DerivedSection):
     fold: int = Field(0, ge=0)
     seed: int = Field(0, ge=0)
     group: str | None = None
-    twins_apart: bool = Field(False, description="Deal out pictures that occur twice one by one, not as one.")
+    twins_apart: bool = Field(False, description="Deal out images that occur twice one by one, not as one.")
     file: str = ""
 
 
@@ -114,7 +115,7 @@ def load(path: Path) -> MadeSet:
 
 
 def _place(data: str, beside: Path) -> str:
-    """A part's name, or its path as seen from the file that names it; never as seen from where a command is given."""
+    """A part's name, or its path relative to the TOML file (not to the working directory)."""
     path, _, mode = data.rpartition("@")
     path, mode = (path, f"@{mode}") if path else (data, "")
     near = beside.resolve().parent / Path(path).expanduser()
@@ -123,7 +124,7 @@ def _place(data: str, beside: Path) -> str:
 
 
 def anywhere(path: Path) -> str:
-    """The TOML text of a file that can lie in any folder: its paths are written out.
+    """The TOML text with absolute paths, so that the file can lie in any folder.
 
     Raises:
         DataError: as `load`.
@@ -189,7 +190,7 @@ def read(path: Path, on_bad: OnBad = "refuse") -> Reading:
         dataset = open_dataset(place, on_bad=on_bad)
         index, left_out = _take(dataset, part, made, path)
         rows = index.pop("_row").to_numpy()
-        if "source" not in index.columns:  # a set made of others knows its pictures' own
+        if "source" not in index.columns:  # a set made of others knows its images' own
             index.insert(0, "source", dataset.name)
         if merged:
             index["id"] = dataset.name + "/" + index["id"]
@@ -242,7 +243,7 @@ def _common(preparations: list[Preparation | None], path: Path) -> Preparation |
         return preparations[0]
     if len({(p.light, p.align) if p else ((), "none") for p in preparations}) > 1:
         raise DataError(
-            f"{path}: its parts are lit or aligned differently; prepare all of them with the same settings."
+            f"{path}: its parts were prepared with different light or alignment; prepare all of them with the same settings."
         )
     return None
 
@@ -277,7 +278,7 @@ def _take(dataset: Dataset, part: Part, made: MadeSet, path: Path) -> tuple[pd.D
 
 
 def _balanced(labels: NDArray[Any], n: int, seed: int) -> NDArray[np.int64]:
-    """Positions of n pictures, as many of each class as there are: scarce classes whole, the rest in equal shares."""
+    """Positions of n images, as many of each class as there are: scarce classes whole, the rest in equal shares."""
     order = np.random.default_rng(seed).permutation(len(labels))
     turn = (
         pd.Series(labels[order]).groupby(labels[order]).cumcount().to_numpy()
@@ -286,7 +287,7 @@ def _balanced(labels: NDArray[Any], n: int, seed: int) -> NDArray[np.int64]:
 
 
 def _arrays(dataset: Dataset, rows: NDArray[np.int64]) -> NDArray[np.uint8] | None:
-    """The pictures of those rows that lie in no file of their own."""
+    """The images of the rows that have no image file."""
     native = dataset.folder / "pixels.npy"
     if not native.exists():
         return None
@@ -298,13 +299,13 @@ def _stack(arrays: list[NDArray[np.uint8]], path: Path) -> NDArray[np.uint8] | N
     if len({part.shape[1:] for part in arrays}) > 1:
         sizes = ", ".join(" x ".join(map(str, part.shape[1:])) for part in arrays)
         raise DataError(
-            f"{path}: the parts hold pictures of different sizes in tables ({sizes}); make them folders first."
+            f"{path}: the parts hold images of different sizes in tables ({sizes}); make them folders first."
         )
     return np.concatenate(arrays) if arrays else None
 
 
 def _small(index: pd.DataFrame, in_file: NDArray[np.bool_], arrays: NDArray[np.uint8] | None) -> NDArray[np.uint8]:
-    """(n, 48, 48) of all pictures, for the steps of cleaning that look at them."""
+    """(n, 48, 48) of all images, for the steps of cleaning that look at them."""
     spec = ImageSpec()
     number = np.cumsum(~in_file) - 1
     return np.stack([fit(_picture(index, in_file, number, arrays, row), spec) for row in range(len(index))])
@@ -317,7 +318,7 @@ def _picture(
     arrays: NDArray[np.uint8] | None,
     row: int,
 ) -> NDArray[np.uint8]:
-    """A row's picture; `number` is its position among those without a file."""
+    """A row's image; `number` is its position among those without a file."""
     if in_file[row]:
         picture = decode(Path(str(index["file"].iloc[row])))
         return face_in(picture, index.iloc[row]) if "left" in index.columns else picture
@@ -346,7 +347,7 @@ def _reasons(
 
 
 def _split(index: pd.DataFrame, how: Splitting, path: Path) -> pd.DataFrame:
-    """The index with its new splits; a picture that a saved split does not hold gets none."""
+    """The index with its new splits; an image that a saved split does not hold gets none."""
     if how.file:
         return splits.apply(index, splits.load(path.parent / how.file))
     if how.how == "official":

@@ -1,4 +1,4 @@
-"""Getting a data set where its owners let a program do so; for every other set, how a person gets it.
+"""Download a data set where its owners allow it; for all others, say how to get it.
 
 FER2013 comes from its Kaggle competition through `kagglehub`, with an account of your own that has accepted the rules
 there. Everything else needs an agreement that only a person can sign.
@@ -37,7 +37,7 @@ def get(name: str) -> Path:
         folder = Path(kagglehub.competition_download(KAGGLE[name]))
     except (exceptions.UnauthenticatedError, exceptions.CredentialError) as error:
         raise DataError(
-            "Kaggle wants an account: make a token at kaggle.com/settings, set KAGGLE_API_TOKEN to it (or save kaggle.json "
+            "Kaggle needs an account: make a token at kaggle.com/settings, set KAGGLE_API_TOKEN to it (or save kaggle.json "
             f"in ~/.kaggle), accept the rules at {page}/rules, and start again."
         ) from error
     except exceptions.KaggleApiHTTPError as error:
@@ -65,7 +65,7 @@ def _csv(folder: Path, name: str) -> Path:
 
 
 def how_to_get(name: str) -> str:
-    """What a person does to get a set, from its reader's documentation.
+    """How to get a data set, from its reader's documentation.
 
     Raises:
         UnknownName: no such set.

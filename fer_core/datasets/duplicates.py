@@ -1,6 +1,6 @@
-"""Pictures that occur more than once in a set: pixel by pixel, or nearly so, as they are or mirrored, at any size.
+"""Images that occur more than once in a set: pixel by pixel, or nearly so, as they are or mirrored, at any size.
 
-Each picture is brought to 48 x 48 grey and described by the lowest 8 x 8 frequencies of its cosine transform (DCT)
+Each image is brought to 48 x 48 grey and described by the lowest 8 x 8 frequencies of its cosine transform (DCT)
 without the mean, scaled to length 1; the mirror image's description is the same with the odd horizontal frequencies
 negated. A k-d tree finds the pairs whose descriptions lie close together, and each is confirmed by the correlation of
 the 48 x 48 pixels. So a pair is found whatever its brightness, contrast or size; one that is shifted or rotated by
@@ -24,7 +24,7 @@ from fer_core.images import ImageSpec
 SIDE = 48
 FREQUENCIES = 8
 TREE = 12  # dimensions of the tree: a projection only shortens distances, so that no pair is lost
-# Correlation of 48 x 48 pixels from which two pictures count as one. Looked at side by side, 60 pairs of FER2013 from
+# Correlation of 48 x 48 pixels from which two images count as one. Looked at side by side, 60 pairs of FER2013 from
 # 0.95 to 0.96 were all one photo, cut, compressed or stamped differently; of 60 from 0.93 to 0.945 one pair was of two
 # people, of 60 from 0.90 to 0.915 about ten.
 ALIKE = 0.95
@@ -35,12 +35,12 @@ PAIRS = {"first": "int64", "second": "int64", "kind": "str", "similarity": "floa
 
 @dataclass(frozen=True, eq=False)
 class Duplicates:
-    """All pairs of one set's pictures.
+    """All pairs of one set's images.
 
     Attributes:
-        n: how many pictures were compared.
+        n: how many images were compared.
         pairs: one row a pair: `first` < `second` (positions), `kind` (one of `KINDS`) and `similarity`, the correlation
-            of the pixels at 48 x 48, 1 for identical ones. Of pictures with identical pixels, each is paired with the
+            of the pixels at 48 x 48, 1 for identical ones. Of images with identical pixels, each is paired with the
             first of them, and only the first with what is near to them.
     """
 
@@ -52,7 +52,7 @@ class Duplicates:
 
     @cached_property
     def group(self) -> NDArray[np.int64]:
-        """(n,) number of the group of pictures that are connected by pairs, -1 for a picture without any."""
+        """(n,) number of the group of images that are connected by pairs, -1 for an image without any."""
         from scipy.sparse import coo_array
         from scipy.sparse.csgraph import connected_components
 
@@ -71,13 +71,13 @@ class Duplicates:
 
 
 def find_duplicates(images: NDArray[np.uint8], alike: float = ALIKE) -> Duplicates:
-    """Equal and nearly equal pictures, in seconds for 36,000.
+    """Equal and nearly equal images, in seconds for 36,000.
 
     Args:
         images: (n, H, W) or (n, H, W, 3) uint8.
         alike: correlation of the pixels from which a pair counts, in 0.9..1.
 
-    A picture of one grey only is identical to another such, and near to none.
+    An image of one grey only is identical to another such, and near to none.
     """
     if not 0.9 <= alike <= 1:
         raise DataError(f"alike = {alike:g}: expected a correlation of 0.9 to 1.")
@@ -99,7 +99,7 @@ def find_duplicates(images: NDArray[np.uint8], alike: float = ALIKE) -> Duplicat
 
 
 def duplicates_of(dataset: Dataset, alike: float = ALIKE) -> Duplicates:
-    """The duplicates of a whole set, kept beside its pictures in the cache; positions are those of its index."""
+    """The duplicates of a whole set, kept beside its images in the cache; positions are those of its index."""
     from fer_core.workspace import write_atomically
 
     path = dataset.folder / f"duplicates-{alike:g}.csv"
@@ -120,10 +120,10 @@ def across(dataset: Dataset, found: Duplicates) -> pd.DataFrame:
 
 
 def leaks(dataset: Dataset, found: Duplicates, split: str, into: str = "train") -> pd.DataFrame:
-    """The pictures of one split that also occur in another, which a network may have memorised.
+    """The images of one split that also occur in another, which a network may have memorised.
 
     Returns:
-        one row a picture of `split` with a twin in `into`: `id`, `twin` (the id of its most similar twin), `kind` and
+        one row an image of `split` with a twin in `into`: `id`, `twin` (the id of its most similar twin), `kind` and
         `similarity` of the two, in the order of the index.
 
     Raises:
@@ -144,7 +144,7 @@ def leaks(dataset: Dataset, found: Duplicates, split: str, into: str = "train") 
 
 
 def contradicting(index: pd.DataFrame, found: Duplicates) -> pd.DataFrame:
-    """The pictures of groups whose labels differ: `group`, `row` (position), `id`, `split` and `label`."""
+    """The images of groups whose labels differ: `group`, `row` (position), `id`, `split` and `label`."""
     member = np.flatnonzero(found.group >= 0)
     table = index[["id", "split", "label"]].iloc[member].assign(group=found.group[member], row=member)
     table = table[table.groupby("group")["label"].transform("nunique") > 1]
@@ -152,7 +152,7 @@ def contradicting(index: pd.DataFrame, found: Duplicates) -> pd.DataFrame:
 
 
 def _small(images: NDArray[np.uint8]) -> NDArray[np.float32]:
-    """(n, 48 * 48) float32, grey, each of mean 0 and length 1; a constant picture is all zeros."""
+    """(n, 48 * 48) float32, grey, each of mean 0 and length 1; a constant image is all zeros."""
     import cv2
 
     small = np.empty((len(images), SIDE * SIDE), np.float32)
@@ -213,7 +213,7 @@ def _correlation(
 
 
 def _originals(images: NDArray[np.uint8]) -> NDArray[np.int64]:
-    """(n,) position of the first picture with the same pixels, which is its own position for the first of its kind."""
+    """(n,) position of the first image with the same pixels, which is its own position for the first of its kind."""
     known: dict[bytes, int] = {}
     digests = (blake2b(np.ascontiguousarray(image).data, digest_size=16).digest() for image in images)
     return np.array([known.setdefault(digest, row) for row, digest in enumerate(digests)], dtype=np.int64)

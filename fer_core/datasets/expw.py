@@ -1,10 +1,10 @@
 """ExpW, expressions in the wild.
 
 Source: Zhang, Luo, Loy and Tang 2018, “From Facial Expression Recognition to Interpersonal Relation Prediction” (IJCV,
-arXiv 1609.06426). 91,793 faces in 106,962 web pictures.
-Layout: `label.lst` with lines `name face_id top left right bottom confidence label`; pictures in `image/origin/` or
+arXiv 1609.06426). 91,793 faces in 106,962 web images.
+Layout: `label.lst` with lines `name face_id top left right bottom confidence label`; images in `image/origin/` or
 `image/`. Labels in FER2013's order: 0 angry, 1 disgust, 2 fear, 3 happy, 4 sad, 5 surprise, 6 neutral.
-Protocol: none official; papers draw 80:10:10 at random, faces of one picture on one side. Licence: non-commercial
+Protocol: none official; papers draw 80:10:10 at random, faces of one image on one side. Licence: non-commercial
 research; no passing on. To get it: mmlab.ie.cuhk.edu.hk/projects/socialrelation.
 """
 
@@ -27,19 +27,19 @@ IMAGES = ("image/origin", "image/origin_all", "origin", "image", "images")
     dataset="expw",
     recognises=lambda path: path.is_dir() and first_of(path, *LISTS) is not None,
     licence="non-commercial research; no passing on",
-    protocol="No official split: 80:10:10, with the faces of one picture on one side (grouped by photo).",
+    protocol="No official split: 80:10:10, with the faces of one image on one side (grouped by photo).",
     expects=("label.lst", "image/origin"),
 )
 def read(path: Path, on_bad: OnBad = "refuse") -> Reading:
-    """Read the list; each row is a face, cut out of its picture by the box; `photo` names the picture.
+    """Read the list; each row is a face, cut out of its image by the box; `photo` names the image.
 
     Raises:
-        DataError: no pictures beside the list, or entries that cannot be read.
+        DataError: no images beside the list, or entries that cannot be read.
     """
     table, images = first_of(path, *LISTS), first_of(path, *IMAGES)
     assert table is not None
     if images is None:
-        raise DataError(f"{path}: the pictures are missing; expected {path / IMAGES[0]}, unpack origin.7z there.")
+        raise DataError(f"{path}: the images are missing; expected {path / IMAGES[0]}, unpack origin.7z there.")
     rows, bad = [], []
     for number, line in enumerate(table.read_text(encoding="utf-8-sig", errors="replace").splitlines(), 1):
         if not line.strip():

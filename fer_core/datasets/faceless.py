@@ -1,6 +1,6 @@
-"""Pictures that show no face: by FER+'s voters where a set's pictures have votes, else by a detector.
+"""Images without a face, according to FER+'s votes where a set has them, otherwise to a face detector.
 
-A detector is no judge: mtcnn finds 87 % of FER2013's faces. Whatever it names is to be looked at before it is left out.
+A detector misses faces: mtcnn finds 87 % of those in FER2013. Look at its list before you leave images out.
 """
 
 from __future__ import annotations
@@ -19,12 +19,12 @@ from fer_core.datasets.identity import HASH
 from fer_core.datasets.votes import majority, rows_of_votes, shipped_votes
 from fer_core.faces import find_faces, lying, turns_to_upright
 
-SMALL = 128  # pixels; a smaller picture is a tight crop, in which detectors find little
+SMALL = 128  # pixels; a smaller image is a tight crop, in which detectors find little
 COLUMNS = ["row", "split", "id", "label", "why"]
 
 
 def by_votes(index: pd.DataFrame, dataset: str = "") -> pd.Series:
-    """What FER+'s voters say of each picture: their majority (“no face”, an expression, “” for none), missing without votes.
+    """The majority of FER+'s votes for each image (“no face”, an expression, “” for none), missing without votes.
 
     Args:
         index: of a set; `source`, where it has one, names the set that an image came from.
@@ -57,7 +57,7 @@ def shows_face(picture: NDArray[np.uint8], detector: str = "mtcnn") -> bool:
 
 
 def _why(picture: NDArray[np.uint8], detector: str) -> str:
-    """Why a picture counts as showing no face, “” where it shows one; a photo that lies on its side is said to."""
+    """Why an image counts as having no face, or “” if it has one. Photos that lie on their side are recognised."""
     if shows_face(picture, detector):
         return ""
     turns = 0 if max(picture.shape[:2]) < SMALL else turns_to_upright(picture, detector)
@@ -75,8 +75,8 @@ def faceless(
 
     Args:
         voted: what `by_votes` gives; None where the set has no votes.
-        picture: gives a row's picture.
-        on_done: called with how many pictures a detector has looked at, of how many.
+        picture: gives a row's image.
+        on_done: called with how many images a detector has looked at, of how many.
     """
     reasons = {}
     asked: Sequence[int] = range(len(index))
@@ -94,7 +94,7 @@ def faceless(
 
 
 def faceless_at(dataset: Dataset, detector: str = "mtcnn") -> Path:
-    """Where `faceless_of` keeps what it found; there once it has."""
+    """The file in which `faceless_of` keeps its result."""
     return dataset.folder / f"faceless-{detector}.csv"
 
 
@@ -103,7 +103,7 @@ def faceless_of(
     detector: str = "mtcnn",
     on_done: Callable[[int, int], None] = lambda done, total: None,
 ) -> pd.DataFrame:
-    """The pictures of a set that show no face: `row`, `split`, `id`, `label`, `why`; kept beside its pictures in the cache."""
+    """The images of a set that show no face: `row`, `split`, `id`, `label`, `why`; kept beside its images in the cache."""
     from fer_core.workspace import write_atomically
 
     path = faceless_at(dataset, detector)

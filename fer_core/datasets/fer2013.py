@@ -1,10 +1,10 @@
 """FER2013 as the csv of the 2013 Kaggle challenge, plain, gzipped or zipped, and in the forms it is saved anew in.
 
 Source: Goodfellow et al. 2013, “Challenges in Representation Learning”. 48 x 48 grey, 28,709 Training, 3,589 PublicTest
-(our val) and 3,589 PrivateTest (our test) pictures; columns `emotion,pixels,Usage`, labels 0 angry, 1 disgust, 2 fear,
+(our val) and 3,589 PrivateTest (our test) images; columns `emotion,pixels,Usage`, labels 0 angry, 1 disgust, 2 fear,
 3 happy, 4 sad, 5 surprise, 6 neutral. Protocol: choose on PublicTest, report once on PrivateTest. 1,516 groups of
-pictures are pixel-identical, 280 PublicTest pictures occur in Training too (`datasets/leaks.py`). No licence to pass the
-pictures on: get the file from Kaggle with an account of your own, or with `ferscope data get fer2013`.
+images are pixel-identical, 280 PublicTest images occur in Training too (`datasets/leaks.py`). No licence to pass the
+images on: get the file from Kaggle with an account of your own, or with `ferscope data get fer2013`.
 
 Copies that programs wrote are read too: semicolons, tabs or bars between the columns; commas or brackets between the
 pixels; pixels as fractions, on the scale 0..1 or 0..255; labels as words; Usage in other words (train, validation).
@@ -62,8 +62,8 @@ def recognises(path: Path) -> bool:
     title="FER2013 (csv)",
     dataset="fer2013",
     recognises=recognises,
-    licence="no licence to pass pictures on; for research",
-    protocol="PublicTest chooses (val), PrivateTest is reported once (test). 280 PublicTest pictures are in Training too.",
+    licence="no licence to pass images on; for research",
+    protocol="PublicTest chooses (val), PrivateTest is reported once (test). 280 PublicTest images are in Training too.",
 )
 def read(path: Path, on_bad: OnBad = "refuse") -> Reading:
     """Read the csv. An id is the row's number in the file, so that FER+ votes can be joined by row.
@@ -112,7 +112,7 @@ def read_csv(path: Path, on_bad: OnBad, labels: Mapping[int, str], expressions: 
     skipped = sorted([*torn.values(), *skipped], key=lambda entry: int(entry.id.removeprefix("row ")))
     total += len(torn)
     if not total:
-        raise DataError(f"{path}: the csv has a header and no rows; expected pictures of 48 x 48 numbers.")
+        raise DataError(f"{path}: the csv has a header and no rows; expected images of 48 x 48 numbers.")
     refuse_or_skip(skipped, total, on_bad, str(path))
     index, images = pd.concat(indices, ignore_index=True), np.concatenate(pixels)
     if images.max() <= 1:

@@ -7,7 +7,7 @@ counts of votes. The images are FER2013's: its csv has to lie in the same folder
 those of their row if the csv is in its original order. The number in the image name drifts by up to 85 and is never used.
 Protocol: FER2013's splits.
 
-Single votes are always dropped as outliers. Which pictures are kept, and what they count as, depends on the mode, each
+Single votes are always dropped as outliers. Which images are kept, and what they count as, depends on the mode, each
 as in the authors' program; what the voters call “unknown” or “NF” (no face) is left out and counted:
 
 * majority (the default): one choice has more than half of the remaining votes. It keeps 25,060 / 3,199 / 3,153.
@@ -17,7 +17,7 @@ as in the authors' program; what the voters call “unknown” or “NF” (no f
   keeps 27,956 / 3,505 / 3,505.
 * multi-target: every choice with 30 % or more, together more than half; the target is 1 for each of them, the
   label the largest. It keeps 27,671 / 3,472 / 3,472.
-* given: every picture under FER2013's own label, the votes beside it, to learn from both (`loss.votes` of a recipe).
+* given: every image under FER2013's own label, the votes beside it, to learn from both (`loss.votes` of a recipe).
 
 To get it: take fer2013new.csv from github.com/microsoft/FERPlus and put it beside fer2013.csv.
 """
@@ -71,13 +71,13 @@ def _pictures(path: Path) -> list[Path]:
     title="FER+ (votes on FER2013)",
     dataset="ferplus",
     recognises=recognises,
-    licence="votes: MIT; pictures: FER2013's",
+    licence="votes: MIT; images: FER2013's",
     protocol="FER2013's splits: PublicTest chooses (val), PrivateTest is reported once (test); say which mode.",
     modes=(*MODES, GIVEN),
     beside=_pictures,
 )
 def read(path: Path, on_bad: OnBad = "refuse", mode: str = "majority") -> Reading:
-    """Read the votes at `path` and the pictures of the fer2013.csv (.gz, .zip) beside them.
+    """Read the votes at `path` and the images of the fer2013.csv (.gz, .zip) beside them.
 
     The votes stay in the index, one column `votes_<choice>` each.
 
@@ -86,7 +86,7 @@ def read(path: Path, on_bad: OnBad = "refuse", mode: str = "majority") -> Readin
     """
     beside = _pictures(path)
     if not beside:
-        raise DataError(f"{path}: FER+ holds votes and no pictures; put FER2013's fer2013.csv (.gz, .zip) beside it.")
+        raise DataError(f"{path}: FER+ has votes but no images; put FER2013's fer2013.csv (.gz, .zip) beside it.")
     pictures = fer2013.read(beside[0], on_bad)
     pixels = pictures.pixels
     assert pixels is not None

@@ -1,4 +1,4 @@
-"""What the readers of image files share: looking for them, checking each, and counting those that no row is about."""
+"""Shared by the readers of image files: find the files, check each, and count those without a row."""
 
 from __future__ import annotations
 
@@ -56,7 +56,7 @@ def _below(folder: Path, suffixes: Collection[str]) -> Iterator[Path]:
 
 
 def unused(root: Path, used: Collection[str], reason: str, within: Sequence[Path] = ()) -> list[Skipped]:
-    """The image files below a set's folder that none of its rows is about, so that nothing is left out in silence.
+    """The image files below a set's folder that no row names, so that nothing is left out silently.
 
     Args:
         used: paths of the files that are accounted for.
@@ -95,7 +95,7 @@ def count(n: int, what: str) -> str:
 
 
 def several(n: int, what: str, reason: str) -> Skipped:
-    """Entries that are left out for one reason, counted and not named one by one."""
+    """Several entries left out for the same reason, as a count."""
     return Skipped(count(n, what), reason, n)
 
 

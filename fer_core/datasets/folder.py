@@ -1,8 +1,8 @@
-"""Any folder of pictures: `<root>/[<split>/]<class>/...`. A private set needs no more than this.
+"""Any folder of images: `<root>/[<split>/]<class>/...`. A private set needs no more than this.
 
 Class folders carry an expression's name or a synonym (“anger”, “Happiness”). FER2013's own folder form is told by its
 file names `<Usage>_<n>.jpg`: its `test` folder holds PublicTest (our val) and PrivateTest (our test) together. Where
-somebody dealt its pictures out anew, into a `val` folder of their own, the folders hold and not the names.
+somebody dealt its images out anew, into a `val` folder of their own, the folders hold and not the names.
 """
 
 from __future__ import annotations
@@ -45,10 +45,10 @@ def class_folders(root: Path) -> list[tuple[str, Path]]:
     rank=2,
 )
 def read(path: Path, on_bad: OnBad = "refuse") -> Reading:
-    """Read a folder. Without split folders every picture belongs to `test`: nothing is trained on by accident.
+    """Read a folder. Without split folders every image belongs to `test`: nothing is trained on by accident.
 
     Raises:
-        DataError: a class folder names no expression, there is no picture, or pictures cannot be read.
+        DataError: a class folder names no expression, there is no image, or images cannot be read.
     """
     folders = class_folders(path)
     unknown = [folder for _, folder in folders if canonical(folder.name) is None]

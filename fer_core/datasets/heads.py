@@ -1,7 +1,8 @@
 """The built-in set “heads”: seven expressions of 300 rendered people, whose actions, light and view are known.
 
-Source: `fer_core.heads`. Licence: CC0 (shapes from MakeHuman and the Face Units). Protocol: each person is in one split; train on
-train, choose on val, report test. The images ship with the program, so that they have the same bytes on every machine.
+Source: `fer_core.heads`. Licence: CC0 (shapes from MakeHuman and the Face Units). Protocol: each person is in one
+split; choose on the validation set, report the test set. The images ship with the program, so that they have the same
+bytes on every machine.
 """
 
 from __future__ import annotations
@@ -22,7 +23,7 @@ HEADS = "heads"
     dataset=HEADS,
     recognises=lambda path: str(path) == HEADS,
     licence="CC0 (shapes from MakeHuman and the Face Units)",
-    protocol="Each person is in one split; train on train, choose on val, report test.",
+    protocol="Each person is in one split; choose on the validation set, report the test set.",
 )
 def read(path: Path, on_bad: OnBad) -> Reading:
     """All images of the set, 48 x 48, grey.

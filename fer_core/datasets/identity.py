@@ -1,8 +1,8 @@
-"""What images and data sets are known by: their content, never a row number or a name alone.
+"""Images and data sets are identified by their content, never by a row number or a name alone.
 
-An image's `hash` is made from its pixels, a set's fingerprint from the hashes and labels of its images in any order. So a
-csv whose rows were moved or taken out still shows each answer beside its own image, and a set that is called like another
-is not taken for it. Hashes tell equal images apart from others and nothing else: no image can be made from one.
+An image's `hash` is made from its pixels, a set's fingerprint from the hashes and labels of its images in any order. So
+predictions stay with their images when rows of a csv are moved or removed, and two sets of the same name are not
+confused. A hash only shows whether two images are equal; no image can be reconstructed from it.
 """
 
 from __future__ import annotations

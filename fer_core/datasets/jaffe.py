@@ -1,6 +1,6 @@
 """JAFFE, Japanese female facial expressions.
 
-Source: Lyons, Akamatsu, Kamachi and Gyoba 1998, “Coding Facial Expressions with Gabor Wavelets”. 213 grey pictures of
+Source: Lyons, Akamatsu, Kamachi and Gyoba 1998, “Coding Facial Expressions with Gabor Wavelets”. 213 grey images of
 256 x 256: 10 women pose 7 expressions, three or four times each.
 Layout: one folder of `KA.AN1.39.tiff` (copies go round as .jpg and .png too): person, expression (AN, DI, FE, HA, NE,
 SA, SU) with number, number of the image.
@@ -23,7 +23,7 @@ NAME = re.compile(r"^([A-Z]{2})\.(AN|DI|FE|HA|NE|SA|SU)\d?\.\d+$")
 
 
 def _root(path: Path) -> Path | None:
-    """The folder of the pictures: the path itself or a folder in it, such as `jaffe`."""
+    """The folder of the images: the path itself or a folder in it, such as `jaffe`."""
     if not path.is_dir():
         return None
     for root in (path, *subfolders(path)[:20]):

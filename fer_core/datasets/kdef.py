@@ -1,13 +1,13 @@
 """KDEF, the Karolinska Directed Emotional Faces.
 
-Source: Lundqvist, Flykt and Öhman 1998, Karolinska Institutet. 4,900 colour pictures of 562 x 762: 70 people, half of
+Source: Lundqvist, Flykt and Öhman 1998, Karolinska Institutet. 4,900 colour images of 562 x 762: 70 people, half of
 them women, show 7 expressions in two sessions from 5 angles.
 Layout: `KDEF/AF01/AF01ANS.JPG`: session A or B, gender F or M, person, expression (AF afraid, AN angry, DI disgusted, HA
 happy, NE neutral, SA sad, SU surprised), angle (FL full left, HL half left, S straight, HR half right, FR full right).
 Protocol: none official; split by person, who is in both sessions. The `nit` report trains on women and tests on men
 (`ferscope data split PATH --how female-to-male`). A few files are misnamed (AF31V.JPG, AM31H.JPG) or nearly black: the
 former are left out and listed, the latter found by `ferscope data check`.
-Licence: non-commercial research; pictures may be shown in papers, with credit. To get it: kdef.se.
+Licence: non-commercial research; images may be shown in papers, with credit. To get it: kdef.se.
 """
 
 from __future__ import annotations
@@ -43,7 +43,7 @@ def _root(path: Path) -> Path | None:
     expects=("AF01", "KDEF/AF01", "*/AF01ANS.JPG"),
 )
 def read(path: Path, on_bad: OnBad = "refuse") -> Reading:
-    """Read every picture whose name says what it shows; `person` is “F01” in both sessions.
+    """Read every image whose name says what it shows; `person` is “F01” in both sessions.
 
     Raises:
         DataError: entries that cannot be read.

@@ -1,4 +1,4 @@
-"""The data sets this workspace knows by name: the built-in rendered heads, and the paths the user has added."""
+"""The data sets of a workspace, by name: the built-in rendered heads, and the paths that the user added."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def known() -> dict[str, Path]:
 
 
 def usual(path: str | Path) -> OnBad:
-    """What is done with the unreadable entries of a data set where nothing is asked: what was chosen when it was added."""
+    """What to do by default with unreadable entries of a data set: the choice made when it was added."""
     entry = _entries().get(str(parted(path)[0]), {})
     return "skip" if entry.get("on_bad") == "skip" else "refuse"
 
@@ -50,9 +50,9 @@ def _entries() -> dict[str, dict[str, Any]]:
 
 
 def add(path: str | Path, name: str = "", on_bad: OnBad = "refuse") -> str:
-    """Open a data set, remember it under a name (made from its path when none is given) and return the name.
+    """Open a data set, add it under a name (by default derived from its path) and return the name.
 
-    Nothing is remembered of a set that does not open. The command line and the Data page both add by this function.
+    A set that does not open is not added. The command line and the Data page both use this function.
 
     Args:
         path: a csv, a parquet file or a folder, with @MODE behind it where it is read in one of several ways.
@@ -67,7 +67,7 @@ def add(path: str | Path, name: str = "", on_bad: OnBad = "refuse") -> str:
     try:
         place = place.expanduser().resolve()
     except RuntimeError as error:
-        raise DataError(f"{path}: {error}; write the path out.") from error
+        raise DataError(f"{path}: {error}; give the full path.") from error
     name = name or short_name(place)
     refuse_name(name)
     entries = _entries()
@@ -80,7 +80,7 @@ def add(path: str | Path, name: str = "", on_bad: OnBad = "refuse") -> str:
 
 
 def parted(path: str | Path) -> tuple[Path, str]:
-    """A path and its mode, “” for none; a file whose own name holds an @ is no path with a mode."""
+    """A path and its mode (“” for none). A file with an @ in its own name has no mode."""
     name, _, mode = str(path).rpartition("@")
     return (Path(path), "") if not name or _exists(Path(path)) else (Path(name), mode)
 
@@ -144,11 +144,11 @@ def _resolve(name: str) -> tuple[Path, Reader]:
     try:
         place = Path(name).expanduser()
     except RuntimeError as error:
-        raise DataError(f"{name}: {error}; write the path out.") from error
+        raise DataError(f"{name}: {error}; give the full path.") from error
     if not _exists(place) and name in {layout.dataset for _, layout in READERS.items()}:
         raise DataError(
-            f"There is no data set “{name}” here yet. `ferscope data get {name}` gets it or says how to; then: ferscope data "
-            f"add PATH --name {name}."
+            f"There is no data set “{name}” here yet. `ferscope data get {name}` downloads it or says how to get it. "
+            f"Then: ferscope data add PATH --name {name}."
         )
     if not _exists(place) and re.fullmatch(r"[a-z0-9-]+", name):
         raise UnknownName("data set or path", name, [HEADS, *places])
@@ -158,9 +158,9 @@ def _resolve(name: str) -> tuple[Path, Reader]:
 
 
 def recognise(path: Path) -> Reader:
-    """The reader for a path's layout; a layout that says more of a set wins over “any folder”.
+    """The reader for a path's layout. More specific layouts win over “any folder”.
 
-    A folder that holds one set and beside it nothing but notes is read as that set.
+    A folder that holds one set and nothing else but notes is opened as that set.
 
     Raises:
         DataError: nothing there, or no known layout; the message says what is there and which layout is nearest.
@@ -210,7 +210,7 @@ def _only_entry(path: Path) -> Path | None:
 
 
 def _nearest(path: Path, candidates: list[Reader]) -> str:
-    """In words: what is nearby and a known layout, else the layout of which most is there."""
+    """A hint in words: a known layout nearby, otherwise the layout that fits best."""
     if not path.is_dir():
         return ""
     inner = [entry for entry in sorted(path.iterdir())[:40] if not entry.name.startswith(HIDDEN)]

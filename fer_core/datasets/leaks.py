@@ -1,8 +1,8 @@
-"""The leakage gate: which evaluated pictures also occur in training, so that a figure can be shown without them.
+"""Leakage: which evaluated images also occur in the training set, so that figures can be given without them.
 
 For FER2013's PublicTest the answer ships with the program (`shipped/fer2013-val-leaks.csv`: row numbers and hashes, no pixels),
 so that cards and pages need no images for it. For other sets it is found when the set is at hand. Every network that was
-trained on FER2013's Training rows has seen these pictures.
+trained on FER2013's Training rows has seen these images.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ import pandas as pd
 
 from fer_core.datasets.duplicates import ALIKE, SIMILAR, duplicates_of, leaks
 from fer_core.datasets.identity import HASH, fingerprint, known_sets, same_images
+from fer_core.datasets.titles import split_title
 
 if TYPE_CHECKING:
     from fer_core.datasets import Dataset
@@ -26,13 +27,13 @@ SAME_PICTURES = {"ferplus": "fer2013"}  # other labels on the same images
 def shipped_leaks(dataset: str, split: str) -> pd.DataFrame | None:
     """The shipped table of a set's split, or None where there is none.
 
-    FER+ gets FER2013's, in which a twin may be an image that FER+ leaves out of train.
+    FER+ gets FER2013's, in which a twin may be an image that FER+ leaves out of its training set.
 
     Args:
         dataset: as predictions tables name it; a set of other content has another name.
 
     Returns:
-        `id`, `twin` (its most similar image of train), `kind` and `similarity`, as `duplicates.leaks`, and the hashes of
+        `id`, `twin` (its most similar training image), `kind` and `similarity`, as `duplicates.leaks`, and the hashes of
         both, `hash` and `twin_hash`.
     """
     return shipped_table(dataset, split, "leaks")
@@ -103,7 +104,7 @@ def _is_fer2013s(dataset: Dataset, split: str) -> bool:
 
 
 def leak_warning(dataset: Dataset, split: str, into: str = "train") -> str:
-    """What is to be said before a training or an evaluation; “” where no picture of `split` is also in `into`.
+    """The warning before a training or an evaluation; “” if no image of `split` is also in `into`.
 
     Args:
         into: what is learned, a split or several joined by +; “” is the answer too where the set has not all of them.
@@ -116,7 +117,7 @@ def leak_warning(dataset: Dataset, split: str, into: str = "train") -> str:
         return ""
     n, same = len(dataset.rows(split)), int((table["kind"] == "identical").sum())
     return (
-        f"{len(table):,} of {n:,} pictures of {split} ({len(table) / n:.1%}) also occur in {into}, {same:,} of them identical: "
-        "figures on them are too good. The figures are given with and without them; `ferscope data split` and `ferscope "
-        "data clean` make a set without."
+        f"{len(table):,} of {n:,} images of the {split_title(split)} ({len(table) / n:.1%}) also occur in the "
+        f"{split_title(into)}, {same:,} of them identical: figures on them are too good. The figures are given with and "
+        "without them; `ferscope data split` and `ferscope data clean` make a data set without them."
     )

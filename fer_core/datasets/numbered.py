@@ -1,8 +1,8 @@
 """Class folders called by numbers, `[<split>/]<number>/...`: which expressions the numbers stand for has to be said.
 
-Every set of the field has a numbering of its own, so that nothing can be taken for granted: a set in FER2013's order
-read in RAF-DB's has all its labels permuted. The numbering is given as the mode, `PATH@fer2013`. Counts that are exactly
-those of a known set are named as a hint.
+Every data set numbers its expressions differently: with RAF-DB's numbering, all labels of a set in FER2013's order are
+wrong. The numbering is given as the mode, `PATH@fer2013`. Counts that are exactly those of a known set are named as a
+hint.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
-"""From photos to a set of faces: each picture goes through a `Preparation` and is written beside the source, never over it.
+"""From photos to a set of faces: each image is prepared and written to a new folder. The source is never changed.
 
 `prepare` works through a whole set in parallel. What is written is a folder of class folders with `prepared.csv`, which
-keeps split, label, person and the like, and `prepare.json`, which says how it was made; started again with the same
-settings it goes on where it was stopped.
+keeps split, label, person and the like, and `prepare.json`, which has the settings. When started again with the same
+settings, it continues where it stopped.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ NO_FACE = "no face was found"
 
 @dataclass(frozen=True)
 class Done:
-    """What became of one picture of the source: the files written, none where no face was found, or what was wrong."""
+    """The result for one source image: the files written (none where no face was found), or the problem."""
 
     row: int
     files: tuple[str, ...]
@@ -41,7 +41,7 @@ class Done:
 def prepare(
     dataset: Dataset, target: Path, settings: Preparation, source: Path, workers: int | None = None
 ) -> Iterator[Done]:
-    """Prepare a set into a folder, yielding each picture as it is done; stop and start again as you like.
+    """Prepare a set into a folder, yielding each image as it is done; stop and start again as you like.
 
     Args:
         dataset: the open set.
@@ -57,7 +57,7 @@ def prepare(
         raise DataError(f"{source} holds prepared faces already; prepare the set that they were made from.")
     target, source = target.expanduser().resolve(), source.expanduser().resolve()
     if target == source or target.is_relative_to(source) or (source.is_relative_to(target) and source.exists()):
-        raise DataError(f"{target} would lie over the source {source}; choose a folder beside it.")
+        raise DataError(f"{target} would overwrite the source {source}; choose a folder beside it.")
     text = settings.model_dump_json(indent=2)
     _claim(target, text)
     names = file_names(dataset)
@@ -87,7 +87,7 @@ def prepare(
 
 
 def file_names(dataset: Dataset) -> list[str]:
-    """A name below the target for each picture, without ending: `<split>/<label>/<id>`, safe on every system, no two alike."""
+    """A name below the target for each image, without ending: `<split>/<label>/<id>`, safe on every system, no two alike."""
     names, used = [], set()
     for row in dataset.index[["split", "label", "id"]].itertuples(index=False):
         stem = re.sub(r"[^\w.+#-]+", "_", Path(str(row.id)).with_suffix("").as_posix(), flags=re.UNICODE).strip("._")
@@ -132,7 +132,7 @@ def _one(row: int, name: str) -> Done:
 
 
 def _claim(target: Path, text: str) -> None:
-    """Make the folder ours, or see that it is."""
+    """Mark the folder as the target, or check that it already is."""
     settings = target / SETTINGS
     if settings.exists():
         if settings.read_text(encoding="utf-8") != text:
@@ -144,7 +144,7 @@ def _claim(target: Path, text: str) -> None:
 
 
 def _past(target: Path) -> dict[str, tuple[tuple[str, ...], str]]:
-    """What an earlier start did, by name; a line that was cut off is done again, and a picture that had a problem: the
+    """What an earlier start did, by name; a line that was cut off is done again, and an image that had a problem: the
     disk may have been full."""
     path = target / "done.csv"
     if not path.exists():

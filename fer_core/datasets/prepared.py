@@ -28,7 +28,7 @@ from fer_core.labels import vocabulary
     expects=("prepared.csv", "prepare.json"),
 )
 def read(path: Path, on_bad: OnBad = "refuse") -> Reading:
-    """Read the list and its pictures.
+    """Read the list and its images.
 
     Raises:
         DataError: the list or the settings are damaged, the list is empty, a file leads out of the folder, or entries that
@@ -45,7 +45,7 @@ def read(path: Path, on_bad: OnBad = "refuse") -> Reading:
         raise DataError(f"{path / 'prepared.csv'} is damaged ({error!r}); prepare the set again.") from error
     if not rows:
         raise DataError(
-            f"{path}: no face was found in any picture of the source; try another detector or a smaller min-size."
+            f"{path}: no face was found in any image of the source; try another detector or a smaller min-size."
         )
     reading = read_files(path, rows, on_bad, vocabulary(row["label"] for row in rows))
     return replace(reading, preparation=_settings(path / "prepare.json"))

@@ -4,8 +4,8 @@ Source: Li, Deng and Du 2017, “Reliable Crowdsourcing and Deep Locality-Preser
 the Wild” (CVPR). 15,339 aligned colour faces of 100 x 100 from the web: 12,271 train, 3,068 test.
 Layout: `EmoLabel/list_patition_label.txt` (sic) with lines `train_00001.jpg 5`; `Image/aligned/train_00001_aligned.jpg`.
 Labels: 1 surprise, 2 fear, 3 disgust, 4 happiness, 5 sadness, 6 anger, 7 neutral.
-Protocol: train and test as given; there is no validation part, so carve one from train. Papers report accuracy and the
-mean accuracy of the classes. Licence: non-commercial research; the pictures may not be passed on. To get it: a member of
+Protocol: train and test as given; there is no validation set, so carve one from train. Papers report accuracy and the
+mean accuracy of the classes. Licence: non-commercial research; the images may not be passed on. To get it: a member of
 staff of a university asks the authors, from an address of the university (whdeng.cn/raf/model1.html).
 """
 
@@ -20,9 +20,9 @@ from fer_core.labels import FER7
 
 LABELS = {1: "surprise", 2: "fear", 3: "disgust", 4: "happy", 5: "sad", 6: "angry", 7: "neutral"}
 PROTOCOL = (
-    "Train and test are given and there is no validation part: carve one from train. Report balanced accuracy too."
+    "Train and test are given and there is no validation set: carve one from train. Report balanced accuracy too."
 )
-LICENCE = "non-commercial research; pictures may not be passed on"
+LICENCE = "non-commercial research; images may not be passed on"
 LISTS = ("EmoLabel/list_patition_label.txt", "EmoLabel/list_partition_label.txt")
 
 
@@ -41,10 +41,10 @@ def _root(path: Path) -> Path | None:
     expects=(LISTS[0], "Image/aligned/*_aligned.jpg"),
 )
 def read(path: Path, on_bad: OnBad = "refuse") -> Reading:
-    """Read the list of labels and the aligned pictures.
+    """Read the list of labels and the aligned images.
 
     Raises:
-        DataError: no aligned pictures, or entries that cannot be read.
+        DataError: no aligned images, or entries that cannot be read.
     """
     root = _root(path)
     table = first_of(root, *LISTS) if root else None
@@ -52,7 +52,7 @@ def read(path: Path, on_bad: OnBad = "refuse") -> Reading:
     assert table is not None
     aligned = root / "Image" / "aligned"
     if not aligned.is_dir():
-        raise DataError(f"{path}: the pictures are missing; expected {aligned}, unpack aligned.zip there.")
+        raise DataError(f"{path}: the images are missing; expected {aligned}, unpack aligned.zip there.")
     rows, bad = [], []
     for number, line in enumerate(table.read_text(encoding="utf-8-sig", errors="replace").splitlines(), 1):
         if not line.strip():

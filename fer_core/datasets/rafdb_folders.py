@@ -59,7 +59,7 @@ def read(path: Path, on_bad: OnBad = "refuse") -> Reading:
     """Read the folders, and check them against the csv files.
 
     Raises:
-        DataError: a csv has other columns, or entries cannot be read; a picture whose folder and csv differ is one.
+        DataError: a csv has other columns, or entries cannot be read; an image whose folder and csv differ is one.
     """
     root = _root(path)
     assert root is not None

@@ -1,4 +1,4 @@
-"""Labels that a person corrects while looking at images: one csv a data set, and an audit row for every change.
+"""Labels corrected by hand: one csv per data set, and an audit row for every change.
 
     relabelling/<data set>.csv        split, id, given, label, hash     what holds now, one row a corrected image
     relabelling/<data set>-audit.csv  time, split, id, given, before, label, by, hash     every change, in order
@@ -28,7 +28,7 @@ CURRENT = ["split", "id", "given", "label", HASH]
 
 
 def corrections(dataset: str) -> pd.DataFrame:
-    """What holds now: `split`, `id`, `given`, `label`, `hash`, all text; no row where nothing was corrected.
+    """The current corrections: `split`, `id`, `given`, `label`, `hash`, all text; no row where nothing was corrected.
 
     Raises:
         DataError: the audit was damaged by hand.
@@ -59,7 +59,7 @@ def audit(dataset: str) -> pd.DataFrame:
 
 
 def correct(dataset: str, pictures: pd.DataFrame, label: str, by: str) -> int:
-    """Give images another label and return how many changed.
+    """Change the labels of images and return the number of changes.
 
     Args:
         pictures: `split`, `id`, `label` (the label given by the data set), and `hash` where known.

@@ -4,8 +4,9 @@ Source: Dhall, Goecke, Lucey and Gedeon 2011; version 2.0 of the EmotiW 2015 cha
 faces; the labels of test are withheld.
 Layout: `Train/Train_Aligned_Faces/Angry/<film>_<time>_<n>.png`, `Val/Val_Aligned_Faces/...`; classes Angry, Disgust,
 Fear, Happy, Neutral, Sad, Surprise.
-Protocol: train on Train, report on Val, which is therefore our test; nothing may be chosen on it: carve a validation
-part from train, with the faces of one film on one side. Licence: research by signed agreement. To get it: ask the
+Protocol: train on `Train`, report on `Val`, which is therefore our test set. Nothing may be chosen on it: carve a
+validation set from the training set, with the faces of one film on one side.
+Licence: research by signed agreement. To get it: ask the
 authors (cs.anu.edu.au/few).
 """
 
@@ -27,11 +28,11 @@ TEST = ("Test/Test_Aligned_Faces", "Test/Test_Aligned_Faces_new_public", "Test")
     dataset="sfew",
     recognises=lambda path: path.is_dir() and any(first_of(path, *names) for names in PARTS.values()),
     licence="research by signed agreement; no passing on",
-    protocol="Official Val is reported on and is our test; carve a validation part from train, grouped by film.",
+    protocol="Official Val is reported on and is our test; carve a validation set from train, grouped by film.",
     expects=("Train/Train_Aligned_Faces", "Val/Val_Aligned_Faces"),
 )
 def read(path: Path, on_bad: OnBad = "refuse") -> Reading:
-    """Read the aligned faces of Train and Val; `film` is the part of the name before time and number.
+    """Read the aligned faces of `Train` and `Val`; `film` is the part of the name before time and number.
 
     Raises:
         DataError: a class folder names no expression (as an unreadable entry), or entries that cannot be read.

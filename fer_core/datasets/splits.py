@@ -1,8 +1,7 @@
-"""Who learns, who chooses and who is reported on: folds and splits that keep classes balanced and people apart.
+"""Folds and splits that balance the classes and keep each person (or film) on one side.
 
-Everything rests on `folds`, which deals pictures out so that each fold has its share of every class and no group (a
-person, a film) is in two. A split is saved by image, its id and hash (`save`, `load`), so that it stays what it was when
-the program, a library or the order of the files or rows changes.
+`folds` gives each fold its share of every class and never divides a group (a person, a film). A split is saved by each
+image's id and hash (`save`, `load`), so it does not change with the program, a library, or the order of files or rows.
 """
 
 from __future__ import annotations
@@ -19,7 +18,7 @@ from fer_core.datasets.identity import HASH, same_images
 from fer_core.errors import DataError
 from fer_core.workspace import write_atomically
 
-# What pictures may share so that a network which has seen one has seen the other; the first that a set knows is taken.
+# What images may share so that a network which has seen one has seen the other; the first that a set knows is taken.
 GROUPS = ("person", "film", "photo", "sequence")
 TWINS = "twins"  # the column that `with_twins` adds
 COLUMNS = ["id", "was", "split", "fold"]
@@ -27,24 +26,24 @@ HOW = ("official", "parts", "kfold", "carve", "female-to-male")
 
 
 def folds(labels: ArrayLike, k: int, seed: int = 0, groups: ArrayLike | None = None) -> NDArray[np.int64]:
-    """Deal pictures out to k folds, balanced by class and, where groups are given, each group whole.
+    """Divide images into k folds, balanced by class, without dividing any group.
 
     Args:
         labels: n names of expressions.
         k: number of folds, 2 or more.
-        groups: n names; None lets every picture stand for itself.
+        groups: n names; None lets every image stand for itself.
 
     Returns:
-        (n,) fold of each picture, 0..k-1. The largest groups are dealt first, each to the fold where its classes are
+        (n,) fold of each image, 0..k-1. The largest groups are dealt first, each to the fold where its classes are
         scarcest, of equal folds to the smallest; equal seeds give equal folds.
 
     Raises:
-        DataError: fewer groups (or pictures) than folds.
+        DataError: fewer groups (or images) than folds.
     """
     codes, names = pd.factorize(np.asarray(labels, dtype=object), sort=True)
     group, kinds = (np.arange(len(codes)), len(codes)) if groups is None else _numbered(groups)
     if k < 2 or kinds < k:
-        what = "pictures" if groups is None else "groups"
+        what = "images" if groups is None else "groups"
         raise DataError(f"{k} folds of {kinds:,} {what}: expected 2 folds or more, and a {what.rstrip('s')} for each.")
     held = np.zeros((kinds, len(names)))
     np.add.at(held, (group, codes), 1)
@@ -68,7 +67,7 @@ def _numbered(groups: ArrayLike) -> tuple[NDArray[np.int64], int]:
     codes, names = pd.factorize(np.asarray(groups, dtype=object))
     if (codes < 0).any():
         raise DataError(
-            f"{int((codes < 0).sum()):,} pictures belong to no group; fill the column in, or split without it."
+            f"{int((codes < 0).sum()):,} images have no value in the column of groups; complete it, or split without it."
         )
     return codes.astype(np.int64), len(names)
 
@@ -76,18 +75,18 @@ def _numbered(groups: ArrayLike) -> tuple[NDArray[np.int64], int]:
 def in_parts(
     labels: ArrayLike, parts: Mapping[str, int], seed: int = 0, groups: ArrayLike | None = None
 ) -> NDArray[np.object_]:
-    """(n,) the part of each picture; {"train": 8, "val": 1, "test": 1} is 80:10:10 by class, groups kept whole."""
+    """(n,) the part of each image; {"train": 8, "val": 1, "test": 1} is 80:10:10 by class, groups kept whole."""
     names = np.repeat(np.array(list(parts), dtype=object), list(parts.values()))
     return np.asarray(names[folds(labels, len(names), seed, groups)], dtype=object)
 
 
 def groups_of(index: pd.DataFrame, column: str | None = None) -> NDArray[np.object_] | None:
-    """(n,) what each picture has to stay together with; None where the set knows nothing of the kind.
+    """(n,) the group of each image, which must not be divided; None where the set has no groups.
 
-    Pictures that `with_twins` says are the same stay together in any case.
+    Images that `with_twins` says are the same stay together in any case.
 
     Args:
-        column: one column; None takes the first of `GROUPS` that is known of a picture, “” none. A picture of which
+        column: one column; None takes the first of `GROUPS` that is known of an image, “” none. An image of which
             nothing is known stands for itself; people of two sets (`source`) are different people.
 
     Raises:
@@ -100,7 +99,7 @@ def groups_of(index: pd.DataFrame, column: str | None = None) -> NDArray[np.obje
     if (column == "" or not columns) and not twins:
         return None
     source = index["source"] if "source" in index.columns else pd.Series("", index=index.index)
-    alone = pd.Series([f"picture {number}" for number in range(len(index))], index=index.index, dtype="object")
+    alone = pd.Series([f"image {number}" for number in range(len(index))], index=index.index, dtype="object")
     for name in reversed(columns if column != "" else []):
         alone = (name + " " + source + " " + index[name].astype("str")).where(index[name].notna(), alone)
     return _united(alone, index[TWINS]) if twins else alone.to_numpy(dtype=object)
@@ -122,9 +121,9 @@ def _united(groups: pd.Series, twins: pd.Series) -> NDArray[np.object_]:
 
 
 def with_twins(dataset: Dataset) -> pd.DataFrame:
-    """The set's index with `twins`, the number of the group of equal, near or mirrored pictures that each belongs to.
+    """The set's index with `twins`, the number of the group of equal, near or mirrored images that each belongs to.
 
-    A split of it keeps each group on one side, so that nothing is learned that is evaluated. Missing for a picture that
+    A split keeps each group on one side, so that no evaluated image is in the training set. Missing for an image that
     occurs once.
     """
     from fer_core.datasets.duplicates import duplicates_of
@@ -153,11 +152,12 @@ def split_table(
 
     Args:
         index: of the set; `person`, `film`, `photo` or `sequence` are kept whole where it has one of them.
-        how: “official” (as it is), “parts” (all pictures, 80:10:10), “carve” (a tenth of train becomes val), “kfold”
-            (fold number `fold` of k is test, of the rest a tenth val), “female-to-male” (KDEF, as `nit`: women are
-            train, a seventh of them val, men test).
+        how: “official” (as it is), “parts” (all images, 80:10:10), “carve” (a tenth of the training set becomes
+            the validation set), “kfold” (fold number `fold` of k is the test set, a tenth of the rest the validation
+            set), “female-to-male” (KDEF, as `nit`: women are the training set, a seventh of them the validation set, men
+            the test set).
         parts: other shares, such as {"train": 7, "val": 1, "test": 2}, for “parts” and “carve”.
-        group: another column that is to be kept whole; “” splits picture by picture.
+        group: another column that is to be kept whole; “” splits image by image.
 
     Returns:
         one row an image in the order of the index: `id`, `was` (its split before), `split`, `fold` for “kfold”, and `hash`
@@ -185,7 +185,7 @@ def split_table(
         deal(np.arange(len(index)), parts or {"train": 8, "val": 1, "test": 1})
     elif how == "carve":
         if (index["split"] == "val").any():
-            raise DataError("The set has a validation part already; split it by “parts” or “kfold” instead.")
+            raise DataError("The set has a validation set already; split it by “parts” or “kfold” instead.")
         deal(np.flatnonzero(index["split"] == "train"), parts or {"train": 9, "val": 1})
     elif how == "kfold":
         if not labelled.all():

@@ -1,4 +1,4 @@
-"""What a set looks like as a whole: pure functions of its index and pictures."""
+"""Summaries of a data set: pure functions of its index and images."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ def counts(dataset: Dataset) -> pd.DataFrame:
 
 
 def mean_faces(dataset: Dataset, split: str) -> dict[str, NDArray[np.uint8]]:
-    """The mean picture of each expression that occurs in a split, (48, 48) grey, in the order of the vocabulary.
+    """The mean image of each expression that occurs in a split, (48, 48) grey, in the order of the vocabulary.
 
     Raises:
         DataError: the set has no such split.
@@ -62,7 +62,7 @@ def differences(faces: dict[str, NDArray[np.uint8]]) -> dict[str, NDArray[np.flo
 
 
 def disagreements(index: pd.DataFrame, votes: pd.DataFrame) -> pd.DataFrame:
-    """A set's labels beside what people voted for the same pictures.
+    """A set's labels beside what people voted for the same images.
 
     Args:
         index: of the set.
@@ -70,7 +70,7 @@ def disagreements(index: pd.DataFrame, votes: pd.DataFrame) -> pd.DataFrame:
             where it has no votes.
 
     Returns:
-        one row a picture that has votes, in the order of the index: `row` (position), `split`, `id`, `label`, `majority`
+        one row an image that has votes, in the order of the index: `row` (position), `split`, `id`, `label`, `majority`
         (“none” where the voters have none), `for_label` and `for_majority` (votes) and `voters`.
     """
     choices = list(VOTES.values())

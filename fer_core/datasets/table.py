@@ -1,4 +1,4 @@
-"""A table that names images and says what each shows: any csv or parquet with a column of files and one of labels.
+"""A table of images and labels: any csv or parquet with a column of files and a column of labels.
 
 Read are: one table beside its images, or a folder with tables in it, one for each part (`train/_classes.csv`,
 `data/test-00000-of-00001.parquet`). The file's column may be called file, filename, image, path and the like, the

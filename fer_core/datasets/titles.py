@@ -1,4 +1,5 @@
-"""Data sets and their parts as people name them: “FER2013, validation set” for the key “fer2013-val” of a predictions table.
+"""Names of data sets and their splits for sentences and labels: “FER2013, validation set” for the key “fer2013-val” of
+a predictions table.
 
 The titles of sets are those of their layouts (`READERS`); a set of one's own keeps the name that it was given.
 """

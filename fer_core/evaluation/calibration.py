@@ -1,4 +1,5 @@
-"""What a network's confidence is worth: reliability, temperature scaling, and answering only when sure."""
+"""Calibration: is a network's confidence justified? Reliability, temperature scaling, and abstaining below a
+threshold."""
 
 from __future__ import annotations
 
@@ -67,7 +68,7 @@ def _bin_numbers(values: NDArray[np.float64], edges: NDArray[np.float64]) -> NDA
 
 
 def overconfidence(predictions: Predictions) -> float:
-    """Mean confidence minus accuracy, in -1..1: above 0 the network is surer than it is right.
+    """Mean confidence minus accuracy, in -1..1: above 0 the network is overconfident.
 
     Raises:
         DataError: the table has no row.
@@ -84,7 +85,7 @@ CHANCE = 200  # draws of the answers of a calibrated network
 
 @dataclass(frozen=True)
 class CalibrationError:
-    """How far confidence is from accuracy, and how far chance alone takes it.
+    """The gap between confidence and accuracy, and the gap that chance alone would produce.
 
     Attributes:
         n, bins: images, and bins with about as many each that `debiased` was measured on.
@@ -189,8 +190,8 @@ def _debiased(stated: NDArray[np.float64], happened: NDArray[np.bool_], bins: in
 def temperature(predictions: Predictions) -> float:
     """The temperature T for which softmax(logits / T) has the smallest mean loss (Guo et al. 2017, equation 9).
 
-    Fit it on the validation part, never on the split that is reported; `calibrate` sees to that. Above 1 the network
-    was too sure. The result lies in `BOUNDS`: a network without an error would want 0.
+    Fit it on the validation set, never on the split that is reported; `calibrate` sees to that. Above 1 the network was
+    overconfident. The result lies in `BOUNDS`: without any error, 0 would be best.
 
     Raises:
         DataError: the table has no row.
@@ -252,11 +253,11 @@ def validation_split(card: Card) -> str:
 
 
 def calibrate(folder: Path, predictions: Predictions) -> float:
-    """Fit a network's temperature on its validation part and store it in its card, where the live tab reads it.
+    """Fit a network's temperature on its validation set and store it in its card, where the live tab reads it.
 
     Args:
         folder: of the checkpoint.
-        predictions: its answers on the validation part, without a temperature (as all tables are).
+        predictions: its answers on the validation set, without a temperature (as all tables are).
 
     Returns:
         the temperature.
@@ -268,7 +269,7 @@ def calibrate(folder: Path, predictions: Predictions) -> float:
     wanted, splits = validation_split(card), sorted(set(predictions.table["split"]))
     if splits != [wanted]:
         raise DataError(
-            f"A temperature is fitted on the validation part (“{wanted}”) alone, found {', '.join(splits) or 'no image'}; "
+            f"A temperature is fitted on the validation set (“{wanted}”) alone, found {', '.join(splits) or 'no image'}; "
             "fitted on what is reported, the confidence would look better than it is."
         )
     if predictions.expressions.names != card.expressions:
@@ -280,14 +281,14 @@ def calibrate(folder: Path, predictions: Predictions) -> float:
     if predictions.correct.all() or not BOUNDS[0] * 1.01 < found < BOUNDS[1] / 1.01:
         raise DataError(
             f"No temperature fits these {len(predictions):,} images ({int((~predictions.correct).sum()):,} errors); "
-            "take more of them, with right and wrong answers."
+            "use more images, with correct and wrong predictions."
         )
     keep_temperature(folder, round(found, 4))
     return round(found, 4)
 
 
 def risk_coverage(predictions: Predictions, points: int = 200) -> pd.DataFrame:
-    """Accuracy when only the surest images are answered (Geifman and El-Yaniv 2017, arXiv 1705.08500).
+    """Accuracy when only the most confident predictions are kept (Geifman and El-Yaniv 2017, arXiv 1705.08500).
 
     Args:
         predictions: one row or more.
@@ -322,7 +323,7 @@ def risk_coverage(predictions: Predictions, points: int = 200) -> pd.DataFrame:
 
 @dataclass(frozen=True)
 class ThresholdSummary:
-    """What happens when images below a confidence are not answered. Shares and accuracies are in 0..1."""
+    """The result of abstaining below a confidence. Shares and accuracies are in 0..1."""
 
     threshold: float
     n: int
@@ -335,7 +336,7 @@ class ThresholdSummary:
 
 
 def at_threshold(predictions: Predictions, threshold: float) -> ThresholdSummary:
-    """Answer the images whose confidence is `threshold` or more, abstain from the others.
+    """Keep the predictions with a confidence of `threshold` or more, and abstain on the others.
 
     Raises:
         DataError: the table has no row.
@@ -358,7 +359,7 @@ def at_threshold(predictions: Predictions, threshold: float) -> ThresholdSummary
 
 
 def by_expression(predictions: Predictions, threshold: float) -> pd.DataFrame:
-    """Whom a threshold leaves without an answer.
+    """How many predictions of each expression a threshold drops.
 
     Returns:
         One row an expression that occurs: `expression`, `n`, `answered`, `coverage` (share answered), `coverage_low`,

@@ -1,8 +1,8 @@
-"""Is network B better than A? Paired answers on the images that both have seen.
+"""Is network B better than A? Paired tests on the images that both have predicted.
 
-Networks are compared on the images (data set, split, id) to which their predictions tables give the same label; how
-many those are is part of every answer. Expressions are matched by name, so networks with different vocabularies can be
-compared. Differences are B minus A: above 0 B is better.
+Networks are compared on the images (data set, split, id) to which their predictions tables give the same label; every
+result includes their number. Expressions are matched by name, so networks with different vocabularies can be compared.
+Differences are B minus A: above 0 B is better.
 """
 
 from __future__ import annotations
@@ -120,7 +120,7 @@ class Difference:
 
 
 def paired_difference(a: Predictions, b: Predictions, level: float = LEVEL) -> Difference:
-    """How much better B is, on the images that both have answered.
+    """How much better B is than A, on the images that both have predicted.
 
     Images are counted by (label, predicted by A, predicted by B). These counts keep the two answers to an image together,
     and their margins are the two confusion matrices.
@@ -262,7 +262,7 @@ class Agreement:
 
 
 def agreement(a: Predictions, b: Predictions) -> Agreement:
-    """Do two networks say the same?
+    """How often do two networks agree?
 
     Raises:
         DataError: no shared image.
@@ -275,7 +275,7 @@ def agreement(a: Predictions, b: Predictions) -> Agreement:
 
 @dataclass(frozen=True, eq=False)
 class Comparison:
-    """All that is known of two networks side by side: A and B of `compare`.
+    """The full comparison of two networks, A and B, by `compare`.
 
     `size_a`, `size_b` are the images of each table; `pairs` is how many pairs of networks the p-value of `test` is adjusted for;
     `cells` and `changed` are the tables of `cell_differences` and `changed`.
@@ -304,13 +304,13 @@ class Comparison:
 
     @property
     def better(self) -> str | None:
-        """“a” or “b” where the exact test tells one from the other, else None."""
+        """“a” or “b” if the exact test is significant, otherwise None."""
         if self.test.p > ALPHA:
             return None
         return "b" if self.test.only_b > self.test.only_a else "a"
 
     def sentence(self, a: str, b: str) -> str:
-        """The answer in one sentence, for networks of these names."""
+        """The result in one sentence, with the names of the networks."""
         first, second, sign = (b, a, 1) if self.difference.accuracy >= 0 else (a, b, -1)
         low, high = sorted(100 * sign * end for end in self.difference.accuracy_interval)
         points = f"{100 * abs(self.difference.accuracy):.1f} points ({low:.1f} to {high:.1f})"

@@ -1,8 +1,8 @@
-"""How does it arrange the faces? A network's penultimate features, in two dimensions, and each picture's neighbours.
+"""The map of faces: a network's penultimate features in two dimensions, and each image's nearest neighbours.
 
-The penultimate features are what the last layer with weights is given; of a map (a convolution as the last layer) the
-mean over its places, and of an ensemble the last member's. They are kept in the workspace's cache under a key made from
-the weights and the pictures.
+The penultimate features are the input of the last layer with weights. If that is a convolution, they are averaged over
+its positions; for an ensemble, they are those of the last member. They are kept in the workspace's cache under a key
+made from the weights and the images.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from torch import nn
 
 VERSION = 1  # raise when features or maps change
-MOST_MAPPED = 5000  # pictures: t-SNE takes a minute for so many
+MOST_MAPPED = 5000  # images: t-SNE takes a minute for so many
 BEFORE_TSNE = 50  # principal components that t-SNE is given, as in van der Maaten and Hinton 2008
 PERPLEXITY = 30.0
 
@@ -41,11 +41,11 @@ def features(
     spec: ImageSpec,
     on_batch: Callable[[int], None] = lambda done: None,
 ) -> Floats:
-    """(N, D) penultimate features of pictures at the network's size; no hook stays behind, also after an error.
+    """(N, D) penultimate features of images at the network's size; no hook stays behind, also after an error.
 
     Args:
         images: (N, H, W) or (N, H, W, 3) uint8, memory-mapped or not; only a batch at a time is taken into memory.
-        on_batch: called with the number of pictures done.
+        on_batch: called with the number of images done.
 
     Raises:
         CheckpointError: the features are not finite.
@@ -98,7 +98,9 @@ def _last_layer(model: nn.Module, images: Any) -> nn.Module:
             handle.remove()
         model.train(was_training)
     if not order:
-        raise CheckpointError("The network has neither a linear layer nor a convolution, so no penultimate features.")
+        raise CheckpointError(
+            "The network has neither a linear layer nor a convolution, so it has no penultimate features."
+        )
     return order[-1]
 
 
@@ -139,17 +141,17 @@ def _keep(path: Path, values: NDArray[np.float32]) -> None:
 
 
 class Plane(NamedTuple):
-    """Points in two dimensions: (N, 2), and what a reader has to know of the map."""
+    """Points in two dimensions, (N, 2), and notes on how to read the map."""
 
     points: Floats
     explained: tuple[float, float] | None  # share of the variance along each axis; None where axes mean nothing
 
 
 def pca(values: ArrayLike) -> Plane:
-    """The two directions of most variance, at once; the sign of each is such that its largest weight is positive.
+    """The first two principal components. Their signs make the largest weight of each positive.
 
     Raises:
-        DataError: fewer than two pictures or features.
+        DataError: fewer than two images or features.
     """
     centred, axes, variance = _components(values)
     total = float(variance.sum())
@@ -162,7 +164,7 @@ def _components(values: ArrayLike) -> tuple[NDArray[np.float64], NDArray[np.floa
     """Centred values (N, D), principal axes as rows and the variance along each, the largest first."""
     table = np.asarray(values, dtype=np.float64)
     if table.ndim != 2 or len(table) < 2 or table.shape[1] < 2:
-        raise DataError(f"A map needs two pictures and two features or more, found the shape {table.shape}.")
+        raise DataError(f"A map needs two images and two features or more, found the shape {table.shape}.")
     centred = table - table.mean(axis=0)
     variance, axes = np.linalg.eigh(centred.T @ centred)  # D is at most some thousand, N any number
     axes, variance = axes.T[::-1], variance[::-1].clip(0)
@@ -174,16 +176,16 @@ def _components(values: ArrayLike) -> tuple[NDArray[np.float64], NDArray[np.floa
 def tsne(values: ArrayLike, seed: int = SEED) -> Plane:
     """t-SNE (van der Maaten and Hinton 2008) of the first 50 principal components, begun at the PCA.
 
-    Near points are alike; distances between groups, and their sizes, mean little.
+    Near points have similar features; the sizes of groups and the distances between them mean little.
 
     Raises:
-        DataError: fewer than four pictures, or more than `MOST_MAPPED`.
+        DataError: fewer than four images, or more than `MOST_MAPPED`.
     """
     from sklearn.manifold import TSNE
 
     centred, axes, _ = _components(values)
     if not 4 <= len(centred) <= MOST_MAPPED:
-        raise DataError(f"t-SNE takes 4 to {MOST_MAPPED:,} pictures, found {len(centred):,}; choose a smaller part.")
+        raise DataError(f"t-SNE takes 4 to {MOST_MAPPED:,} images, found {len(centred):,}; choose a smaller part.")
     reduced = (centred @ axes[:BEFORE_TSNE].T).astype(np.float32)
     perplexity = min(PERPLEXITY, (len(reduced) - 1) / 3)
     found = TSNE(2, perplexity=perplexity, init="pca", random_state=seed).fit_transform(reduced)
@@ -206,7 +208,7 @@ def tsne_of(path: Path, rows: NDArray[np.int64], seed: int = SEED) -> Plane:
 
 
 def neighbours(one: ArrayLike, others: ArrayLike, k: int = 12) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
-    """The k pictures most alike to one, by the cosine of their features.
+    """The k images most alike to one, by the cosine of their features.
 
     Args:
         one: (D,).
@@ -223,21 +225,22 @@ def neighbours(one: ArrayLike, others: ArrayLike, k: int = 12) -> tuple[NDArray[
 
 
 def purity(values: ArrayLike, labels: ArrayLike, k: int = 10) -> tuple[float, float]:
-    """How far pictures of one label lie together: the share of the k nearest that have it, and what chance would give.
+    """How well images of one label cluster: the share of the k nearest neighbours with the same label, and chance
+    level.
 
     Args:
         values: (N, D) features.
         labels: (N,).
 
     Raises:
-        DataError: fewer than two pictures.
+        DataError: fewer than two images.
     """
     from sklearn.neighbors import NearestNeighbors
 
     table, names = np.asarray(values, dtype=np.float32), np.asarray(labels)
     n = len(table)
     if n < 2:
-        raise DataError(f"A picture's neighbours need two pictures or more, found {n}; choose a larger part.")
+        raise DataError(f"An image's neighbours need two images or more, found {n}; choose a larger part.")
     near = NearestNeighbors(n_neighbors=min(k, n - 1)).fit(table).kneighbors(return_distance=False)
     _, counts = np.unique(names, return_counts=True)
     chance = float((counts * (counts - 1)).sum() / (n * (n - 1)))

@@ -1,6 +1,6 @@
-"""Which pictures a network gets wrong: a table of one row a picture that can be filtered, sorted and taken out.
+"""The gallery's table: one row per image, which can be filtered, sorted and exported.
 
-Works on predictions tables alone, so 36,000 pictures cost 36,000 rows; the pictures themselves stay on disk until a
+Works on predictions tables alone, so 36,000 images cost 36,000 rows; the images themselves stay on disk until a
 page of them is looked at.
 """
 
@@ -26,14 +26,14 @@ from fer_core.evaluation.predictions import KEY, Predictions, image_keys
 
 Outcome = Literal["all", "wrong", "right", "all wrong", "only this wrong", "disagree"]
 OUTCOMES: dict[Outcome, str] = {
-    "all": "all pictures",
+    "all": "all images",
     "wrong": "wrong",
     "right": "right",
     "all wrong": "wrong in every network",
     "only this wrong": "wrong in this network alone",
     "disagree": "networks disagree",
 }
-# How pictures can be sorted: the column, and whether small values come first.
+# How images can be sorted: the column, and whether small values come first.
 SORTS = {
     "loss": False,
     "margin": True,
@@ -42,19 +42,19 @@ SORTS = {
     "disagreement": False,
 }
 COLUMN = {"doubt": "confidence"}  # the same figure from its other end
-MOST_ZIPPED = 5000  # pictures; a browser's download is made in memory
+MOST_ZIPPED = 5000  # images; a browser's download is made in memory
 
 
 def examples(predictions: Predictions, others: Mapping[str, Predictions] | None = None) -> pd.DataFrame:
-    """One row a picture of `predictions`, in its order, with what a gallery filters and sorts by.
+    """One row an image of `predictions`, in its order, with what a gallery filters and sorts by.
 
     Args:
-        others: further networks' tables, by name; a picture counts for those that have it with the same label.
+        others: further networks' tables, by name; an image counts for those that have it with the same label.
 
     Returns:
         `dataset`, `split`, `id`, `label`, `predicted`, `confidence` (1/k..1), `loss` (nats, 0 or more), `margin`
         (the label's probability less the highest other one, -1..1; below 0 where the answer is wrong), `correct`,
-        `networks` (how many have seen the picture, this one included), `wrong` (how many of them are wrong), `answers`
+        `networks` (how many have seen the image, this one included), `wrong` (how many of them are wrong), `answers`
         (how many different expressions they predict) and `disagreement`: the Jensen-Shannon divergence of the networks'
         probabilities (Lin 1991), in 0..1 (0 for one network, 1 where they are certain of different expressions).
     """
@@ -98,7 +98,7 @@ def _entropy(probs: NDArray[np.float64]) -> NDArray[np.float64]:
 
 @dataclass(frozen=True)
 class Filter:
-    """Which pictures of `examples` to keep; an empty tuple, text or None keeps all.
+    """Which images of `examples` to keep; an empty tuple, text or None keeps all.
 
     Attributes:
         labels, predicted: names of expressions.
@@ -129,7 +129,7 @@ def select(frame: pd.DataFrame, wanted: Filter, sort: str = "loss") -> pd.DataFr
         DataError: no such order.
     """
     if sort not in SORTS:
-        raise DataError(f"Pictures cannot be sorted by “{sort}”; known: {', '.join(SORTS)}.")
+        raise DataError(f"Images cannot be sorted by “{sort}”; known: {', '.join(SORTS)}.")
     tests: dict[Outcome, Callable[[], pd.Series]] = {
         "wrong": lambda: ~frame["correct"],
         "right": lambda: frame["correct"],
@@ -152,11 +152,11 @@ def select(frame: pd.DataFrame, wanted: Filter, sort: str = "loss") -> pd.DataFr
 
 
 def as_split(frame: pd.DataFrame, split: str) -> pd.DataFrame:
-    """Pictures as a split that `fer_core.datasets.splits.load` reads: `id`, `was` (their split so far), `split`, `fold`,
+    """Images as a split that `fer_core.datasets.splits.load` reads: `id`, `was` (their split so far), `split`, `fold`,
     and `hash` where it is known.
 
     Raises:
-        DataError: the name is none of train, val and test.
+        DataError: the name is not `train`, `val` or `test`.
     """
     if split not in SPLITS:
         raise DataError(f"A split is one of {', '.join(SPLITS)}; found “{split}”.")
@@ -168,7 +168,7 @@ def positions(dataset: Dataset, frame: pd.DataFrame) -> NDArray[np.int64]:
     """(n,) row of each image of `frame` (`split`, `id`, and `hash` if it has one) in the data set's index; -1 where it is
     not in the set.
 
-    An image is the one with the same pixels, whatever the order of the set's rows; see `identity.same_images`.
+    Images are matched by their pixels, whatever the order of the set's rows; see `identity.same_images`.
     """
     return same_images(frame, dataset.index)
 
@@ -191,7 +191,7 @@ def not_here(dataset: Dataset, table: pd.DataFrame, place: NDArray[np.int64]) ->
 
 
 def why_not_shared(dataset: Dataset) -> str:
-    """Why a set's pictures must not be written out; an empty text where they may: a folder of one's own, or rendered.
+    """Why a set's images must not be written out; an empty text where they may: a folder of one's own, or rendered.
 
     FER2013 in its folder form is told by its file names.
     """
@@ -199,15 +199,15 @@ def why_not_shared(dataset: Dataset) -> str:
     names = dataset.index["id"].str.rpartition("/")[2]
     if own and not names.str.match(USAGE_IN_NAME).any():
         return ""
-    licence = dataset.licence if not own else "these are FER2013's file names: no licence to pass pictures on"
-    return f"Pictures of {dataset.title} are not written out ({licence}); ids and figures are."
+    licence = dataset.licence if not own else "these are FER2013's file names: no licence to pass images on"
+    return f"Images of {dataset.title} are not written out ({licence}); ids and figures are."
 
 
 def zipped(dataset: Dataset, frame: pd.DataFrame) -> bytes:
-    """The pictures of `frame` as PNG in one zip, in folders `<split>/<label>/`, which `open_dataset` reads when unpacked.
+    """The images of `frame` as PNG in one zip, in folders `<split>/<label>/`, which `open_dataset` reads when unpacked.
 
     Raises:
-        DataError: the set's pictures must not be passed on, none is there, or there are more than `MOST_ZIPPED`.
+        DataError: the set's images must not be passed on, none is there, or there are more than `MOST_ZIPPED`.
     """
     import zipfile
 
@@ -218,7 +218,7 @@ def zipped(dataset: Dataset, frame: pd.DataFrame) -> bytes:
     rows = positions(dataset, frame)
     if not (rows >= 0).any() or len(rows) > MOST_ZIPPED:
         raise DataError(
-            f"Found {int((rows >= 0).sum()):,} pictures to write, expected 1 to {MOST_ZIPPED:,}; filter differently."
+            f"Found {int((rows >= 0).sum()):,} images to write, expected 1 to {MOST_ZIPPED:,}; filter differently."
         )
     buffer = BytesIO()
     with zipfile.ZipFile(buffer, "w", zipfile.ZIP_STORED) as archive:  # PNG is compressed already
@@ -231,7 +231,7 @@ def zipped(dataset: Dataset, frame: pd.DataFrame) -> bytes:
 
 
 def _file_names(frame: pd.DataFrame) -> Iterator[str]:
-    """A place in the zip for each picture; an id is a path or number of any kind, so only harmless signs of it stay."""
+    """A place in the zip for each image; an id is a path or number of any kind, so only harmless signs of it stay."""
     for number, (split, label, id_) in enumerate(zip(frame["split"], frame["label"], frame["id"], strict=True)):
         harmless = re.sub(r"[^\w-]+", "-", id_.removesuffix(".png"))[-80:]
         yield f"{split}/{label}/{number:04d}-{harmless}.png"

@@ -1,4 +1,4 @@
-"""How far a figure measured on n images can be trusted.
+"""Confidence intervals of figures measured on n images.
 
 What each kind of interval covers in a simulation is listed in `docs/coverage.md`. Three kinds are enough:
 

@@ -1,9 +1,9 @@
-"""Which labels are probably wrong, where nobody voted: confident learning on probabilities of pictures that a network had
-not learned.
+"""Probably wrong labels in sets without votes: confident learning on the predictions of a network that was not trained
+on these images.
 
-Northcutt, Jiang and Chuang 2021 (JAIR 70, arXiv 1911.00068), by their own library cleanlab: a picture is suspected if a
-network is surer of another expression than it is of that expression's own pictures on average, as often as the counts
-of such pictures say that labels are wrong. The probabilities must be of pictures that the network has not learned:
+Northcutt, Jiang and Chuang 2021 (JAIR 70, arXiv 1911.00068), by their own library cleanlab: an image is suspected if a
+network is more confident of another expression than it is of that expression's own images on average, as often as the counts
+of such images say that labels are wrong. The probabilities must be of images that the network has not learned:
 another split, or the out-of-fold table of a cross-validation.
 """
 
@@ -15,6 +15,7 @@ import numpy as np
 import pandas as pd
 
 from fer_core.checkpoint import Card
+from fer_core.datasets.titles import split_title
 from fer_core.errors import DataError
 from fer_core.evaluation.intervals import Interval, wilson, wilson_bounds
 from fer_core.evaluation.predictions import Predictions
@@ -22,20 +23,20 @@ from fer_core.evaluation.results import trained_on
 
 
 def label_issues(predictions: Predictions) -> pd.DataFrame:
-    """The pictures whose label is probably wrong, the least believable label first.
+    """The images whose label is probably wrong, the most suspicious first.
 
     Returns:
         `position` (in the predictions table), `dataset`, `split`, `id`, `label`, `predicted`, `confidence`, `correct` and
         `quality`, the probability of the given label (0..1): cleanlab's “self-confidence”.
 
     Raises:
-        DataError: fewer than two pictures, or expressions with labels, so that there is nothing to compare.
+        DataError: fewer than two images, or expressions with labels, so that there is nothing to compare.
     """
     from cleanlab.filter import find_label_issues
 
     if len(set(predictions.table["label"])) < 2:
         raise DataError(
-            f"A table of {len(predictions):,} pictures of one expression says nothing of its labels; take all expressions."
+            f"A table of {len(predictions):,} images of one expression says nothing of its labels; take all expressions."
         )
     given = predictions.label_index
     rows = np.asarray(
@@ -66,21 +67,22 @@ def by_label(predictions: Predictions, found: pd.DataFrame) -> pd.DataFrame:
 
 
 def not_learned(card: Card, split: str) -> None:
-    """Refuse answers about pictures that a network learned.
+    """Refuse predictions of images that the network was trained on.
 
     Raises:
         DataError: the split belongs to the training part of the network, or of a member of the ensemble.
     """
     if split in trained_on(card).split("+"):
         raise DataError(
-            f"{card.name} learned the labels of {split}, so it cannot judge them. Take another split, or the answers of a "
-            "cross-validation, in which each picture is read by a network that has not seen it: ferscope crossval."
+            f"{card.name} learned the labels of the {split_title(split)}, so it cannot judge them. Take another split, or the "
+            "predictions of a cross-validation: there, each image is predicted by a network that has not seen it. "
+            "See: ferscope crossval."
         )
 
 
 @dataclass(frozen=True)
 class Confirmed:
-    """How often voters contradict the given label: of the suspected pictures with a majority, and of all with one."""
+    """How often voters contradict the given label: of the suspected images with a majority, and of all with one."""
 
     suspected: int
     share: float
@@ -90,7 +92,7 @@ class Confirmed:
 
 
 def confirmed(found: pd.DataFrame, judged: pd.DataFrame) -> Confirmed:
-    """The suspicions held against people's votes, where there are any.
+    """The suspected labels compared with people's votes, where there are any.
 
     Args:
         judged: what `label_quality.judge` gives for the same predictions table.

@@ -1,4 +1,4 @@
-"""Is it the network or the label? Errors held against what people voted for each picture.
+"""Is it the network or the label? Errors compared with people's votes for each image.
 
 FER2013's labels come from a web search and one check; FER+ (Barsoum et al. 2016, arXiv 1608.01041) asked ten people for
 each image. Its votes are shipped with the program (MIT licence, `ferplus-votes.LICENSE`) and joined by the image's content;
@@ -31,12 +31,12 @@ from fer_core.labels import canonical
 from fer_core.untrusted import bounded_file
 
 VERDICTS = ("network wrong", "label contested", "label probably wrong")
-LEAST_AGREEMENT = 0.4  # of decided pictures; votes in another order agree by chance, with a fifth of the labels
-ENOUGH = 100  # decided pictures from which that is told from chance
+LEAST_AGREEMENT = 0.4  # of decided images; votes in another order agree by chance, with a fifth of the labels
+ENOUGH = 100  # decided images from which that is told from chance
 
 
 def votes_of(predictions: Predictions, path: str | Path | None = None) -> pd.DataFrame:
-    """The votes for each picture of a predictions table that has any.
+    """The votes for each image of a predictions table that has any.
 
     Args:
         path: a csv of votes: FER+'s `fer2013new.csv`, or one with `id`, perhaps `split`, and a column of counts for each
@@ -46,8 +46,8 @@ def votes_of(predictions: Predictions, path: str | Path | None = None) -> pd.Dat
         One column of counts a choice of `CHOICES`; the index holds positions in the predictions table.
 
     Raises:
-        DataError: no votes for these pictures, a file that cannot be read, or votes that contradict the labels so often
-            that they must belong to other pictures.
+        DataError: no votes for these images, a file that cannot be read, or votes that contradict the labels so often
+            that they must belong to other images.
     """
     table = predictions.table
     dataset = str(table["dataset"].iloc[0]) if len(table) else ""
@@ -79,8 +79,8 @@ def votes_of(predictions: Predictions, path: str | Path | None = None) -> pd.Dat
     same = float((said == labels)[decided].mean()) if decided.any() else 1.0
     if decided.sum() >= ENOUGH and same < LEAST_AGREEMENT:
         raise DataError(
-            f"The voters' majority is the given label in only {same:.0%} of {int(decided.sum()):,} pictures: these votes "
-            "belong to other pictures, or the pictures' file is in another order than the votes'."
+            f"The voters' majority is the given label in only {same:.0%} of {int(decided.sum()):,} images: these votes "
+            "belong to other images, or the images' file is in another order than the votes'."
         )
     return found
 
@@ -119,7 +119,7 @@ def _read(path: Path) -> pd.DataFrame:
 
 
 def judge(predictions: Predictions, votes: pd.DataFrame) -> pd.DataFrame:
-    """Each picture with votes, beside what the network says.
+    """Each image with votes, beside what the network says.
 
     Args:
         votes: what `votes_of` gives.
@@ -188,7 +188,7 @@ def by_agreement(judged: pd.DataFrame) -> pd.DataFrame:
     Returns:
         One row for each tenth of agreement that occurs: `agreement` (0.3..1; 0.3 stands for all up to it), `n`,
         `accuracy` against the given label and `reading` against the voters' most frequent choice where they have a
-        majority, each with `_low`, `_high` (Wilson 95 %); `decided` (pictures with a majority).
+        majority, each with `_low`, `_high` (Wilson 95 %); `decided` (images with a majority).
     """
     frame = judged.assign(
         tenth=(judged["agreement"] * 10).round().astype(int).clip(3, 10),
@@ -213,15 +213,15 @@ def by_agreement(judged: pd.DataFrame) -> pd.DataFrame:
 
 @dataclass(frozen=True)
 class Ceiling:
-    """What readers of the votes would score against the given labels, and the network on the same pictures.
+    """What readers of the votes would score against the given labels, and the network on the same images.
 
     Attributes:
-        n: pictures with votes.
+        n: images with votes.
         decided: those with a majority.
-        majority: share of the decided pictures whose majority is the label: a perfect reader of the majority.
-        network: the network's accuracy on the same decided pictures.
-        plurality: expected accuracy over all n of who answers the most frequent choice (ties: by lot).
-        voter: expected accuracy over all n of one voter drawn by lot.
+        majority: share of the decided images whose majority is the label: a perfect reader of the majority.
+        network: the network's accuracy on the same decided images.
+        plurality: expected accuracy over all n of who answers the most frequent choice (ties: at random).
+        voter: expected accuracy over all n of one voter drawn at random.
         network_all: the network's accuracy over all n.
     """
 
@@ -240,7 +240,7 @@ class Ceiling:
 def ceiling(judged: pd.DataFrame, votes: pd.DataFrame) -> Ceiling:
     """The best that a reader of the votes can score against the given labels.
 
-    A network above it has not read faces better than people: it has learnt the habits of the labels.
+    A network above it has not read faces better than people: it has learned the habits of the labels.
     """
     decided = judged[judged["majority"] != ""]
     n, m = len(judged), len(decided)

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from fer_core.checkpoint import Card
+from fer_core.datasets.titles import SPLITS
 
 NEIGHBOURS = 5  # epochs on each side of the best
 TRIED = "some twenty"  # networks and recipes that were compared on FER2013's validation set before five were shipped
@@ -49,10 +50,9 @@ def optimism(card: Card, accuracies: Sequence[float | None]) -> Optimism | None:
 
 
 def _set_in_words(data: str) -> str:
-    """“FER2013 (csv), val (3,589 pictures)” as “FER2013 validation set”."""
+    """“FER2013 (csv), val (3,589 images)” as “FER2013 validation set”."""
     found = re.match(r"([^,(]+?)(?: \([^)]*\))?, (train|val|test)\b", data)
-    words = {"train": "training set", "val": "validation set", "test": "test set"}
-    return f"{found[1]} {words[found[2]]}" if found else data
+    return f"{found[1]} {SPLITS[found[2]]}" if found else data
 
 
 def in_words(card: Card, accuracies: Sequence[float | None], *, shipped: bool = False) -> str:

@@ -1,7 +1,7 @@
-"""The predictions table: what a network answered on each image. Every number of the product is computed from it.
+"""The predictions table: a network's output for each image. All figures are computed from it.
 
-An image is known by its content: tables carry its `hash`, and whatever is put beside them is joined by that. Tables
-written before there were hashes are joined by data set, split and id.
+Images are identified by their content: tables have a `hash` per image, by which they are joined. Older tables without
+hashes are joined by data set, split and id.
 """
 
 from __future__ import annotations
@@ -35,9 +35,9 @@ class Predictions:
     """One row an image: `id`, `dataset`, `split`, `label` (an expression's name), its `hash` (older tables have none) and
     one float32 column `logit_<expression>` for each output of the network, in its order.
 
-    Checked on construction; other columns are left out and rows are numbered from 0. Whatever follows from the table
-    (probabilities, predicted, confidence, correct) is computed on the first look and never stored. A table without
-    rows is valid, so that a filter may leave nothing.
+    Checked on construction; other columns are left out and rows are numbered from 0. Everything derived from the table
+    (probabilities, predicted, confidence, correct) is computed when first used and never stored. A table without rows
+    is valid, so a filter may match nothing.
 
     Raises:
         DataError: a column is missing, a logit is not finite, an image occurs twice or a label is not an expression
@@ -152,7 +152,7 @@ class Predictions:
 
     @property
     def has_hashes(self) -> bool:
-        """Whether it knows its images by their content."""
+        """Whether the table has a hash for each image."""
         return HASH in self.table.columns
 
     @cached_property
@@ -226,7 +226,7 @@ def image_keys(*tables: Predictions) -> list[pd.DataFrame]:
 
 
 def how_of(path: str | os.PathLike[str]) -> str:
-    """How the answers of a written table were obtained; “” where it does not say, or where there is none."""
+    """How the predictions of a saved table were obtained; “” if that is not known or there is no table."""
     try:
         return str((pyarrow.parquet.read_schema(path).metadata or {}).get(HOW, b"").decode())
     except (OSError, pyarrow.ArrowException, UnicodeDecodeError):

@@ -1,4 +1,4 @@
-"""What a card says of a predictions table: all its figures, and those without the images that training has seen."""
+"""The figures of a predictions table for a card, with and without the images that also occur in the training set."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def trained_on(card: Card) -> str:
 
 
 def obtained(card: Card, dataset: Dataset, split: str) -> str:
-    """How a network's answers on a split are obtained, one of `OBTAINED`, if it predicts all images alike.
+    """How a network's predictions on a split are obtained, one of `OBTAINED`, if all images are predicted the same way.
 
     A set belongs to the training if its title holds the first word of what the card was trained on, as those that were
     split or cleaned anew do.
@@ -50,7 +50,7 @@ def obtained(card: Card, dataset: Dataset, split: str) -> str:
 
 
 def weaker(how: str, than: str) -> bool:
-    """Whether answers obtained so may not replace those; unknown ways (“”) are replaced, and replace, as before."""
+    """Whether predictions obtained in this way must not replace those. Unknown ways (“”) never prevent it."""
     return how in OBTAINED and than in OBTAINED and OBTAINED.index(how) < OBTAINED.index(than)
 
 
@@ -83,8 +83,8 @@ def results(
 def refresh(folder: Path) -> Card:
     """Compute the figures on a card anew from the predictions tables beside it, and write it.
 
-    For when an interval is computed otherwise than when the card was written; no image is needed. Where a table was given
-    without the images of training, it is again, by the shipped list of them.
+    Used when the computation of an interval has changed since the card was written. No image is needed. Where a table
+    was given without the images of training, it is again, by the shipped list of them.
 
     Raises:
         CheckpointError, DataError: no card, or a table that cannot be read.

@@ -1,14 +1,12 @@
-"""How fragile is it? Accuracy against the severity of what happens to pictures: noise, blur, light, jpeg, and so on.
+"""Robustness: accuracy against the severity of corruptions such as noise, blur, brightness and JPEG.
 
 After Hendrycks and Dietterich 2019 (arXiv 1903.12261), five severities each, for registered faces: lengths are in pixels
-of a face of 48 x 48, whatever the size of the picture, and the bars over eyes and mouth follow a fixed template. A
-picture is changed at its own size and then brought to the network's, so every network meets the same pictures. What is
-drawn by lot depends on the seed, the kind, the severity and the picture's id alone: not on the order, the limit or the
-batch.
+of a face of 48 x 48, whatever the size of the image, and the bars over eyes and mouth follow a fixed template. An image
+is corrupted at its own size and then resized for the network, so every network gets the same images. Random draws
+depend only on the seed, the corruption, the severity and the image's id, not on the order, the limit or the batch.
 
-Each condition's answers are kept in the workspace's cache, under a key made from the weights, the pictures, their labels
-and the seed; an interrupted measurement goes on where it was. `keep` writes the figures where they stay with the network,
-as the shipped networks have them.
+Each condition's predictions are kept in the workspace's cache, under a key made from the weights, the images, their
+labels and the seed, so an interrupted measurement continues. `keep` writes the figures beside the network.
 """
 
 from __future__ import annotations
@@ -35,14 +33,14 @@ VERSION = 1  # raise when a corruption changes
 CLEAN = "clean"
 WHOSE = ("dataset", "split", "sample")
 FIGURES = ("corruption", "severity", "value", "n", "accuracy", "low", "high", "drop", "drop_low", "drop_high")
-CHUNK = 256  # pictures held in memory at once
+CHUNK = 256  # images held in memory at once
 
 
 @dataclass(frozen=True)
 class Sample:
-    """The pictures that are measured: rows of a data set's index, the same for every network.
+    """The sample to measure: rows of a data set's index, the same for every network.
 
-    `key` is made from the pictures, their labels and the seed.
+    `key` is made from the images, their labels and the seed.
     """
 
     rows: tuple[int, ...]
@@ -51,14 +49,14 @@ class Sample:
 
 
 def sample(dataset: Dataset, split: str, limit: int | None = None, seed: int = SEED) -> Sample:
-    """A split, or `limit` of its pictures drawn by lot.
+    """A split, or `limit` of its images drawn at random.
 
     Raises:
         DataError: no such split, or a limit below 1.
     """
     rows = dataset.rows(split)
     if limit is not None and limit < 1:
-        raise DataError(f"The limit is a number of pictures, 1 or more; found {limit}.")
+        raise DataError(f"The limit is a number of images, 1 or more; found {limit}.")
     if limit is not None and limit < len(rows):
         rows = np.sort(np.random.default_rng(seed).permutation(rows)[:limit])
     digest = hashlib.sha256(f"{VERSION}|{seed}|{dataset.name}".encode())
@@ -70,7 +68,7 @@ def sample(dataset: Dataset, split: str, limit: int | None = None, seed: int = S
 
 
 def conditions(kinds: Iterable[str]) -> list[tuple[str, int]]:
-    """The clean pictures, and each kind at each severity."""
+    """The clean images, and each kind at each severity."""
     return [(CLEAN, 0), *((kind, s + 1) for kind in kinds for s in range(len(CORRUPTIONS[kind].values)))]
 
 
@@ -83,7 +81,7 @@ def measure(
     kinds: Sequence[str] = (),
     on_condition: Callable[[int, int], None] = lambda done, total: None,
 ) -> pd.DataFrame:
-    """Accuracy of a network under each condition; what was measured before is read from the cache.
+    """Accuracy of a network under each condition. Earlier results are read from the cache.
 
     Args:
         network: its name, for whoever looks the result up.
@@ -137,9 +135,8 @@ def measure(
 
 
 def views(card: Card) -> str:
-    """Test-time augmentation while damage is measured: the mirror image where the card asks for more views than one.
-
-    Ten crops at 51 conditions would take hours; what damage costs is the same question with two views.
+    """Test-time augmentation for corrupted images: at most the mirror image, because ten crops at 51 conditions would
+    take hours.
     """
     return "none" if card.tta == "none" else "flip"
 
@@ -156,11 +153,11 @@ def summary(place: Path) -> pd.DataFrame:
 
     Returns:
         One row a condition, the clean one first: `corruption`, `severity` (0..5), `value` (in the corruption's unit),
-        `n`, `accuracy` with `low`, `high` (Wilson 95 %), and `drop` (clean less this, on the same pictures) with
+        `n`, `accuracy` with `low`, `high` (Wilson 95 %), and `drop` (clean less this, on the same images) with
         `drop_low`, `drop_high` (Tango's interval).
 
     Raises:
-        DataError: the clean pictures were not measured, or a file is damaged.
+        DataError: the clean images were not measured, or a file is damaged.
     """
     try:
         meta = json.loads((place / "meta.json").read_text(encoding="utf-8"))
@@ -192,7 +189,7 @@ def summary(place: Path) -> pd.DataFrame:
 
 
 def keep(folder: Path, dataset: Dataset, split: str, chosen: Sample, table: pd.DataFrame) -> Path:
-    """Write what `measure` gave where it stays with the network (`checkpoint.place_for`), and return the file.
+    """Write the result of `measure` beside the network (`checkpoint.place_for`), and return the file.
 
     The csv has the columns of `summary` after `dataset`, `split` and `sample`. One of other images is not replaced; the
     name of the new one then ends in its sample.
@@ -208,7 +205,7 @@ def keep(folder: Path, dataset: Dataset, split: str, chosen: Sample, table: pd.D
 
 @dataclass(frozen=True)
 class Measured:
-    """A measurement: whose, of which pictures, and the folder in the cache or the csv that holds it."""
+    """A measurement: its network, its sample, and the cache folder or csv that holds it."""
 
     network: str
     dataset: str
@@ -239,7 +236,7 @@ def _kept(path: Path) -> pd.DataFrame:
 
 
 def measured(folder: Path) -> list[Measured]:
-    """What was measured of the weights that a checkpoint has now, the largest sample first."""
+    """The measurements of a checkpoint's current weights, the largest sample first."""
     weights = _weights(folder)
     found = []
     for path in written(folder, "robustness-*.csv"):
@@ -258,13 +255,13 @@ def measured(folder: Path) -> list[Measured]:
 
 
 def overall(table: pd.DataFrame) -> float:
-    """Mean accuracy over all damaged conditions, each counted once; NaN if there is none."""
+    """Mean accuracy over all corrupted conditions, each counted once; NaN if there is none."""
     damaged = table[table["severity"] > 0]
     return float(damaged["accuracy"].mean())
 
 
 def _weights(folder: Path) -> str:
-    """Whatever makes the answers: the weights and how the card says pictures are given to them."""
+    """A key of everything that determines the predictions: the weights, and the card's settings for the images."""
     path = weights_path(folder)
     card = read_card(folder)
     asked = card.model_copy(update={"tta": views(card)})

@@ -1,4 +1,4 @@
-"""What the seed alone changes: networks trained by one recipe, and their mean and deviation."""
+"""Variation by seed: networks trained with one recipe, their mean and standard deviation."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ FIGURES = ("accuracy", "macro_f1", "balanced_accuracy")
 
 
 def recipe_of(card: Card) -> str:
-    """All that made a network but its seed, as text: equal texts are repetitions of one training."""
+    """The training settings of a network without its seed, as text. Equal texts mean repetitions of one training."""
     recipe = {key: value for key, value in card.recipe.items() if key not in ("about", "seed")}
     made = (card.network, card.arguments, card.expressions, card.data, card.train_images, recipe)
     return json.dumps(made, sort_keys=True)

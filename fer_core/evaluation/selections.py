@@ -1,8 +1,8 @@
-"""Selections of pictures that a person keeps under a name: a tag, or a split of one's own. One csv each in the workspace.
+"""Selections: images that a user keeps under a name, as a tag or as an own split. One csv each in the workspace.
 
 selections/<name>.csv   dataset, split, id, label, hash
 
-An image is known by its hash; a selection that was kept before there were hashes, by data set, split and id.
+Images are matched by their hash; in older selections without hashes, by data set, split and id.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ def read(name: str) -> pd.DataFrame:
     except FileNotFoundError as error:
         raise DataError(f"There is no selection “{name}”; known: {', '.join(names()) or 'none yet'}.") from error
     except (pd.errors.ParserError, pd.errors.EmptyDataError, UnicodeDecodeError, OSError) as error:
-        raise DataError(f"{path} is damaged ({error}); delete it and select the pictures again.") from error
+        raise DataError(f"{path} is damaged ({error}); delete it and select the images again.") from error
     if missing := [column for column in COLUMNS if column not in table.columns]:
         raise DataError(f"{path}: the column {', '.join(missing)} is missing; expected {', '.join(COLUMNS)}.")
     return _with_hash(table)[[*COLUMNS, HASH]]
@@ -63,18 +63,18 @@ def holds(selection: pd.DataFrame, images: pd.DataFrame) -> NDArray[np.bool_]:
 
 
 def add(name: str, pictures: pd.DataFrame) -> int:
-    """Put pictures into a selection, which is made if it is new, and return how many it then holds.
+    """Add images to a selection, create it if it is new, and return its number of images.
 
     Args:
         pictures: `dataset`, `split`, `id`, `label`, and `hash` where known; other columns are left out, an image that is
             there already stays once.
 
     Raises:
-        DataError: the name is not of small letters, digits and hyphens, or there is no picture.
+        DataError: the name is not of small letters, digits and hyphens, or there is no image.
     """
     path = _path(name)
     if not len(pictures):
-        raise DataError("No picture is selected; select some, or loosen the filters.")
+        raise DataError("No image is selected; select some, or loosen the filters.")
     path.parent.mkdir(parents=True, exist_ok=True)
     with FileLock(path.parent / ".lock"):  # two tabs may add at once
         before = [read(name)] if path.exists() else []

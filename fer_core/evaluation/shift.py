@@ -1,6 +1,6 @@
-"""Why is a network worse on one set than on another? A private set b held against a benchmark a.
+"""Why is a network worse on one set than on another? A private set b compared with a benchmark a.
 
-Everything here is a pure function of predictions tables, pictures or features. Sets are independent samples (no picture
+Everything here is a pure function of predictions tables, images or features. Sets are independent samples (no image
 is in both), so tests are for two samples; several p-values of one table are adjusted by Holm.
 """
 
@@ -22,12 +22,12 @@ from fer_core.evaluation.predictions import Predictions
 from fer_core.images import quality
 
 PERMUTATIONS = 999
-MOST = 600  # pictures of each set in the permutation test: all their distances are held in memory
+MOST = 600  # images of each set in the permutation test: all their distances are held in memory
 OVERALL = "all"
 
 
 def per_expression(a: Predictions, b: Predictions) -> pd.DataFrame:
-    """Recall of each expression on both sets, and whether the gap is more than chance; the first row is the accuracy.
+    """Recall of each expression on both sets, and whether the gap is significant; the first row is the accuracy.
 
     Returns:
         `expression` (“all” first), and for a and b `n_`, `recall_`, `low_`, `high_` (Wilson 95 %); `difference` (b minus
@@ -67,8 +67,8 @@ def per_expression(a: Predictions, b: Predictions) -> pd.DataFrame:
 class GapSplit:
     """Accuracy of b minus a, and its two parts, each with a 95 % interval (Newcombe's for the whole, else `interval_of`).
 
-    `prior` is what the other class balance alone would change, if each expression were recognised as on a; `rest` is
-    what each expression is recognised better or worse, weighted as on b. They add up to `total`.
+    `prior` is the part due to the different class balance alone, with the recall of each expression as on a; `rest` is
+    the part due to different recalls, weighted as on b. They add up to `total`.
     """
 
     total: float
@@ -137,7 +137,7 @@ class Balance:
 
 
 def class_balance(labels_a: Sequence[str], labels_b: Sequence[str], names: Sequence[str]) -> Balance:
-    """Do the sets hold the expressions in the same proportions?
+    """Do the two sets have the same class balance?
 
     Raises:
         DataError: a set is empty.
@@ -146,7 +146,7 @@ def class_balance(labels_a: Sequence[str], labels_b: Sequence[str], names: Seque
 
     counts = np.array([[list(labels).count(name) for name in names] for labels in (labels_a, labels_b)])
     if not counts.sum(axis=1).all():
-        raise DataError("A set without labels has no class balance; choose sets that hold some pictures.")
+        raise DataError("A set without labels has no class balance; choose sets that hold some images.")
     shares = counts / counts.sum(axis=1, keepdims=True)
     present = counts[:, counts.sum(axis=0) > 0]
     p = float(chi2_contingency(present).pvalue) if present.shape[1] > 1 else 1.0
@@ -157,7 +157,7 @@ def class_balance(labels_a: Sequence[str], labels_b: Sequence[str], names: Seque
 
 
 def picture_statistics(pictures: NDArray[np.uint8]) -> pd.DataFrame:
-    """`brightness`, `contrast` (grey, 0..255) and `sharpness` of pictures (n, H, W) or (n, H, W, 3), a row each."""
+    """`brightness`, `contrast` (grey, 0..255) and `sharpness` of images (n, H, W) or (n, H, W, 3), a row each."""
     return pd.DataFrame(
         [(quality.brightness(one), quality.contrast(one), quality.sharpness(one)) for one in pictures],
         columns=["brightness", "contrast", "sharpness"],
@@ -165,10 +165,10 @@ def picture_statistics(pictures: NDArray[np.uint8]) -> pd.DataFrame:
 
 
 def differences(a: pd.DataFrame, b: pd.DataFrame) -> pd.DataFrame:
-    """How the figures of two sets differ, a row for each column that both tables have.
+    """The differences of two sets' figures, one row per column that both tables have.
 
     Returns:
-        `statistic`, `median_a`, `median_b`, `effect` (Cliff's delta: how much more often a picture of b has the larger
+        `statistic`, `median_a`, `median_b`, `effect` (Cliff's delta: how much more often an image of b has the larger
         value than one of a than the smaller, -1..1; 0 is no shift), `p` (Mann and Whitney), `p_adjusted` (Holm).
 
     Raises:
@@ -177,7 +177,7 @@ def differences(a: pd.DataFrame, b: pd.DataFrame) -> pd.DataFrame:
     from scipy.stats import mannwhitneyu
 
     if not len(a) or not len(b):
-        raise DataError("There is no picture to compare; choose sets that hold some.")
+        raise DataError("There is no image to compare; choose sets that hold some.")
     rows = []
     for name in (str(column) for column in a.columns if column in b.columns):
         left, right = a[name].dropna().to_numpy(float), b[name].dropna().to_numpy(float)
@@ -236,7 +236,7 @@ def feature_distance(
     ]
     shared = set(labels[0]) & set(labels[1])
     if not shared:
-        raise DataError("The two sets share no expression with pictures, so no distance can be measured.")
+        raise DataError("The two sets share no expression with images, so no distance can be measured.")
     chosen = [np.isin(names, list(shared)) for names in labels]
     labels = [names[mask] for names, mask in zip(labels, chosen, strict=True)]
     features = np.concatenate([part[rows][mask] for part, rows, mask in zip(parts, kept, chosen, strict=True)])
@@ -265,7 +265,7 @@ def shifts(balance: Balance, pictures: pd.DataFrame | None, seen: Distance | Non
     """All tests of whether two sets differ, with one correction over them.
 
     Args:
-        balance: as `class_balance` gives it; pictures: as `differences`; seen: as `feature_distance` with labels.
+        balance: as `class_balance` gives it; images: as `differences`; seen: as `feature_distance` with labels.
 
     Returns:
         `what` (“class balance”, a statistic of the images, “what the network sees”), `p` and `p_adjusted` (Holm over all
@@ -291,7 +291,7 @@ def nearest(features: ArrayLike, reference: ArrayLike, k: int = 3) -> tuple[NDAr
 
 
 def relit(pictures: NDArray[np.uint8], mean: float, deviation: float) -> NDArray[np.uint8]:
-    """Pictures (n, H, W[, 3]) each brought to this mean and standard deviation of grey, as far as 0..255 allows."""
+    """Images (n, H, W[, 3]), each adjusted to this mean and standard deviation of grey, within 0..255."""
     values = pictures.astype(np.float32)
     axes = tuple(range(1, values.ndim))
     centre = values.mean(axis=axes, keepdims=True)
@@ -302,4 +302,4 @@ def relit(pictures: NDArray[np.uint8], mean: float, deviation: float) -> NDArray
 
 def _refuse_empty(a: Predictions, b: Predictions) -> None:
     if not len(a) or not len(b):
-        raise DataError(f"There is nothing to compare: {len(a):,} benchmark and {len(b):,} private pictures.")
+        raise DataError(f"There is nothing to compare: {len(a):,} benchmark and {len(b):,} private images.")

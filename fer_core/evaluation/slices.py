@@ -1,8 +1,8 @@
-"""Are some kinds of pictures harder? Slices of a split by brightness, contrast, sharpness or any column of the data set.
+"""Are some kinds of images harder? Slices of a split by brightness, contrast, sharpness or any column of the data set.
 
-A slice that holds harder expressions has a lower accuracy without being a weakness of its own. So each is held against
-what its mix of labels would give, and tested within the labels (Cochran 1954, Mantel and Haenszel 1959); p-values are
-adjusted by Holm for all slices that were tried.
+A slice with harder expressions has a lower accuracy for that reason alone. So each is compared with the accuracy that
+its mix of labels explains, and tested within the labels (Cochran 1954, Mantel and Haenszel 1959); p-values are adjusted
+by Holm for all slices that were tried.
 """
 
 from __future__ import annotations
@@ -22,17 +22,17 @@ from fer_core.evaluation.gallery import positions
 from fer_core.evaluation.intervals import wilson_bounds
 from fer_core.evaluation.predictions import Predictions
 
-MIN_SUPPORT = 50  # pictures in a slice, and outside it
+MIN_SUPPORT = 50  # images in a slice, and outside it
 LEAST_SUPPORT = 20  # below it the test's normal approximation fails
 BINS = 5  # equally filled parts of a number's range
-MOST_VALUES = 30  # of a column that is no number; a column of names has a slice for each picture
+MOST_VALUES = 30  # of a column that is no number; a column of names has a slice for each image
 NOT_SLICED = frozenset({"id", "split", "label", "file", "left", "top", HASH})
 
 
 def columns_of(dataset: Dataset, predictions: Predictions) -> pd.DataFrame:
-    """(n rows) what the data set knows of each picture besides its label: person, source, face size and so on.
+    """(n rows) the data set's information on each image besides its label: person, source, face size and so on.
 
-    Columns of votes are left out, for they are another label. A picture that the set no longer has gets no values.
+    Columns of votes are left out, because they are labels too. Images that are no longer in the set get no values.
     """
     place = positions(dataset, predictions.table)
     names = [name for name in dataset.index.columns if name not in NOT_SLICED and not str(name).startswith("votes_")]
@@ -42,13 +42,13 @@ def columns_of(dataset: Dataset, predictions: Predictions) -> pd.DataFrame:
 
 @dataclass(frozen=True, eq=False)
 class Slices:
-    """Slices that were tried, the one furthest below its expectation first.
+    """All tested slices, the one furthest below its expected accuracy first.
 
     Attributes:
         table: one row a slice: `slice` (in words), `columns` (how many conditions), `n`, `accuracy` with `low`, `high`
             (Wilson 95 %), `expected` (accuracy that its mix of labels would give), `difference` (accuracy less
             expected), `p` and `p_adjusted` (Holm over all rows).
-        members: (slices, n) bool, the pictures of each slice, in the order of the predictions table.
+        members: (slices, n) bool, the images of each slice, in the order of the predictions table.
     """
 
     table: pd.DataFrame
@@ -63,11 +63,11 @@ def find(
     bins: int = BINS,
     crossed: bool = False,
 ) -> Slices:
-    """Try every slice with enough pictures in it and outside it.
+    """Test every slice with enough images inside and outside it.
 
     Args:
         columns: a row for each of the table's, in its order. A number with more than `bins` values is cut into parts
-            with about as many pictures each; of any other column each value is a slice. Empty values belong to none.
+            with about as many images each; of any other column each value is a slice. Empty values belong to none.
         min_support: at least 20.
         crossed: also every pair of conditions on two columns.
 
@@ -75,9 +75,9 @@ def find(
         DataError: the columns have another number of rows, or `min_support` is too small.
     """
     if len(columns) != len(predictions):
-        raise DataError(f"Found {len(columns):,} rows of columns for {len(predictions):,} pictures; expected one each.")
+        raise DataError(f"Found {len(columns):,} rows of columns for {len(predictions):,} images; expected one each.")
     if min_support < LEAST_SUPPORT:
-        raise DataError(f"A slice needs {LEAST_SUPPORT} pictures or more for its test to hold; found {min_support}.")
+        raise DataError(f"A slice needs {LEAST_SUPPORT} images or more for its test to hold; found {min_support}.")
     single = [
         (str(name), words, mask) for name in columns for words, mask in _conditions(str(name), columns[name], bins)
     ]
@@ -104,7 +104,7 @@ def find(
 
 
 def _conditions(name: str, column: pd.Series, bins: int) -> list[tuple[str, NDArray[np.bool_]]]:
-    """The conditions on one column, in words, with the pictures that meet each."""
+    """The conditions on one column, in words, with the images that meet each."""
     if pd.api.types.is_numeric_dtype(column) and not pd.api.types.is_bool_dtype(column) and column.nunique() > bins:
         values = column.to_numpy(float)
         part = pd.qcut(column, bins, labels=False, duplicates="drop")
@@ -133,7 +133,7 @@ def _within_labels(
 
     labels = np.eye(len(predictions.expressions))[predictions.label_index]  # (n, k)
     inside = members.astype(np.float64)
-    of_label = labels.sum(axis=0)  # (k,) pictures of a label
+    of_label = labels.sum(axis=0)  # (k,) images of a label
     right = labels[predictions.correct].sum(axis=0)  # (k,) of which right
     in_slice = inside @ labels  # (m, k)
     hits = inside @ (labels * predictions.correct[:, None])

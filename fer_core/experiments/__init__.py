@@ -1,1 +1,1 @@
-"""What is made of several runs: sweeps, cross-validation, ensembles, reproductions, and private sets beside a benchmark."""
+"""Experiments with several runs: sweeps, cross-validation, ensembles, reproductions, and private sets."""

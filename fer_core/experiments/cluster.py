@@ -1,8 +1,8 @@
 """Runs on several machines: trials, folds and seeds as tasks of a Ray cluster, with their processors and GPUs.
 
-All nodes share the workspace: it, and the data, have the same paths on each of them (NFS or the like). A task trains in
-its run's folder there, as a process of this machine does, so that every page and command shows it and a stop reaches it.
-Where a node dies, Ray begins its tasks anew on another, and they go on from the last save of their runs.
+All nodes share the workspace and the data under the same paths (NFS or the like). A task trains in its run's folder,
+like a local process, so every page and command can show and stop it. If a node dies, Ray restarts its tasks on another
+node, where they continue from the last save of their runs.
 """
 
 from __future__ import annotations
@@ -52,7 +52,7 @@ class Cluster:
 
         Args:
             take: the next run, told the names of those in work; None where there is none.
-            on_bad: what to do with pictures that cannot be read.
+            on_bad: what to do with images that cannot be read.
             stop: asked at each look; once it says yes, nothing more is taken and the runs in work save and end.
             look: called at each look.
 
@@ -88,7 +88,7 @@ class Cluster:
             raise ConfigError(blind)
 
     def _collect(self, reference: Any, run: RunFolder) -> str:
-        """See how a task ended; what no task could say itself is written into its run."""
+        """Check how a task ended. If the task could not write its own status, write it into the run."""
         try:
             return str(self.ray.get(reference))
         except self.ray.exceptions.TaskCancelledError:
@@ -101,7 +101,7 @@ class Cluster:
         return ""
 
     def _end(self, reference: Any, run: RunFolder) -> None:
-        """Ask a run to save and end; one that has not begun to train is taken back."""
+        """Ask a run to save and end. A run that has not started yet is cancelled."""
         if run.status().state in ("running", "stopping"):
             run.request_stop()
         else:
@@ -118,7 +118,7 @@ class Cluster:
         return float(wanted and any(node.get("GPU", 0) >= 1 for node in self._nodes()))
 
     def _places(self, gpus: float) -> int:
-        """How many such runs the cluster can train at a time, were it empty."""
+        """The number of such runs that an idle cluster can train at a time."""
         return sum(
             min(int(node.get("CPU", 0) / self.cpus), int(node.get("GPU", 0) / gpus) if gpus else 1 << 30)
             for node in self._nodes()
@@ -176,7 +176,7 @@ def connected(on: str, cpus: float = 1.0, gpus: float | None = None) -> Iterator
 
 
 def task(home: str, name: str, on_bad: OnBad | None) -> str:
-    """Train a run to its end, in a process of the cluster; called anew after a death, it goes on from the last save.
+    """Train a run to its end in a process of the cluster. Called again after a crash, it continues from the last save.
 
     Returns:
         what is wrong with the node; empty where nothing is. What is wrong with the run is written into it.

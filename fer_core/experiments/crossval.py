@@ -1,7 +1,7 @@
-"""Cross-validation: each fold is a run with a split of its own, and every picture is predicted by the one network that
+"""Cross-validation: each fold is a run with a split of its own, and every image is predicted by the one network that
 has not seen it.
 
-Of the pictures outside a fold a tenth chooses the best epoch, so that the fold itself has no say in what it measures.
+A tenth of the images outside a fold chooses the best epoch, so the fold itself is only used to measure.
 """
 
 from __future__ import annotations
@@ -33,23 +33,23 @@ def fold_tables(
     index: pd.DataFrame, k: int, *, seed: int = 0, pool: tuple[str, ...] = ("train",), group: str | None = None,
     stratified: bool = True,
 ) -> list[pd.DataFrame]:  # fmt: skip
-    """The k splits of a cross-validation: one fold is test, of the other pictures a tenth (or one person of few) is
-    val, the rest train.
+    """The k splits of a cross-validation: one fold is the test set, a tenth of the others (or one of few persons) the
+    validation set, and the rest the training set.
 
     Args:
-        pool: the splits of the set whose pictures are dealt out; all others are left out.
+        pool: the splits of the set whose images are dealt out; all others are left out.
         group: column whose values stay together; None takes what the set knows (person, film), “” keeps nothing together.
         stratified: balance the expressions over the folds.
 
     Returns:
-        tables as `splits.split_table` makes them, with the pictures of the pool only.
+        tables as `splits.split_table` makes them, with the images of the pool only.
 
     Raises:
-        DataError: no picture in a split of the pool, fewer groups than folds, or no such column.
+        DataError: no image in a split of the pool, fewer groups than folds, or no such column.
     """
     if missing := [part for part in pool if not (index["split"] == part).any()]:
         known = ", ".join(index["split"].dropna().unique())
-        raise DataError(f"No picture is in {', '.join(missing)}; deal out some of {known}.")
+        raise DataError(f"No image is in {', '.join(missing)}; use some of {known}.")
     index = index[index["split"].isin(pool)]
     groups = splits.groups_of(index, group)
     labels = index["label"].to_numpy() if stratified else np.zeros(len(index))
@@ -72,7 +72,7 @@ def fold_tables(
 
 @dataclass(frozen=True)
 class Fold:
-    """One fold's run, and how its network reads the pictures held out; None before it has."""
+    """One fold's run, and its network's predictions on the held-out images; None before they exist."""
 
     number: int
     run: RunFolder
@@ -95,10 +95,10 @@ class CrossValidation(NamedFolder):
         cls, name: str, config: TrainConfig, dataset: Dataset, data: str, k: int, *, seed: int = 0,
         pool: tuple[str, ...] = ("train",), group: str | None = None, stratified: bool = True, twins_apart: bool = False,
     ) -> CrossValidation:  # fmt: skip
-        """Make the runs of all folds, none started.
+        """Create the runs of all folds without starting them.
 
         Args:
-            twins_apart: deal out pictures that occur twice one by one; else they are in one fold.
+            twins_apart: deal out images that occur twice one by one; else they are in one fold.
 
         Raises:
             RunError: the name is taken, or that of a fold's run.
@@ -141,7 +141,7 @@ class CrossValidation(NamedFolder):
         return [RunFolder.named(f"{self.name}-fold-{number}") for number in range(1, self.told()["folds"] + 1)]
 
     def folds(self) -> list[Fold]:
-        """The folds as their run folders tell them."""
+        """The folds, read from their run folders."""
         found = []
         for number, run in enumerate(self.runs, 1):
             held = _held_out(run)
@@ -150,7 +150,7 @@ class CrossValidation(NamedFolder):
         return found
 
     def table(self) -> Predictions:
-        """The out-of-fold predictions: each picture of the pool once, under its split in the set.
+        """The out-of-fold predictions: each image of the pool once, under its split in the set.
 
         Raises:
             RunError: a fold has not finished.
@@ -160,7 +160,7 @@ class CrossValidation(NamedFolder):
             held = _held_out(run)
             if held is None:
                 raise RunError(
-                    f"The fold “{run.name}” has not finished; `ferscope crossval --resume {self.name}` goes on."
+                    f"The fold “{run.name}” has not finished; continue with `ferscope crossval --resume {self.name}`."
                 )
             table = held.table
             was = splits.load(run.path / OWN_SPLIT).query("split == 'test'").set_index("id")["was"]
@@ -186,7 +186,7 @@ class CrossValidation(NamedFolder):
         }
 
     def finish(self) -> Path:
-        """Write the out-of-fold predictions as one table and return its place."""
+        """Write the out-of-fold predictions as one table and return its path."""
         table = self.table()
         path = self.path / f"predictions-{table.table['dataset'].iloc[0]}-crossval.parquet"
         table.write(path)
@@ -200,7 +200,7 @@ def finished(dataset: str) -> dict[str, Path]:
 
 
 def train_fold(run: RunFolder, dataset: Dataset, on_step: Callable[[RunStatus], None] | None = None) -> None:
-    """Train a fold's run to its end, from its last save where it has one, and predict the pictures held out.
+    """Train a fold's run to its end, from its last save where it has one, and predict the images held out.
 
     Raises:
         Stopped: a stop was asked for; the same call goes on.
@@ -221,8 +221,8 @@ def train_fold(run: RunFolder, dataset: Dataset, on_step: Callable[[RunStatus], 
 
 
 def _held_out(run: RunFolder) -> Predictions | None:
-    """The predictions on the pictures that a fold holds out, None before; its network may have been evaluated on the
-    test part of the set, or of others, which gives a table of the same kind."""
+    """The predictions on a fold's held-out images, or None. Other tables of the network, of whole test sets, are not
+    mistaken for them."""
     if not (run.path / OWN_SPLIT).exists():
         return None
     own = set(splits.load(run.path / OWN_SPLIT).query("split == 'test'")["id"])

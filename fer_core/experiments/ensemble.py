@@ -1,5 +1,4 @@
-"""Several trained networks as one checkpoint: what it holds, which networks fit together, and how their votes are
-weighed."""
+"""Ensembles: several trained networks as one checkpoint, which networks fit together, and how votes are weighted."""
 
 from __future__ import annotations
 
@@ -14,6 +13,7 @@ from numpy.typing import NDArray
 from fer_core.checkpoint import Card, Cost, load_tensors, save_tensors, weights_path, write_card
 from fer_core.datasets import Dataset, splits
 from fer_core.datasets.identity import HASH
+from fer_core.datasets.titles import split_title
 from fer_core.errors import ConfigError
 from fer_core.evaluation.predictions import Predictions
 from fer_core.evaluation.results import results, trained_on
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 
 Voting = Literal["mean", "weighted", "stacked"]
 WORDS = {"mean": "mean", "weighted": "weighted mean", "stacked": "a layer stacked on the logarithms"}
-FOLDS = 5  # of the part that a vote is fitted on, so that each picture is answered by a vote that has not seen it
+FOLDS = 5  # of the part that a vote is fitted on, so that each image is answered by a vote that has not seen it
 TTA = "flip"  # of every ensemble
 
 
@@ -45,7 +45,7 @@ class Plan:
 
     @property
     def left_out(self) -> tuple[str, ...]:
-        """Expressions that some member does not know, or was not made for; the ensemble does not answer them."""
+        """Expressions that some member does not know or was not made for. The ensemble does not predict them."""
         known = [*(name for card in self.cards for name in (*card.expressions, *card.leave_out))]
         return tuple(dict.fromkeys(name for name in known if name not in self.expressions))
 
@@ -53,8 +53,8 @@ class Plan:
 def plan(found: Sequence[Checkpoint], native: int = 0) -> Plan:
     """How networks are combined.
 
-    Expressions are matched by name; what not all members know is not answered, and each one's probabilities are scaled
-    to add up to 1 over the rest. Where the members' images differ, the ensemble takes pictures at their own size
+    Expressions are matched by name. Those that not all members know are left out, and each member's probabilities are
+    scaled to sum to 1 over the rest. Where the members' images differ, the ensemble takes images at their own size
     `native` (pixels a side; 0: not known), but at least the smallest and at most the largest member's, and each member
     resizes and normalises them as it learned to.
 
@@ -96,7 +96,7 @@ def plan(found: Sequence[Checkpoint], native: int = 0) -> Plan:
 
 
 def _common(cards: Sequence[Card], native: int) -> ImageSpec:
-    """Pictures at a size from which each member's own can be made; 0 is a grey, for methods that explain against it."""
+    """Images at a size from which each member's own can be made; 0 is a grey, for methods that explain against it."""
     sides = {axis: [getattr(card.image, axis) for card in cards] for axis in ("height", "width")}
     size = {axis: min(max(native or max(found), min(found)), max(found)) for axis, found in sides.items()}
     return ImageSpec(
@@ -116,14 +116,14 @@ def combine(
 ) -> RunFolder:
     """Write an ensemble of networks as a finished run; evaluate it to give its card figures.
 
-    A fitted vote comes with its predictions on the part that it was fitted on, in which each picture is answered by a
-    vote fitted on other pictures: that table and its figures tell how good it is, one made of the whole would not.
+    A fitted vote comes with cross-fitted predictions on the split that it was fitted on: each image is predicted by a
+    vote fitted on other images. Predictions of the final vote on that split would be optimistic.
 
     Args:
         names: of networks that fit together, see `plan`.
         data: what the members were chosen on, as the run's data.
         voting: “mean” counts each alike. “weighted” (one weight a member) and “stacked” (a linear layer) are fitted on
-            the validation part of `dataset`, and on nothing else.
+            the validation set of `dataset`, and on nothing else.
         dataset: the set behind `data`; needed unless it is the mean of networks that take the same images.
 
     Raises:
@@ -194,7 +194,8 @@ def _card(name: str, title: str, planned: Plan, arguments: dict[str, Any], vocab
 
 
 def fitting_part(cards: Sequence[Card]) -> str:
-    """The split that a vote may be fitted on: the one that chose the members' epochs, which none of them learned.
+    """The split that a vote may be fitted on: the one that chose the members' epochs, on which none of them was
+    trained.
 
     Raises:
         ConfigError: there is none.
@@ -202,13 +203,13 @@ def fitting_part(cards: Sequence[Card]) -> str:
     wanted = {card.recipe.get("val_split", "val") for card in cards}
     if len(wanted) > 1 or "" in wanted:
         raise ConfigError(
-            "A vote is fitted on the part that chose the members' epochs, and theirs differ or are missing "
-            f"({', '.join(sorted(part or 'none' for part in wanted))}); take the mean."
+            "A vote is fitted on the part that chose the members' epochs, and these differ or are missing "
+            f"({', '.join(sorted(part or 'none' for part in wanted))}); use the mean."
         )
     (part,) = wanted
     if learned := [card.name for card in cards if part in trained_on(card).split("+")]:
         raise ConfigError(
-            f"{', '.join(learned)} learned from {part}, on which the vote would be fitted; take the mean."
+            f"{', '.join(learned)} were trained on the {split_title(part)}, on which the vote would be fitted; use the mean."
         )
     return str(part)
 
@@ -286,7 +287,7 @@ def _groups(dataset: Dataset, rows: NDArray[np.int64]) -> NDArray[np.object_] | 
 
 
 def _member_answers(network: Ensemble, images: NDArray[np.uint8], spec: ImageSpec) -> NDArray[np.float32]:
-    """(2, n, M, K): each member's log-probabilities for the pictures, and for their mirror images, as `TTA` asks for."""
+    """(2, n, M, K): each member's log-probabilities for the images, and for their mirror images, as `TTA` asks for."""
     from torch import nn
 
     from fer_core.models.logits import predict_logits
@@ -311,7 +312,7 @@ def fit_weights(logs: NDArray[np.float32], labels: NDArray[np.int64]) -> Vote:
     concave in w and rises at each step.
 
     Args:
-        logs: (V, n, M, K) log-probabilities of M members in V views of n pictures.
+        logs: (V, n, M, K) log-probabilities of M members in V views of n images.
         labels: (n,) right expressions.
     """
     from fer_core.models.ensemble import Vote
@@ -330,7 +331,7 @@ def fit_weights(logs: NDArray[np.float32], labels: NDArray[np.int64]) -> Vote:
 def fit_stacker(logs: NDArray[np.float32], labels: NDArray[np.int64]) -> Vote:
     """Multinomial logistic regression with an L2 penalty (C = 1) on the members' log-probabilities, mean over the views.
 
-    A linear layer commutes with the mean over views, so that it is fitted on what it will be given.
+    A linear layer commutes with the mean over views, so it is fitted on the same inputs as it gets later.
 
     Args:
         logs, labels: as `fit_weights`; every expression has to be among the labels.

@@ -1,4 +1,4 @@
-"""How long a recipe will take and how much memory it needs, from a few steps of the real loop, before it is started."""
+"""Estimate the time and memory of a recipe from a few steps of the real training loop."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ IMAGES = 256  # of the validation set
 
 @dataclass(frozen=True)
 class Estimate:
-    """What a run will cost on this machine as busy as it is now.
+    """Time and memory of a run on this machine at its current load.
 
     Attributes:
         cpu_seconds_per_epoch: of the processor, all threads together, however busy the machine is.

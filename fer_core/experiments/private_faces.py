@@ -32,12 +32,12 @@ MOST_AGAIN = 600  # private faces that are predicted again with one thing change
 
 
 def keep(source: Iterable[ArchiveEntry], mapping: Mapping[str, str | None], name: str) -> int:
-    """Save a private set as a data set of the workbench, in the workspace, and say how many pictures it has.
+    """Save a private set as a data set of the workbench, in the workspace, and say how many images it has.
 
-    Files get names of our own (a number and the picture's suffix), so nothing an archive says becomes a path.
+    Files get new names (a number and the image's suffix), so no name in an archive becomes a path.
 
     Raises:
-        DataError: the name is taken or cannot name a data set, or no picture can be read.
+        DataError: the name is taken or cannot name a data set, or no image can be read.
     """
     folder = home() / "private" / name
     if (
@@ -63,7 +63,7 @@ def keep(source: Iterable[ArchiveEntry], mapping: Mapping[str, str | None], name
             place.parent.mkdir(parents=True, exist_ok=True)
             place.write_bytes(member.data)
         if not count:
-            raise DataError("No picture of the upload can be read, so there is nothing to keep.")
+            raise DataError("No image of the upload can be read, so there is nothing to keep.")
         os.replace(Path(temporary, name), folder)
     known_sets.add(folder, name)
     return count
@@ -71,13 +71,13 @@ def keep(source: Iterable[ArchiveEntry], mapping: Mapping[str, str | None], name
 
 @dataclass
 class Gathered:
-    """The faces of a private set for one network: pictures at its size, and what was measured on the whole photos.
+    """The faces of a private set for one network: images at its size, and what was measured on the whole photos.
 
     Attributes:
         pictures: (n, H, W[, 3]) uint8, cut as the card says.
         again: positions of the faces that `variants` hold too, at most about `MOST_AGAIN`.
         variants: by what is changed about the crop, (len(again), H, W[, 3]) uint8.
-        faces: one row a picture: `id`, `label`, `size` (pixels of the cut), `turn`, `tilt` (NaN without points).
+        faces: one row an image: `id`, `label`, `size` (pixels of the cut), `turn`, `tilt` (NaN without points).
         skipped: what was left out, and why.
     """
 
@@ -99,13 +99,13 @@ def gather(
 
     Args:
         mapping: class folder to expression; folders that are missing or None are left out.
-        total: how many pictures there are, if known: of many, only some are cut in several ways.
+        total: how many images there are, if known: of many, only some are cut in several ways.
 
     Yields:
-        how many pictures are done, and at last the list of `Gathered`, one a network.
+        how many images are done, and at last the list of `Gathered`, one a network.
 
     Raises:
-        DataError: no picture is left.
+        DataError: no image is left.
     """
     every = max(1, -(-total // MOST_AGAIN))
     pictures: list[list[NDArray[np.uint8]]] = [[] for _ in networks]
@@ -166,5 +166,5 @@ def _recut(image: NDArray[np.uint8], face: Face, network: Network, detector: str
     for name, factor in (("crop: wider", 1 + WIDER), ("crop: closer", 1 - WIDER)):
         margin = (1 + framing.margin) * factor - 1
         cuts[f"{name} by {100 * WIDER:.0f} %"] = framing.model_copy(update={"margin": margin}).cut(image, face)
-    cuts["crop: the whole picture"] = image
+    cuts["crop: the whole image"] = image
     return cuts

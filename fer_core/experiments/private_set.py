@@ -1,4 +1,5 @@
-"""A private set, a folder or zip of class folders, through networks, beside what they reach on their benchmark.
+"""A private set (a folder or zip of class folders) beside a benchmark: the accuracy of networks on both, and why it
+differs.
 
 `private_faces.py` reads the photos; what is here compares.
 """
@@ -37,7 +38,7 @@ AS_CHOSEN = "as chosen"
 
 @dataclass(frozen=True, eq=False)
 class Reference:
-    """A benchmark's pictures for one network, if this machine has them.
+    """A benchmark's images for one network, if this machine has them.
 
     Attributes:
         pictures: (n, H, W[, 3]) uint8 of the benchmark's split; `labels` their expressions; `size` their native size.
@@ -52,7 +53,7 @@ class Reference:
 
 
 def reference(dataset: Dataset, split: str, spec: ImageSpec) -> Reference:
-    """A benchmark's pictures from an open data set.
+    """A benchmark's images from an open data set.
 
     Raises:
         DataError: it has no such split.
@@ -73,7 +74,7 @@ def reference(dataset: Dataset, split: str, spec: ImageSpec) -> Reference:
 
 
 def known_reference(key: str, spec: ImageSpec) -> Reference | None:
-    """The pictures behind a predictions table, if a data set of this machine has its name; None otherwise.
+    """The images behind a predictions table, if a data set of this machine has its name; None otherwise.
 
     Args:
         key: “<data set>-<split>”.
@@ -90,13 +91,13 @@ def known_reference(key: str, spec: ImageSpec) -> Reference | None:
 
 @dataclass(frozen=True)
 class Error:
-    """A private face that was taken for another expression, and its nearest training faces in feature space."""
+    """A wrong prediction on a private face, and its nearest training faces in feature space."""
 
     id: str
     label: str
     predicted: str
     picture: NDArray[np.uint8]
-    nearest: tuple[tuple[str, NDArray[np.uint8]], ...]  # label and picture
+    nearest: tuple[tuple[str, NDArray[np.uint8]], ...]  # label and image
 
 
 @dataclass(frozen=True, eq=False)
@@ -105,7 +106,7 @@ class PrivateSetReport:
 
     Attributes:
         per_expression, gap: see `shift`. `variants`: one row a change, with `accuracy`, `difference`, `p` (McNemar), `n`.
-        balance: class balance; `differences`, `distance`, `distance_within`: of the pictures, None without them.
+        balance: class balance; `differences`, `distance`, `distance_within`: of the images, None without them.
     """
 
     network: str
@@ -131,12 +132,12 @@ class PrivateSetReport:
 
     @property
     def shifted(self) -> list[str]:
-        """In what the private set differs from the benchmark; a set like it is said to differ with a chance of 5 %."""
+        """The significant differences between the private set and the benchmark (false positive rate 5 %)."""
         table = self.shifts
         return [str(what) for what in table.loc[table["p_adjusted"] <= ALPHA, "what"]]
 
     def sentence(self) -> str:
-        """Accuracy on both sets with 95 % intervals, and whether the gap is more than chance."""
+        """Accuracy on both sets with 95 % intervals, and whether the gap is significant."""
         row = self.per_expression.iloc[0]
 
         def share(end: str) -> str:
@@ -154,7 +155,7 @@ class PrivateSetReport:
         )
 
     def to_json(self) -> dict[str, Any]:
-        """The figures in JSON's types; pictures are left out, NaN is None."""
+        """The figures in JSON's types; images are left out, NaN is None."""
 
         def records(table: pd.DataFrame | None) -> list[dict[Hashable, Any]] | None:
             return None if table is None else table.astype(object).where(table.notna(), None).to_dict("records")
@@ -180,16 +181,16 @@ class PrivateSetReport:
 def compare(
     network: Network, gathered: Gathered, benchmark: Predictions, benchmark_name: str, known: Reference | None
 ) -> Iterator[str | PrivateSetReport]:
-    """Accuracy beside the benchmark, and why it differs.
+    """Accuracy on both sets, and why it differs.
 
     Args:
-        known: the benchmark's pictures; without them accuracy, gap, balance and crops are compared, pictures are not.
+        known: the benchmark's images; without them accuracy, gap, balance and crops are compared, images are not.
 
     Yields:
         what is done next, in words, and at last the report.
 
     Raises:
-        DataError: no picture of the private set has an expression that the network knows.
+        DataError: no image of the private set has an expression that the network knows.
     """
     names = network.card.expressions
     usable = gathered.faces["label"].isin(names).to_numpy()
@@ -282,11 +283,11 @@ def compare_networks(
         mapping: as `decided` gives it.
         networks: by name, each with its predictions table of the benchmark.
         key: the benchmark, “<data set>-<split>”.
-        total: how many pictures there are, as `words` counts them.
-        with_pictures: look at the benchmark's own pictures, if this machine has them.
+        total: how many images there are, as `words` counts them.
+        with_pictures: look at the benchmark's own images, if this machine has them.
 
     Yields:
-        how many pictures have been read, then what is done in words, and at last the reports, one a network.
+        how many images have been read, then what is done in words, and at last the reports, one a network.
 
     Raises:
         DataError: as `members`, `gather` and `compare`.
@@ -311,7 +312,7 @@ def compare_networks(
 
 
 def _errors(network: Network, private: Predictions, pictures: NDArray[np.uint8], known: Reference) -> tuple[Error, ...]:
-    """The surest errors, each with its three nearest training faces."""
+    """The most confident errors, each with its three nearest training faces."""
     wrong = np.flatnonzero(~private.correct)
     wrong = wrong[np.argsort(-private.confidence[wrong], kind="stable")][:MOST_ERRORS]
     if not len(wrong) or not len(known.training):

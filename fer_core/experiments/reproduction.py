@@ -1,8 +1,8 @@
-"""The recipes that repeat a row of a report's table: which data they need, and what came out.
+"""Recipes that reproduce a row of a report's table: the data they need, and the results.
 
-A recipe's run is an ordinary run folder of the recipe's name. What came out is read from its card: from the workspace's
-own run where it has finished, else from the ones that ship with the program (`reproduced/<recipe>`, cards,
-histories and predictions without weights).
+A recipe's run is an ordinary run folder of the recipe's name. The result is read from its card: from the workspace's
+own finished run, otherwise from the shipped ones (`reproduced/<recipe>`, cards, histories and predictions without
+weights).
 """
 
 from __future__ import annotations
@@ -32,7 +32,8 @@ State = Literal["run", "not run", "data missing"]
 
 @dataclass(frozen=True)
 class Row:
-    """One recipe: what was reported and what came out. Accuracies are shares; n pictures; `share` of train in an epoch.
+    """One recipe with its reported and its reproduced result. Accuracies are shares; n images; `share` of the training
+    set in an epoch.
 
     Attributes:
         data: the set it needs; `split` the part that gave the figure here.
@@ -77,7 +78,7 @@ class Row:
 
     @property
     def sentence(self) -> str:
-        """What came out beside what was reported; empty where it has not been run."""
+        """The reproduced beside the reported figure; empty where it has not been run."""
         if self.accuracy is None:
             return ""
         reported = "nothing" if self.reported is None else f"{self.reported:.2%}"
@@ -93,7 +94,7 @@ def of_reports() -> dict[str, TrainConfig]:
 def verdict(
     reported: float | None, accuracy: float, low: float, high: float, *, done: float, asked: int, differs: str = ""
 ) -> str:
-    """What the reproduced figure says about the reported one.
+    """Whether the reproduced figure agrees with the reported one.
 
     Args:
         low, high: the reproduced figure's 95 % interval.
@@ -114,7 +115,7 @@ def verdict(
 
 
 def rows(sets: Iterable[str] = ()) -> list[Row]:
-    """All recipes of reports with what is known of them.
+    """All recipes that reproduce reports, with their results.
 
     Args:
         sets: data sets at hand beside those the workspace knows, by path.
@@ -124,7 +125,7 @@ def rows(sets: Iterable[str] = ()) -> list[Row]:
 
 
 def row(name: str, config: TrainConfig, places: dict[str, str]) -> Row:
-    """One recipe with what is known of it.
+    """One recipe with its result.
 
     Args:
         places: the data sets at hand, as `at_hand` finds them.
@@ -169,7 +170,7 @@ def _short_members(card: Card) -> str:
 
 
 def finished(name: str, config: TrainConfig) -> Path | None:
-    """The folder that holds a recipe's outcome: the workspace's finished run, else the shipped one; None: neither."""
+    """The folder with a recipe's result: the workspace's finished run, otherwise the shipped one, otherwise None."""
     if done_here(name, config) and read_card(RunFolder.named(name).path).results:  # an ensemble's come with its report
         return RunFolder.named(name).path
     shipped = SHIPPED / name
@@ -193,7 +194,7 @@ def repeats(folder: Path, config: TrainConfig) -> bool:
 
 
 def table(found: Iterable[Row]) -> pd.DataFrame:
-    """Rows as a table, one column a field; without where the run lies on this machine."""
+    """Rows as a table, one column per field, without the path of the run."""
     table = pd.DataFrame([asdict(one) for one in found]).drop(columns="folder")
     return table.assign(lacking=table["lacking"].map(", ".join))
 

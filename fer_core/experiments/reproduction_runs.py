@@ -1,4 +1,4 @@
-"""Running the recipes of reports, each within a budget of minutes: an ordinary run of the recipe's name, and its evaluation."""
+"""Run and evaluate the recipes of reports, each within a budget of minutes."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ OVER = 0.1  # of an epoch that a run may take longer than its budget
 
 
 class Reproduction:
-    """The chosen recipes: which of them can run here, and each one to its end.
+    """The chosen recipes: checks which can run here, and runs them.
 
     Args:
         only: patterns of names as “buffalo-*”, separated by commas.
@@ -51,7 +51,7 @@ class Reproduction:
     def run(
         self, stopping: Callable[[], bool], together: Callable[[Sequence[RunFolder]], None] | None = None
     ) -> list[Row]:
-        """Run what can be run; one that fails says why, and the others go on.
+        """Run all that can run. A failure is reported and does not stop the others.
 
         Args:
             stopping: whether a stop was asked for.
@@ -86,7 +86,7 @@ class Reproduction:
         return [name for name, run in self.begun.items() if run.status().state == "stopped"]
 
     def _able(self) -> list[str]:
-        """The recipes whose data is at hand; of the others it says what is missing, before any time is spent."""
+        """The recipes whose data is available. For the others, the missing data are named at once."""
         able = []
         for name in self.chosen:
             if lacking := row(name, self.configs[name], self.places).lacking:
@@ -137,7 +137,7 @@ class Reproduction:
 
 
 def within(minutes: float, asked: int, epoch: float) -> tuple[int, float]:
-    """(epochs, share of the training pictures) that fit a budget.
+    """(epochs, share of the training images) that fit a budget.
 
     Args:
         minutes: the budget.
@@ -159,7 +159,7 @@ def within(minutes: float, asked: int, epoch: float) -> tuple[int, float]:
 
 
 def begin(name: str, config: TrainConfig, dataset: Dataset, data: str, minutes: float) -> RunFolder:
-    """A recipe's run with as many epochs as fit a budget, or the one there is, where that was stopped.
+    """A recipe's run with as many epochs as fit the budget, or its stopped run.
 
     Args:
         data: what opens the data set.

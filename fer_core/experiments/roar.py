@@ -1,9 +1,9 @@
-"""Remove and retrain: does a network that never saw what a map marks lose more than one that misses other pixels?
+"""Remove and retrain (ROAR): does a network lose more accuracy without the pixels that a map marks than without others?
 
-Hooker et al. 2019, A Benchmark for Interpretability Methods in Deep Neural Networks (ROAR), arXiv 1806.10758. Covering
-pixels of a trained network shows it images such as it never met, so what is lost may be the strangeness of the cover. Here
-the cover is in the training images too: a new network of the same recipe learns from covered images and is measured on
-covered ones, and what it still loses is the information. A random choice of as many pixels is the control.
+Hooker et al. 2019, A Benchmark for Interpretability Methods in Deep Neural Networks (ROAR), arXiv 1806.10758. A trained
+network has never seen covered pixels, so a drop may only show that the cover is unusual. Here a new network of the same
+recipe is trained and evaluated on covered images, so a drop shows the lost information. Covering as many random pixels
+is the control.
 """
 
 from __future__ import annotations
@@ -51,7 +51,7 @@ class CoveredDataset(Dataset):
 
 
 def at_random(images: NDArray[np.uint8]) -> NDArray[np.float32]:
-    """The control: seeded values that know nothing of the image."""
+    """The control: seeded random values, independent of the image."""
     return np.random.default_rng(SEED).random(images.shape[:3], dtype=np.float32)
 
 

@@ -33,7 +33,7 @@ class Range(Section):
 
     @property
     def tried(self) -> list[int | float]:
-        """Values that show whether the setting takes what may be drawn; one is a fraction, if fractions are."""
+        """Sample values with which the range of a setting is validated."""
         whole = isinstance(self.low, int) and isinstance(self.high, int)
         return [self.low, self.high] if whole else [self.low, self.high, self.low + 0.618 * (self.high - self.low)]
 

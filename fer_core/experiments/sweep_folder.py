@@ -1,7 +1,7 @@
-"""A search over a recipe's settings: a TOML file says which, Optuna says what to try next, and each trial is a run.
+"""A sweep's folder. A TOML file names the settings to search, Optuna proposes the trials, and each trial is a run.
 
-Any number of worker processes share a sweep through its folder: Optuna's journal file says which trials there are, and a
-lock lets one process at a time take the next. A trial whose process has died is taken over, from the last save of its run.
+Any number of worker processes share a sweep through its folder: Optuna's journal file lists the trials, and a lock lets
+one process at a time take the next. If a process dies, another one continues its trial from the last save.
 """
 
 from __future__ import annotations
@@ -33,12 +33,12 @@ TRIAL = "trial.json"  # in the run folder: the sweep, the number and the setting
 
 @dataclass(frozen=True)
 class Trial:
-    """A trial as its run folder tells it.
+    """A trial, read from its run folder.
 
     Attributes:
         values: the searched settings.
         accuracy: best validation accuracy so far, a share; None before the first epoch.
-        n: pictures of the validation part; 0 before the first epoch.
+        n: images of the validation set; 0 before the first epoch.
     """
 
     number: int
@@ -70,7 +70,7 @@ class SweepFolder(NamedFolder):
 
     @classmethod
     def create(cls, name: str, source: str | Path, data: str) -> SweepFolder:
-        """A new sweep from a file, or the one that is there already if it searches the same in the same data.
+        """A new sweep from a file, or the existing one if it has the same search and data.
 
         Raises:
             ConfigError: the file is not valid.
@@ -110,7 +110,7 @@ class SweepFolder(NamedFolder):
 
     @cached_property
     def sweep(self) -> Sweep:
-        """As it was made: the recipe is the copy, for its file may have been changed or moved since."""
+        """The sweep as it was created, with its copy of the recipe, because the recipe's file may have changed."""
         return load_sweep(self.path / "sweep.toml", next((self.path / "recipe").glob("*.toml"), None))
 
     @property
@@ -149,7 +149,7 @@ class SweepFolder(NamedFolder):
         return (self.path / "stop").exists()
 
     def begin(self) -> None:
-        """Forget a stop that was asked for before."""
+        """Clear an earlier request to stop."""
         self.data  # noqa: B018 there is such a sweep
         (self.path / "stop").unlink(missing_ok=True)
 

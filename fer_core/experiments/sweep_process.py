@@ -1,4 +1,4 @@
-"""The process of a sweep on this machine: it waits for the device, starts the workers and starts killed ones anew.
+"""The process of a sweep on this machine: it waits for the device, starts the workers and restarts killed ones.
 
 `python -m fer_core.experiments.sweep_process FILE DATA NAME WORKERS` makes the sweep first;
 `... --resume NAME WORKERS` continues one. The Sweeps page starts it; `ferscope sweep` calls `run_workers`.

@@ -44,7 +44,7 @@ def work(folder: SweepFolder, dataset: Dataset, parent: int = 0) -> int:
 def take(
     folder: SweepFolder, study: optuna.Study, dataset: Dataset, busy: frozenset[str] = frozenset()
 ) -> tuple[optuna.trial.Trial, RunFolder] | None:
-    """The next trial for this process: one that a dead process has left, else a new one.
+    """The next trial for this process: one left by a dead process, otherwise a new one.
 
     Args:
         busy: names of runs that this process has taken before and not ended yet.
@@ -125,9 +125,8 @@ def _make(folder: SweepFolder, trial: optuna.trial.Trial, dataset: Dataset) -> R
 
 
 def train_trial(run: RunFolder, dataset: Dataset) -> None:
-    """Train a trial that another process has taken for this one, from the last save of its run where it has one.
-
-    Called again, after a process that did the same has died, it goes on; what was told to the study is not done twice.
+    """Train a trial that another process has chosen, from the last save of its run if there is one. Called again after
+    a crash, it continues; finished trials are not repeated.
     """
     import optuna
 
@@ -160,7 +159,7 @@ def _train(
     try:
         training = cast("Generator[EpochResult, None, None]", Trainer(run, dataset, on_step=step).epochs())
         for result in training:
-            assert result.val_accuracy is not None  # `load_sweep` asks for a validation part
+            assert result.val_accuracy is not None  # `load_sweep` asks for a validation set
             trial.report(result.val_accuracy, result.epoch)
             if trial.should_prune() and result.epoch < run.config().epochs:
                 training.close()  # it saves and ends

@@ -1,9 +1,9 @@
-"""Where a network looks: attribution maps. One file a method; the registered function is the method's card.
+"""Attribution maps: which pixels a prediction rests on. One file per method, with one registered function.
 
-A map answers one question about one image: which pixels speak for the logit of the target, or, with `against`, for the
-target rather than another expression. What is explained is what is served: with test-time augmentation the map is the
-mean over the same views, each brought back to the image, and of an ensemble it holds all members. Maps are not scaled
-one by one: `overlay` draws them on a limit of the caller's, so that weak looks weak.
+A map shows which pixels of an image contribute to the logit of the target or, with `against`, to the difference from
+another expression's logit. The explained network is the served one: with test-time augmentation, the map is the mean
+over the same views, mapped back to the image; for an ensemble, it covers all members. Maps are not normalised one by
+one: `overlay` draws them on a common scale, so weak maps look weak.
 
 Importing this package, or looking into its registry, costs neither torch nor captum.
 """
@@ -60,7 +60,7 @@ class Attribution:
 
 @dataclass(frozen=True)
 class Question:
-    """What a method is asked: what makes `score(inputs, *classes)`?
+    """The input of a method: which pixels make `score(inputs, *classes)`?
 
     Attributes:
         network: a replica for this question only, in evaluation mode; a method may hook and change it as it likes.
@@ -116,8 +116,9 @@ class Method:
         signed: its maps have a sign, positive for the target and negative against it.
         needs_layer: it looks at a layer, one of `spatial_layers`.
         parameters: the pydantic model of what can be set; a form is drawn from it.
-        claims: what its values say, which decides how they are checked. “sensitivity”: how far the score moves with a
-            pixel; “shares”: what a pixel adds to the score, so that shares add up; “place”: where it looks, no more.
+        claims: the meaning of its values, which decides how they are checked. “sensitivity”: how much the score changes
+            with a pixel; “shares”: how much a pixel adds to the score, so that shares sum up; “place”: only where the
+            network looks.
         suits: (network, spec) -> None, or the reason why it cannot explain this network.
         attribute: (question, parameters) -> maps (N, H, W), or a pair of them and their standard errors over draws.
     """
@@ -173,7 +174,8 @@ def explain(
     tta: str = "none",
     **parameters: Any,
 ) -> Attribution:
-    """Maps of what speaks for the logit of a target, one an image; gradients are taken of the normalised input.
+    """Attribution maps for the logit of a target, one per image. Gradients are taken with respect to the normalised
+    input.
 
     Several threads may explain, or predict with, one network at once: the work is done on a replica that shares
     nothing but the weights, so modes, hooks and gradient flags of `model` are never touched. Only a change of the

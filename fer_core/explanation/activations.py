@@ -1,4 +1,4 @@
-"""Which activations a network runs: methods that change how they propagate have to get hold of each of them."""
+"""Find the activations that a network runs. Methods that change their backward pass must reach all of them."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ class Activations:
 
 
 def activations(model: nn.Module, spec: ImageSpec) -> Activations:
-    """Watch one forward pass of a black picture."""
+    """Watch one forward pass of a black image."""
     import torch
     from torch.overrides import TorchFunctionMode
 

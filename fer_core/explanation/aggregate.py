@@ -1,8 +1,8 @@
-"""Maps of thousands of images, kept on disk, and their means: of an expression, of a cell of the confusion matrix, of
-the difference of two.
+"""Maps of thousands of images, kept on disk, and their means: per expression, per cell of the confusion matrix, and
+differences of two means.
 
 Maps are kept in files of `CHUNK` images, each named after all that it depends on: the network's weights, the images, the
-targets, method, layer, views and parameters. What was interrupted is continued, and nothing is made twice.
+targets, method, layer, views and parameters. An interrupted computation continues, and nothing is computed twice.
 """
 
 from __future__ import annotations
@@ -43,7 +43,7 @@ def maps_of(
     on_chunk: Callable[[int], None] = lambda done: None,
     **parameters: Any,
 ) -> Maps:
-    """(N, H, W) float32 maps, as `explain` makes them, from the disk where they were made before.
+    """(N, H, W) float32 maps, as by `explain`; maps computed before are read from the disk.
 
     Args:
         images: (N, H, W) or (N, H, W, 3) uint8, memory-mapped or not.

@@ -1,4 +1,4 @@
-"""How far a map can be trusted, in a sentence: what a row of the leaderboard says."""
+"""How faithful a map is, in a sentence made from a row of the leaderboard."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ CLASS = 0.9  # a map that is so much like another expression's does not show wha
 
 @dataclass(frozen=True)
 class Badge:
-    """How far a map can be trusted, in a few sentences."""
+    """How faithful a map is, in a few sentences."""
 
     level: Literal["supported", "partly supported", "not supported", "not measured"]
     sentence: str
 
 
 def badge(row: pd.Series | None) -> Badge:
-    """What a row of the leaderboard says of a method's maps; None: it was not measured for this network."""
+    """The badge of a method from its row of the leaderboard; None if it was not measured for this network."""
     if row is not None and not int(row["n"]) and row["suits"]:
         return Badge("not measured", f"Not measured on this network: {row['suits']}.")
     if row is None or not int(row["n"]):
@@ -73,7 +73,7 @@ def badge(row: pd.Series | None) -> Badge:
 
 
 def _keeps(row: pd.Series) -> str:
-    """In what the map fails to follow the network; empty where it follows."""
+    """Which checks of dependence on the network the map fails; empty if it passes all."""
     if row["new_head_high"] >= HEAD:
         return f"the map hardly changes when the last layer is new (rank correlation {row['new_head']:.2f})"
     if row["half_new_high"] >= HALF:

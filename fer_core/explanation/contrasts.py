@@ -51,7 +51,8 @@ def of_two_cells(
 def of_two_networks(
     networks: Sequence[tuple[nn.Module, Card]], table: Predictions, dataset: Dataset, given: str, method: str, most: int
 ) -> tuple[int, Band, Band, Band]:
-    """How many images of an expression, at most `most`; the mean map of each of two networks; and their difference.
+    """The number of images of an expression (at most `most`), the mean map of each of two networks, and their
+    difference.
 
     Each network is asked for the given expression at its own layer; the second one's maps are brought to the first
     one's size.

@@ -1,4 +1,4 @@
-"""Deconvolution: the gradient, of which each ReLU lets the positive part pass whatever its activation was."""
+"""Deconvolution: the gradient, where each ReLU passes only positive values back, whatever its activation was."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
-"""How far a map can be trusted: what happens to the network's answer when the pixels go that the map marks.
+"""Faithfulness of maps: how the prediction changes when the pixels that a map marks are removed.
 
-Every figure is one of an image, so that means over images have intervals and methods are compared in pairs.
+Every figure is computed per image, so means over images have intervals and methods can be compared in pairs.
 """
 
 from __future__ import annotations
@@ -26,7 +26,8 @@ Figures = NDArray[np.float64]
 
 
 class Curves:
-    """Mean probability of the target while an image's pixels go, or come, in the order of a map (Petsiuk et al. 2018).
+    """Deletion and insertion: mean probability of the target while pixels are removed, or added, in the order of a map
+    (Petsiuk et al. 2018).
 
     Deletion sets pixels to the image's mean, insertion starts from the image blurred (deviation of an eighth of the
     height). Pixels that speak most for the target are first; of equal ones a seeded order decides. One object serves many
@@ -96,14 +97,13 @@ class Curves:
 
 
 class Perturbations:
-    """What a map's values foretell, against what the score does: infidelity (Yeh et al. 2019, arXiv 1901.09392).
-
-    Shares are asked about squares that are taken away (set to the mean grey; the paper's square removal): the sum of a
-    square's shares foretells the fall of the score. The squares have one size, and what is told and what happens are
-    compared after their means over the squares are taken off: otherwise any positive map foretells that more is lost
-    when more is taken away, and a random one beat integrated gradients. A sensitivity is asked about noise of a deviation
-    of 0.02: its product with the noise foretells the fall. Maps that say no more than where are not asked, for their
-    values foretell nothing. All maps of the same images meet the same seeded changes, whose falls are computed once.
+    """Infidelity: how badly a map's values predict changes of the score (Yeh et al. 2019, arXiv 1901.09392). Shares are
+    tested with squares that are taken away (set to the mean grey; the paper's square removal): the sum of a square's shares
+    predicts the fall of the score. The squares have one size, and predicted and real falls are compared after subtracting
+        their means over the squares. Otherwise any positive map would score well just because more is lost when more is
+        removed; a random map beat integrated gradients. A sensitivity is tested with noise of standard deviation 0.02: its
+        product with the noise predicts the fall. Maps that only show places are not tested, because their values predict
+        nothing. All maps of the same images get the same seeded changes, whose falls are computed once.
     """
 
     def __init__(
@@ -137,10 +137,10 @@ class Perturbations:
                     self._falls[kind][row] = (before - after).double().cpu().numpy()
 
     def infidelity(self, maps: Maps, claims: Claim, signed: bool) -> Figures | None:
-        """(N) mean square of what the maps (N, H, W) foretell wrongly, as a part of the falls' variance: 0 the best.
+        """(N) mean square of what the maps (N, H, W) predict wrongly, as a part of the falls' variance: 0 the best.
 
-        Each map is scaled to foretell best (the paper's optimal scaling factor, here not below 0), so that methods of
-        different units are comparable; a map that foretells nothing, or the contrary, has 1. None for maps of which it
+        Each map is scaled to predict best (the paper's optimal scaling factor, here not below 0), so that methods of
+        different units are comparable; a map that predicts nothing, or the contrary, has 1. None for maps of which it
         means nothing: those that only say where, and sizes of gradients, which have lost their sign.
         """
         if claims == "place" or (claims == "sensitivity" and not signed):

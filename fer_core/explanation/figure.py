@@ -1,7 +1,7 @@
-"""The figure that papers of this field show: for each expression a right case and a wrong one, each with its maps.
+"""The usual figure of papers: a correct and a wrong example of each expression, with their maps.
 
-The cases are not picked by eye: of an expression's right (wrong) images it is the one of middle confidence, so that
-the figure shows what is usual rather than what is best.
+The examples are not picked by eye: each has the median confidence of the expression's correct (or wrong) images, so the
+figure shows typical cases rather than the best ones.
 """
 
 from __future__ import annotations
@@ -55,7 +55,7 @@ class Case:
 
 
 def cases(predictions: Predictions) -> dict[str, tuple[Case | None, Case | None]]:
-    """For each expression its right and its wrong case of middle confidence; None where there is none.
+    """For each expression, its correct and its wrong example of median confidence; None if there is none.
 
     Of an even number the less confident of the two middle ones, of equal confidences the earlier row.
     """
@@ -184,7 +184,7 @@ def draw(
 
 
 def _fitting(text: str, font: FreeTypeFont | ImageFont) -> str:
-    """The end of a text, as much as fits below an image: the end of an id tells images apart."""
+    """The last part of a text that fits below an image; ids differ at their end."""
     while len(text) > 1 and font.getlength(text) > TILE:
         text = "…" + text[2:] if text.startswith("…") else "…" + text[1:]
     return text

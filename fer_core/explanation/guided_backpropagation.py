@@ -1,4 +1,4 @@
-"""Guided back-propagation: the gradient, of which each ReLU lets only the positive part pass on the way back."""
+"""Guided back-propagation: the gradient, where each active ReLU passes only positive values back."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 def guided_backpropagation(question: Question, parameters: Parameters) -> torch.Tensor:
     """dS/dx with the gradient set to 0 at each ReLU where it or the activation is negative, summed over the channels.
 
-    It draws sharp edges of the picture and hardly depends on the upper layers (Adebayo et al. 2018, arXiv 1810.03292):
+    It draws sharp edges of the image and hardly depends on the upper layers (Adebayo et al. 2018, arXiv 1810.03292):
     see its randomisation check before it is believed.
     """
     import warnings

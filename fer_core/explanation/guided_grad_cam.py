@@ -1,4 +1,4 @@
-"""Guided Grad-CAM: guided back-propagation where Grad-CAM says that the layer speaks for the target."""
+"""Guided Grad-CAM: guided back-propagation, multiplied by Grad-CAM."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Integrated gradients: shares of the score's rise from the mean grey to the picture."""
+"""Integrated gradients: shares of the score's rise from the mean grey to the image."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 
 class Path(Parameters):
-    steps: int = Field(32, ge=2, le=500, description="Points on the path from the baseline to the picture.")
+    steps: int = Field(32, ge=2, le=500, description="Points on the path from the baseline to the image.")
 
 
 @method(
@@ -27,7 +27,7 @@ class Path(Parameters):
 def integrated_gradients(question: Question, parameters: Path) -> torch.Tensor:
     """x times the mean of dS/dx on the straight path from 0 to x (equation 1), summed over the channels.
 
-    The baseline 0 of the normalised input is a picture of the mean grey. The map's sum is S(x) - S(0) but for the
+    The baseline 0 of the normalised input is an image of the mean grey. The map's sum is S(x) - S(0) but for the
     error of the Gauss-Legendre quadrature.
     """
     from captum.attr import IntegratedGradients  # three seconds to import

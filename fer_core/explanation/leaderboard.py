@@ -1,8 +1,8 @@
-"""Methods compared on one network: each map of an image against the map of another image, and against other controls.
+"""A leaderboard of methods on one network: each map is compared with the map of another image, and with other controls.
 
-The control shares everything but the claim. Random pixels do not: they lack a map's smoothness and its place in the
-face, so that whatever is smooth and central beats them. What counts is by how much an image's own map orders its pixels
-better than the same method's map of another image of the same predicted expression does.
+A fair control is as smooth and central as a map. Random pixels are not, so any smooth, central map beats them. The main
+figure is how much better an image's own map orders its pixels than the same method's map of another image with the same
+predicted expression.
 """
 
 from __future__ import annotations
@@ -92,7 +92,7 @@ def control_methods(seed: int = SEED) -> dict[str, Method]:
 
 
 def another(targets: Sequence[int], seed: int = SEED) -> NDArray[np.int64]:
-    """For each image the place of another one of the same target, where there is one: each serves once."""
+    """For each image, the position of another one with the same target, if there is one; each is used once."""
     asked = np.asarray(targets)
     order = np.random.default_rng(seed).permutation(len(asked))
     groups = [order[asked[order] == target] for target in np.unique(asked)]
@@ -123,7 +123,7 @@ def leaderboard(
     few: int = 16,
     on_method: Callable[[str, int, int], None] = lambda name, done, total: None,
 ) -> tuple[pd.DataFrame, pd.DataFrame]:
-    """Every method that suits the network, and three controls, on one view of the same images.
+    """Measure every suitable method, and three controls, on one view of the same images.
 
     Args:
         targets: (N) the expression explained, one an image: the predicted one, so that images of one target are alike in
@@ -260,7 +260,7 @@ class _Board:
 
 
 def _same(one: Maps, other: Maps) -> bool:
-    """Whether two methods made the same maps but for a factor."""
+    """Whether two methods made the same maps up to a factor."""
     scales = [np.abs(maps).mean() for maps in (one, other)]
     if not min(scales) > 0:
         return False

@@ -1,4 +1,4 @@
-"""LIME: the linear model that is nearest to the network around a picture, with superpixels shown or covered."""
+"""LIME: the linear model that is nearest to the network around an image, with superpixels shown or covered."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 
 class Neighbourhood(Superpixels):
-    width: float = Field(0.25, gt=0, le=10, description="Width of the kernel over the cosine distance to the picture.")
+    width: float = Field(0.25, gt=0, le=10, description="Width of the kernel over the cosine distance to the image.")
     ridge: float = Field(1e-3, ge=1e-9, le=100, description="Weight of the penalty on the coefficients.")
 
 
@@ -30,8 +30,8 @@ def lime(question: Question, parameters: Neighbourhood) -> torch.Tensor:
     """Each superpixel's coefficient, spread evenly over its pixels; so the map's sum is what all of them add.
 
     Superpixels are shown with probability 1/2; samples are weighted by exp(-d²/width²), d the cosine distance of what is
-    shown to the whole. All pictures share the seeded samples, so that a map depends on nothing else in the batch
-    (Captum's Lime takes one picture at a time and torch's global random state).
+    shown to the whole. All images share the seeded samples, so that a map depends on nothing else in the batch
+    (Captum's Lime takes one image at a time and torch's global random state).
     """
     import torch
 

@@ -1,4 +1,4 @@
-"""Means over images with intervals: of a figure, of many figures, or of whole maps at once."""
+"""Means over images with intervals, of one figure, many figures or whole maps."""
 
 from __future__ import annotations
 

@@ -38,7 +38,7 @@ def occlusion(question: Question, parameters: Patch) -> torch.Tensor:
 
     pictures, channels, height, width = question.inputs.shape
     if parameters.window > min(height, width):
-        raise ConfigError(f"A window of {parameters.window} pixels is larger than the picture of {height} x {width}.")
+        raise ConfigError(f"A window of {parameters.window} pixels is larger than the image of {height} x {width}.")
     fall: torch.Tensor = Occlusion(question.score).attribute(
         question.inputs,
         sliding_window_shapes=(channels, parameters.window, parameters.window),

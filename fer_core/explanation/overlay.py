@@ -1,6 +1,6 @@
 """Maps as colours: viridis for unsigned ones, blue-white-red centred on zero for signed ones.
 
-The scale is the caller's `limit`, the same for all maps that are shown together, so that weak looks weak.
+The caller gives the scale's `limit`, the same for all maps shown together, so weak maps look weak.
 """
 
 from __future__ import annotations
@@ -50,7 +50,7 @@ def colour(map: NDArray[np.float32], *, signed: bool, limit: float) -> NDArray[n
 def overlay(
     face: NDArray[np.uint8], map: NDArray[np.float32], *, signed: bool, limit: float, strength: float = 0.6
 ) -> NDArray[np.uint8]:
-    """A map laid over its face: nothing where it is zero, `strength` of its colour where it reaches the limit.
+    """A map drawn over its face: transparent where it is zero, with opacity `strength` where it reaches the limit.
 
     Args:
         face: (H, W) grey or (H, W, 3) RGB; it shows through as it is.

@@ -1,7 +1,9 @@
-"""Networks whose weights are drawn anew from the head downwards: a map that hardly changes does not come from them.
+"""Randomisation test: weights are re-initialised from the head downwards. A map that hardly changes does not depend on
+them.
 
-Adebayo et al. 2018, Sanity Checks for Saliency Maps, arXiv 1810.03292, section 3.1: cascading randomisation. A whole new
-network is too easy a test: guided back-propagation passes it, and keeps most of its map while half of the layers are new.
+Adebayo et al. 2018, Sanity Checks for Saliency Maps, arXiv 1810.03292, section 3.1: cascading randomisation. A fully
+random network is too easy a test: guided back-propagation passes it, but keeps most of its map while half of the layers
+are random.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""What a network looks at on a whole split, as tables beside its weights: regions, covering, methods, mean maps.
+"""The region report of a network on a split, as tables beside its weights: regions, covering, methods, mean maps.
 
 Files: `explanation-<data>-<split>.json` (how they were made, and what they say in words) and one parquet file a table,
 `explanation-<data>-<split>-<table>.parquet`. The json is written last, so a half-written report is none.
@@ -80,7 +80,7 @@ def make(
     tta: str | None = None,
     on_progress: Callable[[str, int, int], None] = lambda what, done, total: None,
 ) -> RegionReport:
-    """Measure all tables; maps come from the disk where they were made before, so what was interrupted is continued.
+    """Compute all tables. Maps computed before are read from the disk, so an interrupted report continues.
 
     Args:
         folder: the checkpoint's, whose weights are fingerprinted.
@@ -193,7 +193,7 @@ def read(path: Path) -> RegionReport:
 
 
 def outdated(report: RegionReport, folder: Path) -> str:
-    """Why a report should be made again, in a sentence; empty where it is up to date."""
+    """Why a report is outdated, in a sentence; empty if it is up to date."""
     if report.about["weights"] != _weights(folder):
         return "The weights have changed since this report was made."
     if report.about["format"] != FORMAT:

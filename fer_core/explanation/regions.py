@@ -1,10 +1,9 @@
-"""Facial regions: where on a face a map's attribution lies, and what covering a region does to the network.
+"""Facial regions: the share of the attribution in each, and the effect of covering each.
 
-Faces of a registered set lie nearly alike, so one fixed template serves them all; `template_fit` measures how well. With
-five points of a face the template is turned, scaled and moved onto it.
-
-A covered face is an image that no training has shown. What is lost may be the region's information or the strangeness of
-the cover; three covers bound the second, and `fer_core.experiments.roar` trains networks anew on covered faces.
+Faces of a registered set are aligned, so one fixed template serves them all; `template_fit` measures how well. With
+five points of a face, the template is rotated, scaled and moved onto it. Networks are not trained on covered faces, so
+a drop may come from the unusual cover rather than the lost region. Three kinds of cover bound this effect, and
+`fer_core.experiments.roar` retrains networks on covered faces.
 """
 
 from __future__ import annotations
@@ -225,7 +224,7 @@ NOTHING = 0.01  # a loss of accuracy whose interval stays below one point is cal
 
 
 def verdict(covering: pd.DataFrame, how: Cover = "blur") -> str:
-    """Whether eyes, nose and mouth matter and the background does not, in a sentence with both figures."""
+    """In one sentence with both figures: whether eyes, nose and mouth matter, and the background does not."""
     rows = covering[(covering["expression"] == "all") & (covering["cover"] == how)].set_index("region")
     core, rest = rows.loc[CORE], rows.loc["background"]
     said = (

@@ -1,4 +1,4 @@
-"""Saliency: how strongly each pixel moves the score."""
+"""Saliency: how strongly the score depends on each pixel."""
 
 from __future__ import annotations
 

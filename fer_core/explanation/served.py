@@ -1,4 +1,4 @@
-"""A checkpoint's network explained as it is served: its views, its size, and the layer its maps are made of."""
+"""Explain a checkpoint's network as it is served: with its test-time augmentation, image size and layer."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def explain_as_served(
     tta: str | None = None,
     **parameters: Any,
 ) -> Attribution:
-    """Maps of the answers that the card's network gives, so averaged over the same views and, of an ensemble, all members.
+    """Maps of a checkpoint's predictions, averaged over its views and, for an ensemble, its members.
 
     Args:
         images: (N, H, W) or (N, H, W, 3) uint8 at the card's size.

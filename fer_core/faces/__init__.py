@@ -1,4 +1,4 @@
-"""Finding the faces of a photo or camera frame, and cutting them out the way a network was trained on them.
+"""Find the faces of a photo or camera frame, and crop them the way a network's training images were cropped.
 
 One file of this package adds one detector: a function under the decorator `detector`.
 """
@@ -27,7 +27,7 @@ MIN_SIZE = 32.0
 FER2013_MARGIN = -0.06
 
 # Eyes of an aligned face, as shares of the side: the distance between the eyes is 0.3 of it and they lie at 0.38 from the
-# top, about where mtcnn finds them in FER2013's pictures.
+# top, about where mtcnn finds them in FER2013's images.
 EYES_APART, EYES_DOWN = 0.30, 0.38
 
 Align = Literal["none", "upright", "eyes"]
@@ -35,13 +35,13 @@ Align = Literal["none", "upright", "eyes"]
 
 @dataclass(frozen=True, eq=False)
 class Face:
-    """One found face, in pixels of the picture it was found in. A box may stick out of the picture.
+    """One found face, in pixels of the image it was found in. A box may stick out of the image.
 
     Attributes:
         box: left, top, width, height.
         score: the detector's confidence, 0..1, or None if it gives none.
         points: (5, 2) float32 x, y of left eye, right eye, nose tip, left and right corner of the mouth, where left is
-            the picture's left; None if the detector gives none.
+            the image's left; None if the detector gives none.
     """
 
     box: tuple[float, float, float, float]
@@ -60,12 +60,12 @@ Find = Callable[[NDArray[np.uint8], float], list[Face]]
 
 @dataclass(frozen=True)
 class Detector:
-    """One way to find faces.
+    """A registered face detector.
 
     Attributes:
-        title: what people read.
-        margin: around its boxes, with which a face is framed as FER2013 frames its own.
-        usable: whether what it needs is on this machine.
+        title: the name shown to users.
+        margin: the margin around its boxes that frames a face as in FER2013.
+        usable: whether its requirements are installed.
     """
 
     find: Find
@@ -96,7 +96,7 @@ def detectors_here() -> dict[str, str]:
 
 
 def find_faces(image: NDArray[np.uint8], detector: str = "mtcnn", min_size: float = MIN_SIZE) -> list[Face]:
-    """All faces of a picture, the largest first.
+    """All faces of an image, the largest first.
 
     Args:
         image: (H, W) or (H, W, 3) RGB. It is searched at `LONGEST_SIDE` pixels if it is larger.
@@ -132,11 +132,11 @@ def find_faces(image: NDArray[np.uint8], detector: str = "mtcnn", min_size: floa
 
 
 def turns_to_upright(image: NDArray[np.uint8], detector: str = "mtcnn", min_size: float = MIN_SIZE) -> int:
-    """By how many quarter turns clockwise a photo has to be turned for its largest face to stand upright, 0 to 3.
+    """The number of clockwise quarter turns, 0 to 3, that make the largest face of a photo upright.
 
-    A camera's rotation note is applied when a photo is decoded; programs that drop the note leave photos lying on their
-    side. The photo is searched as it is, and where no face or a doubtful one (below `CERTAIN`) is found, turned too; 0
-    where no turn shows a face that is found with more confidence. A detector without scores is asked whether it finds one.
+    The rotation in a photo's EXIF data is applied when it is decoded, but some programs remove that data. The photo is
+    searched as it is and, if it has no face or only a doubtful one (below `CERTAIN`), rotated too. The result is 0 if
+    no rotation shows a face with more confidence. For a detector without scores, it counts whether a face is found.
     """
 
     def best(turned: NDArray[np.uint8]) -> float:
@@ -152,7 +152,7 @@ def turns_to_upright(image: NDArray[np.uint8], detector: str = "mtcnn", min_size
 
 
 def lying(turns: int) -> str:
-    """In words, the warning that goes with a number of quarter turns from 1 to 3."""
+    """The warning for 1 to 3 quarter turns, in words."""
     how = {1: "by 90° clockwise", 2: "upside down", 3: "by 90° counter-clockwise"}[turns]
     return f"a face is found when the image is turned {how}: turn it and save it again"
 
@@ -160,7 +160,7 @@ def lying(turns: int) -> str:
 def crop(image: NDArray[np.uint8], face: Face, margin: float = 0.0, upright: bool = False) -> NDArray[np.uint8]:
     """The square around the box's centre, (side, side) or (side, side, 3) like `image`.
 
-    Its side is `face.size` x (1 + margin). Where it sticks out of the picture the edge is repeated. With `upright` it
+    Its side is `face.size` x (1 + margin). Where it sticks out of the image the edge is repeated. With `upright` it
     is turned so that the eyes are level, if the face has points.
     """
     side, to_image = placement(face, margin, upright)
@@ -198,7 +198,7 @@ def placement(face: Face, margin: float = 0.0, upright: bool = False) -> tuple[i
 def by_eyes(image: NDArray[np.uint8], face: Face, side: int) -> NDArray[np.uint8]:
     """The face turned, scaled and moved so that its eyes lie level at fixed places; (side, side) like `image`.
 
-    Shrinking is antialiased: it is cut at twice the side or more and averaged. Where it sticks out of the picture the
+    Shrinking is antialiased: it is cut at twice the side or more and averaged. Where it sticks out of the image the
     edge is repeated.
     """
     import cv2
@@ -230,9 +230,10 @@ def placement_by_eyes(face: Face, side: int) -> NDArray[np.float64]:
 
 
 class FaceCrop(BaseModel):
-    """How a whole photo becomes a network's pictures. It is stored in the card, so that what was trained is served.
+    """How faces are cropped from a photo. The card stores it, so a network is served with the same crops as in
+    training.
 
-    With the detector “none” the picture is a crop already and is not touched. The default frames a face as FER2013
+    With the detector “none” the image is a crop already and is not touched. The default frames a face as FER2013
     does; for another detector take the margin it is registered with. A face without points (haar's) is not aligned.
     """
 
@@ -263,7 +264,7 @@ class FaceCrop(BaseModel):
         return find_faces(image, self.detector, min_size)
 
     def cut(self, image: NDArray[np.uint8], face: Face) -> NDArray[np.uint8]:
-        """As `crop` or `by_eyes`; with “none” the picture itself, which need not be square."""
+        """As `crop` or `by_eyes`; with “none” the image itself, which need not be square."""
         if self.detector == "none":
             return image
         if self.align == "eyes" and face.points is not None:
@@ -281,10 +282,9 @@ class FaceCrop(BaseModel):
 
 
 def framed_for(card: FaceCrop, detector: str) -> FaceCrop:
-    """How faces found by `detector` are cut out for a network whose card names another one.
-
-    Detectors draw boxes of different size around one face; FER2013's own framing, known for each, is the yardstick.
-    For a network that was trained on crops (its card says “none”) this is FER2013's framing itself.
+    """How faces found by `detector` are cropped for a network whose card names another detector. Detectors draw boxes
+    of different size around a face, so each is calibrated to the framing of FER2013. For a network that was trained on
+    crops (its card says “none”) this is FER2013's framing itself.
     """
     if detector == card.detector:
         return card

@@ -12,7 +12,7 @@ from fer_core.faces import Face, detector
 if TYPE_CHECKING:
     import cv2
 
-_one_at_a_time = threading.Lock()  # a cascade keeps the picture it works on, so two threads must not share a call
+_one_at_a_time = threading.Lock()  # a cascade keeps the image it works on, so two threads must not share a call
 
 
 @lru_cache(maxsize=1)

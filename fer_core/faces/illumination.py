@@ -1,4 +1,4 @@
-"""Evening out the light of a face: pure functions on one grey picture, (H, W) uint8 to (H, W) uint8, by name in `LIGHT`."""
+"""Illumination normalisation: pure functions on one grey image, (H, W) uint8 to (H, W) uint8, by name in `LIGHT`."""
 
 from __future__ import annotations
 
@@ -56,7 +56,7 @@ def difference_of_gaussians(grey: Grey) -> Grey:
 
 def without_low_frequencies(grey: Grey) -> Grey:
     """DCT in the logarithm (Chen, Er and Wu 2006, IEEE SMC-B 36): the lowest frequencies, which light makes, are set to
-    those of an even picture; the first 3 diagonals without the mean. The result stays a logarithm, as there."""
+    those of an even image; the first 3 diagonals without the mean. The result stays a logarithm, as there."""
     import cv2
 
     height, width = grey.shape
@@ -70,7 +70,7 @@ def without_low_frequencies(grey: Grey) -> Grey:
 
 
 def isotropic_diffusion(grey: Grey) -> Grey:
-    """Reflectance by isotropic diffusion: the picture divided by its smoothed self (heat equation, time 7 pixels squared
+    """Reflectance by isotropic diffusion: the image divided by its smoothed self (heat equation, time 7 pixels squared
     at a side of 128), as a variant of Gross and Brajovic 2003."""
     import cv2
 
@@ -81,7 +81,7 @@ def isotropic_diffusion(grey: Grey) -> Grey:
 
 
 def _stretched(values: NDArray[np.float64]) -> Grey:
-    """To 0..255, without the outermost hundredth at each end; a constant picture becomes middle grey."""
+    """To 0..255, without the outermost hundredth at each end; a constant image becomes middle grey."""
     low, high = np.percentile(values, (1, 99))
     if high - low < 1e-3 * max(1.0, abs(float(low))):  # rounding of 32 bits, not light
         return np.full(values.shape, 128, np.uint8)

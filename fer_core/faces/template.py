@@ -10,8 +10,8 @@ from fer_core.errors import DataError
 REGIONS = ("forehead and hair", "brows", "eyes", "nose", "cheeks", "mouth", "jaw", "background")
 
 
-# Left and right eye, tip of the nose, left and right corner of the mouth, as parts of the picture's side. FER2013:
-# the medians of what mtcnn found in 433 of 479 Training pictures (every 60th), padded and enlarged three times; half
+# Left and right eye, tip of the nose, left and right corner of the mouth, as parts of the image's side. FER2013:
+# the medians of what mtcnn found in 433 of 479 Training images (every 60th), padded and enlarged three times; half
 # of the faces lie within 1.8 pixels of 48 of them. Rendered heads: likewise, of 230 of 234 images (every ninth).
 FER2013_POINTS = ((0.3125, 0.382), (0.6875, 0.382), (0.5, 0.597), (0.344, 0.781), (0.656, 0.781))
 
@@ -44,7 +44,7 @@ def template(height: int, width: int, points: ArrayLike | None = None) -> NDArra
     """The region of each pixel.
 
     Args:
-        points: (5, 2) x and y in pixels from the picture's corner: eye on the picture's left, eye on the right, tip of
+        points: (5, 2) x and y in pixels from the image's corner: eye on the image's left, eye on the right, tip of
             the nose, corner of the mouth on the left, on the right; without them FER2013's.
 
     Returns:
@@ -66,7 +66,7 @@ def template(height: int, width: int, points: ArrayLike | None = None) -> NDArra
     centred = source - source.mean()
     a = (centred.conj() @ (target - target.mean())) / (centred.conj() @ centred)
     b = target.mean() - a * source.mean()
-    fine = 5  # so that a thin region keeps its share of a small picture
+    fine = 5  # so that a thin region keeps its share of a small image
     canvas = np.full((height * fine, width * fine), REGIONS.index("background"), np.uint8)
     for name, half in _SHAPES:
         outline = np.array([*half, *((-x, y) for x, y in reversed(half))]) @ (1, 1j)

@@ -1,4 +1,4 @@
-"""YuNet (Wu et al., Machine Intelligence Research 2023) from an ONNX file of the user's; none is shipped.
+"""YuNet (Wu et al., Machine Intelligence Research 2023) from an ONNX file that the user provides.
 
 The file is `face_detection_yunet_2023mar.onnx` of OpenCV's model zoo; the environment variable FERSCOPE_YUNET holds its
 path.

@@ -1,8 +1,8 @@
-"""Decoding, preparation, grey conversion, resizing and normalisation: the only ones in the product.
+"""Decoding, preparation, grey conversion, resizing and normalisation of images, for the whole program.
 
 Every path (csv, folder, upload, camera) goes `decode` -> `fit` -> `to_tensor`. The first two work on uint8 arrays, so
-their result can be cached on disk; the last makes the network's float input from a whole batch. Where a network
-learned prepared faces its spec carries the `Preparation`, and `fit` does what it says.
+their result can be cached on disk; the last makes the network's float input from a whole batch. If a network was
+trained on prepared faces, its spec has the `Preparation`, and `fit` applies it.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ if TYPE_CHECKING:  # torch takes two seconds to import; decoding must not
 
 # A 32-megapixel photo takes 100 MB when decoded; whoever shares a machine with twenty others needs a bound.
 MAX_PIXELS = 32_000_000
-UPLOAD = "the upload"  # what an error calls a picture that comes without a name
+UPLOAD = "the upload"  # what an error calls an image that comes without a name
 # Each of Pillow's readers fails on a damaged file in its own way.
 DAMAGED = (
     OSError, EOFError, SyntaxError, ValueError, TypeError, AttributeError, LookupError, ArithmeticError, AssertionError,
@@ -55,12 +55,12 @@ LFS_ADVICE = "a Git LFS pointer, not the file itself; run `git lfs pull` in its 
 
 
 class Preparation(BaseModel):
-    """What becomes of a photo before a network sees it, in this order. With the detector “none” it is a face already."""
+    """The steps from a photo to a face, in this order. With the detector “none”, the photo already is a face."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
     detector: str = Field("mtcnn", description="Name in the registry of detectors; “none” where images are faces.")
-    faces: Literal["largest", "all"] = Field("largest", description="Of several faces in a picture.")
+    faces: Literal["largest", "all"] = Field("largest", description="Of several faces in an image.")
     min_size: float = Field(32.0, ge=8, description="Longer side of the smallest face that is looked for, pixels.")
     margin: float | None = Field(None, ge=-0.5, le=2, description="Around the box; None frames as FER2013 does.")
     align: Align = Field("none", description="Eyes level, or at fixed places too.")
@@ -76,7 +76,7 @@ class Preparation(BaseModel):
 
     @property
     def framing(self) -> FaceCrop:
-        """The crop that a network trained on the result has to be served with."""
+        """The crop for serving a network that was trained on the result."""
         margin = DETECTORS.get(self.detector).margin if self.margin is None else self.margin
         return FaceCrop(detector=self.detector, margin=margin, align=self.align, side=self.size)
 
@@ -90,12 +90,12 @@ class Preparation(BaseModel):
         return self.finish(self.framing.cut(picture, face))
 
     def largest(self, picture: NDArray[np.uint8]) -> NDArray[np.uint8]:
-        """The largest face cut out of a photo, not finished; the whole picture where there is none."""
+        """The largest face cut out of a photo, not finished; the whole image where there is none."""
         found = self.find(picture)
         return self.framing.cut(picture, found[0]) if found else picture
 
     def finish(self, face: NDArray[np.uint8]) -> NDArray[np.uint8]:
-        """A face that is cut out already, made grey, scaled and evenly lit."""
+        """A cropped face, converted to grey, resized and with normalised illumination."""
         channels = 1 if self.grey or self.light or face.ndim == 2 else 3
         height, width = (self.size, self.size) if self.size else face.shape[:2]
         face = _resized(face, channels, height, width)
@@ -105,11 +105,10 @@ class Preparation(BaseModel):
 
 
 class ImageSpec(BaseModel):
-    """What a network takes: size, channels and normalisation. It is stored in the card and served as trained.
-
-    `preparation` is what the pictures that it learned had gone through before they were brought to this size. `mean` and
-    `std` are on the scale 0..1, one value a channel. With `standardise="image"` each picture is brought to mean 0 and
-    deviation 1 by its own pixels instead, and `mean` and `std` are ignored.
+    """A network's input: size, channels and normalisation. It is stored in the card, so serving and training agree.
+    `preparation` lists the steps applied to the training images before they were resized. `mean` and `std` are on the scale
+    0..1, one value a channel. With `standardise="image"` each image is brought to mean 0 and deviation 1 by its own pixels
+    instead, and `mean` and `std` are ignored.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
@@ -138,7 +137,7 @@ class ImageSpec(BaseModel):
         return self.channels, self.height, self.width
 
     def after(self, done: Preparation | None) -> ImageSpec:
-        """The spec for pictures that went through a preparation already, so that nothing is done to them twice.
+        """The spec for images that are already prepared, so that no step is applied twice.
 
         Raises:
             DataError: they are lit or aligned otherwise than the network's own were, which cannot be undone.
@@ -232,7 +231,7 @@ def decode(source: bytes | str | Path) -> NDArray[np.uint8]:
 
 @cache
 def _know_heic() -> None:
-    """Teach Pillow to open HEIC, what iPhones save; it reads AVIF and JPEG 2000 by itself."""
+    """Let Pillow open HEIC, the format of iPhones. Pillow reads AVIF and JPEG 2000 by itself."""
     from pi_heif import register_heif_opener
 
     register_heif_opener()
@@ -257,7 +256,7 @@ def _upright(picture: Image.Image) -> Image.Image:
 
 
 def fit(image: NDArray[np.uint8], spec: ImageSpec) -> NDArray[np.uint8]:
-    """Bring one face to what a network takes; still uint8.
+    """Prepare and resize one face for a network; the result is still uint8.
 
     Args:
         image: (H, W), (H, W, 1) or (H, W, 3) RGB; cut out already, not yet lit.
@@ -265,7 +264,7 @@ def fit(image: NDArray[np.uint8], spec: ImageSpec) -> NDArray[np.uint8]:
 
     Returns:
         (height, width) for one channel, (height, width, 3) for three. Shrinking averages over area (antialiased),
-        growing is bilinear; a picture of the right size is not touched.
+        growing is bilinear; an image of the right size is not touched.
     """
     if image.ndim == 3 and image.shape[2] == 1:
         image = image[..., 0]
@@ -289,7 +288,7 @@ def _resized(image: NDArray[np.uint8], channels: int, height: int, width: int) -
 
 
 def to_tensor(batch: NDArray[np.uint8] | torch.Tensor, device: torch.device | str = "cpu") -> torch.Tensor:
-    """Pictures of one size as (N, C, H, W) uint8 on a device.
+    """Images of one size as (N, C, H, W) uint8 on a device.
 
     Args:
         batch: (N, H, W) or (N, H, W, C) uint8.
@@ -302,9 +301,9 @@ def to_tensor(batch: NDArray[np.uint8] | torch.Tensor, device: torch.device | st
 
 
 def normalise(batch: torch.Tensor, spec: ImageSpec) -> torch.Tensor:
-    """A network's input from pictures: (N, C, H, W) uint8, or float on the scale 0..255, to float32.
+    """A network's input from images: (N, C, H, W) uint8, or float on the scale 0..255, to float32.
 
-    `standardise="image"` divides by the deviation plus 1/255, so that a constant picture gives zeros, not NaN.
+    `standardise="image"` divides by the deviation plus 1/255, so that a constant image gives zeros, not NaN.
     """
     import torch
 

@@ -1,7 +1,7 @@
-"""Is a face good enough to read? The warnings that go with a prediction, and the thresholds behind them.
+"""Is a face good enough for a prediction? The warnings beside predictions, and their thresholds.
 
-A threshold is where FER2013, which most networks here learned, thins out: beyond it a network answers about faces it
-has hardly seen. Measured on every sixth PublicTest picture (599; points on those that mtcnn finds, 267).
+Most networks here were trained on FER2013. A threshold marks where that set has few images, so that predictions beyond
+it are less reliable. Measured on every sixth PublicTest image (599; points on those that mtcnn finds, 267).
 """
 
 from __future__ import annotations
@@ -32,9 +32,9 @@ def contrast(picture: NDArray[np.uint8]) -> float:
 
 
 def sharpness(picture: NDArray[np.uint8]) -> float:
-    """Variance of the Laplacian by the variance of the picture, both at 48 x 48: no unit, 0 or more.
+    """Variance of the Laplacian by the variance of the image, both at 48 x 48: no unit, 0 or more.
 
-    Pech-Pacheco et al. 2000 measure focus by the first alone, which grows with contrast. 0 for a constant picture.
+    Pech-Pacheco et al. 2000 measure focus by the first alone, which grows with contrast. 0 for a constant image.
     """
     import cv2
 
@@ -58,10 +58,10 @@ def pose(face: Face) -> tuple[float, float] | None:
 
 
 def warnings(face: Face, cut: NDArray[np.uint8], spec: ImageSpec) -> tuple[str, ...]:
-    """Why the prediction of a face deserves doubt, in words; empty for a good one.
+    """Why the prediction for a face may be unreliable, in words; empty for a good image.
 
     Args:
-        cut: the face as it was cut out of the picture, (h, w) or (h, w, 3), before it is brought to size.
+        cut: the face as it was cut out of the image, (h, w) or (h, w, 3), before it is brought to size.
         spec: what the network takes; a face with fewer pixels has to be enlarged.
     """
     found = []

@@ -1,4 +1,4 @@
-"""Networks: one file a family; the registered function is the network's recipe card."""
+"""Networks: one file per family, with a registered function for each network."""
 
 from __future__ import annotations
 
@@ -140,9 +140,9 @@ def build(name: str, *, classes: int, spec: ImageSpec, arguments: dict[str, Any]
         raise ConfigError(f"arguments of {name}: {key} = {first['input']!r}: {first['msg']}.") from error
     except ValueError as error:  # torch's word on a value of the right kind, such as a dropout of 2
         raise ConfigError(f"arguments of {name}: {error}.") from error
-    except RuntimeError as error:  # its word on a width below 0, or on pictures that a UNet cannot halve three times
+    except RuntimeError as error:  # its word on a width below 0, or on images that a UNet cannot halve three times
         raise ConfigError(
-            f"{name} with these arguments cannot be built for pictures of {spec.height} x {spec.width}: {error}; take other "
+            f"{name} with these arguments cannot be built for images of {spec.height} x {spec.width}: {error}; take other "
             "arguments or another size ([image])."
         ) from error
     return model if activation == "relu" else activate(model, activation)

@@ -1,6 +1,6 @@
-"""How a processor's memory serves a network: how many pictures go through it in one pass, and what becomes of its tensors.
+"""Memory on a processor: how many images a network takes in one pass, and how freed memory is kept.
 
-Only the speed depends on either (docs/design/0014-training-on-a-gpu-and-passes-on-a-processor.md).
+Both only affect the speed (docs/design/0014-training-on-a-gpu-and-passes-on-a-processor.md).
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     import torch
 
-PIXELS = 16 * 48 * 48  # of the pictures of a pass on a processor
+PIXELS = 16 * 48 * 48  # of the images of a pass on a processor
 ON_A_GPU = 16  # so many times as many keep one busy
 M_TRIM_THRESHOLD, M_MMAP_THRESHOLD = -1, -3  # malloc.h
 LARGEST = 32 * 2**20  # bytes; glibc takes no larger threshold
@@ -21,15 +21,15 @@ KEPT = 2**30
 
 
 def at_once(height: int, width: int, device: torch.device | str = "cpu") -> int:
-    """Pictures of height x width pixels in a pass: few on a processor, so that a layer's maps stay below `LARGEST`."""
+    """Images of height x width pixels in a pass: few on a processor, so that a layer's maps stay below `LARGEST`."""
     pixels = PIXELS if str(device).startswith("cpu") else ON_A_GPU * PIXELS
     return max(2, pixels // (height * width))
 
 
 @cache
 def keep_memory() -> None:
-    """Let glibc keep up to `KEPT` of what tensors give back. Else it returns each to the system and fetches it anew, page by
-    page, which takes as long as the arithmetic. Does nothing elsewhere."""
+    """Let glibc keep up to `KEPT` of freed memory. Otherwise it returns the memory of each tensor to the system and
+    requests it again, page by page, which takes as long as the arithmetic. Has no effect on other systems."""
     if platform.libc_ver()[0] == "glibc":
         libc = ctypes.CDLL(None)
         libc.mallopt(M_MMAP_THRESHOLD, LARGEST)

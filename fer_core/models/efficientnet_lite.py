@@ -110,5 +110,5 @@ def translate(tensors: dict[str, torch.Tensor], model: nn.Module) -> dict[str, t
     translate=translate,
 )
 def efficientnet_lite0(*, classes: int, spec: ImageSpec, dropout: float = 0.2) -> nn.Module:
-    """3.4 million parameters and a head; for 96 x 96 pictures its last maps are 3 x 3, those of `blocks.10` 6 x 6."""
+    """3.4 million parameters and a head; for 96 x 96 images its last maps are 3 x 3, those of `blocks.10` 6 x 6."""
     return EfficientNetLite(classes, spec.channels, dropout)

@@ -1,4 +1,4 @@
-"""Several networks as one: the mean of their probabilities, a weighted mean, or a layer stacked on their answers."""
+"""Several networks as one: the mean of their probabilities, a weighted mean, or a layer stacked on their outputs."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ LEAST = -30.0  # log-probability below which a stacked layer need not tell answe
 
 
 class Resized(nn.Module):
-    """Pictures as the ensemble's spec normalises them -> what a member takes, as its own spec says.
+    """Images as the ensemble's spec normalises them -> what a member takes, as its own spec says.
 
     Size is changed by two matrices, which hold the weights of an antialiased bilinear resizing.
     """
@@ -69,7 +69,7 @@ class Ensemble(nn.Module):
     """Each member's log-probabilities over the ensemble's expressions, and the vote on them.
 
     Args:
-        inputs: what brings a picture to each member.
+        inputs: what brings an image to each member.
         answers: for each member, where its outputs for the ensemble's expressions stand.
         layers: each member's attribution layer.
 
@@ -124,7 +124,7 @@ def ensemble(
 ) -> nn.Module:
     """Members as {network, arguments}, with `expressions` (of its outputs) and `image` where those are not the ensemble's.
 
-    With `image`, each member's pictures are made of the ensemble's. Without `weights` all members count alike.
+    With `image`, each member's images are made of the ensemble's. Without `weights` all members count alike.
     A Grad-CAM is the sum of all members', because the score's gradient shares itself out by their votes.
     """
     if not members or any(set(member) - KEYS or "network" not in member for member in members):

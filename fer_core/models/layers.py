@@ -1,5 +1,5 @@
-"""Parts that several networks share. Every activation is a module of its own and never works in place, so that all
-attribution methods are valid."""
+"""Layers that several networks share. Every activation is a separate module and never in place, as attribution methods
+require."""
 
 from __future__ import annotations
 
@@ -69,7 +69,7 @@ def dense(before: int, hidden: Sequence[int], classes: int, dropout: float) -> n
 
 
 def size_after(body: nn.Module, shape: tuple[int, int, int]) -> int:
-    """Number of values that `body` makes of one picture (C, H, W). Nothing is computed, and no statistic is moved."""
+    """Number of values that `body` makes of one image (C, H, W). Nothing is computed, and no statistic is moved."""
     was_training = body.training
     body.eval()
     with torch.no_grad():

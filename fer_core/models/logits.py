@@ -23,12 +23,12 @@ CROP = 0.875  # share of the side that a crop of “ten-crop” shows
 def predict_logits(
     model: nn.Module, images: NDArray[np.uint8], spec: ImageSpec, *, tta: str = "none"
 ) -> NDArray[np.float32]:
-    """Logits (N, K) of pictures already at the network's size.
+    """Logits (N, K) of images already at the network's size.
 
     Args:
         model: its mode is restored afterwards, also after an error.
         images: (N, H, W) or (N, H, W, 3) uint8, memory-mapped or not; only a batch at a time is taken into memory.
-        tta: “flip” averages the logits of each picture and its mirror image, “ten-crop” of five crops and theirs.
+        tta: “flip” averages the logits of each image and its mirror image, “ten-crop” of five crops and theirs.
     """
     parts = list(logit_batches(model, images, spec, tta=tta))
     return np.concatenate(parts)
@@ -37,7 +37,7 @@ def predict_logits(
 def logit_batches(
     model: nn.Module, images: NDArray[np.uint8], spec: ImageSpec, *, tta: str
 ) -> Iterator[NDArray[np.float32]]:
-    """The same, a batch at a time, for whoever shows progress."""
+    """The same as batches, for showing progress."""
     import torch
 
     device = next(model.parameters()).device
@@ -136,7 +136,7 @@ def views(tta: str, height: int, width: int) -> list[View]:
 
 
 def penultimate(model: nn.Module, images: NDArray[np.uint8], spec: ImageSpec) -> NDArray[np.float32]:
-    """What the last layer with weights is given, (N, F): the features of pictures (N, H, W[, 3]) at the network's size.
+    """What the last layer with weights is given, (N, F): the features of images (N, H, W[, 3]) at the network's size.
 
     A map is averaged over its places. The work is done on a copy, so no hook is left on a network that serves others.
     """

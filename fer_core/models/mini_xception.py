@@ -59,7 +59,7 @@ class MiniXception(nn.Module):
     paper="Arriaga et al. 2017, arXiv 1710.07557",
 )
 def mini_xception(*, classes: int, spec: ImageSpec, width: int = 8, dropout: float = 0.0) -> nn.Module:
-    """58,423 parameters for seven expressions; the third module's map is 8 x 8 for 64 x 64 pictures, 6 x 6 for 48.
+    """58,423 parameters for seven expressions; the third module's map is 8 x 8 for 64 x 64 images, 6 x 6 for 48.
 
     `width` counts the stem's channels, the paper's 8; `dropout` takes whole maps in front of the last convolution.
     """

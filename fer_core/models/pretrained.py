@@ -1,4 +1,4 @@
-"""Where the ImageNet weights of a network come from: torchvision's files, kept where torchvision keeps them."""
+"""ImageNet weights: torchvision's files, stored where torchvision stores them."""
 
 from __future__ import annotations
 

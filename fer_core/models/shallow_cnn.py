@@ -43,5 +43,5 @@ class ShallowCNN(nn.Module):
 def shallow_cnn(*, classes: int, spec: ImageSpec, width: int = 64, dropout: float = 0.25) -> nn.Module:
     """Four [conv, BN, ReLU, pool, dropout] blocks of 64, 128, 512, 512 channels and dense layers of 256 and 512."""
     if min(spec.height, spec.width) < 16:
-        raise ConfigError(f"shallow-cnn needs pictures of at least 16 x 16, found {spec.height} x {spec.width}.")
+        raise ConfigError(f"shallow-cnn needs images of at least 16 x 16, found {spec.height} x {spec.width}.")
     return ShallowCNN(classes, spec, width, dropout)

@@ -45,7 +45,7 @@ class SmallVGG(nn.Module):
 def small_vgg(
     *, classes: int, spec: ImageSpec, widths: Sequence[int] = (32, 64, 128, 256), dropout: float = 0.2
 ) -> nn.Module:
-    """1.2 million parameters at the default widths; the last of its maps is 6 x 6 for 48 x 48 pictures."""
+    """1.2 million parameters at the default widths; the last of its maps is 6 x 6 for 48 x 48 images."""
     if not widths:
         raise ConfigError("arguments of small-vgg: widths is empty; give the channels of at least one stage.")
     return SmallVGG(classes, spec.channels, widths, dropout)

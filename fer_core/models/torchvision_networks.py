@@ -43,7 +43,7 @@ def alexnet(*, classes: int, spec: ImageSpec, dropout: float = 0.5) -> nn.Module
     from torchvision import models  # seconds to import, and not needed to list networks
 
     if min(spec.height, spec.width) < 63:
-        raise ConfigError(f"alexnet needs pictures of at least 63 x 63, found {spec.height} x {spec.width}.")
+        raise ConfigError(f"alexnet needs images of at least 63 x 63, found {spec.height} x {spec.width}.")
     model = models.alexnet(num_classes=classes, dropout=dropout)
     model.features[0] = _for_channels(model.features[0], spec.channels)
     return _out_of_place(model)
@@ -59,7 +59,7 @@ def alexnet(*, classes: int, spec: ImageSpec, dropout: float = 0.5) -> nn.Module
     imagenet=from_torchvision("Inception_V3_Weights.IMAGENET1K_V1"),
 )
 def inception_v3(*, classes: int, spec: ImageSpec, dropout: float = 0.5) -> nn.Module:
-    """Without its auxiliary classifier. Needs pictures of at least 75 x 75, as the source `emotions` takes."""
+    """Without its auxiliary classifier. Needs images of at least 75 x 75, as the source `emotions` takes."""
     from torchvision import models
     from torchvision.models.inception import BasicConv2d
 
@@ -68,7 +68,7 @@ def inception_v3(*, classes: int, spec: ImageSpec, dropout: float = 0.5) -> nn.M
             return self.activation(self.bn(self.conv(images)))  # type: ignore[no-any-return]
 
     if min(spec.height, spec.width) < 75:
-        raise ConfigError(f"inception-v3 needs pictures of at least 75 x 75, found {spec.height} x {spec.width}.")
+        raise ConfigError(f"inception-v3 needs images of at least 75 x 75, found {spec.height} x {spec.width}.")
     model = models.inception_v3(num_classes=classes, aux_logits=False, init_weights=False, dropout=dropout)
     for module in model.modules():
         if type(module) is BasicConv2d:
@@ -89,7 +89,7 @@ def inception_v3(*, classes: int, spec: ImageSpec, dropout: float = 0.5) -> nn.M
     imagenet=from_torchvision("EfficientNet_B0_Weights.IMAGENET1K_V1"),
 )
 def efficientnet_b0(*, classes: int, spec: ImageSpec, dropout: float = 0.2, stochastic_depth: float = 0.2) -> nn.Module:
-    """4 million parameters; for 48 x 48 pictures its last maps are 2 x 2, those of `features.3` 6 x 6."""
+    """4 million parameters; for 48 x 48 images its last maps are 2 x 2, those of `features.3` 6 x 6."""
     from torchvision import models
 
     model = models.efficientnet_b0(num_classes=classes, dropout=dropout, stochastic_depth_prob=stochastic_depth)

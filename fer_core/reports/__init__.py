@@ -1,1 +1,1 @@
-"""Documents that stand alone: HTML and Markdown made from tables."""
+"""Stand-alone documents: HTML and Markdown made from tables."""

@@ -1,7 +1,7 @@
 """Charts that reports and pages share: pure functions from a table to an Altair chart.
 
-`svg` draws one for a report that stands alone; a page adds what can be clicked. Altair costs time to import where no
-chart is needed, so each function imports it itself.
+`svg` draws one for a report that stands alone; a page adds interaction. Altair costs time to import where no chart is
+needed, so each function imports it itself.
 """
 
 from __future__ import annotations
@@ -45,7 +45,7 @@ TITLES: dict[Shares, str] = {
 
 
 def svg(chart: alt.LayerChart | alt.Chart, title: str, width: int = 300) -> Markup:
-    """A chart as SVG text in the ink of the page around it: no script, nothing to load.
+    """A chart as SVG text in the text colour of the page, without scripts or external files.
 
     Args:
         title: what the chart shows, for screen readers.
@@ -173,7 +173,7 @@ def networks(table: pd.DataFrame, picked: str) -> alt.LayerChart:
 
 
 def fitting(title: str) -> str:
-    """Both ends of a long title, as networks of one title differ in what stands last."""
+    """Both ends of a long title, because similar titles differ at their end."""
     return title if len(title) <= LONGEST else f"{title[:15]}…{title[-18:]}"
 
 
@@ -215,7 +215,7 @@ def reliability(tables: Mapping[str, pd.DataFrame], shown: str, x: str | None = 
 
 
 def risk_coverage(table: pd.DataFrame, coverage: float | None = None) -> alt.LayerChart:
-    """Accuracy of the answers against the share of images that is answered, the most confident first.
+    """Accuracy against coverage: the share of images kept, the most confident first.
 
     Args:
         table: of `calibration.risk_coverage`.

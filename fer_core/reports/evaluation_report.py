@@ -1,4 +1,4 @@
-"""A report of networks that can be sent: one HTML file without a script, a model card each, and every table as csv."""
+"""The evaluation report: one HTML file without scripts, a model card per network, and all tables as csv."""
 
 from __future__ import annotations
 
@@ -89,7 +89,7 @@ def shared_table(networks: Iterable[Checkpoint]) -> str:
 
 
 def distinct_titles(networks: Iterable[Checkpoint]) -> dict[str, str]:
-    """What to call networks: their titles, with the name where several share one."""
+    """Unique titles of networks; the name is added where several have the same title."""
     known = {network.name: network.card.title for network in networks}
     often = Counter(known.values())
     return {name: title if often[title] == 1 else f"{title} ({name})" for name, title in known.items()}
@@ -112,7 +112,7 @@ class Document:
         }
 
     def write(self, folder: Path) -> list[Path]:
-        """Write all files into a folder, the page first; others in it stay as they are.
+        """Write all files into a folder, the page first. Other files in it stay unchanged.
 
         Raises:
             DataError: the folder cannot be written to.
@@ -176,7 +176,7 @@ def _shares(row: Mapping[Any, Any], figures: Iterable[str]) -> list[Cell]:
 
 
 def _off(answers: Predictions) -> str:
-    """The debiased calibration error, beside the usual one and what chance gives of that."""
+    """The debiased calibration error, with the usual ECE and its chance level."""
     found = calibration_error(answers)
     return (
         f"{100 * found.debiased:.1f} points ({100 * found.interval.low:.1f} to {100 * found.interval.high:.1f}; ECE "
@@ -316,13 +316,13 @@ def _matrix(name: str, report: EvaluationReport, tables: Tables) -> Drawn:
 
 
 def _confidence(network: Checkpoint, answers: Predictions, tables: Tables) -> dict[str, Drawn]:
-    """The reliability diagram, and what answering only the most confident images gains."""
+    """The reliability diagram and the risk-coverage curve."""
     card, name = network.card, network.name
     served = with_temperature(answers, card.temperature or 1.0)
     bins, off = {"as trained": reliability(answers)}, f"{_off(answers)} as trained"
     if card.temperature:
         bins[f"calibrated (temperature {card.temperature:.2f})"] = reliability(served)
-        off += f", {_off(served)} with its temperature"
+        off += f", {_off(served)} calibrated"
         if set(answers.table["split"]) == {validation_split(card)}:
             off += ", which is slightly optimistic: the temperature was fitted on these images"
     trust, risk = pd.concat(bins, names=["which"]).reset_index("which"), risk_coverage(served)
@@ -344,7 +344,7 @@ def _confidence(network: Checkpoint, answers: Predictions, tables: Tables) -> di
 
 
 def _worst(answers: Predictions, dataset: Dataset | None) -> dict[str, Any]:
-    """The errors with the highest loss as images, or why they may not be shown; nothing without a data set."""
+    """The errors with the highest loss as images, or why they may not be shown; empty without a data set."""
     rendered = dataset is not None and dataset.name == "heads"
     if dataset is None or (reason := why_not_shared(dataset)):
         return {"worst": None if dataset is None else reason, "rendered": rendered}
@@ -388,7 +388,7 @@ def _facts(network: Checkpoint) -> list[tuple[str, str]]:
 
 
 def _plain(text: str) -> str:
-    """A text of a card, which anybody may have written, in which a reader of Markdown finds neither HTML nor a link."""
+    """A text of a card, escaped so that Markdown shows neither HTML nor links. Cards may come from others."""
     return re.sub(r"([\\`*_\[\]|!#~])", r"\\\1", escape(" ".join(text.split()), quote=False))
 
 

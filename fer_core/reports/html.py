@@ -46,12 +46,12 @@ def share(value: float, ends: Interval | None = None) -> Cell:
 
 
 def points(difference: float) -> str:
-    """A difference of shares in percentage points, with its sign."""
+    """A difference of shares in points, with its sign."""
     return "" if isnan(difference) else f"{100 * difference:+.1f}"
 
 
 def png(image: NDArray[np.uint8], side: int = 0) -> str:
-    """An image as an address that holds it, for an `img` of a page; `side`: enlarged or reduced to that many pixels."""
+    """An image as a data URL for an `img`; `side`: its size in pixels, if it is to be resized."""
     from PIL import Image
 
     picture = Image.fromarray(image)
@@ -63,7 +63,7 @@ def png(image: NDArray[np.uint8], side: int = 0) -> str:
 
 
 def csv_address(table: pd.DataFrame) -> str:
-    """A table as an address that holds it, for a link that downloads it."""
+    """A table as a data URL, for a download link."""
     return f"data:text/csv;base64,{b64encode(table.to_csv(index=False).encode()).decode()}"
 
 

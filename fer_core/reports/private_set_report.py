@@ -1,4 +1,4 @@
-"""A private set beside its benchmark as HTML: one page that stands alone, or its parts for a page with a frame of its own."""
+"""The report on a private set as HTML: a stand-alone page, or its parts for use in another page."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def page(reports: Sequence[PrivateSetReport]) -> str:
 
 
 def overview(reports: Sequence[PrivateSetReport]) -> Markup:
-    """The answer in a sentence for the first network, and a row for each."""
+    """The result in a sentence for the first network, and a row for each network."""
     return part(PARTS, "overview", _overview(reports))
 
 
@@ -162,7 +162,7 @@ def _pose(report: PrivateSetReport) -> str:
 
 
 def _adjusted(report: PrivateSetReport) -> pd.Series:
-    """p of each kind of difference, after one correction over all of them."""
+    """The p-value of each difference, corrected over all of them."""
     return report.shifts.set_index("what")["p_adjusted"]
 
 

@@ -45,8 +45,8 @@ SILENCE = 900.0  # seconds without a heartbeat after which a process of another 
 
 @dataclass(frozen=True)
 class EpochResult:
-    """One line of `metrics.jsonl`. Losses in nats; accuracies 0..1; train figures are taken on augmented pictures. Those of
-    the validation part are None where the run has none."""
+    """One line of `metrics.jsonl`. Losses in nats; accuracies 0..1; train figures are taken on augmented images. Those of
+    the validation set are None where the run has none."""
 
     __pydantic_config__: ClassVar[ConfigDict] = FINITE
 
@@ -73,10 +73,10 @@ def best_epoch(results: Sequence[EpochResult]) -> EpochResult | None:
 
 @dataclass(frozen=True)
 class RunStatus:
-    """What a run is doing. `pid`, `pid_started`, `boot` and `host` name one process of one machine, for ever.
+    """The state of a run. `pid`, `pid_started`, `boot` and `host` uniquely identify a process.
 
-    The file says queued, running, stopped, finished or failed. Stopping (a stop was asked for, the process lives) and
-    lost (its process is gone without a word) are found at each look.
+    The file says queued, running, stopped, finished or failed. Stopping (a stop was requested, the process is alive)
+    and lost (the process has vanished) are determined at each access.
 
     Attributes:
         processors: how many were busy with it between its last two heartbeats.
@@ -119,7 +119,7 @@ class RunStatus:
 
     @property
     def active(self) -> bool:
-        """Whether a process works on it, or will."""
+        """Whether a process works on the run, or is about to."""
         return self.state in ACTIVE
 
     @property
@@ -144,7 +144,7 @@ class RunStatus:
 
 @dataclass(frozen=True)
 class Notes:
-    """What people write beside a run; it changes nothing about it."""
+    """A user's tags and note on a run."""
 
     __pydantic_config__: ClassVar[ConfigDict] = FINITE
 
@@ -156,15 +156,15 @@ _EPOCH, _STATUS, _NOTES = TypeAdapter(EpochResult), TypeAdapter(RunStatus), Type
 
 
 class Stopped(Exception):
-    """The run was asked to stop, has saved and ends. Not an error."""
+    """The run was asked to stop and has saved. Not an error."""
 
 
 class NoRoom(RunError):
-    """There is no room for a file of the run, which has paused at its last save."""
+    """There is no space for a file of the run, which has paused at its last save."""
 
 
 class NamedFolder:
-    """A folder of the workspace under a name that people give: a run, a sweep, a cross-validation."""
+    """A named folder of the workspace: a run, a sweep or a cross-validation."""
 
     KIND: ClassVar[str]
     PLACE: ClassVar[str]  # the folder in the workspace
@@ -205,7 +205,7 @@ class RunFolder(NamedFolder):
 
     @classmethod
     def create(cls, name: str, config: TrainConfig, data: str) -> RunFolder:
-        """A new folder for a run, whole from the first moment; of two starts with one name at once, one gets it.
+        """Create the folder of a new run in one step. If two processes use the same name at once, one of them fails.
 
         Raises:
             RunError: the name is taken, by a run or a shipped network, or would leave the runs folder.
@@ -229,7 +229,7 @@ class RunFolder(NamedFolder):
 
     @property
     def shipped(self) -> bool:
-        """Whether a shipped network has the name, which every page and command then takes for that network's."""
+        """Whether a shipped network has this name."""
         return (workspace.CHECKPOINTS / self.name).exists()
 
     def refuse_taken(self) -> None:
@@ -259,7 +259,7 @@ class RunFolder(NamedFolder):
         return load_recipe(path)
 
     def status(self) -> RunStatus:
-        """The truth about the run: one whose process is gone is `lost`, whatever its file says.
+        """The real status: a run whose process is gone is `lost`, whatever its file says.
 
         Raises:
             RunError: there is no such run, its status was damaged, or a newer version wrote it.
@@ -297,10 +297,10 @@ class RunFolder(NamedFolder):
             return replace(status, state="failed", message=words)
         else:
             message = "The process ended before it could train"
-        return replace(status, state="lost", message=f"{message}; resume goes on from the last save.")
+        return replace(status, state="lost", message=f"{message}; resume continues from the last save.")
 
     def _last_words(self) -> str:
-        """What the last start of the run said at its end: the reason of an end before the training began."""
+        """The last lines of the log, for the reason of an end before training began."""
         lines = self.log_end().splitlines()
         last = next((line.strip() for line in reversed(lines) if line.strip()), "")
         return "" if last.startswith((STARTED, KILLED)) else last.removeprefix("Error: ")
@@ -314,14 +314,14 @@ class RunFolder(NamedFolder):
             return file.read(most).decode("utf-8", "replace")
 
     def look(self) -> RunStatus:
-        """The status, for lists: a run that cannot be read has failed, and says why."""
+        """The status for lists: a run that cannot be read counts as failed, with the reason."""
         try:
             return self.status()
         except RunError as error:
             return RunStatus(state="failed", message=str(error))
 
     def write(self, status: RunStatus) -> None:
-        """Write the status; an end, however it came, answers a stop that was asked for."""
+        """Write the status. Any end also clears a requested stop."""
         if status.state not in ACTIVE:
             (self.path / "stop").unlink(missing_ok=True)
         write_atomically(self.path / "status.json", json.dumps(asdict(status)).encode())
@@ -375,11 +375,11 @@ class RunFolder(NamedFolder):
         return matrix if square and matrix.size and (matrix >= 0).all() else None
 
     def write_warning(self, text: str) -> None:
-        """Keep what has to be said of the run's data, for whoever looks at the run."""
+        """Store a warning about the run's data."""
         write_atomically(self.path / "warning.txt", text.encode())
 
     def warning(self) -> str:
-        """What has to be said of the run's data; “” for nothing."""
+        """The warning about the run's data; “” if there is none."""
         try:
             return read_text(self.path / "warning.txt", largest=2**16)
         except (FileNotFoundError, ValueError):
@@ -412,7 +412,7 @@ class RunFolder(NamedFolder):
         return (self.path / "stop").exists()
 
     def claim(self, *, dead: bool = False) -> None:
-        """Take the run for this process, which will train it or hand it on.
+        """Reserve the run for this process, which will train it or pass it on.
 
         Args:
             dead: whoever has the run is known to have died, also where that cannot be seen from here.
@@ -429,7 +429,7 @@ class RunFolder(NamedFolder):
 
     @contextmanager
     def running(self, **known: Any) -> Iterator[RunStatus]:
-        """Mark the run as running in this process; on leaving with an error, as failed with its reason.
+        """Mark the run as running in this process and, if an error occurs, as failed with its reason.
 
         Raises:
             RunError: another live process runs it.
@@ -452,7 +452,7 @@ class RunFolder(NamedFolder):
             if isinstance(error, OSError) and error.errno in FULL:
                 message = (
                     f"There is no room for a file of the run ({error.strerror}): {self.path}. It has paused, its last save "
-                    "is whole. Make room; resume goes on from there."
+                    "is whole. Make room; resume continues from there."
                 )
                 with suppress(OSError):  # then the process is found to be gone, which says to resume too
                     self.write(replace(self.status(), state="stopped", message=message))

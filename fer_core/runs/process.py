@@ -1,5 +1,5 @@
-"""One process of one machine, named so that no other can be taken for it: not after its number has been given to another
-process, not after a restart of the machine, not after its clock was set."""
+"""Unique identification of a process, which stays valid when its number is reused, the machine restarts, or its clock
+changes."""
 
 from __future__ import annotations
 
@@ -40,18 +40,19 @@ class Process:
 
     @classmethod
     def this(cls) -> Process:
-        """The process that asks."""
+        """This process."""
         found = cls.of(os.getpid())
         assert found is not None
         return found
 
     @property
     def here(self) -> bool:
-        """Whether it is, or was, a process of this machine; of another machine's it cannot be said if it lives."""
+        """Whether it is, or was, a process of this machine. Whether another machine's process is alive cannot be
+        determined."""
         return self.host == socket.gethostname()
 
     def lives(self) -> bool:
-        """Whether this process of this machine still runs."""
+        """Whether this process is alive on this machine."""
         return self.boot == _boot() and _started(self.pid) == self.started
 
 
@@ -75,7 +76,7 @@ def _started(pid: int) -> float | None:
 
 
 def detached(arguments: list[str], log: IO[bytes]) -> subprocess.Popen[bytes]:
-    """A process that outlives this one and its terminal, on the same workspace though in another folder."""
+    """Start a process that outlives this one and its terminal, on the same workspace."""
     return subprocess.Popen(
         arguments, cwd=workspace.ROOT, stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True,
         env=os.environ | {"FERSCOPE_HOME": str(workspace.home().absolute())},

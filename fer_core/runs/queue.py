@@ -1,8 +1,8 @@
-"""Whose turn it is on a device: one at a time, in the order in which they were started.
+"""The queue of a device: runs use it one at a time, in the order in which they were started.
 
 A ticket is a small file with a number that rises and the process it belongs to. The lowest ticket whose process lives has
-the device; all others wait. No lock is held while a run trains and no page or server takes part: a ticket ends with its
-process, however that ended, and the next one goes on.
+the device; all others wait. No lock is held while a run trains, and no page or server takes part. A ticket expires with
+its process, and the next run starts.
 """
 
 from __future__ import annotations
@@ -29,10 +29,10 @@ LOOK = 0.25  # seconds between two looks of a waiting process
 
 @dataclass(frozen=True)
 class Ticket:
-    """A place in the line of a device.
+    """A place in the queue of a device.
 
     Attributes:
-        name: the run, sweep or cross-validation that waits or has its turn.
+        name: the waiting or active run, sweep or cross-validation.
     """
 
     device: str
@@ -42,24 +42,24 @@ class Ticket:
     path: Path
 
     def give_up(self) -> None:
-        """Leave the line, or end the turn, before the process ends."""
+        """Leave the queue before the process ends."""
         self.path.unlink(missing_ok=True)
 
 
 def line(device: str) -> list[Ticket]:
-    """Who has the device (first) and who waits for it, in order. Tickets whose process is gone are thrown away."""
+    """The active ticket of a device, then the waiting ones in order. Tickets of ended processes are deleted."""
     return list(_living(device))
 
 
 def lines() -> dict[str, list[Ticket]]:
-    """The lines of all devices of this machine where anybody has or waits for a turn."""
+    """The queues of all devices of this machine that are in use."""
     root = _root()
     names = sorted(path.name for path in root.iterdir() if path.is_dir()) if root.is_dir() else []
     return {device: tickets for device in names if (tickets := line(device))}
 
 
 def ticket(device: str, name: str, start: Callable[[], int]) -> Ticket:
-    """Take the next place in a device's line for a process.
+    """Add a process to the queue of a device.
 
     Args:
         device: as `device_of` gives it.
@@ -79,7 +79,7 @@ def ticket(device: str, name: str, start: Callable[[], int]) -> Ticket:
 
 
 def wait(device: str, name: str, look: Callable[[Ticket], None]) -> Ticket:
-    """Wait for this process's turn on a device, in the place that was taken for it when it was started, or at the end.
+    """Wait for this process's turn on a device, in its reserved place or at the end of the queue.
 
     Args:
         look: called at each look with whoever has the device; what it raises leaves the line.
@@ -104,7 +104,7 @@ def wait(device: str, name: str, look: Callable[[Ticket], None]) -> Ticket:
 
 
 def device_of(setting: str) -> str:
-    """The line that a recipe's `device` waits in; “auto” is told without loading torch, which takes seconds."""
+    """The queue for a recipe's `device`. “auto” is resolved without loading torch, which takes seconds."""
     if setting.startswith("cuda"):
         return setting.replace(":", "-") if ":" in setting else f"{setting}-0"
     if setting != "auto":

@@ -1,5 +1,4 @@
-"""What the workspace holds: runs, and networks that can be evaluated. Read from the folders at each look; nothing to
-get out of date, nothing imported that a table page does not need."""
+"""The runs and networks of the workspace, read from their folders at each call, so nothing can be outdated."""
 
 from __future__ import annotations
 
@@ -97,7 +96,7 @@ def _created(folder: Path) -> float:
 
 
 def free_name(stem: str) -> str:
-    """The first of stem, stem-2, stem-3, ... that neither a run nor a shipped network has."""
+    """The first unused name of stem, stem-2, stem-3, ..."""
     number = 1
     while (run := RunFolder.named(name := stem if number == 1 else f"{stem}-{number}")).path.exists() or run.shipped:
         number += 1
@@ -106,7 +105,7 @@ def free_name(stem: str) -> str:
 
 @contextmanager
 def taken_back(made: Sequence[RunFolder], *with_them: Path) -> Iterator[None]:
-    """A start that is refused leaves nothing: new runs, none of which has begun here or on a node, are removed again.
+    """If a start fails, remove its new runs again, unless one has begun.
 
     Args:
         with_them: folders that were made for these runs.
@@ -195,7 +194,7 @@ def checkpoints() -> dict[str, Checkpoint]:
 
 
 def damaged() -> dict[str, list[str]]:
-    """What is wrong with shipped networks and runs whose files cannot be read, sentences by name; the others live on."""
+    """The problems of networks and runs whose files cannot be read, as sentences by name."""
     found = {name: [problem] for name, problem in _looked_through()[1].items()}
     for run in runs():
         if problems := run.problems():
@@ -204,7 +203,7 @@ def damaged() -> dict[str, list[str]]:
 
 
 def _looked_through() -> tuple[dict[str, Checkpoint], dict[str, str]]:
-    """The networks by name, and why a folder that has a card is none of them."""
+    """The networks by name, and the reasons why other folders with a card are not listed."""
     shipped = sorted(path.parent for path in workspace.CHECKPOINTS.glob("*/card.json"))
     found: dict[str, Checkpoint] = {}
     bad: dict[str, str] = {}
@@ -228,7 +227,7 @@ def find(name: str | Path) -> Checkpoint:
     folder = Path(name)
     roots = (workspace.CHECKPOINTS, workspace.runs()) if folder.name == str(name) else ()
     named = [root / name for root in roots if is_folder(root / name)]
-    if is_folder(folder) and ((folder / "card.json").exists() or not named):  # pictures may lie in a folder of the name
+    if is_folder(folder) and ((folder / "card.json").exists() or not named):  # images may lie in a folder of the name
         folder = folder.resolve()
         return Checkpoint(folder.name, folder, read_card(folder), folder.parent == workspace.CHECKPOINTS)
     for place in named:

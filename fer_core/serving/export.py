@@ -1,4 +1,4 @@
-"""A checkpoint as one ONNX file that carries its card, for programs that have neither torch nor FERscope."""
+"""Export a checkpoint as an ONNX file that includes its card, for programs without torch and FERscope."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def export_onnx(folder: Path, target: Path) -> float:
     hold `card` (JSON) and `haar_margin`, the margin that frames OpenCV's Haar boxes as the card's crop asks for.
 
     Returns:
-        the largest difference of a probability from torch's, on 4 random pictures.
+        the largest difference of a probability from torch's, on 4 random images.
 
     Raises:
         CheckpointError: as `load_network`; or the file answers other than the network, which is then not written.
@@ -85,7 +85,7 @@ def export_onnx(folder: Path, target: Path) -> float:
     apart = float(np.abs(np.asarray(found) - wanted).max())
     if not apart <= TOLERANCE:
         raise CheckpointError(
-            f"The ONNX file of {card.name} answers other than the network (a probability differs by {apart:.2g}); "
+            f"The ONNX file of {card.name} gives other probabilities than the network (they differ by up to {apart:.2g}); "
             "it was not written."
         )
     write_atomically(target, content)
@@ -96,7 +96,7 @@ def _served(model: nn.Module, card: Card) -> nn.Module:
     from torch import nn
 
     class Served(nn.Module):
-        """From uint8 pictures to probabilities, as `Predictor` does it."""
+        """From uint8 images to probabilities, as `Predictor` does it."""
 
         def __init__(self) -> None:
             super().__init__()

@@ -1,4 +1,4 @@
-"""Which face of this frame is which of the last one, and what it shows over time instead of in one frame."""
+"""Face tracking: match the faces of successive frames, and smooth their predictions over time."""
 
 from __future__ import annotations
 

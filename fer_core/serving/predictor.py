@@ -1,6 +1,6 @@
-"""The one way in which training, evaluation, pages and the live tab predict.
+"""Prediction for training, evaluation, pages and the live app.
 
-`predict_logits` takes pictures that are at the network's size already; `Predictor` takes a photo or camera frame.
+`predict_logits` takes images that are at the network's size already; `Predictor` takes a photo or camera frame.
 """
 
 from __future__ import annotations
@@ -34,14 +34,14 @@ NOT_SURE = "not sure"
 
 @dataclass(frozen=True, eq=False)
 class Prediction:
-    """What a network says of one face of a picture.
+    """A network's prediction for one face of an image.
 
     Attributes:
-        face: where it is, in pixels of the picture.
+        face: where it is, in pixels of the image.
         framing: how it was cut out.
         probs: probability by expression, in the order of the network's card; they add up to 1.
         picture: (height, width) or (height, width, 3) uint8, exactly what the (first) network was given.
-        warnings: why the answer deserves doubt, see `fer_core.images.quality`; empty for a good picture.
+        warnings: why the prediction may be unreliable, see `fer_core.images.quality`; empty for a good image.
     """
 
     face: Face
@@ -65,7 +65,7 @@ class Prediction:
         return self.predicted if self.confidence >= threshold else NOT_SURE
 
     def scaled(self, factor: float) -> Prediction:
-        """The same for the picture enlarged `factor` times."""
+        """The same for the image enlarged `factor` times."""
         left, top, width, height = (factor * value for value in self.face.box)
         points = None if self.face.points is None else (factor * self.face.points).astype(np.float32)
         return replace(self, face=replace(self.face, box=(left, top, width, height), points=points))
@@ -73,7 +73,7 @@ class Prediction:
 
 @dataclass(frozen=True, eq=False)
 class LoadedNetwork:
-    """One network of a predictor. Threads that ask at once are answered in one pass."""
+    """One network of a predictor. Simultaneous requests of several threads share one pass."""
 
     model: nn.Module
     card: Card
@@ -92,7 +92,7 @@ class LoadedNetwork:
         return SharedPasses(lambda pictures, tta: predict_logits(self.model, pictures, self.card.image, tta=tta))
 
     def probs(self, pictures: NDArray[np.uint8], tta: str | None = None) -> NDArray[np.float64]:
-        """Probabilities (N, K) in the card's order, its temperature applied, of pictures (N, H, W[, 3]) at its size.
+        """Probabilities (N, K) in the card's order, its temperature applied, of images (N, H, W[, 3]) at its size.
 
         Args:
             tta: test-time augmentation as `predict_logits` takes it; None: the card's.
@@ -111,15 +111,15 @@ class LoadedNetwork:
 
 
 class Predictor:
-    """Checkpoints, loaded once, that predict on whole pictures. Several threads may use one at once.
+    """Checkpoints, loaded once, that predict on whole images. Several threads may use one at once.
 
-    Several networks answer together with the mean of their probabilities, matched by the expression's name. Where
-    their vocabularies differ they answer on what all of them know, each network's probabilities scaled to add up to 1
-    over those.
+    Several networks predict together: their probabilities are averaged, matched by the expression's name. If their
+    vocabularies differ, only the shared expressions are used, and each network's probabilities are scaled to sum to 1
+    over them.
 
     Attributes:
         members: the networks, in the order given.
-        expressions: what can be answered, in the order of the first network's card.
+        expressions: the expressions that can be predicted, in the order of the first network's card.
     """
 
     def __init__(self, *folders: str | Path, device: str = "cpu") -> None:
@@ -134,7 +134,7 @@ class Predictor:
 
     @classmethod
     def of(cls, *members: LoadedNetwork) -> Predictor:
-        """Networks that are loaded already, of which several predictors may share one.
+        """A predictor of loaded networks, which several predictors may share.
 
         Raises:
             ConfigError: they share fewer than two expressions.
@@ -164,23 +164,23 @@ class Predictor:
     def predict(
         self, image: NDArray[np.uint8], detector: str = "mtcnn", *, min_size: float = MIN_SIZE, tta: str | None = None
     ) -> list[Prediction]:
-        """The expression of every face of a picture, the largest face first; an empty list if there is none.
+        """The expression of every face of an image, the largest face first; an empty list if there is none.
 
         The faces are found once, cut out for each network as its card says and predicted as one batch.
 
         Args:
             image: (H, W) or (H, W, 3) RGB.
-            detector: a name in `fer_core.faces.DETECTORS`; with “none” the whole picture is one face.
+            detector: a name in `fer_core.faces.DETECTORS`; with “none” the whole image is one face.
             min_size: smallest longer side of a face's box that is looked for, in pixels.
             tta: test-time augmentation as `predict_logits` takes it; None: each card's.
 
         Raises:
             UnknownName: there is no such detector.
-            ImageError: no uint8 picture, or one without pixels.
+            ImageError: no uint8 image, or one without pixels.
             CheckpointError: a network's output is not finite.
         """
         if image.dtype != np.uint8 or image.ndim not in (2, 3) or image.size == 0:
-            raise ImageError(f"A picture has to be uint8 (H, W) or (H, W, 3), found {image.dtype} {image.shape}.")
+            raise ImageError(f"An image has to be uint8 (H, W) or (H, W, 3), found {image.dtype} {image.shape}.")
         faces = find_faces(image, detector, min_size)
         if not faces:
             return []
@@ -194,7 +194,7 @@ class Predictor:
         return self._answers(faces, framing, cuts, given, tta)
 
     def predict_row(self, dataset: Dataset, row: int, *, tta: str | None = None) -> Prediction:
-        """The expression of one picture of a data set, as an evaluation of the set answers it.
+        """The expression of one image of a data set, as in an evaluation of the set.
 
         Raises:
             DataError: the set was prepared otherwise than a network's own.
@@ -212,7 +212,7 @@ class Predictor:
         given: list[NDArray[np.uint8]],
         tta: str | None,
     ) -> list[Prediction]:
-        """The networks' mean answer for each face, from what each network is given of it."""
+        """The mean prediction of the networks for each face."""
         probs = sum(
             (self._shared(member, pictures, tta) for member, pictures in zip(self.members, given, strict=True)),
             start=np.zeros((len(faces), len(self.expressions))),
@@ -242,7 +242,7 @@ class Predictor:
         limit: float = 0.0,
         tta: str | None = None,
     ) -> tuple[NDArray[np.uint8], float]:
-        """The image with what speaks for each face's predicted expression laid over the face.
+        """The image, with a Grad-CAM map of each face's predicted expression drawn over the face.
 
         Of several networks the first one is explained: maps of different networks have no common scale. An ensemble is one
         network; its map holds all members.

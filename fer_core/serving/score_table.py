@@ -1,4 +1,4 @@
-"""Pictures to a table of probabilities, one row a face: what `ferscope predict` and the live app's Folder tab write."""
+"""Images to a table of probabilities, one row a face: what `ferscope predict` and the live app's Folder tab write."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ TEXT_COLUMNS = ("warnings", "problem")
 
 @dataclass(frozen=True)
 class Entry:
-    """An image that is to be predicted: what `file` says of it, where it comes from, or what is wrong with it."""
+    """An image to predict: its name for the column `file`, its source, or its problem."""
 
     name: str
     source: bytes | Path = b""
@@ -105,7 +105,7 @@ def picture_rows(
     threshold: float = 0.0,
     tta: str | None = None,
 ) -> list[dict[str, Any]]:
-    """The rows of one picture: one a face, the largest first; a single row with `problem` where there is none.
+    """The rows of one image: one a face, the largest first; a single row with `problem` where there is none.
 
     Args:
         name: what the column `file` says.
@@ -115,7 +115,7 @@ def picture_rows(
         image = decode(source)
         predictions = predictor.predict(image, detector, tta=tta)
     except ImageError as error:
-        called = UPLOAD if isinstance(source, bytes) else shown(str(source))  # `file` says which picture it is
+        called = UPLOAD if isinstance(source, bytes) else shown(str(source))  # `file` says which image it is
         return [problem_row(name, str(error).removeprefix(f"{called}: "))]
     scores = [prediction.face.score for prediction in predictions]
     doubtful = detector != "none" and all(score is not None and score < CERTAIN for score in scores)
@@ -131,5 +131,5 @@ def picture_rows(
 
 
 def problem_row(name: str, problem: str) -> dict[str, Any]:
-    """The row of a picture that has no answer."""
+    """The row of an image without a prediction."""
     return {"file": name, "problem": problem}

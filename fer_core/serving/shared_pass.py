@@ -1,4 +1,5 @@
-"""Several people's faces in one pass through a network: twenty passes of one face take about twice as long as one of twenty."""
+"""Faces of several users in one pass through a network: twenty passes of one face take twice as long as one of
+twenty."""
 
 from __future__ import annotations
 
@@ -19,20 +20,20 @@ class _Waiting:
 
 
 class SharedPasses:
-    """Answers threads that ask at once together. Nobody waits for others to come: whoever finds the network free takes all
-    that have asked by then, and those who come meanwhile are the next pass."""
+    """Combines simultaneous requests of several threads. A free network starts at once with all waiting requests; later
+    ones form the next pass."""
 
     def __init__(self, answer: Callable[[NDArray[np.uint8], str], NDArray[np.float32]]) -> None:
         """
         Args:
-            answer: (N, ...) pictures and how they are to be answered -> N answers.
+            answer: (N, ...) images and how they are to be answered -> N answers.
         """
         self._answer = answer
         self._waiting: list[_Waiting] = []
         self._list, self._network = threading.Lock(), threading.Lock()
 
     def __call__(self, pictures: NDArray[np.uint8], how: str) -> NDArray[np.float32]:
-        """The answers of these pictures, in their order; what `answer` raises is raised for all of a pass."""
+        """The answers of these images, in their order; what `answer` raises is raised for all of a pass."""
         mine = _Waiting(pictures, how)
         with self._list:
             self._waiting.append(mine)

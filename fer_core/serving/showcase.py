@@ -23,7 +23,7 @@ FILE = Path(__file__).with_name("showcase.npz")
 
 
 class Portrait(NamedTuple):
-    """A rendered head with what the network makes of it.
+    """A rendered head with a network's prediction.
 
     Attributes:
         image, overlay: (H, W, 3) uint8, without and with the map of the predicted expression.
@@ -53,7 +53,7 @@ def people() -> int:
 
 
 def expressions() -> tuple[str, ...]:
-    """What each of them shows."""
+    """The expression of each portrait."""
     return portraits().expressions
 
 

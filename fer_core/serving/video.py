@@ -1,4 +1,4 @@
-"""Videos that a stranger sent: their frames, bounded in length and size, and the annotated copy."""
+"""Untrusted videos: their frames, limited in length and size, and the annotated copy."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ CODEC = "vp09"
 
 @dataclass(frozen=True)
 class Video:
-    """What a video's header says; `seconds` is 0 where it says nothing that can be believed."""
+    """The header of a video; `seconds` is 0 if its value is not plausible."""
 
     width: int
     height: int
@@ -36,7 +36,7 @@ class Video:
 
 @dataclass(frozen=True)
 class Frame:
-    """One frame: its time in seconds from the start and its picture, (H, W, 3) RGB."""
+    """One frame: its time in seconds from the start and its image, (H, W, 3) RGB."""
 
     at: float
     image: NDArray[np.uint8]
@@ -45,7 +45,7 @@ class Frame:
 def _container(path: Path) -> bool:
     """Whether the file is MP4, MOV, WebM, Matroska or AVI by its first bytes.
 
-    FFmpeg also opens play lists, which name other files and addresses; no stranger may have those opened.
+    FFmpeg would also open play lists, which can name other files and addresses.
     """
     with path.open("rb") as file:
         head = file.read(12)
@@ -66,7 +66,7 @@ def _opened(path: Path) -> cv2.VideoCapture:
     capture = cv2.VideoCapture(str(path), cv2.CAP_FFMPEG)
     if not capture.isOpened():
         capture.release()
-        raise DataError(f"{path.name} is damaged or has no picture track; record or copy it again.")
+        raise DataError(f"{path.name} is damaged or has no video track; record or copy it again.")
     return capture
 
 

@@ -12,7 +12,8 @@ from fer_core.training.work import outcome, train
 
 
 def main(name: str) -> int:
-    """Train a run from its last save; a plain kill saves first. The exit code is 0, 2 for bad input, 130 when stopped."""
+    """Train a run from its last save. `kill` makes it save first. The exit code is 0, 2 for bad input, 130 when
+    stopped."""
     try:
         run = RunFolder.named(name)
         for number in (signal.SIGINT, signal.SIGTERM):

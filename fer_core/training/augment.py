@@ -1,4 +1,4 @@
-"""Augmentation of a whole batch at once, on the device, each picture with parameters of its own.
+"""Augmentation of a whole batch on the device, with separate parameters for each image.
 
 Plain torch: kornia's modules were measured slower here (docs/design/0004-augmentation-in-plain-torch.md).
 """
@@ -19,8 +19,8 @@ from fer_core.recipe import Augment
 class Draws:
     """Random numbers for a batch, of which this process may hold only a part.
 
-    They are drawn on the CPU for the whole batch and then cut, so that every device, and every number of processes,
-    gives a picture the same parameters.
+    They are drawn on the CPU for the whole batch, so an image gets the same parameters on every device and with any
+    number of processes.
     """
 
     generator: torch.Generator
@@ -28,24 +28,24 @@ class Draws:
     part: slice = field(default_factory=lambda: slice(None))
 
     def uniform(self, low: float = 0.0, high: float = 1.0) -> torch.Tensor:
-        """One number in low..high a picture of the part."""
+        """One number in low..high an image of the part."""
         return (low + (high - low) * torch.rand(self.total, generator=self.generator))[self.part]
 
     def around(self, largest: float) -> torch.Tensor:
-        """One number in -largest..largest a picture of the part."""
+        """One number in -largest..largest an image of the part."""
         return self.uniform(-largest, largest)
 
 
 def augment(batch: torch.Tensor, settings: Augment, draws: Draws, mirrored: torch.Tensor | None = None) -> torch.Tensor:
-    """Augment pictures.
+    """Augment images.
 
     Args:
         batch: (N, C, H, W) uint8.
         settings: the recipe's; zero switches a step off.
-        mirrored: (N,) bool, which pictures are mirrored; None draws them with probability `flip`.
+        mirrored: (N,) bool, which images are mirrored; None draws them with probability `flip`.
 
     Returns:
-        (N, C, H, W) float32 on the scale 0..255. What moves in from outside mirrors the picture's edge.
+        (N, C, H, W) float32 on the scale 0..255. What moves in from outside mirrors the image's edge.
     """
     images = batch.float()
     drawn = draws.uniform() < settings.flip
@@ -54,7 +54,7 @@ def augment(batch: torch.Tensor, settings: Augment, draws: Draws, mirrored: torc
         flip = torch.where(mirrored, -1.0, 1.0)
         angle, shear = (draws.around(a * math.pi / 180) for a in (settings.rotate, settings.shear))
         scale = 1 + draws.around(settings.scale)
-        shift_x, shift_y = (draws.around(2 * settings.translate) for _ in range(2))  # the picture spans -1..1
+        shift_x, shift_y = (draws.around(2 * settings.translate) for _ in range(2))  # the image spans -1..1
         cos, sin, tan = torch.cos(angle) / scale, torch.sin(angle) / scale, torch.tan(shear)
         tall = images.shape[2] / images.shape[3]  # both sides span -1..1, so that a turn in pixels is none of them
         rows = [cos * flip, (cos * tan - sin) * tall, shift_x, sin * flip / tall, sin * tan + cos, shift_y]
@@ -84,7 +84,7 @@ def _grid(theta: torch.Tensor, images: torch.Tensor) -> torch.Tensor:
 
 
 def _each(values: torch.Tensor, images: torch.Tensor) -> torch.Tensor:
-    """One value a picture, shaped to act on whole pictures."""
+    """One value an image, shaped to act on whole images."""
     return values.to(images.device, non_blocking=True)[:, None, None, None]
 
 
@@ -97,7 +97,7 @@ def _erase(images: torch.Tensor, probability: float, draws: Draws) -> torch.Tens
 
 
 def _rectangles(images: torch.Tensor, draws: Draws, height: torch.Tensor, width: torch.Tensor) -> torch.Tensor:
-    """(N, 1, H, W) bool: a rectangle in each picture, of these sizes (shares of the side), centred anywhere."""
+    """(N, 1, H, W) bool: a rectangle in each image, of these sizes (shares of the side), centred anywhere."""
     inside = []
     for side, size in zip(images.shape[2:], (height, width), strict=True):
         centre, places = draws.uniform(), (torch.arange(side) + 0.5) / side
@@ -112,7 +112,7 @@ def mix(
     share; where both are on, a batch gets one of them.
 
     Args:
-        images: (N, C, H, W), the whole batch: a picture is mixed with another one of it.
+        images: (N, C, H, W), the whole batch: an image is mixed with another one of it.
         targets: (N, K).
 
     Returns:

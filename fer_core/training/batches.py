@@ -21,14 +21,14 @@ FIRST_FLIP = np.random.default_rng(0).integers(0, 2, 65_536)  # which images alt
 
 @dataclass(frozen=True)
 class Moment:
-    """Where a run is when it asks for a batch: its epoch, and the share of all its steps that is done, 0..1."""
+    """The position of a run at a batch: its epoch, and the share of all steps that is done, 0..1."""
 
     epoch: int
     progress: float
 
 
 class Batches:
-    """The images of a task where they are fastest to get at: in memory, or on a GPU, which no batch then has to reach.
+    """The images of a task in the fastest place: in memory, or on the GPU, so that batches need not be copied there.
 
     Attributes:
         val_images: (n, H, W[, 3]) uint8 of the validation set.

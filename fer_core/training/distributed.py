@@ -1,7 +1,7 @@
-"""Several processes that train one network, as `torchrun` starts them: gloo on processors, NCCL on GPUs of their own.
+"""Several processes that train one network, started by `torchrun`: gloo on processors, NCCL with one GPU per process.
 
-Each process computes a part of every batch; sums are added up over all of them before anything is divided, so that two
-processes take the same steps as one with the same batch, up to rounding. (Dropout draws other numbers.)
+Each process computes a part of every batch. Sums are added up over all processes before dividing, so two processes take
+the same steps as one with the same batch, up to rounding. (Dropout draws different numbers.)
 """
 
 from __future__ import annotations
@@ -58,7 +58,7 @@ class World:
         return values
 
     def wait(self) -> None:
-        """Go on when all processes have come here."""
+        """Wait until all processes have reached this point."""
         if self.size > 1:
             dist.barrier()
 
@@ -87,13 +87,13 @@ def joined() -> Iterator[World]:
 
 
 class SyncBatchNorm(nn.modules.batchnorm._BatchNorm):
-    """Batch normalisation over the pictures of all processes. torch's own runs on GPUs only."""
+    """Batch normalisation over the images of all processes. torch's own runs on GPUs only."""
 
     def _check_input_dim(self, inputs: torch.Tensor) -> None:
         """Of one value a channel, or of a map."""
 
     def forward(self, inputs: torch.Tensor) -> torch.Tensor:
-        """(N, C, ...) -> the same shape; statistics of all processes' pictures while training."""
+        """(N, C, ...) -> the same shape; statistics of all processes' images while training."""
         if not self.training:
             return super().forward(inputs)
         from torch.distributed.nn.functional import all_reduce

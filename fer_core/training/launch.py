@@ -1,4 +1,5 @@
-"""Start a training run as a process of its own, which goes on when the page, the tab or the server is closed; stop it."""
+"""Start and stop a training run as a separate process, which continues when the page, the tab or the server is
+closed."""
 
 from __future__ import annotations
 
@@ -30,8 +31,8 @@ def command(run: RunFolder) -> list[str]:
 def launch(run: RunFolder) -> None:
     """Start or resume a run in a detached process; its output goes to the run's `log.txt`.
 
-    Of two starts in the same moment one gets it. The process waits for its turn on the recipe's device, in the order of
-    the launches; until it trains, the run is “queued” with its process, so that an end before that is seen too.
+    Of two starts at the same moment, one fails. The process waits for its turn on the recipe's device, in the order of
+    the launches. Until it trains, the run is “queued” with its process, so an early end is noticed too.
 
     Raises:
         RunError: it is starting, running or has finished already.
@@ -84,12 +85,11 @@ def await_turn(run: RunFolder, look: Callable[[queue.Ticket], None] = lambda fir
 
 
 def stop(run: RunFolder, grace: float = GRACE) -> None:
-    """Ask a run to finish its step, save and end; if it has not after the grace time, a detached process kills it.
+    """Ask a run to finish its step, save and end. If it has not ended after the grace time, a detached process kills
+    it. Repeating the request has no effect.
 
-    Asking again changes nothing.
-
-    Raises:
-        RunError: no process works on it.
+        Raises:
+            RunError: no process works on it.
     """
     with _alone(run):
         status = run.status()
@@ -104,7 +104,7 @@ def stop(run: RunFolder, grace: float = GRACE) -> None:
 
 
 def kill(run: RunFolder) -> None:
-    """End a run's process and all it started at once; what it did since its last save is lost.
+    """Kill a run's process and its child processes at once. The work since its last save is lost.
 
     Raises:
         RunError: no process of this machine works on it.
@@ -129,11 +129,11 @@ def kill(run: RunFolder) -> None:
         with run.log.open("a", encoding="utf-8") as log:
             log.write(f"{KILLED}{datetime.now():%Y-%m-%d %H:%M:%S}\n")
     if (now := run.status()).state == "lost":
-        run.write(replace(now, state="stopped", message="Killed; resume goes on from the last save."))
+        run.write(replace(now, state="stopped", message="Killed; resume continues from the last save."))
 
 
 def _alone(run: RunFolder) -> FileLock:
-    """No two starts and stops of a run at the same moment."""
+    """A lock: only one start or stop of a run at a time."""
     run.status()  # there is one: a lock would make its folder
     return FileLock(run.path / ".launch.lock")
 

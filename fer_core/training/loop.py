@@ -1,7 +1,7 @@
 """The training loop: a generator of epochs.
 
-`task.py` says what is trained on what, `batches.py` hands out the images, `state.py` holds what changes, and
-`recorder.py` writes everything worth keeping into the run folder.
+`task.py` defines the data and the network, `batches.py` provides the images, `state.py` holds everything that changes,
+and `recorder.py` writes the results into the run folder.
 """
 
 from __future__ import annotations

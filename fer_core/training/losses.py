@@ -15,11 +15,11 @@ from fer_core.recipe import Loss
 class SoftLoss(nn.Module):
     """Cross entropy of target distributions, or focal loss of single labels.
 
-    With smoothing s, class weights w and focusing g, a picture's loss in nats is
+    With smoothing s, class weights w and focusing g, an image's loss in nats is
 
         - sum_k w_k [(1 - s) t_k + s / K] (1 - p_k)^g log p_k,
 
-    and the mean over pictures is weighted by sum_k w_k t_k, as in `torch.nn.CrossEntropyLoss`, which this equals for
+    and the mean over images is weighted by sum_k w_k t_k, as in `torch.nn.CrossEntropyLoss`, which this equals for
     g = 0 and hard labels. Focal loss: Lin et al. 2017, arXiv 1708.02002, equation 4. It is made for single labels: with a
     soft target its least value does not lie at p = t, so `make_loss` refuses the two together.
     """
@@ -32,7 +32,7 @@ class SoftLoss(nn.Module):
         self.smoothing, self.focal = smoothing, focal
 
     def forward(self, logits: torch.Tensor, targets: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-        """Logits and targets (N, K) -> (sum of the losses, sum of the pictures' weights); their quotient is the mean.
+        """Logits and targets (N, K) -> (sum of the losses, sum of the images' weights); their quotient is the mean.
 
         Given apart, because several processes add both up before they divide.
         """
@@ -49,7 +49,7 @@ def make_loss(settings: Loss, expressions: Expressions, labels: NDArray[np.int64
 
     Args:
         mixing: whether images are mixed, and their targets with them.
-        labels: of the training pictures; “balanced” weights are n / (K * count).
+        labels: of the training images; “balanced” weights are n / (K * count).
 
     Raises:
         ConfigError: not one weight an expression, “balanced” with an expression that has no image, or a focal loss of soft
@@ -72,7 +72,7 @@ def make_loss(settings: Loss, expressions: Expressions, labels: NDArray[np.int64
         counts = np.bincount(labels, minlength=len(expressions))
         if missing := [name for name, count in zip(expressions.names, counts, strict=True) if not count]:
             raise ConfigError(
-                f"loss.class_weights = “balanced” needs a picture of each expression; there is none of {', '.join(missing)}."
+                f"loss.class_weights = “balanced” needs an image of each expression; there is none of {', '.join(missing)}."
             )
         values = len(labels) / (len(expressions) * counts)
     elif weights != "none":

@@ -1,8 +1,9 @@
-"""Which precision and memory format are fastest for a network here: measured once and kept, or taken from the recipe.
+"""The fastest precision and memory format for a network on this machine: measured once and stored, or set by the
+recipe.
 
-Formats round differently, and what is fastest is a race of timings that a busy machine decides otherwise on another day. So
-a network is measured once on a machine, and every later training of it there computes as the first did: equal recipes and
-seeds give equal weights. `speed/` of the workspace holds the measurements; without a file it is measured again.
+Formats round differently, and the fastest one can change with the load of the machine. So a network is measured once
+per machine, and later trainings use the same format: equal recipes and seeds give equal weights. `speed/` of the
+workspace holds the measurements; without a file it is measured again.
 """
 
 from __future__ import annotations

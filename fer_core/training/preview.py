@@ -1,4 +1,4 @@
-"""What a recipe's augmentation makes of a picture, for looking at it before a training."""
+"""Previews of a recipe's augmentation."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from fer_core.recipe import Augment
 
 
 def augmented(pictures: NDArray[np.uint8], settings: Augment, copies: int, seed: int = 0) -> NDArray[np.uint8]:
-    """Each picture as the training would see it several times.
+    """Several augmented versions of each image, as in training.
 
     Args:
         pictures: (n, H, W) or (n, H, W, 3) uint8, at the network's size.

@@ -1,4 +1,4 @@
-"""What a training writes into its run folder: status, metrics, weights worth keeping, card and predictions."""
+"""The files that a training writes into its run folder: status, metrics, best weights, card and predictions."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ class Recorder:
         self.looked = time.process_time(), time.monotonic()
 
     def warn_of_leaks(self) -> None:
-        """Say in the run folder which images of the training set are in the validation set too."""
+        """Write a warning into the run folder if training images are also in the validation set."""
         config = self.task.config
         if not self.leads or not config.val_split:
             return
@@ -59,7 +59,7 @@ class Recorder:
         return self.run.running(**known) if self.leads else nullcontext(replace(self.run.status(), **known))  # type: ignore[arg-type]
 
     def go_back_to(self, epoch: int) -> None:
-        """Take the history up to an epoch as what was done."""
+        """Shorten the history to an epoch."""
         self.results = self.run.metrics()[:epoch]
         if self.leads:
             self.run.write_metrics(self.results)
@@ -131,7 +131,7 @@ class Recorder:
     def _card(self, results: dict[str, dict[str, object]]) -> Card:
         task, config, state = self.task, self.task.config, self.state
         best = best_epoch(self.results) or self.results[-1]
-        chosen_on = f"{task.dataset.title}, {config.val_split} ({len(task.val_rows):,} pictures)"
+        chosen_on = f"{task.dataset.title}, {config.val_split} ({len(task.val_rows):,} images)"
         prepared = task.spec.preparation
         return Card(
             name=self.run.name,
@@ -160,7 +160,7 @@ class Recorder:
         )
 
     def _computes(self) -> str:
-        """On what and how it computes, for status and card."""
+        """The device and precision in words, for status and card."""
         return f"{describe(self.state.device)}, {self.state.precision}, {self.state.layout_name}"
 
     def _cost(self) -> Cost:

@@ -1,7 +1,6 @@
 """Learning-rate schedules as pure functions: the factor on the recipe's learning rate at a point of the run.
 
-Because the factor follows from the progress (and, for plateau, from the history on disk), nothing of a schedule needs
-to be saved or resumed.
+The factor only depends on the progress (and, for plateau, on the history on disk), so a schedule has no state to save.
 """
 
 import math

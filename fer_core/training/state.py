@@ -1,5 +1,5 @@
-"""What changes while a network is trained, and is saved and restored as one file: weights, moving average, optimizer,
-the scale of half precision, and the position in the run."""
+"""The state of a training, saved and restored as one file: weights, moving average, optimizer, loss scale of half
+precision, and position in the run."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ class Tally:
 
 @dataclass
 class Position:
-    """Where a run stands: the next step to take."""
+    """The position of a run: the next step."""
 
     epoch: int = 0
     step: int = 0
@@ -152,7 +152,7 @@ class TrainingState:
             self.average.update(self.model, self.done, self.task.total_steps)
 
     def save(self) -> None:
-        """Write everything as one file, whose parts cannot get out of step with each other."""
+        """Write everything as one file, so its parts always match."""
         if not self.world.leads:
             return
         tensors = {f"model.{key}": value for key, value in self.model.state_dict().items()}

@@ -1,6 +1,6 @@
-"""What a network is trained to answer: one distribution over the expressions for each training picture.
+"""Training targets: one distribution over the expressions for each training image.
 
-The given label (one-hot), mixed as the recipe says with the shares of FER+'s voters and with the mean answer of teacher
+The given label (one-hot), mixed, as the recipe sets, with the shares of FER+'s votes and the mean prediction of teacher
 networks.
 """
 
@@ -26,7 +26,7 @@ def make_targets(
     """Targets (N, K) float32 on the device; each row adds up to 1.
 
     Args:
-        rows: positions of the training pictures in the data set's index.
+        rows: positions of the training images in the data set's index.
 
     Raises:
         ConfigError: votes are wanted of a set that has none, or a teacher does not know an expression.
@@ -81,7 +81,7 @@ def _votes(dataset: Dataset, rows: NDArray[np.int64], expressions: Expressions) 
 def _answers(
     name: str, dataset: Dataset, rows: NDArray[np.int64], expressions: Expressions, settings: Loss, device: torch.device
 ) -> torch.Tensor:
-    """A teacher's probabilities (N, K) for the clean pictures and their mirror images, computed once before the run."""
+    """A teacher's probabilities (N, K) for the clean images and their mirror images, computed once before the run."""
     try:
         folder = find(name).folder
     except UnknownName as error:

@@ -1,4 +1,4 @@
-"""What is trained on what: the rows of a data set, their labels, the network's input, and the order of the steps.
+"""The training task: rows of a data set, their labels, the network's input, and the order of the steps.
 
 Every random number of a run is a function of (seed, epoch, step): the order of the images, the augmentation, dropout.
 A resumed run therefore needs only weights, optimizer and position, and ends as if it had never stopped.
@@ -60,7 +60,7 @@ def image_spec(config: TrainConfig, done: Preparation | None = None) -> ImageSpe
 
 
 class Task:
-    """A recipe on a data set, checked to fit before any time is spent.
+    """A recipe on a data set, checked before the training starts.
 
     Attributes:
         dataset, asked: the whole set, and the set without the expressions that the recipe leaves out.
@@ -137,6 +137,7 @@ class Task:
 
     @cached_property
     def fingerprint(self) -> str:
-        """The training images and their labels in few letters: the order of an epoch holds for these images alone."""
+        """A fingerprint of the training images and their labels. The order of an epoch is only valid for these
+        images."""
         index = self.dataset.index.iloc[self.rows][["id", "label"]]
         return hashlib.sha256(index.to_csv(index=False).encode()).hexdigest()

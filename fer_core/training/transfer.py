@@ -1,7 +1,7 @@
-"""Weights that a run starts from: ImageNet's, a file, or another network's; and the part of a network that they make up.
+"""Initial weights of a run (from ImageNet, a file, or another network), and the part of the network that they fill.
 
-Tensors are matched by name. What does not fit is left as it was drawn and named in the report; a file of which most does
-not fit is refused before any time is spent.
+Tensors are matched by name. Tensors that do not fit keep their random values and are listed in the report. A file of
+which most does not fit is refused at once.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ def start_from(model: nn.Module, config: TrainConfig, spec: ImageSpec, expressio
     """Put the weights that a recipe names into its fresh network.
 
     The last layer is taken over only from a network of the same expressions, or from a file of as many classes. A first
-    convolution for colour is added up over its channels for grey pictures, one for grey is shared out among three.
+    convolution for colour is added up over its channels for grey images, one for grey is shared out among three.
 
     Returns:
         what was taken, and what was not.
@@ -89,9 +89,7 @@ def _file(config: TrainConfig, source: str) -> tuple[Path, tuple[str, ...] | Non
         imagenet = NETWORKS.get(config.network).imagenet
         if imagenet is None:
             having = ", ".join(name for name, entry in NETWORKS.items() if entry.imagenet)
-            raise ConfigError(
-                f"transfer.weights = “imagenet”: there are none for {config.network}; there are for {having}."
-            )
+            raise ConfigError(f"transfer.weights = “imagenet”: there are none for {config.network}, only for {having}.")
         return imagenet(config.arguments), None
     path = Path(source).expanduser()
     if path.suffix in (".safetensors", *PICKLED):

@@ -1,4 +1,4 @@
-"""What the process of a run does: train it from its last save and say, line by line, what happens."""
+"""The work of a run's process: train it from its last save and print its progress line by line."""
 
 from __future__ import annotations
 

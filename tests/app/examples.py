@@ -48,7 +48,7 @@ def _predictions(
 
 
 def make_pictures(root: Path, each: int = 6) -> Path:
-    """A `<split>/<class>/` folder of small pictures, no two alike: `each` of an expression in val, twice as many in train."""
+    """A `<split>/<class>/` folder of small images, no two alike: `each` of an expression in val, twice as many in train."""
     random = np.random.default_rng(0)
     for split, count in (("train", 2 * each), ("val", each)):
         for label in FER7.names:
@@ -82,7 +82,7 @@ def make_network(name: str, predictions: Predictions | None, *, title: str = "",
         face=FaceCrop(),
         data="made for a test",
         train_images=1000,
-        chosen_on="elsewhere, val (210 pictures)",
+        chosen_on="elsewhere, val (210 images)",
         best_epoch=epochs,
         epochs=epochs,
         seed=0,

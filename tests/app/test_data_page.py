@@ -24,7 +24,7 @@ OpenPage = Callable[..., AppTest]
 
 @pytest.fixture
 def faces(tmp_path: Path) -> Path:
-    """Small pictures of seven expressions; two of train are in val too, one of them under another label."""
+    """Small images of seven expressions; two of train are in val too, one of them under another label."""
     place = make_pictures(tmp_path / "faces", each=2)
     for old, new in (("train/happy/00.png", "val/happy/09.png"), ("train/sad/00.png", "val/fear/09.png")):
         (place / new).write_bytes((place / old).read_bytes())
@@ -33,7 +33,7 @@ def faces(tmp_path: Path) -> Path:
 
 
 def pictures_of(app: AppTest) -> list[str]:
-    """The texts of all pictures that are shown."""
+    """The texts of all images that are shown."""
     return [alt for element in app.get("html") for alt in re.findall(r'alt="([^"]*)"', element.proto.body)]
 
 

@@ -25,7 +25,7 @@ Open = Callable[..., AppTest]
 
 
 def captions(app: AppTest) -> list[str]:
-    """What is written below the pictures of a page."""
+    """What is written below the images of a page."""
     return [caption for image in app.main.get("image") for caption in image.captions]
 
 
@@ -116,7 +116,7 @@ def test_a_report_is_shown_with_its_answer_first_and_what_it_says_of_methods(ope
 
 @pytest.fixture
 def explained(tmp_path: Path) -> str:
-    """The id of a picture of a data set that two networks here have been evaluated on."""
+    """The id of an image of a data set that two networks here have been evaluated on."""
     place = make_pictures(tmp_path / "faces", each=2)
     add(place)
     table = predictions_on(open_dataset(place), "val")

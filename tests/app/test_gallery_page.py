@@ -25,7 +25,7 @@ OpenPage = Callable[..., AppTest]
 
 @pytest.fixture
 def table(tmp_path: Path) -> Predictions:
-    """A network with 126 pictures on this machine, and a second one on the same."""
+    """A network with 126 images on this machine, and a second one on the same."""
     place = make_pictures(tmp_path / "faces", each=18)
     add(place)
     table = predictions_on(open_dataset(place), "val")

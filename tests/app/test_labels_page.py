@@ -18,7 +18,7 @@ OpenPage = Callable[..., AppTest]
 
 
 def four_of_fer2013() -> Predictions:
-    """Four PublicTest pictures whose ten votes are: all happy; all neutral; 5 neutral, 5 happy; 6 sad, 3 fear, 1 happy.
+    """Four PublicTest images whose ten votes are: all happy; all neutral; 5 neutral, 5 happy; 6 sad, 3 fear, 1 happy.
 
     So an error on the second is the network's, on the third contested, and on the fourth, labelled fear, the label's.
     """
@@ -69,7 +69,7 @@ def test_an_out_of_fold_table_judges_the_labels_of_training(open_page: OpenPage,
     assert "cross-validation five" in app.markdown[0].value.replace("\\", "")
     make_network("two", learned)
     app = open_page("labels", network="two")
-    assert "two learned the labels of train, so it cannot judge them" in app.info[0].value
+    assert "two learned the labels of the training set, so it cannot judge them" in app.info[0].value
 
 
 def test_votes_of_ones_own_are_read_from_the_workspaces_file_in_the_address(

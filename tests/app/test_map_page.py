@@ -36,7 +36,7 @@ def test_features_are_read_on_demand_and_neighbours_are_the_nearest(open_page: O
     values = features_of(folder, dataset, "val")
     near, _ = neighbours(values[3], values, 13)
     ids = dataset.index["id"].iloc[dataset.rows("val")].to_numpy()
-    assert near[0] == 3  # the picture itself, which is shown first
+    assert near[0] == 3  # the image itself, which is shown first
     places = [said.index(f"Image {ids[row]} of the validation set, labelled") for row in near[1:]]
     assert places == sorted(places)
 

@@ -21,7 +21,7 @@ OpenPage = Callable[..., AppTest]
 
 
 def dark_and_bright(root: Path) -> Path:
-    """140 pictures of two expressions, a quarter of them dark."""
+    """140 images of two expressions, a quarter of them dark."""
     random = np.random.default_rng(0)
     for label in ("happy", "sad"):
         folder = root / "val" / label

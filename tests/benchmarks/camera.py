@@ -62,14 +62,14 @@ def main(minutes: float = 5.0, network: str = "small-vgg") -> int:
             page.goto(f"{address}?network={network}")
             page.get_by_text(f"({network})").wait_for()
             page.get_by_role("tab", name="Camera").click()
-            page.get_by_label("Show what the network looks at").check()
-            page.evaluate(  # the page changes the address of one picture
+            page.get_by_label("Show Grad-CAM overlay").check()
+            page.evaluate(  # the page changes the address of one image
                 "window.shots = 0; new MutationObserver(all => window.shots += all.filter(one => one.target.matches('.shot'))"
                 ".length).observe(document.body, {attributeFilter: ['src'], subtree: true})"
             )
             page.get_by_text("Click to Access Webcam").click()
             page.get_by_role("button", name="capture photo").click()
-            page.get_by_alt_text(re.compile("Camera picture. 1 face")).wait_for()
+            page.get_by_alt_text(re.compile("Camera image. 1 face")).wait_for()
             start, read = time.monotonic(), []
             while (at := time.monotonic() - start) < seconds:
                 read.append((at, megabytes(server)))

@@ -1,9 +1,9 @@
 """What explaining costs beside predicting: `python -m tests.benchmarks.explanation [PICTURES] [NETWORK ...]`.
 
-One run, one thread, all shipped networks unless some are named. A forward pass over the pictures (inference mode),
+One run, one thread, all shipped networks unless some are named. A forward pass over the images (inference mode),
 Grad-CAM and the maps of jacobgil's grad-cam package, if it is installed (it goes back through the whole network), take
 turns batch by batch, so that a slow moment of the machine meets each. Then integrated gradients and occlusion on a few
-pictures, and the time to one map as the page asks for it. Times are the processor's, which a busy machine does not
+images, and the time to one map as the page asks for it. Times are the processor's, which a busy machine does not
 stretch; of the one map the time a person waits is given too.
 
 Goals: Grad-CAM costs at most 1.2 times the forward pass; one map is there in 300 ms.
@@ -29,7 +29,7 @@ from fer_core.workspace import CHECKPOINTS
 
 GOAL, INTERACTIVE = 1.2, 300
 BATCH = 128
-FEW, MAPS = 16, 9  # pictures for the slow methods; single maps, of which the median counts
+FEW, MAPS = 16, 9  # images for the slow methods; single maps, of which the median counts
 
 
 def seconds(work: Callable[[], object]) -> float:
@@ -83,11 +83,11 @@ def measure(name: str, count: int) -> bool:
         waited.append(perf_counter() - start)
 
     ratio = took["Grad-CAM"] / took["forward pass"]
-    print(f"{name}, {count:,} pictures of {spec.width} x {spec.height}, layer {layer}")
+    print(f"{name}, {count:,} images of {spec.width} x {spec.height}, layer {layer}")
     for title, time in took.items():
         print(f"  {title:<20} {time:7.2f} s   {time / took['forward pass']:.2f} times the forward pass")
     for method, time in slow.items():
-        print(f"  {method:<20} {1e3 * time:7.0f} ms a picture")
+        print(f"  {method:<20} {1e3 * time:7.0f} ms an image")
     print(f"  {'one map':<20} {1e3 * median(worked):7.0f} ms, {1e3 * median(waited):.0f} ms waited", flush=True)
     return ratio <= GOAL and 1e3 * median(worked) < INTERACTIVE
 

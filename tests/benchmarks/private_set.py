@@ -1,8 +1,8 @@
 """FER2013's PublicTest as if it were a private set: `python -m tests.benchmarks.private_set ZIP CSV [NETWORK]`.
 
-Every sixth picture of the csv, as it is: the accuracy has to equal the evaluation's of the same pictures, and no shift
+Every sixth image of the csv, as it is: the accuracy has to equal the evaluation's of the same images, and no shift
 may be found; what is put in (darker, blurred, three of four happy faces left out) has to be found, and named right. Then
-all of them. Last the zip, whose JPEG copies are others than the csv's pictures: its accuracy has to equal what the
+all of them. Last the zip, whose JPEG copies are others than the csv's images: its accuracy has to equal what the
 network says of these copies, and what the compression has done to their sharpness may be found, nothing else.
 """
 
@@ -43,7 +43,7 @@ def changed(source: list[ArchiveEntry], change) -> list[ArchiveEntry]:
 
 
 def rows_as_files(csv: str, split: str) -> list[ArchiveEntry]:
-    """A split's pictures as png in class folders, in the order of the table."""
+    """A split's images as png in class folders, in the order of the table."""
     dataset = open_dataset(csv)
     found = []
     for row in dataset.rows(split):
@@ -54,7 +54,7 @@ def rows_as_files(csv: str, split: str) -> list[ArchiveEntry]:
 
 
 def directly(source: list[ArchiveEntry], network: Network) -> float:
-    """The network's accuracy on the pictures, without any of the code that is tested here."""
+    """The network's accuracy on the images, without any of the code that is tested here."""
     pictures = np.stack([np.asarray(Image.open(io.BytesIO(member.data)).convert("L")) for member in source])
     names = np.array(network.card.expressions)
     return float((names[network.probs(pictures).argmax(axis=1)] == [word(member.name) for member in source]).mean())

@@ -39,7 +39,7 @@ RECIPE = {
 
 
 def usual(folder: Path, dataset: Dataset) -> Callable[[], None]:
-    """ImageFolder, torchvision's transforms picture by picture, a DataLoader without workers, fp32."""
+    """ImageFolder, torchvision's transforms image by image, a DataLoader without workers, fp32."""
     from torchvision import transforms
     from torchvision.datasets import ImageFolder
 
@@ -137,7 +137,7 @@ def row_loop(path: Path, rows: int) -> float:
 
 
 def csv_of(dataset: Dataset, path: Path) -> Path:
-    """A csv in FER2013's layout of a set's pictures, in 48 x 48."""
+    """A csv in FER2013's layout of a set's images, in 48 x 48."""
     rows = [
         f"{FER7.names.index(str(dataset.index['label'].iloc[i]))},{' '.join(map(str, dataset.picture(i).ravel()))},Training"
         for i in range(len(dataset))

@@ -19,7 +19,7 @@ KEY = "twins-val"
 
 @pytest.fixture(scope="session")
 def twins(workbench: Workbench) -> Path:
-    """A weak and a strong network on pictures that the workspace knows."""
+    """A weak and a strong network on images that the workspace knows."""
     with known_faces(workbench, "twins", each=12) as place:
         for seed, (name, title, skill) in enumerate((("weak", "Weak network", 0.3), ("strong", "Strong network", 0.9))):
             make_network(name, predictions_on(open_dataset(place), "val", seed=seed, skill=skill), title=title)

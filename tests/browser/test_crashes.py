@@ -72,11 +72,11 @@ def test_a_run_outlives_its_workbench_and_is_found_and_resumed_after_both_were_k
     bench.begin()
     page.goto(link)
     expect(
-        main.get_by_text("Lost. The process ended without a word; resume goes on from the last save.")
+        main.get_by_text("Lost. The process ended without a word; resume continues from the last save.")
     ).to_be_visible()
     main.get_by_role("button", name="Resume").click()
     expect(main.get_by_text("Training with")).to_be_visible(timeout=TRAINING)
     learns_on(run)
-    assert run.metrics()[done - 1].epoch == done  # what had been learnt is kept
+    assert run.metrics()[done - 1].epoch == done  # what had been learned is kept
     main.get_by_role("button", name="Stop").click()
     expect(main.get_by_text("Stopped and saved; resume continues from here.")).to_be_visible()

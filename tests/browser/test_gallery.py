@@ -14,7 +14,7 @@ from tests.browser.conftest import WAIT, Workbench, expect_no_error, known_faces
 
 @pytest.fixture(scope="module")
 def network(workbench: Workbench) -> str:
-    """A network with predictions on 252 pictures that the workspace knows."""
+    """A network with predictions on 252 images that the workspace knows."""
     with known_faces(workbench, "gallery-faces", each=36) as place:
         make_network("gallery-network", predictions_on(open_dataset(place), "val"), title="Gallery network")
     return "gallery-network"

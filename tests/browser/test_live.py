@@ -63,7 +63,7 @@ def camera_picture(tmp_path_factory) -> Path:
 
 @pytest.fixture(scope="module")
 def with_camera(browser, camera_picture):
-    """A Chromium whose camera shows that picture; it asks no one for permission, and gives it to those who have it."""
+    """A Chromium whose camera shows that image; it asks no one for permission, and gives it to those who have it."""
     fake = ("--use-fake-device-for-media-stream", f"--use-file-for-fake-video-capture={camera_picture}")
     path = next(filter(None, map(shutil.which, BROWSERS)))
     chromium = browser.browser_type.launch(executable_path=path, args=[*QUIET, *fake], timeout=PATIENCE)
@@ -109,7 +109,7 @@ def test_an_uploaded_photo_shows_its_face_with_probabilities_and_on_demand_what_
     expect(face.get_by_role("row")).to_have_count(7)
     expect(tab.get_by_alt_text(re.compile("faces marked. 1 face"))).to_be_visible()
     before = tab.get_by_alt_text(re.compile("faces marked")).get_attribute("src")
-    tab.get_by_label("Show what the network looks at").check()
+    tab.get_by_label("Show Grad-CAM overlay").check()
     expect(tab.get_by_text("Grad-CAM of the predicted expression")).to_be_visible()
     expect(tab.get_by_alt_text(re.compile("faces marked"))).not_to_have_attribute("src", before)
 
@@ -141,7 +141,7 @@ def test_photos_that_are_sent_while_others_are_looked_at_are_shown_and_in_their_
     several.set_input_files([tmp_path / "grey.png"])  # there is no second input until the first upload has come up
     expect(tab.get_by_text("3 photos, 2 faces; 1 without a face.")).to_be_visible()
     expect(tab.locator(".faces section")).to_have_count(1)  # the first is the large one
-    tab.get_by_label("Show what the network looks at").check()  # all are looked at again, and meanwhile
+    tab.get_by_label("Show Grad-CAM overlay").check()  # all are looked at again, and meanwhile
     tab.get_by_label("Clear").click()
     several.set_input_files([tmp_path / "grey.png"])
     expect(tab.get_by_text("1 photo, 0 faces; 1 without a face.")).to_be_visible()
@@ -153,13 +153,13 @@ def test_the_camera_shows_a_label_and_the_overlay_can_be_switched_while_it_runs(
     tab.get_by_role("tab", name="Camera").click()
     tab.get_by_text("Click to Access Webcam").click()
     tab.get_by_role("button", name="capture photo").click()  # Gradio calls it so, and shows “Record”
-    shot = tab.get_by_alt_text(re.compile("Camera picture. 1 face"))
+    shot = tab.get_by_alt_text(re.compile("Camera image. 1 face"))
     expect(shot).to_be_visible()
     expect(tab.locator(".faces section").get_by_role("heading")).to_have_text(LABEL)
-    expect(tab.get_by_text(re.compile(r"[0-9.]+ frames a second"))).to_be_visible()
-    tab.get_by_label("Show what the network looks at").check()
+    expect(tab.get_by_text(re.compile(r"[0-9.]+ frames per second"))).to_be_visible()
+    tab.get_by_label("Show Grad-CAM overlay").check()
     expect(tab.get_by_text("Grad-CAM of the predicted expression")).to_be_visible()
-    tab.get_by_label("Show what the network looks at").uncheck()
+    tab.get_by_label("Show Grad-CAM overlay").uncheck()
     expect(tab.get_by_text("Grad-CAM of the predicted expression")).not_to_be_visible()
     tab.get_by_text("Stop", exact=True).click()
 
@@ -168,7 +168,7 @@ def test_without_permission_the_page_says_how_to_give_it_and_goes_on_once_it_is_
     tab.context.clear_permissions()
     tab.get_by_role("tab", name="Camera").click()
     tab.get_by_text("Click to Access Webcam").click()
-    problem = tab.get_by_role("alert").filter(has_text="may not use the camera. Allow it, in the address bar")
+    problem = tab.get_by_role("alert").filter(has_text="may not use the camera. Allow it in the address bar")
     expect(problem).to_be_visible()
     tab.context.grant_permissions(["camera"])
     tab.get_by_text("Click to Access Webcam").click()

@@ -1,4 +1,4 @@
-"""The map of faces in real Chromium: a lasso around points shows their pictures, and the gallery shows the same."""
+"""The map of faces in real Chromium: a lasso around points shows their images, and the gallery shows the same."""
 
 import re
 from pathlib import Path
@@ -16,7 +16,7 @@ from tests.untrained import untrained
 
 @pytest.fixture(scope="module")
 def network(workbench: Workbench) -> str:
-    """A network whose features of 14 pictures are kept."""
+    """A network whose features of 14 images are kept."""
     with known_faces(workbench, "map-faces", each=2) as place:
         dataset, folder = open_dataset(place), untrained("map-network", title="Map network")
         predict_checkpoint(folder, dataset, "val")

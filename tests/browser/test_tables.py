@@ -19,7 +19,7 @@ KEY = "faces-val"
 
 @pytest.fixture(scope="session")
 def two_networks(workbench: Workbench) -> Path:
-    """Two networks with predictions on a folder of pictures that the workspace knows."""
+    """Two networks with predictions on a folder of images that the workspace knows."""
     with known_faces(workbench, "faces", each=12) as place:
         for seed, (name, title) in enumerate((("first", "First network"), ("second", "Second network"))):
             make_network(name, predictions_on(open_dataset(place), "val", seed=seed), title=title)
@@ -151,7 +151,7 @@ def test_a_click_on_a_cell_shows_exactly_its_images(page: Page, workbench: Workb
     page.locator(f'[aria-label="{len(there)} images of happy predicted as happy"]').click()
     page.wait_for_url("**true=happy**")
     expect(page.get_by_test_id("stMain")).to_contain_text("labelled happy, correctly predicted as happy")
-    settle(page)  # as many pictures of the cell before stand there until then
+    settle(page)  # as many images of the cell before stand there until then
     expect(page.locator(".fer-gallery img")).to_have_count(len(there))
     assert shown_ids(page) == there
     assert page.locator(".fer-gallery img").evaluate_all("images => images.every(image => image.naturalWidth > 0)")

@@ -32,7 +32,7 @@ class Made:
 
 
 def picture(path: Path, size: tuple[int, int] = (24, 20), mode: str = "L") -> Path:
-    """A picture of noise that no other path has; size is width, height."""
+    """An image of noise that no other path has; size is width, height."""
     path.parent.mkdir(parents=True, exist_ok=True)
     shape = (size[1], size[0]) if mode == "L" else (size[1], size[0], 3)
     random = np.random.default_rng(zlib.crc32(path.as_posix().encode()))
@@ -90,7 +90,7 @@ RAFDB = ("surprise", "fear", "disgust", "happy", "sad", "angry", "neutral")
 
 
 def rafdb(root: Path, each: int = 1) -> Made:
-    """Given in the `basic` folder of the download; blank lines at the end; `each` pictures of a class in a split."""
+    """Given in the `basic` folder of the download; blank lines at the end; `each` images of a class in a split."""
     lines, rows = [], {}
     for number, label in enumerate(RAFDB * each, 1):
         for split in ("train", "test"):
@@ -248,7 +248,7 @@ def affectnet_npy(root: Path) -> Made:
 
 
 def expw(root: Path) -> Made:
-    """Two faces in one picture, a name with a space, and a box over the edge."""
+    """Two faces in one image, a name with a space, and a box over the edge."""
     lines = [
         "afraid man_1.jpg 0 5 10 30 25 64.7 2",
         "afraid man_1.jpg 1 8 40 70 40 35.1 6",

@@ -162,7 +162,7 @@ def test_a_head_takes_as_many_values_as_the_report_says(name: str, layer: int, s
 
 @pytest.mark.parametrize("name", ["alexnet", "inception-v3"])
 def test_too_small_pictures_are_refused_before_any_time_is_spent(name: str) -> None:
-    with pytest.raises(ConfigError, match=f"{name} needs pictures of at least .* found 48 x 48"):
+    with pytest.raises(ConfigError, match=f"{name} needs images of at least .* found 48 x 48"):
         build(name, classes=7, spec=ImageSpec(channels=3))
 
 
@@ -186,7 +186,7 @@ def test_mini_xception_has_the_papers_parameters() -> None:
 
 
 def test_a_unet_says_that_it_cannot_take_sides_that_eight_does_not_divide() -> None:
-    with pytest.raises(ConfigError, match="buffalo-unet .* cannot be built for pictures of 50 x 50: Sizes of tensors"):
+    with pytest.raises(ConfigError, match="buffalo-unet .* cannot be built for images of 50 x 50: Sizes of tensors"):
         build("buffalo-unet", classes=7, spec=ImageSpec(channels=3, height=50, width=50), arguments={"width": 4})
 
 

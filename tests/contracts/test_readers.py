@@ -81,7 +81,7 @@ def test_the_layout_is_recognised_and_read(name: str, tmp_path: Path) -> None:
         assert dataset.skipped == ()
     images = dataset.images(ImageSpec(height=32, width=32))
     assert images.shape == (len(made.rows), 32, 32)
-    assert len({image.tobytes() for image in images}) == len(images)  # each row has a picture of its own
+    assert len({image.tobytes() for image in images}) == len(images)  # each row has an image of its own
 
 
 @pytest.mark.parametrize("name", HAS_FILES)

@@ -1,4 +1,4 @@
-"""The sheet of pictures that the map of faces shows from."""
+"""The sheet of images that the map of faces shows from."""
 
 from base64 import b64decode
 from io import BytesIO

@@ -1,4 +1,4 @@
-"""The bar of shares below a picture."""
+"""The bar of shares below an image."""
 
 from dashboard.markup import stack
 

@@ -77,7 +77,7 @@ def test_a_picture_on_both_sides_is_said_before_the_first_epoch_and_before_evalu
     import tomllib
 
     (learnable / "val" / "happy" / "00.png").write_bytes((learnable / "train" / "happy" / "07.png").read_bytes())
-    said = "1 of 32 pictures of val (3.1%) also occur in train, 1 of them identical"
+    said = "1 of 32 images of the validation set (3.1%) also occur in the training set, 1 of them identical"
     run = RunFolder.create("leaky", TrainConfig.model_validate(tomllib.loads(TINY)), str(learnable))
     trainer = Trainer(run, open_dataset(learnable))
     assert not run.metrics()

@@ -32,7 +32,7 @@ def ferscope(*arguments: object) -> str:
 
 @pytest.fixture
 def kdef(tmp_path: Path) -> Path:
-    """Fourteen people, half of them women, each with every expression; one picture of a man is one of a woman's too."""
+    """Fourteen people, half of them women, each with every expression; one image of a man is one of a woman's too."""
     root = tmp_path / "KDEF"
     for person in (f"A{sex}{number:02d}" for sex in "FM" for number in range(1, 8)):
         for word in ("AF", "AN", "DI", "HA", "NE", "SA", "SU"):
@@ -76,15 +76,19 @@ def test_check_and_leaks_count_what_is_there(tmp_path: Path) -> None:
         "pictures": 5, "identical_groups": 1, "groups": 1, "contradicting_groups": 1, "blank": 0,
         "leaks": {"val": {"identical": 1, "all": 1}},
     }  # fmt: skip
-    assert "1 pictures of val (50.0%) also occur in train" in ferscope("check", tmp_path / "set")
-    assert "1 of 2 images of val also occur in train: 1 identical." in ferscope("leaks", tmp_path / "set")
+    assert "1 images of the validation set (50.0%) also occur in the training set" in ferscope(
+        "check", tmp_path / "set"
+    )
+    assert "1 of 2 images of the validation set also occur in the training set: 1 identical." in ferscope(
+        "leaks", tmp_path / "set"
+    )
     table = json.loads(ferscope("leaks", tmp_path / "set", "--json"))
     (found,) = table
     assert len(found.pop("hash")) == 24
     assert found == {"id": "val/sad/0.png", "twin": "train/happy/0.png", "kind": "identical", "similarity": 1.0}
     said = ferscope("clean", tmp_path / "set", "--steps", "leaks", "--name", "clean")
     assert "train 2, val 2; 1 left out" in said
-    assert json.loads(ferscope("audit", "clean", "--json"))[0]["why"] == "also in val, as val/sad/0.png"
+    assert json.loads(ferscope("audit", "clean", "--json"))[0]["why"] == "also in the validation set, as val/sad/0.png"
     with pytest.raises(FerError, match="clean.steps.0: Input should be"):
         ferscope("clean", tmp_path / "set", "--steps", "leeks", "--name", "other")
 
@@ -164,7 +168,7 @@ def test_a_download_that_fails_here_is_one_sentence(tmp_path: Path) -> None:
     assert ended.returncode == 2
     assert "Traceback" not in ended.stderr
     if importlib.util.find_spec("kagglehub"):
-        assert re.search("wants an account|cannot be reached", ended.stderr)
+        assert re.search("needs an account|cannot be reached", ended.stderr)
     else:
         assert ended.stderr == "Error: The download needs kagglehub: pip install 'ferscope[download]'.\n"
 

@@ -22,7 +22,7 @@ def test_labels_divides_the_errors_by_the_shipped_votes() -> None:
     assert found["ceiling"]["decided"] == 3
     assert found["ceiling"]["majority"] == pytest.approx(2 / 3)
     words = CliRunner().invoke(app, ["labels", "one", "--table", "fer2013-val"]).stdout
-    assert "3 errors on 4 pictures" in words
+    assert "3 errors on 4 images" in words
 
 
 def test_slices_prints_what_the_page_shows(tmp_path: Path) -> None:

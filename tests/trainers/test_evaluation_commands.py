@@ -66,7 +66,7 @@ def test_compare_refuses_one_network_an_unknown_one_and_an_unknown_table() -> No
 
 @pytest.fixture
 def sure(tmp_path: Path) -> tuple[Path, Path]:
-    """A network that is far too sure, and a data set on whose validation part two of three answers are right."""
+    """A network that is far too sure, and a data set on whose validation set two of three answers are right."""
     folder = untrained("one")
     tensors, _ = load_tensors(folder / "best.safetensors")
     tensors["head.3.bias"][FER7.index("sad")] += 10  # sad, whatever it is shown

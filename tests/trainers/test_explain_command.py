@@ -91,7 +91,7 @@ def test_the_figure_shows_the_cases_of_middle_confidence_of_the_predictions_tabl
 
 
 def test_cases_are_those_of_middle_confidence_and_none_where_there_is_none():
-    # Five pictures of angry: four right with rising logits, one wrong; one of happy, right; the others do not occur.
+    # Five images of angry: four right with rising logits, one wrong; one of happy, right; the others do not occur.
     logits = np.zeros((6, 7))
     logits[:4, 0] = [4, 1, 3, 2]
     logits[4, 3] = 5

@@ -19,10 +19,10 @@ if TYPE_CHECKING:
 
     from fer_core.datasets import Dataset
 
-data_app = typer.Typer(no_args_is_help=True, help="Data sets that this workspace knows.")
+data_app = typer.Typer(no_args_is_help=True, help="Data sets of this workspace.")
 app.add_typer(data_app, name="data")
 
-Name = Annotated[str, typer.Option(help="Name of the new set; made from the path when not given.")]
+Name = Annotated[str, typer.Option(help="Name of the new set. Default: derived from the path.")]
 ROWS = 40  # of a long table, on the screen
 Csv = Annotated[Path | None, typer.Option("--csv", dir_okay=False, help="Write the table to this file.")]
 
@@ -60,11 +60,13 @@ def _write(table: pd.DataFrame, path: Path | None, quiet: bool) -> None:
 
 @data_app.command("add")
 def data_add(
-    path: Annotated[str, typer.Argument(help="A csv, a parquet file or a folder; PATH@MODE where a layout has modes.")],
+    path: Annotated[
+        str, typer.Argument(help="A csv, a parquet file or a folder. PATH@MODE selects a mode of the layout.")
+    ],
     name: Name = "",
     on_bad: Bad = None,
 ) -> None:
-    """Open a data set and remember it under a name, and what to do with images that cannot be read."""
+    """Add a data set under a name. The choice for unreadable images is kept with it."""
     from fer_core.datasets import known, open_dataset
 
     name = known.add(path, name, on_bad or "refuse")
@@ -73,11 +75,11 @@ def data_add(
     out.print(f"Added “{name}”: {dataset.title}, {_in_words(dataset)}. {dataset.protocol}".strip(), soft_wrap=True)
     modes = known.recognise(known.known()[name]).modes
     if modes and not known.parted(path)[1]:
-        out.print(f"It can also be read as {', '.join(f'{name}@{mode}' for mode in modes)}.", soft_wrap=True)
+        out.print(f"It can also be opened as {', '.join(f'{name}@{mode}' for mode in modes)}.", soft_wrap=True)
 
 
 def _in_words(dataset: Dataset) -> str:
-    """How many images each part of a set has, and how many were left out."""
+    """The number of images in each split, and of those left out."""
     parts = ", ".join(f"{split} {n:,}" for split, n in dataset.splits.items())
     return f"{parts}; {dataset.left_out:,} left out"
 
@@ -110,7 +112,7 @@ def data_list(as_json: AsJson = False) -> None:
 
 @data_app.command("show")
 def data_show(data: str, on_bad: Bad = None, as_json: AsJson = False) -> None:
-    """Count a data set's pictures by split and expression."""
+    """Count a data set's images by split and expression."""
     from fer_core.datasets import open_dataset
     from fer_core.datasets.summary import counts as count
 
@@ -133,9 +135,10 @@ def data_show(data: str, on_bad: Bad = None, as_json: AsJson = False) -> None:
 
 @data_app.command("check")
 def data_check(data: str, on_bad: Bad = None, as_json: AsJson = False) -> None:
-    """Look for pictures that occur twice, within and across splits, for contradicting labels and blank pictures."""
+    """Find duplicates within and across splits, contradicting labels, and blank images."""
     from fer_core.datasets import cleaning, open_dataset
     from fer_core.datasets.duplicates import across, contradicting, duplicates_of, leaks
+    from fer_core.datasets.titles import split_title
     from fer_core.images import ImageSpec
 
     dataset = open_dataset(data, on_bad=on_bad)
@@ -159,16 +162,16 @@ def data_check(data: str, on_bad: Bad = None, as_json: AsJson = False) -> None:
         print(json.dumps(figures))
         return
     out.print(
-        f"{dataset.title}: {figures['pictures']:,} pictures; {figures['identical_groups']:,} groups of identical ones, "
-        f"{figures['contradicting_groups']:,} of them with different labels; {figures['groups']:,} groups with near and "
-        f"mirrored ones; {figures['blank']:,} blank pictures.",
+        f"{dataset.title}: {figures['pictures']:,} images; {figures['identical_groups']:,} groups of identical images, "
+        f"{figures['contradicting_groups']:,} of them with different labels; {figures['groups']:,} groups including near and "
+        f"mirrored duplicates; {figures['blank']:,} blank images.",
         soft_wrap=True,
     )
     for split, count in figures["leaks"].items():
         share = count["all"] / dataset.splits[split]
         out.print(
-            f"{count['all']:,} pictures of {split} ({share:.1%}) also occur in train, {count['identical']:,} of them "
-            "identical: figures on them are too good.",
+            f"{count['all']:,} images of the {split_title(split)} ({share:.1%}) also occur in the training set, "
+            f"{count['identical']:,} of them identical: figures on them are too good.",
             soft_wrap=True,
         )
     if found.groups:
@@ -183,7 +186,7 @@ def data_faceless(
     csv: Csv = None,
     as_json: AsJson = False,
 ) -> None:
-    """Name the pictures that show no face: by FER+'s voters where there are votes, else by a detector."""
+    """List the images that show no face, according to FER+'s votes if there are any, otherwise to a face detector."""
     from fer_core.datasets import open_dataset
     from fer_core.datasets.faceless import faceless_of
 
@@ -199,8 +202,8 @@ def data_faceless(
         out.print(_table("", table.head(ROWS), tuple(table.columns)))
     more = f" The first {ROWS} are listed; --csv FILE writes all." if csv is None and len(table) > ROWS else ""
     out.print(
-        f"{len(table):,} of {len(dataset):,} pictures show no face.{more} A detector misses dark, turned and covered faces too: "
-        f"look at them, then leave them out with: ferscope data clean {data} --steps faceless",
+        f"{len(table):,} of {len(dataset):,} images show no face.{more} A detector also misses dark, turned and covered faces. "
+        f"Check the images, then drop them with: ferscope data clean {data} --steps faceless",
         soft_wrap=True,
     )
 
@@ -208,29 +211,30 @@ def data_faceless(
 @data_app.command("leaks")
 def data_leaks(
     data: str,
-    split: Annotated[str, typer.Option(help="The split that is evaluated.")] = "val",
-    into: Annotated[str, typer.Option(help="The split that is learned.")] = "train",
+    split: Annotated[str, typer.Option(help="Split to evaluate on.")] = "val",
+    into: Annotated[str, typer.Option(help="Split to train on.")] = "train",
     turned: Annotated[
-        bool, typer.Option("--turned", help="Also look for copies that were turned or shifted; takes minutes.")
+        bool, typer.Option("--turned", help="Also find rotated or shifted copies. This takes minutes.")
     ] = False,
     near: Annotated[
         Path | None,
-        typer.Option("--near", dir_okay=False, help="Write the images that are only much alike to this file."),
+        typer.Option("--near", dir_okay=False, help="Write the images that are only similar to this file."),
     ] = None,
     on_bad: Bad = None,
     csv: Csv = None,
     as_json: AsJson = False,
 ) -> None:
-    """Name the images of a split that also occur in another, each with its twin.
+    """List the images of a split that also occur in another split, each with its duplicate.
 
-    The table has what is the same as it lies or mirrored. Images that are only much alike, copies by their names and, if
-    asked for, turned or shifted copies are counted apart.
+    The table has identical and mirrored images. Similar images, copies recognised by their file names and, with --turned,
+    rotated or shifted copies are counted separately.
     """
     import pandas as pd
 
     from fer_core.datasets import open_dataset
     from fer_core.datasets.copies import moved_copies, named_copies
     from fer_core.datasets.leaks import leaks_of, near_twins_of
+    from fer_core.datasets.titles import split_title
 
     dataset = open_dataset(data, on_bad=on_bad)
     table = leaks_of(dataset, split, into)
@@ -248,25 +252,27 @@ def data_leaks(
         return
     counts = ", ".join(f"{n:,} {kind}" for kind, n in table["kind"].value_counts().items()) or "none"
     out.print(
-        f"{len(table):,} of {dataset.splits[split]:,} images of {split} also occur in {into}: {counts}.", soft_wrap=True
+        f"{len(table):,} of {dataset.splits[split]:,} images of the {split_title(split)} also occur in the "
+        f"{split_title(into)}: {counts}.",
+        soft_wrap=True,
     )
     if len(alike):
         out.print(
-            f"{len(alike):,} more are much like an image of {into} (correlation 0.90 to 0.95): many are the same photograph, cut "
-            "or compressed differently.",
+            f"{len(alike):,} more resemble an image of the {split_title(into)} (correlation 0.90 to 0.95): many are the same "
+            "photograph, cropped or compressed differently.",
             soft_wrap=True,
         )
     if len(named):
         first = named.iloc[0]
         out.print(
-            f"{len(named):,} have the name of an image of {into} with a mark of augmentation, such as {escape(first['id'])} "
-            f"beside {escape(first['twin'])}: split the set before it is augmented.",
+            f"{len(named):,} are named like an augmented copy of an image of the {split_title(into)}, such as "
+            f"{escape(first['id'])} and {escape(first['twin'])}: split the set before you augment it.",
             soft_wrap=True,
         )
     out.print(
-        "Turned and shifted copies, by up to 15 degrees and some pixels, are among these; larger ones are not seen."
+        "These include copies rotated by up to 15 degrees or shifted by some pixels. Larger changes are not found."
         if turned
-        else "Copies that are turned, or shifted by more than a pixel or two, are not seen; --turned looks for them.",
+        else "Copies that are rotated, or shifted by more than a pixel or two, are not found; --turned finds them.",
         soft_wrap=True,
     )
 
@@ -274,21 +280,25 @@ def data_leaks(
 @data_app.command("split")
 def data_split(
     data: str,
-    how: Annotated[How, typer.Option(help="parts is 80:10:10; carve takes a tenth of train as val.")] = How.parts,
+    how: Annotated[
+        How, typer.Option(help="parts: 80:10:10; carve: a tenth of the training set becomes the validation set.")
+    ] = How.parts,
     name: Name = "",
-    k: Annotated[int, typer.Option(help="Folds of kfold.")] = 5,
-    fold: Annotated[int, typer.Option(help="The fold that is tested.")] = 0,
+    k: Annotated[int, typer.Option(help="Number of folds for kfold.")] = 5,
+    fold: Annotated[int, typer.Option(help="Fold that becomes the test set.")] = 0,
     seed: int = 0,
     group: Annotated[
-        str | None, typer.Option(help="Column to keep together; “” for none. Person or film by itself.")
+        str | None, typer.Option(help="Column whose values stay in one split; “” for none. Default: person or film.")
     ] = None,
     twins_apart: Annotated[
-        bool, typer.Option("--twins-apart", help="Deal out pictures that occur twice one by one, not as one.")
+        bool, typer.Option("--twins-apart", help="Allow duplicates of an image in different splits.")
     ] = False,
-    keep_leaks: Annotated[bool, typer.Option(help="Keep pictures of train that are also in val or test.")] = False,
+    keep_leaks: Annotated[
+        bool, typer.Option(help="Keep training images that are also in the validation or test set.")
+    ] = False,
     on_bad: Bad = None,
 ) -> None:
-    """Split a set anew and remember the result as a set of its own; the split is saved by image id."""
+    """Make a new data set with another split of the same images. The split is saved by image id."""
     from fer_core.datasets import known, open_dataset, splits
     from fer_core.workspace import home
 
@@ -302,7 +312,10 @@ def data_split(
     _make(name, f'{_part(data)}\n{clean}[split]\nfile = "{name}-split.csv"')
     kept = splits.kept_together(index, group)
     out.print(
-        f"Kept together: {kept}." if kept else "Picture by picture: the set knows no persons or films.", soft_wrap=True
+        f"Kept together: {kept}."
+        if kept
+        else "Each image is assigned by itself: the set does not know persons or films.",
+        soft_wrap=True,
     )
 
 
@@ -310,14 +323,14 @@ def data_split(
 def data_clean(
     data: str,
     steps: Annotated[
-        str, typer.Option(help="Any of blank, faceless, contradicting, duplicates, leaks, with commas.")
+        str, typer.Option(help="Any of blank, faceless, contradicting, duplicates, leaks, separated by commas.")
     ] = "blank,contradicting,leaks",
     corrections: Annotated[
-        Path | None, typer.Option(help="A csv with id and label; “unclear” drops a picture.")
+        Path | None, typer.Option(help="A csv with the columns id and label. The label “unclear” drops an image.")
     ] = None,
     name: Name = "",
 ) -> None:
-    """Leave out what is wrong and relabel what was corrected, as a set of its own; the source stays as it is."""
+    """Make a new data set without bad images and with corrected labels. The source does not change."""
     from fer_core.datasets.known import resolve
 
     _, layout = resolve(data)
@@ -329,13 +342,13 @@ def data_clean(
 
 @data_app.command("merge")
 def data_merge(
-    recipe: Annotated[str, typer.Argument(help="lmu or kaist, a TOML file, or a data set for --expressions.")],
+    recipe: Annotated[str, typer.Argument(help="lmu, kaist or a TOML file; with --expressions, a data set.")],
     expressions: Annotated[
-        str, typer.Option(help="Keep only the images of these: fer7, ferplus8 or rafdb6; given with a data set.")
+        str, typer.Option(help="Keep only images with these expressions: fer7, ferplus8 or rafdb6. Needs a data set.")
     ] = "",
     name: Name = "",
 ) -> None:
-    """Make a set of several: lmu or kaist as in the reports, or a TOML file of yours; or of one, with fewer expressions."""
+    """Merge data sets (lmu or kaist as in the reports, or your TOML file), or reduce one to fewer expressions."""
     from fer_core.datasets import open_dataset
     from fer_core.datasets.derived import SHIPPED, anywhere
     from fer_core.errors import UnknownName
@@ -351,7 +364,7 @@ def data_merge(
 
 
 def _part(data: str) -> str:
-    """The `[[part]]` of a set given by name or path; a path is written out, as the file lies elsewhere."""
+    """The `[[part]]` for a data set given by name or path. Paths become absolute, because the file lies elsewhere."""
     path, at, mode = data.rpartition("@")
     path, mode = (path, at + mode) if path else (data, "")
     place = Path(path).expanduser()
@@ -359,7 +372,7 @@ def _part(data: str) -> str:
 
 
 def _make(name: str, text: str) -> None:
-    """Write a made set into the workspace, open it once so that what is wrong is said now, and remember it."""
+    """Write a derived set into the workspace, open it once to find problems now, and add it."""
     from fer_core.datasets import known, open_dataset
     from fer_core.errors import DataError, FerError
     from fer_core.workspace import home, write_atomically
@@ -381,7 +394,7 @@ def _make(name: str, text: str) -> None:
 
 @data_app.command("audit")
 def data_audit(data: str, csv: Csv = None, as_json: AsJson = False) -> None:
-    """List every change that made a set what it is: what was left out or relabelled, and why."""
+    """List every change to a data set: which images were left out or relabelled, and why."""
     from fer_core.datasets import cleaning, open_dataset
 
     table = cleaning.audit(open_dataset(data))
@@ -401,20 +414,22 @@ def data_prepare(
     source: str,
     target: Path,
     detector: Detector = "mtcnn",
-    faces: Annotated[str, typer.Option(help="largest or all.")] = "largest",
-    min_size: Annotated[float, typer.Option(help="Longer side of the smallest face, pixels.")] = 32,
+    faces: Annotated[str, typer.Option(help="Which faces to crop: largest or all.")] = "largest",
+    min_size: Annotated[float, typer.Option(help="Minimum size of a face: its longer side in pixels.")] = 32,
     margin: Annotated[
-        float | None, typer.Option(help="Around the box, as a share; not given: as FER2013 is cut.")
+        float | None, typer.Option(help="Margin around the box, as a share of its side. Default: as in FER2013.")
     ] = None,
     align: Align = Align.none,
-    size: Annotated[int, typer.Option(help="Side of the result, pixels; 0 as cut.")] = 0,
+    size: Annotated[int, typer.Option(help="Side of the crops in pixels; 0 keeps their size.")] = 0,
     grey: bool = False,
-    light: Annotated[str, typer.Option(help="Any of equalise, clahe, gamma, dog, dct, diffusion, with commas.")] = "",
-    workers: Annotated[int, typer.Option(help="Processes; 0 takes one for each processor.")] = 0,
+    light: Annotated[
+        str, typer.Option(help="Any of equalise, clahe, gamma, dog, dct, diffusion, separated by commas.")
+    ] = "",
+    workers: Annotated[int, typer.Option(help="Number of processes; 0 means one per processor.")] = 0,
     on_bad: Bad = "skip",
     as_json: AsJson = False,
 ) -> None:
-    """Cut the faces out of a set's pictures into a folder beside it; started again it goes on where it was stopped."""
+    """Crop the faces of a data set into a new folder. Run the command again to continue an interrupted one."""
     from pydantic import ValidationError
 
     from fer_core.datasets import open_dataset
@@ -446,9 +461,9 @@ def data_prepare(
         print(json.dumps({"pictures": len(dataset), "faces": written, "missed": dict(missed), "target": str(target)}))
         return
     out.print(
-        f"{written:,} faces of {len(dataset):,} pictures in {target}. Add it: ferscope data add {target}",
+        f"{written:,} faces of {len(dataset):,} images in {target}. Add it: ferscope data add {target}",
         soft_wrap=True,
     )
     if missed:
         first = "; ".join(f"{image}: {problem}" for image, problem in missed[:5])
-        out.print(f"{len(missed):,} pictures gave none, all listed in {target / 'done.csv'}: {first}", soft_wrap=True)
+        out.print(f"{len(missed):,} images gave none, all listed in {target / 'done.csv'}: {first}", soft_wrap=True)

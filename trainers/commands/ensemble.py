@@ -34,8 +34,8 @@ def ensemble(
 ) -> None:
     """Combine networks into one that votes with their probabilities, and evaluate it.
 
-    Expressions are matched by name; what not all know is named and not answered. Images may be of different size. On
-    the part that a vote was fitted on, each picture is answered by a vote fitted on others.
+    Expressions are matched by name; those that not every network knows are left out, with a message. The networks may
+    use different image sizes. On the split that a vote was fitted on, predictions are cross-fitted.
     """
     from fer_core.checkpoint import read_card, write_card
     from fer_core.datasets import open_dataset

@@ -66,7 +66,7 @@ def labels(
         print(json.dumps({"verdicts": divided.to_dict("records"), "ceiling": asdict(ceiling)}))
         return
     out.print(
-        f"{found.name} on {table}: {int(divided['n'].sum()):,} errors on {ceiling.n:,} pictures with votes. Against the "
+        f"{found.name} on {table}: {int(divided['n'].sum()):,} errors on {ceiling.n:,} images with votes. Against the "
         f"given labels the voters' majority scores {ceiling.majority:.1%} of {ceiling.decided:,}, the network "
         f"{ceiling.network:.1%} on the same images; one random voter {ceiling.voter:.1%} of all.",
         soft_wrap=True,
@@ -121,7 +121,7 @@ def _suspected(whose: str, predictions: Predictions, csv: Path | None, as_json: 
         low, high = checked.interval
         out.print(
             f"FER+'s voters contradict the label of {checked.share:.1%} ({100 * low:.1f} to {100 * high:.1f}) of the "
-            f"{checked.suspected:,} suspected pictures with a majority, and of {checked.share_of_all:.1%} of all "
+            f"{checked.suspected:,} suspected images with a majority, and of {checked.share_of_all:.1%} of all "
             f"{checked.all:,}.",
             soft_wrap=True,
         )

@@ -18,7 +18,7 @@ def estimate(
     set_: Annotated[list[str] | None, typer.Option("--set", help="key=value, as in optimizer.lr=0.05.")] = None,
     as_json: AsJson = False,
 ) -> None:
-    """Measure a few training steps of a recipe and estimate its time and memory."""
+    """Run a few training steps of a recipe and estimate its time and memory."""
     from fer_core.datasets import open_dataset
     from fer_core.experiments.estimate import estimate as measure
     from fer_core.recipe import load_recipe

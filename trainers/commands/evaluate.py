@@ -23,8 +23,8 @@ def evaluate(
 ) -> None:
     """Predict a split, print the figures with 95 % intervals, and keep the predictions table.
 
-    The table of a run lies beside its weights, that of any other network in evaluations/ of the workspace. A table of other
-    images is never replaced, nor one that a network ships with.
+    The table of a run is stored beside its weights, the table of any other network in evaluations/ of the workspace.
+    Tables of other images, and tables that ship with a network, are never replaced.
     """
     from fer_core.datasets import open_dataset
     from fer_core.datasets.leaks import leak_warning

@@ -14,29 +14,31 @@ from trainers.console import AsJson, Bad, Data, app, out, report_skipped
 
 Name = Annotated[str, typer.Argument(help="Name of a network or run, or the path of its folder.")]
 Split = Annotated[str, typer.Option(help="train, val or test.")]
-Layer = Annotated[str, typer.Option(help="Layer for methods that look at one; the network's own choice if not given.")]
+Layer = Annotated[str, typer.Option(help="Layer, for methods that need one. Default: the network's own choice.")]
 
 
 @app.command()
 def explain(
     checkpoint: Name,
     data: Data,
-    to: Annotated[Path, typer.Option("--out", help="Folder for the images and maps; made if it is not there.")],
+    to: Annotated[
+        Path, typer.Option("--out", help="Folder for the images and maps. It is created if it does not exist.")
+    ],
     split: Split = "val",
-    image: Annotated[list[str] | None, typer.Option(help="Id of an image; may be given several times.")] = None,
-    method: Annotated[list[str] | None, typer.Option(help="Attribution method; may be given several times.")] = None,
+    image: Annotated[list[str] | None, typer.Option(help="Id of an image. Can be repeated.")] = None,
+    method: Annotated[list[str] | None, typer.Option(help="Attribution method. Can be repeated.")] = None,
     target: Annotated[str, typer.Option(help="“predicted”, “given”, or the name of an expression.")] = "predicted",
     against: Annotated[
-        str, typer.Option(help="Explain the difference of two logits, why the target rather than this one.")
+        str, typer.Option(help="Contrast class: explain why the target was predicted rather than this one.")
     ] = "",
     layer: Layer = "",
     figure: Annotated[
-        bool, typer.Option("--figure", help="Draw a right and a wrong case of each expression with their maps.")
+        bool, typer.Option("--figure", help="Draw a correct and a wrong example of each expression with their maps.")
     ] = False,
     on_bad: Bad = None,
     as_json: AsJson = False,
 ) -> None:
-    """Write maps of what a network looks at: overlays (png), the maps themselves (npy) and what they show (json)."""
+    """Write attribution maps: overlays (png), the maps themselves (npy) and a description (json)."""
     from fer_core.datasets import open_dataset
     from fer_core.runs.store import find
     from fer_core.serving.map_files import write_explanations
@@ -66,26 +68,27 @@ def explain_report(
     split: Split = "val",
     layer: Layer = "",
     limit: Annotated[
-        int, typer.Option(min=0, help="Images, drawn by a fixed seed, for regions and covering; 0: the whole split.")
+        int, typer.Option(min=0, help="Number of random images for regions and covering; 0 means the whole split.")
     ] = 0,
     methods_on: Annotated[
-        int, typer.Option(min=2, help="Images, of these, for the comparison of methods; fewer than 128 show little.")
+        int, typer.Option(min=2, help="How many of these images the comparison of methods uses. Use at least 128.")
     ] = 128,
     method: Annotated[
-        list[str] | None, typer.Option(help="A method to compare; may be given several times; all if not given.")
+        list[str] | None, typer.Option(help="A method to compare. Can be repeated. Default: all.")
     ] = None,
     tta: Annotated[
         str,
         typer.Option(
-            help="Views for regions and covering: none, flip or ten-crop; as the network is served if not given."
+            help="Test-time augmentation for regions and covering: none, flip or ten-crop. Default: the network's own."
         ),
     ] = "",
     on_bad: Bad = None,
     as_json: AsJson = False,
 ) -> None:
-    """Measure what a network looks at on a split, and how far each method can be trusted; the tables stay with the network.
+    """Measure which facial regions a network relies on, and how faithful each attribution method is.
 
-    Which facial regions the attribution lies in, what covering each costs, a leaderboard of methods, mean maps.
+    Writes four tables beside the network: attribution per region, the cost of covering each region, a leaderboard of
+    methods, and mean maps.
     """
     from rich.progress import Progress
 

@@ -18,9 +18,9 @@ SCRIPT = Path(__file__).parents[1] / "predict_onnx.py"  # a program of its own: 
 def export(
     checkpoint: Annotated[str, typer.Argument(help="Name of a network or run, or the path of its folder.")],
     to: Annotated[
-        Path, typer.Option("--out", dir_okay=False, help="The ONNX file to write; it carries the network's card.")
+        Path, typer.Option("--out", dir_okay=False, help="The ONNX file to write. It includes the network's card.")
     ],
-    script: Annotated[bool, typer.Option(help="Write predict_onnx.py beside it, which needs no FERscope.")] = True,
+    script: Annotated[bool, typer.Option(help="Also write predict_onnx.py, which works without FERscope.")] = True,
     as_json: AsJson = False,
 ) -> None:
     """Write a network as ONNX, checked against torch, with a prediction script for onnxruntime, numpy and OpenCV."""
@@ -40,4 +40,4 @@ def export(
         soft_wrap=True,
     )
     if script:
-        out.print(f"Try it: python {files[-1]} {to} PICTURE", soft_wrap=True)
+        out.print(f"Try it: python {files[-1]} {to} IMAGE", soft_wrap=True)

@@ -23,7 +23,7 @@ def report(
     ] = "",
     as_json: AsJson = False,
 ) -> None:
-    """Write a report: one HTML file with tables and figures, a model card per network (Markdown), every table (csv)."""
+    """Write a report: an HTML file with tables and figures, a model card per network (Markdown), and all tables (csv)."""
     from fer_core.datasets import open_dataset
     from fer_core.reports.evaluation_report import document
     from fer_core.runs.store import find

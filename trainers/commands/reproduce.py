@@ -21,8 +21,12 @@ if TYPE_CHECKING:
 
 @app.command()
 def reproduce(
-    only: Annotated[str, typer.Option(help="Recipes by name, as “buffalo-*”; several separated by commas.")] = "*",
-    minutes: Annotated[float, typer.Option(min=0.01, help="For each recipe: processor time, or time on a GPU.")] = 30,
+    only: Annotated[
+        str, typer.Option(help="Names or patterns of recipes, such as “buffalo-*”, separated by commas.")
+    ] = "*",
+    minutes: Annotated[
+        float, typer.Option(min=0.01, help="Minutes per recipe: processor time, or time on a GPU.")
+    ] = 30,
     data: Annotated[
         list[str] | None, typer.Option("--data", help="Path or name of a data set; may be repeated.")
     ] = None,
@@ -31,11 +35,11 @@ def reproduce(
     gpus: Gpus = None,
     as_json: AsJson = False,
 ) -> None:
-    """Run the recipes that repeat a report's table, in the order given, and write reported beside reproduced figures.
+    """Run the recipes that reproduce a report's table, and write the reported beside the reproduced figures.
 
-    Each is an ordinary run of the recipe's name, with as many of its epochs as fit the minutes. Finished ones are not
-    run again, stopped ones go on, and one that fails does not end the rest. Ctrl-C saves. With --on they train side by
-    side on a cluster; what fits the minutes is measured here, and ensembles vote here.
+    Each recipe becomes a run of its name, with as many epochs as fit the minutes. Finished runs are skipped, stopped
+    runs continue, and a failed run does not stop the others. Ctrl-C saves. With --on, runs train in parallel on a
+    cluster; the time is measured, and ensembles are evaluated, on this machine.
     """
     from fer_core.experiments.reproduction import PLACE, table
     from fer_core.experiments.reproduction_runs import Reproduction
@@ -59,7 +63,7 @@ def reproduce(
 
 
 def shown(found: Sequence[Row]) -> Table:
-    """Reported beside reproduced accuracy, a row a recipe."""
+    """Reported and reproduced accuracy, one row per recipe."""
     figures = ("reported, %", "reproduced, %", "95 % interval", "n", "epochs", "CPU min")
     made = Table(Column("recipe", no_wrap=True), *(Column(name, justify="right") for name in figures), "verdict")
     for row in found:

@@ -133,9 +133,7 @@ def runs_watch(name: Name) -> None:
 @runs_app.command("stop")
 def runs_stop(
     name: Name,
-    now: Annotated[
-        bool, typer.Option("--now", help="Kill it at once; what it did since its last save is lost.")
-    ] = False,
+    now: Annotated[bool, typer.Option("--now", help="Kill it at once. The work since its last save is lost.")] = False,
 ) -> None:
     """Ask a run to save and end. It is killed if it has not ended after a minute."""
     from fer_core.runs.folder import RunFolder
@@ -144,7 +142,7 @@ def runs_stop(
     run = RunFolder.named(name)
     if now:
         kill(run)
-        out.print(f"Killed “{name}”; `ferscope runs resume {name}` goes on from its last save.")
+        out.print(f"Killed “{name}”; `ferscope runs resume {name}` continues from its last save.")
     else:
         stop(run)
         out.print(f"Asked “{name}” to stop; it saves first.")
@@ -189,7 +187,7 @@ def runs_rm(names: Annotated[list[str], typer.Argument(help="Names of the runs."
 
 @runs_app.command("restore")
 def runs_restore(name: Name) -> None:
-    """Bring back the run that was deleted last under this name."""
+    """Restore the run that was last deleted under this name."""
     from fer_core.runs.store import restore
 
     out.print(f"Brought back to {restore(name).path}", soft_wrap=True)
@@ -214,8 +212,8 @@ def runs_clone(name: Name, new: str) -> None:
 @runs_app.command("tag")
 def runs_tag(
     name: Name,
-    tags: Annotated[list[str] | None, typer.Argument(help="All its tags; none takes them away.")] = None,
-    note: Annotated[str | None, typer.Option(help="A sentence to keep beside the run.")] = None,
+    tags: Annotated[list[str] | None, typer.Argument(help="All tags of the run; none removes them.")] = None,
+    note: Annotated[str | None, typer.Option(help="A note to keep with the run.")] = None,
 ) -> None:
     """Set the tags of a run, and its note."""
     from dataclasses import replace
@@ -235,8 +233,8 @@ def runs_tag(
 @runs_app.command("promote")
 def runs_promote(
     name: Name,
-    to: Annotated[str, typer.Option(help="Its name there; the run's when not given.")] = "",
-    half: Annotated[bool, typer.Option(help="Round the weights to 16 bits, and evaluate what is shipped.")] = False,
+    to: Annotated[str, typer.Option(help="Name in checkpoints/. Default: the name of the run.")] = "",
+    half: Annotated[bool, typer.Option(help="Round the weights to 16 bits, and evaluate the rounded network.")] = False,
 ) -> None:
     """Copy a finished run to `checkpoints/`, to ship it with the program."""
     from fer_core.checkpoint import write_card

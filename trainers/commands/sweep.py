@@ -22,9 +22,11 @@ def sweep(
     context: typer.Context,
     file: Annotated[str, typer.Argument(help="Name of a shipped sweep file, or the path of a TOML file.")] = "",
     data: Annotated[str, typer.Option(help="Path of a csv or folder, or the name of a known data set.")] = "",
-    name: Annotated[str, typer.Option(help="Name of the sweep; the file's when none is given.")] = "",
+    name: Annotated[str, typer.Option(help="Name of the sweep. Default: the name of the file.")] = "",
     resume: Annotated[str, typer.Option(help="Continue this sweep.")] = "",
-    workers: Annotated[int, typer.Option(min=1, max=256, help="Processes that train trials side by side.")] = 1,
+    workers: Annotated[
+        int, typer.Option(min=1, max=256, help="Number of processes that train trials in parallel.")
+    ] = 1,
     on: On = "",
     cpus: Cpus = 1.0,
     gpus: Gpus = None,
@@ -61,7 +63,7 @@ def sweep(
 
 
 def _there(folder: Any, on: str, cpus: float, gpus: float | None, quiet: bool) -> None:
-    """Give the trials out as tasks of a Ray cluster."""
+    """Run the trials as tasks of a Ray cluster."""
     from fer_core.datasets import open_dataset
     from fer_core.experiments.sweep_process import report_ended
     from fer_core.experiments.sweep_worker import take
@@ -83,7 +85,7 @@ def _there(folder: Any, on: str, cpus: float, gpus: float | None, quiet: bool) -
 
 
 def shown(folder: Any, as_json: bool) -> None:
-    """The trials, the best first."""
+    """The trials, best first."""
     trials = sorted(folder.trials(), key=lambda trial: -(trial.accuracy or 0))
     if as_json:
         rows = [
@@ -138,7 +140,7 @@ def sweeps_show(name: str, as_json: AsJson = False) -> None:
 
 @sweeps_app.command("stop")
 def sweeps_stop(name: str) -> None:
-    """Ask a sweep's workers to save their trials and end; `ferscope sweep --resume NAME` goes on."""
+    """Ask a sweep's workers to save their trials and end; `ferscope sweep --resume NAME` continues it."""
     from fer_core.experiments.sweep_folder import SweepFolder
 
     folder = SweepFolder.named(name)

@@ -112,7 +112,7 @@ def _new_runs(recipe: str, settings: Sequence[str], data: str, name: str, seeds:
 
 
 def _one_after_the_other(runs: Sequence[RunFolder], dataset: Dataset, console: Console, world: World) -> None:
-    """Train runs in this process. Ctrl-C stops the one that trains and starts no other."""
+    """Train runs in this process, one after the other. Ctrl-C stops the current run and starts no further one."""
     begun: list[RunFolder] = []
     asked = on_interrupt(lambda: stop_last(begun))
     for run in runs:
@@ -149,7 +149,7 @@ def _train(run: RunFolder, dataset: Dataset, console: Console, world: World) -> 
 
 @contextmanager
 def _progress(console: Console) -> Iterator[Any]:
-    """A bar on a terminal; gives the function that moves it to a run's status."""
+    """A progress bar on a terminal. Yields the function that sets it to a run's status."""
     columns = TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TextColumn("{task.fields[note]}")
     hidden = console.quiet or not sys.stdout.isatty()
     with Progress(*columns, TimeElapsedColumn(), console=console, disable=hidden) as bar:
@@ -191,7 +191,7 @@ def _result(run: RunFolder) -> dict[str, Any]:
 
 
 def _print(results: Sequence[dict[str, Any]], seeds: int, as_json: bool) -> None:
-    """Of several seeds the mean and the standard deviation (n - 1) of the validation accuracy; of one, its JSON."""
+    """For several seeds, print mean and standard deviation (n - 1) of the validation accuracy; for one, its JSON."""
     from statistics import mean, stdev
 
     if seeds == 1:

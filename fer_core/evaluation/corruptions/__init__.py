@@ -56,13 +56,13 @@ def clipped(values: NDArray[np.floating[Any]]) -> Picture:
 
 
 def corrupt(picture: Picture, kind: str, severity: int, image: str, dataset: str = "", seed: int = SEED) -> Picture:
-    """One picture, damaged.
+    """Apply a corruption to one image.
 
     Args:
         picture: (H, W) or (H, W, 3) uint8.
         kind: a name in `CORRUPTIONS`.
-        severity: 1 to 5; 0 leaves the picture as it is.
-        image: the picture's id, which the random stream depends on.
+        severity: 1 to 5; 0 leaves the image as it is.
+        image: the image's id, which the random stream depends on.
         dataset: whose template the bars follow.
 
     Raises:

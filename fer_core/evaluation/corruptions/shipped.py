@@ -36,26 +36,26 @@ def blur(picture: Picture, value: float, random: np.random.Generator, dataset: s
 
 @corruption("darker", "Darker", (0.7, 0.5, 0.3, 0.2, 0.1), "part of the light")
 def darker(picture: Picture, value: float, random: np.random.Generator, dataset: str) -> Picture:
-    """Every pixel times a factor, rounded to whole grey levels, as an underexposed picture is."""
+    """Every pixel times a factor, rounded to whole grey levels, as an underexposed image is."""
     return clipped(picture * value)
 
 
 @corruption("brighter", "Brighter", (25, 50, 75, 100, 130), "grey levels added")
 def brighter(picture: Picture, value: float, random: np.random.Generator, dataset: str) -> Picture:
-    """Grey levels added and clipped at white, as an overexposed picture is."""
+    """Grey levels added and clipped at white, as an overexposed image is."""
     return clipped(picture + np.float32(value))
 
 
 @corruption("contrast", "Less contrast", (0.7, 0.5, 0.3, 0.2, 0.1), "part of the contrast")
 def contrast(picture: Picture, value: float, random: np.random.Generator, dataset: str) -> Picture:
-    """Every pixel drawn towards the picture's mean."""
+    """Every pixel drawn towards the image's mean."""
     mean = picture.mean(axis=(0, 1))
     return clipped((picture - mean) * value + mean)
 
 
 @corruption("jpeg", "Jpeg", (50, 25, 15, 10, 5), "quality")
 def jpeg(picture: Picture, value: float, random: np.random.Generator, dataset: str) -> Picture:
-    """Written and read as jpeg by Pillow."""
+    """Compressed as JPEG by Pillow."""
     from PIL import Image
 
     buffer = BytesIO()
@@ -65,7 +65,7 @@ def jpeg(picture: Picture, value: float, random: np.random.Generator, dataset: s
 
 @corruption("down-sampling", "Down-sampling", (32, 24, 18, 14, 10), "pixels of height left")
 def down_sampling(picture: Picture, value: float, random: np.random.Generator, dataset: str) -> Picture:
-    """Shrunk by averaging and enlarged again, as a face far away is; a picture that is smaller already stays."""
+    """Shrunk by averaging and enlarged again, as a face far away is; an image that is smaller already stays."""
     import cv2
 
     height, width = picture.shape[:2]
@@ -78,7 +78,7 @@ def down_sampling(picture: Picture, value: float, random: np.random.Generator, d
 
 @corruption("rotation", "Rotation", (5, 10, 20, 30, 45), "degrees, either way")
 def rotation(picture: Picture, value: float, random: np.random.Generator, dataset: str) -> Picture:
-    """Turned about the middle, to the left or right by lot; the edge is continued."""
+    """Turned about the middle, to the left or right at random; the edge is continued."""
     import cv2
 
     height, width = picture.shape[:2]
@@ -90,13 +90,13 @@ def rotation(picture: Picture, value: float, random: np.random.Generator, datase
 
 @corruption("eyes", "Bar over the eyes", (0.2, 0.4, 0.6, 0.8, 1.0), "part covered")
 def eyes(picture: Picture, value: float, random: np.random.Generator, dataset: str) -> Picture:
-    """A bar over eyes and brows in the picture's mean grey, from the middle outwards."""
+    """A bar over eyes and brows in the image's mean grey, from the middle outwards."""
     return _barred(picture, value, dataset, ("eyes", "brows"))
 
 
 @corruption("mouth", "Bar over the mouth", (0.2, 0.4, 0.6, 0.8, 1.0), "part covered")
 def mouth(picture: Picture, value: float, random: np.random.Generator, dataset: str) -> Picture:
-    """A bar over the mouth in the picture's mean grey, from the middle outwards."""
+    """A bar over the mouth in the image's mean grey, from the middle outwards."""
     return _barred(picture, value, dataset, ("mouth",))
 
 

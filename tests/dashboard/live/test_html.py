@@ -241,7 +241,7 @@ def test_a_frame_that_is_no_picture_is_said_and_the_stream_goes_on(workspace):
     buffer = io.BytesIO()
     Image.fromarray(astronaut()).save(buffer, "JPEG")
     shown, _ = camera.show(buffer.getvalue(), ["untrained"], "none", "card", 0.0, True, stream)
-    assert "frames a second" in shown
+    assert "frames per second" in shown
     assert "Grad-CAM" in shown
     assert stream.limit > 0
 
@@ -250,7 +250,7 @@ def test_without_any_network_the_page_says_how_to_get_one(workspace, monkeypatch
     monkeypatch.setattr("fer_core.workspace.CHECKPOINTS", workspace)
     picture, said = photo.show(b"", None, "mtcnn", "card", 0.0, False)
     assert picture is None
-    assert "train one" in said
+    assert "Train one" in said
 
 
 def test_several_photos_each_get_a_picture_and_a_sentence_and_one_of_them_is_looked_at_closer(
@@ -261,7 +261,7 @@ def test_several_photos_each_get_a_picture_and_a_sentence_and_one_of_them_is_loo
     (tmp_path / "bad.png").write_bytes(b"nothing")
     paths = [str(portrait_file), str(tmp_path / "grey.png"), str(tmp_path / "bad.png")]
     *_, (told, sheet) = photo.show_several(paths, ["untrained"], "mtcnn", "card", 0.0, True)
-    assert "3 photos, 1 face; 1 without a face; 1 cannot be read. Click" in told.value
+    assert "3 photos, 1 face; 1 without a face; 1 unreadable. Click" in told.value
     captions = [shown["caption"] for shown in sheet.value]
     assert captions[0].startswith("portrait.png: 1 face: ")
     assert captions[1] == "grey.png: No face was found."
@@ -274,7 +274,7 @@ def test_several_photos_that_cannot_be_looked_at_get_one_sentence(workspace, por
     untrained()
     for paths, networks, says in (
         ([str(portrait_file)] * (photo.MOST + 1), ["untrained"], "use the Folder tab"),
-        ([str(portrait_file)], [], "No network is chosen"),
+        ([str(portrait_file)], [], "No network is selected"),
     ):
         *_, (told, sheet) = photo.show_several(paths, networks, "mtcnn", "card", 0.0, False)
         assert says in told.value

@@ -62,7 +62,7 @@ def test_long_and_odd_lists_of_networks_are_refused():
     with pytest.raises(ConfigError, match="9 networks are too many"):
         controls.predictor([f"net-{number}" for number in range(9)])
     for odd in ("net-1", {"net-1": 1}, [1], [["net-1"]], 7):
-        with pytest.raises(ConfigError, match="as a list of names"):
+        with pytest.raises(ConfigError, match="must be a list of names"):
             controls.predictor(odd)
 
 
@@ -206,5 +206,5 @@ def test_nothing_that_a_client_sends_is_printed(home, capfd, monkeypatch):
 
 def test_no_room_for_temporary_files_is_a_sentence(monkeypatch):
     monkeypatch.setattr("tempfile.tempdir", "/proc/no-room-here")
-    with pytest.raises(ConfigError, match="no place for temporary files"), live.start():
+    with pytest.raises(ConfigError, match="Temporary files cannot be written"), live.start():
         pass

@@ -209,7 +209,7 @@ def test_bad_uploads_to_the_folder_tab_get_a_sentence_and_leave_nothing(tmp_path
     ):
         *_, last = folder.show(paths, ["untrained"], "none", "card", 0.0)
         assert says in last[0]
-    assert "No network is chosen" in list(folder.show(["x"], [], "none", "card", 0.0))[-1][0]
+    assert "No network is selected" in list(folder.show(["x"], [], "none", "card", 0.0))[-1][0]
     assert not list(temporary.iterdir())
     assert not list(temporary.parent.glob("job-*"))
 

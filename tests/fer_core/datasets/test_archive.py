@@ -1,4 +1,4 @@
-"""Zips that strangers send: whatever is in them, nothing is written, nothing crashes, and each picture has an answer."""
+"""Zips that strangers send: whatever is in them, nothing is written, nothing crashes, and each image has an answer."""
 
 import io
 import os
@@ -130,7 +130,7 @@ def test_a_bomb_that_lies_about_its_size_is_read_to_the_limit_too(tmp_path, monk
 def test_too_many_names_and_too_long_directories_are_refused(tmp_path, monkeypatch):
     path = packed(tmp_path / "set.zip", **{f"{i}.png": b"x" for i in range(5)})
     monkeypatch.setattr(archive, "MAX_PICTURES", 4)
-    with pytest.raises(DataError, match="more than 4 pictures"):
+    with pytest.raises(DataError, match="more than 4 images"):
         list(pictures_in(path))
     monkeypatch.setattr(archive, "MAX_DIRECTORY_BYTES", 50)
     with pytest.raises(DataError, match="too many files"):
@@ -140,7 +140,7 @@ def test_too_many_names_and_too_long_directories_are_refused(tmp_path, monkeypat
 @pytest.mark.parametrize("content", [b"", b"PK", b"no zip", png(), b"PK\x05\x06" + bytes(18)])
 def test_what_is_no_zip_or_holds_nothing_is_refused(tmp_path, content):
     (tmp_path / "x.zip").write_bytes(content)
-    with pytest.raises(DataError, match="no readable zip|holds no picture"):
+    with pytest.raises(DataError, match="no readable zip|holds no image"):
         list(pictures_in(tmp_path / "x.zip"))
 
 

@@ -421,7 +421,7 @@ def test_pictures_of_every_odd_kind_are_read_or_named(tmp_path: Path) -> None:
     assert shapes.pop("turned.jpg") == (30, 20)
     assert set(shapes.values()) == {(20, 30)}
     assert dataset.images(ImageSpec()).shape == (7, 48, 48)
-    (folder / "text.png").write_text("no picture")
+    (folder / "text.png").write_text("no image")
     (folder / "cut.gif").write_bytes((folder / "moving.gif").read_bytes()[:60])
     with pytest.raises(DataError, match="2 of 9 entries cannot be read") as caught:
         open_dataset(tmp_path / "set")
@@ -431,7 +431,7 @@ def test_pictures_of_every_odd_kind_are_read_or_named(tmp_path: Path) -> None:
 def test_a_name_that_no_file_can_have_is_refused_in_a_sentence() -> None:
     with pytest.raises(DataError, match="characters\\) does not exist"):
         open_dataset("/tmp/" + "x" * 5000 + "/a")
-    with pytest.raises(DataError, match="write the path out"):
+    with pytest.raises(DataError, match="give the full path"):
         open_dataset("~nobodyatall/set")
 
 

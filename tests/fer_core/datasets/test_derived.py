@@ -20,7 +20,7 @@ Csv = Callable[..., str]
 
 @pytest.fixture
 def sources(tmp_path: Path, pictures: NDArray[np.uint8], csv_of: Csv) -> Path:
-    """A csv of 14 train and 6 val pictures and CK+, known by name."""
+    """A csv of 14 train and 6 val images and CK+, known by name."""
     rows = [(i % 7, picture, "Training" if i < 14 else "PublicTest") for i, picture in enumerate(pictures)]
     (tmp_path / "faces.csv").write_text(csv_of(rows))
     known.add(tmp_path / "faces.csv", "fer2013")  # its name here; by its content it is another set
@@ -134,7 +134,7 @@ def test_wrong_corrections_are_named(sources: Path, text: str, says: str) -> Non
 
 @pytest.fixture
 def dirty(tmp_path: Path) -> Path:
-    """Train: a picture twice under two labels, one twice under one label, one that is in val too, a blank one."""
+    """Train: an image twice under two labels, one twice under one label, one that is in val too, a blank one."""
     faces = np.random.default_rng(3).integers(0, 256, (6, 48, 48), dtype=np.uint8)
     blank = np.full((48, 48), 90, np.uint8)
     here = {
@@ -157,10 +157,10 @@ def test_each_step_drops_its_own_and_says_why(dirty: Path) -> None:
     ]  # fmt: skip
     assert {bad.id: bad.reason for bad in dataset.skipped} == {
         "train/sad/1.png": "blank: one grey all over",
-        "train/happy/0.png": "identical pictures are labelled happy, sad",
-        "train/sad/0.png": "identical pictures are labelled happy, sad",
-        "train/happy/2.png": "the same picture as train/happy/1.png",
-        "train/happy/3.png": "also in val, as val/happy/0.png",
+        "train/happy/0.png": "identical images are labelled happy, sad",
+        "train/sad/0.png": "identical images are labelled happy, sad",
+        "train/happy/2.png": "the same image as train/happy/1.png",
+        "train/happy/3.png": "also in the validation set, as val/happy/0.png",
     }
     assert len(open_dataset("heads")) == 2100
     assert open_dataset(dirty / "dirty").splits == {"train": 8, "val": 2}  # the source is as it was
@@ -177,7 +177,7 @@ def test_a_split_is_made_by_rule_or_taken_from_a_file(sources: Path) -> None:
     saved = open_dataset(write(sources, '[[part]]\ndata = "ckplus"\n[split]\nfile = "s.csv"\n', "saved.toml"))
     assert saved.splits == {"train": 2, "val": 2}
     rows = (sources / "s.csv").read_text().splitlines(keepends=True)
-    (sources / "s.csv").write_text("".join(rows[:-1]))  # of an older copy, which lacked a picture
+    (sources / "s.csv").write_text("".join(rows[:-1]))  # of an older copy, which lacked an image
     older = open_dataset(sources / "saved.toml")
     assert len(older) == 3
     assert [bad.reason for bad in older.skipped if bad.id == "1 image"] == ["not in s.csv"]

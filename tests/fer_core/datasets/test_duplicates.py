@@ -1,4 +1,4 @@
-"""Pictures that occur twice: what is found, what is not, and what follows for a figure."""
+"""Images that occur twice: what is found, what is not, and what follows for a figure."""
 
 from dataclasses import replace
 from pathlib import Path
@@ -88,7 +88,7 @@ def test_a_threshold_out_of_range_is_refused() -> None:
 
 @pytest.fixture
 def leaky(tmp_path: Path) -> Dataset:
-    """Train 0..5; val holds 0 once more under another label, 1 mirrored, and two pictures of its own, twice each."""
+    """Train 0..5; val holds 0 once more under another label, 1 mirrored, and two images of its own, twice each."""
     faces = [small(face) for face in FACES]
     here = {
         "train/happy": faces[:3],
@@ -132,7 +132,8 @@ def test_a_figure_without_the_leaks_has_only_the_others(leaky: Dataset) -> None:
 
 def test_the_warning_counts_leaks_and_is_silent_where_there_are_none(leaky: Dataset) -> None:
     assert leak_warning(leaky, "val").startswith(
-        "2 of 4 pictures of val (50.0%) also occur in train, 1 of them identical: figures on them are too good."
+        "2 of 4 images of the validation set (50.0%) also occur in the training set, "
+        "1 of them identical: figures on them are too good."
     )
     assert leak_warning(leaky, "val", "train+val") == ""  # it was learned itself, which is said elsewhere
     assert leak_warning(leaky, "val", "test") == ""  # there is no such part
@@ -142,7 +143,7 @@ def test_the_warning_counts_leaks_and_is_silent_where_there_are_none(leaky: Data
 
 def test_folds_keep_twins_on_one_side_unless_asked(leaky: Dataset) -> None:
     index = splits.with_twins(leaky)
-    assert index["twins"].notna().sum() == 6  # two pictures that leak with their twins, and a pair of val
+    assert index["twins"].notna().sum() == 6  # two images that leak with their twins, and a pair of val
     labels, twins = index["label"].to_numpy(), index["twins"].to_numpy()
 
     def most(groups: NDArray[np.object_] | None) -> int:

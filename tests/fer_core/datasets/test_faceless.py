@@ -1,4 +1,4 @@
-"""Pictures without a face: by a detector, by FER+'s voters, and left out with a line in the audit."""
+"""Images without a face: by a detector, by FER+'s voters, and left out with a line in the audit."""
 
 import json
 from pathlib import Path
@@ -58,7 +58,7 @@ def test_voters_are_believed_before_a_detector() -> None:
 
 
 def test_the_step_leaves_them_out_with_a_line_in_the_audit(photos: Path) -> None:
-    assert "2 of 4 pictures show no face" in ferscope("faceless", photos)
+    assert "2 of 4 images show no face" in ferscope("faceless", photos)
     assert [row["id"] for row in json.loads(ferscope("faceless", photos, "--json"))] == [
         "happy/cat.png",
         "happy/noise.png",

@@ -68,7 +68,7 @@ def test_targets_follow_their_authors_rule(counts: list[int], targets: list[floa
 
 @pytest.fixture
 def folder(tmp_path: Path, pictures: NDArray[np.uint8], csv_of: Callable[..., str]) -> Path:
-    """Four pictures; the votes' file has two rows more, as if PrivateTest were kept back, and one row without a name."""
+    """Four images; the votes' file has two rows more, as if PrivateTest were kept back, and one row without a name."""
     (tmp_path / "fer2013.csv").write_text(
         csv_of(
             [

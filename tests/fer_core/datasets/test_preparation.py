@@ -164,7 +164,7 @@ def test_a_second_face_and_a_picture_that_is_called_like_it_are_two_files(photos
 def test_it_is_never_written_over_the_source(photos: Path, tmp_path: Path) -> None:
     dataset = open_dataset(photos)
     for target in (photos, photos / "inside", tmp_path):
-        with pytest.raises(DataError, match="would lie over the source"):
+        with pytest.raises(DataError, match="would overwrite the source"):
             run(dataset, target, photos)
     (tmp_path / "mine").mkdir()
     (tmp_path / "mine" / "thesis.txt").write_text("precious")

@@ -94,13 +94,13 @@ def test_the_zip_of_folders_holds_the_same_pictures_as_the_csv(fer2013: Dataset,
     here, there = (
         np.asarray(images, np.float32) for images in (fer2013.images(ImageSpec())[rows], folders.images(ImageSpec()))
     )
-    # the file names hold no row number: each picture's nearest row of its class must be the picture but for jpeg's loss
+    # the file names hold no row number: each image's nearest row of its class must be the image but for jpeg's loss
     for label in COUNTS["val"]:
         mine = here[(fer2013.index["label"].iloc[rows] == label).to_numpy()].reshape(-1, 48 * 48)
         theirs = there[(folders.index["label"] == label).to_numpy()].reshape(-1, 48 * 48)
         square = (mine**2).sum(1)[:, None] + (theirs**2).sum(1)[None] - 2 * mine @ theirs.T
         assert np.sqrt(np.maximum(square.min(axis=0), 0) / 48**2).max() < 20  # grey levels, root of the mean square
-        assert len(set(square.argmin(axis=0))) >= len(mine) - 20  # but for identical ones, each row is some picture
+        assert len(set(square.argmin(axis=0))) >= len(mine) - 20  # but for identical ones, each row is some image
 
 
 def test_fer2013_has_its_known_duplicates(fer2013: Dataset) -> None:

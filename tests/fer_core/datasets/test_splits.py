@@ -107,7 +107,7 @@ def test_carving_takes_from_train_alone(index: pd.DataFrame) -> None:
     table = split_table(given, "carve", parts={"train": 6, "val": 1})
     assert (table["split"][given["split"] == "test"] == "test").all()
     assert table["split"].value_counts().to_dict() == {"test": 42, "train": 36, "val": 6}
-    with pytest.raises(DataError, match="a validation part already"):
+    with pytest.raises(DataError, match="a validation set already"):
         split_table(index.assign(split="val"), "carve")
 
 
@@ -154,7 +154,7 @@ def test_twins_stay_together_and_tie_their_people_together() -> None:
     )
     groups = splits.groups_of(index)
     assert groups is not None
-    # A and B share a picture, so all four of theirs are one group; 6 and 7 are one picture; C is alone
+    # A and B share an image, so all four of theirs are one group; 6 and 7 are one image; C is alone
     assert pd.factorize(groups)[0].tolist() == [0, 0, 0, 0, 1, 1, 2, 2]
     assert kept_together(index) == "person, twins"
     alone = splits.groups_of(index, "")

@@ -190,7 +190,7 @@ def test_calibrate_stores_the_temperature_in_the_card(network: Path) -> None:
 def test_calibrate_refuses_any_split_but_the_one_that_chose_the_epoch(network: Path) -> None:
     p = simulated(50)
     for other in (Predictions(p.table.assign(split="test")), p.where([False] * 50)):
-        with pytest.raises(DataError, match="validation part"):
+        with pytest.raises(DataError, match="validation set"):
             calibrate(network, other)
     mixed = Predictions(p.table.assign(split=["val"] * 49 + ["test"]))
     with pytest.raises(DataError, match="test, val"):
@@ -215,7 +215,7 @@ def test_an_ensemble_is_calibrated_where_all_its_members_chose_their_epoch_and_n
         return validation_split(card.model_copy(update={"recipe": {"members": {"inner": {"members": members}}}}))
 
     assert of("dev", "dev") == "dev"
-    assert of("val", "") == ""  # the second has learned the first one's validation part
+    assert of("val", "") == ""  # the second has learned the first one's validation set
     assert of("val", "dev") == ""
 
 

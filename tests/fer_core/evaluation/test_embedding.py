@@ -104,7 +104,7 @@ def test_pca_is_scikit_learns() -> None:
 
 
 def test_maps_of_too_little_are_refused() -> None:
-    with pytest.raises(DataError, match="two pictures"):
+    with pytest.raises(DataError, match="two images"):
         pca(np.zeros((1, 5)))
     with pytest.raises(DataError, match="4 to 5,000"):
         tsne(np.zeros((3, 5)))
@@ -136,5 +136,5 @@ def test_purity_has_its_ends() -> None:
     mixed = np.random.default_rng(1).normal(size=(400, 3))
     found, chance = purity(mixed, np.tile(["a", "b"], 200))
     assert found == pytest.approx(chance, abs=0.05)
-    with pytest.raises(DataError, match="two pictures or more, found 1"):
+    with pytest.raises(DataError, match="two images or more, found 1"):
         purity(mixed[:1], ["a"])

@@ -1,4 +1,4 @@
-"""The gallery's table: what it says of each picture, what a filter keeps, and what is written out."""
+"""The gallery's table: what it says of each image, what a filter keeps, and what is written out."""
 
 import tracemalloc
 import zipfile
@@ -61,7 +61,7 @@ def test_networks_of_other_vocabularies_and_other_pictures_are_matched_by_name()
     eight = np.full((2, 8), 0.01)
     eight[:, FERPLUS8.index("happy")] = 0.93
     there = Predictions.from_logits(["000", "001"], "faces", "val", ["happy", "happy"], np.log(eight), FERPLUS8)
-    frame = examples(here, {"eight": there})  # the second picture has another label there: not the same case
+    frame = examples(here, {"eight": there})  # the second image has another label there: not the same case
     assert frame["networks"].tolist() == [2, 1]
     assert frame["answers"].tolist() == [1, 1]
     assert frame["wrong"].tolist() == [0, 1]
@@ -165,7 +165,7 @@ def test_a_split_of_chosen_pictures_is_one_that_the_data_part_reads(faces: Datas
 def test_pictures_without_a_licence_are_not_written_out(tmp_path: Path, csv_of, pictures) -> None:  # type: ignore[no-untyped-def]
     (tmp_path / "fer2013.csv").write_text(csv_of([(0, pictures[0], "Training")]))
     dataset = open_dataset(tmp_path / "fer2013.csv")
-    assert "no licence to pass pictures on" in why_not_shared(dataset)
+    assert "no licence to pass images on" in why_not_shared(dataset)
     with pytest.raises(DataError, match="not written out"):
         zipped(dataset, dataset.index)
 
@@ -189,4 +189,4 @@ def test_a_page_of_a_large_set_leaves_the_rest_on_disk(tmp_path: Path) -> None:
     peak = tracemalloc.get_traced_memory()[1]
     tracemalloc.stop()
     assert len(shown) == 24
-    assert peak < count * 48 * 48 / 4  # the pictures are 83 MB
+    assert peak < count * 48 * 48 / 4  # the images are 83 MB

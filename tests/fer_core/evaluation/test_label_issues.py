@@ -43,7 +43,7 @@ def test_an_ensemble_does_not_judge_labels_that_a_member_learned() -> None:
     ensemble = card.model_copy(update={"recipe": {"members": members}})
     not_learned(card, "val")
     not_learned(ensemble, "test")
-    with pytest.raises(DataError, match="learned the labels of val"):
+    with pytest.raises(DataError, match="learned the labels of the validation set"):
         not_learned(ensemble, "val")
 
 
@@ -51,7 +51,7 @@ def test_labels_that_were_made_wrong_are_found(planted: tuple[Predictions, np.nd
     predictions, wrong = planted
     found = label_issues(predictions)
     hits = wrong[found["position"]]
-    assert hits.mean() > 0.8  # precision; one picture in ten is wrong
+    assert hits.mean() > 0.8  # precision; one image in ten is wrong
     assert hits.sum() / wrong.sum() > 0.8  # recall
     assert hits[:40].mean() > 0.95  # the least believable ones come first
 
@@ -60,8 +60,8 @@ def test_the_suspected_follow_the_papers_rule_and_cleanlabs_order(planted: tuple
     predictions, _ = planted
     found = label_issues(predictions)
     given, probs = predictions.label_index, predictions.probs
-    # the confident joint of the paper, written out: pictures of a given label that are as sure of another one as that
-    # one's own pictures are on average
+    # the confident joint of the paper, written out: images of a given label that are as sure of another one as that
+    # one's own images are on average
     threshold = np.array([probs[given == k, k].mean() for k in range(7)])
     sure = np.where(probs >= threshold - 1e-6, probs, 0)
     joint = np.zeros((7, 7))
@@ -96,7 +96,7 @@ def test_shares_of_each_label_worked_by_hand() -> None:
 
 def test_a_table_that_says_nothing_is_refused() -> None:
     one = Predictions.from_logits(["a", "b"], "mine", "val", ["happy", "happy"], np.eye(7)[:2], FER7)
-    with pytest.raises(DataError, match="2 pictures of one expression"):
+    with pytest.raises(DataError, match="2 images of one expression"):
         label_issues(one)
 
 

@@ -22,7 +22,7 @@ from fer_core.labels import FER7
 from fer_core.workspace import ROOT
 from tests.app.examples import predictions_elsewhere
 
-# Six pictures: label, answer, votes, and what follows by hand.
+# Six images: label, answer, votes, and what follows by hand.
 CASES = [
     ("sad", "sad", {"sad": 10}, ""),
     ("sad", "neutral", {"sad": 6, "neutral": 4}, "network wrong"),

@@ -160,7 +160,7 @@ def test_answers_stay_with_their_images_when_rows_are_moved_or_gone(two_csvs: tu
     folder = untrained("one")
     table, _ = answers(folder, whole, "val")
     place = positions(moved, table.table)
-    assert np.flatnonzero(place < 0).tolist() == [7]  # the sixteenth row is the eighth of the validation part
+    assert np.flatnonzero(place < 0).tolist() == [7]  # the sixteenth row is the eighth of the validation set
     assert not_here(moved, table.table, place) == f"Of the 12 images of the table, 1 is not in {moved.title} (faces)."
     for row in np.flatnonzero(place >= 0):
         np.testing.assert_array_equal(moved.picture(int(place[row])), whole.picture(int(whole.rows("val")[row])))

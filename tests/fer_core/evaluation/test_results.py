@@ -15,11 +15,11 @@ from tests.untrained import untrained
 
 def test_figures_are_also_given_without_the_pictures_that_training_has_seen(learnable: Path) -> None:
     random = np.random.default_rng(5)
-    for label in ("happy", "sad"):  # eight of each label's sixteen validation pictures become copies from train
+    for label in ("happy", "sad"):  # eight of each label's sixteen validation images become copies from train
         for number in range(8):
             twin = learnable / "train" / label / f"{number:02d}.png"
             (learnable / "val" / label / f"{number:02d}.png").write_bytes(twin.read_bytes())
-        for number in range(8, 16):  # and the others are like no training picture
+        for number in range(8, 16):  # and the others are like no training image
             noise = random.integers(0, 256, (6, 6), dtype=np.uint8)
             Image.fromarray(noise).resize((48, 48), Image.Resampling.BICUBIC).save(
                 learnable / "val" / label / f"{number:02d}.png"

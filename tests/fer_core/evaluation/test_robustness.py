@@ -1,4 +1,4 @@
-"""Damaged pictures and what they cost: properties of each kind, determinism, the cache and the command."""
+"""Damaged images and what they cost: properties of each kind, determinism, the cache and the command."""
 
 import json
 import shutil
@@ -103,7 +103,7 @@ def test_the_seed_decides_and_nothing_else_does(face: NDArray[np.uint8]) -> None
         one = [corrupt(face, kind, 5, f"{i:02d}", seed=1) for i in range(12)]
         again = [corrupt(face, kind, 5, f"{i:02d}", seed=1) for i in reversed(range(12))][::-1]
         np.testing.assert_array_equal(one, again)
-        assert any((a != b).any() for a, b in pairwise(one))  # pictures differ
+        assert any((a != b).any() for a, b in pairwise(one))  # images differ
         other = [corrupt(face, kind, 5, f"{i:02d}", seed=2) for i in range(12)]
         assert any((a != b).any() for a, b in zip(one, other, strict=True))
 

@@ -47,7 +47,7 @@ def test_a_name_never_leaves_the_folder(name: str) -> None:
 
 
 def test_bad_selections_say_what_to_do(workspace: Path) -> None:
-    with pytest.raises(DataError, match="No picture is selected"):
+    with pytest.raises(DataError, match="No image is selected"):
         selections.add("none", PICTURES[:0])
     with pytest.raises(DataError, match="known: none yet"):
         selections.read("none")

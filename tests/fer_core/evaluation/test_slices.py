@@ -20,7 +20,7 @@ def made(labels: list[str], correct: np.ndarray) -> Predictions:
 
 
 def test_a_slice_worked_by_hand() -> None:
-    # 40 pictures, half by lamp light. Lamp: 20 sad, 10 right; sun: 10 sad all right, 10 happy all right. All sad: 20
+    # 40 images, half by lamp light. Lamp: 20 sad, 10 right; sun: 10 sad all right, 10 happy all right. All sad: 20
     # of 30 right, so 20 sad by lamp light would give 20 * 20 / 30 = 13.33, and the ten happy ones in the sun 10 more.
     labels = ["sad"] * 30 + ["happy"] * 10
     correct = np.array([i >= 10 for i in range(40)])
@@ -107,5 +107,5 @@ def test_empty_values_belong_to_no_slice_and_small_ones_are_not_tried() -> None:
 def test_columns_of_another_length_are_refused() -> None:
     with pytest.raises(DataError, match="Found 5 rows of columns for 7"):
         find(predictions_elsewhere(7), pd.DataFrame({"a": range(5)}))
-    with pytest.raises(DataError, match="20 pictures or more"):
+    with pytest.raises(DataError, match="20 images or more"):
         find(predictions_elsewhere(7), pd.DataFrame({"a": range(7)}), min_support=5)

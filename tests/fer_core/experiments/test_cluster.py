@@ -106,7 +106,7 @@ def test_on_two_nodes_of_which_one_dies_every_trial_fold_seed_and_recipe_is_trai
     log = hit[0].log.read_text()
     assert log.count("=== Started") == 2
     assert 2 <= before < 60
-    # the trial that was begun anew went on from its save: its epochs before that are those of the dead process
+    # the trial that was begun anew continued from its save: its epochs before that are those of the dead process
     assert [result.epoch for result in hit[0].metrics()] == list(range(1, 61))
 
     recipe.write_text(to_toml(tiny(epochs=3)), encoding="utf-8")

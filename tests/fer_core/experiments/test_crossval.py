@@ -55,7 +55,7 @@ def test_folds_are_balanced_by_expression_unless_they_are_plain() -> None:
     assert balanced == [{"happy": 16, "sad": 4}] * 5  # by hand: a fifth of 80 and of 20
     plain = [(table["split"] == "test").sum() for table in fold_tables(index, 5, group="", stratified=False)]
     assert plain == [20] * 5
-    with pytest.raises(DataError, match="No picture is in val"):
+    with pytest.raises(DataError, match="No image is in val"):
         fold_tables(index, 5, pool=("train", "val"))
 
 

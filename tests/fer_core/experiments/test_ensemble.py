@@ -133,13 +133,13 @@ def test_each_member_gets_its_own_size_channels_and_normalisation(
     dataset = open_dataset(path)
     run = combine(["small", "large"], "both", str(path), dataset=dataset)
     model, card = load_network(run.path)
-    assert card.image.shape == (3, 48, 48)  # as the pictures are
+    assert card.image.shape == (3, 48, 48)  # as the images are
     inputs = normalise(to_tensor(np.array(dataset.images(card.image))), card.image)
     probs = []
     for name, spec in (("small", read_card(small).image), ("large", large)):
         alone = normalise(to_tensor(np.stack([fit(picture, spec) for picture in pictures])), spec)
         probs.append(logits_of(name, alone).softmax(1))
-    with torch.inference_mode():  # resized pictures alone are rounded to 8 bits
+    with torch.inference_mode():  # resized images alone are rounded to 8 bits
         torch.testing.assert_close(model(inputs).softmax(1), (probs[0] + probs[1]) / 2, atol=2e-3, rtol=0)
         torch.testing.assert_close(model.log_probs(inputs)[:, 0].exp(), probs[0], atol=1e-4, rtol=0)
     assert export_onnx(run.path, tmp_path / "both.onnx") < 1e-4
@@ -190,7 +190,7 @@ def test_a_stacked_layer_learns_what_a_mean_cannot() -> None:
 
 @pytest.fixture
 def noise(workspace: Path, tmp_path: Path, csv_of: Any) -> Path:
-    """Pictures whose labels were drawn by lot: nothing can be learned from them."""
+    """Images whose labels were drawn at random: nothing can be learned from them."""
     random = np.random.default_rng(3)
     rows = [(i % 7, random.integers(0, 256, (48, 48), dtype=np.uint8), "PublicTest") for i in range(140)]
     path = tmp_path / "fer2013.csv"
@@ -203,7 +203,7 @@ def noise(workspace: Path, tmp_path: Path, csv_of: Any) -> Path:
 
 
 def test_a_vote_is_judged_on_pictures_that_it_was_not_fitted_on(noise: Path, tmp_path: Path) -> None:
-    """On labels drawn by lot a vote judged where it was fitted looks better than chance; a cross-fitted one does not."""
+    """On labels drawn at random a vote judged where it was fitted looks better than chance; a cross-fitted one does not."""
     dataset = open_dataset(noise)
     run = combine(["first", "second"], "both", str(noise), voting="stacked", dataset=dataset)
     model, card = load_network(run.path)

@@ -1,4 +1,4 @@
-"""A private set beside its benchmark: the same pictures give the same figures and no shift; what was done to them is found."""
+"""A private set beside its benchmark: the same images give the same figures and no shift; what was done to them is found."""
 
 import io
 import zipfile
@@ -47,7 +47,7 @@ def benchmark(tmp_path_factory):
 def zipped(
     folder: Path, target: Path, change: Callable = lambda p: p, keep_one_in: dict[str, int] | None = None
 ) -> Path:
-    """The folder as a zip, its pictures changed; of some expressions only one picture in several."""
+    """The folder as a zip, its images changed; of some expressions only one image in several."""
     with zipfile.ZipFile(target, "w") as archive:
         for number, file in enumerate(sorted(folder.rglob("*.png"))):
             if number % (keep_one_in or {}).get(file.parent.name, 1):

@@ -143,7 +143,7 @@ def test_a_verdict_says_what_the_interval_allows(
 
 
 def test_a_recipe_that_leaves_an_expression_out_trains_and_reports_without_it(learnable: Path) -> None:
-    for split, count in (("train", 9), ("val", 5), ("test", 3)):  # a third class of the same pictures
+    for split, count in (("train", 9), ("val", 5), ("test", 3)):  # a third class of the same images
         source = learnable / split
         (source / "neutral").mkdir()
         for number in range(count):

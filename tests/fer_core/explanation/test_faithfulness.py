@@ -41,7 +41,7 @@ def pictures(n: int, seed: int = 0, size: int = 16) -> np.ndarray:
 
 
 class Corner(nn.Module):
-    """The first logit is 3 times the mean of the upper left quarter of the normalised picture; the second is 0."""
+    """The first logit is 3 times the mean of the upper left quarter of the normalised image; the second is 0."""
 
     def __init__(self, weight: float = 3.0) -> None:
         super().__init__()

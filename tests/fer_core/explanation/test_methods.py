@@ -170,7 +170,7 @@ def test_integrated_gradients_sum_to_the_rise_from_the_mean_grey(against):
 
 def test_grad_cam_is_the_analytic_cam_of_a_global_average_network():
     # S_c = sum_k w_ck mean(A_k) + b, so dS/dA_k is w_ck / (16 * 16) everywhere and so is its mean:
-    # Grad-CAM = ReLU(sum_k w_ck A_k) / 256, at the picture's size as the convolution keeps it.
+    # Grad-CAM = ReLU(sum_k w_ck A_k) / 256, at the image's size as the convolution keeps it.
     model, images = pooled(), pictures(3)
     maps = model[:2](inputs_of(images)).detach().numpy()
     w = model[4].weight.detach().numpy()[[3, 0, 1]]
@@ -223,7 +223,7 @@ def test_grad_cam_of_each_network_equals_an_independent_one_and_is_fine_enough(n
 @pytest.mark.parametrize("name", ["mini-xception", "small-vgg"])
 @pytest.mark.parametrize("method", ALL)
 def test_each_method_maps_each_network_finitely_and_not_to_nothing(name, method):
-    # One picture, A against B and B against A: of two opposite Grad-CAMs the ReLU can not take both.
+    # One image, A against B and B against A: of two opposite Grad-CAMs the ReLU can not take both.
     model, spec, layer = registered(name)
     settings = {**SMALL, "occlusion": {"window": 16, "stride": 16}, "score-cam": {}}.get(method, {})
     if reason := METHODS.get(method).suits(model, spec):
@@ -283,7 +283,7 @@ def test_vargrad_is_the_variance_of_the_gradients_of_the_noisy_copies_and_zero_f
 
 
 class TwoUnits(nn.Module):
-    """S = 2 relu(u x) - 3 relu(v x) + relu(-u x), u the left half of the picture, v the upper half: sums of pixels."""
+    """S = 2 relu(u x) - 3 relu(v x) + relu(-u x), u the left half of the image, v the upper half: sums of pixels."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -301,7 +301,7 @@ class TwoUnits(nn.Module):
 
 @pytest.mark.parametrize(
     ("method", "of_left"),
-    # Bright picture: units 1 and 2 are on. Guided: only unit 1 is on and has a positive weight, so 2 on the left half.
+    # Bright image: units 1 and 2 are on. Guided: only unit 1 is on and has a positive weight, so 2 on the left half.
     # Deconvolution: units 1 and 3 have positive weights, on or not: 2 - 1 on the left half. Gradient: 2 and -3.
     [("guided-backpropagation", 2.0), ("deconvolution", 1.0)],
 )
@@ -463,7 +463,7 @@ def test_score_cam_equals_one_made_map_by_map():
             for one in maps[row]:
                 mask = (one - one.min()) / (one.max() - one.min())
                 scores.append(model(inputs[row : row + 1] * mask)[0, target])
-            weights = torch.stack(scores).softmax(dim=0)  # the score of the blank picture is the same for all
+            weights = torch.stack(scores).softmax(dim=0)  # the score of the blank image is the same for all
             wanted = (weights[:, None, None] * maps[row]).sum(dim=0).relu()
             found = explain(model, images, GREY, [1, 2], "score-cam", "2", channels=9).map[row]
             np.testing.assert_allclose(found, wanted, rtol=1e-3, atol=1e-5)
@@ -767,7 +767,7 @@ def test_targets_outside_the_vocabulary_or_of_another_number_are_refused(targets
         ("saliency", {"copies": 3}, "copies.*takes no parameters"),
         ("smoothgrad", {"copies": 0}, "copies.*it takes copies, noise, seed"),
         ("occlusion", {"window": 4, "stride": 5}, "stride of 5 leaves gaps between squares of 4"),
-        ("occlusion", {"window": 17}, "17 pixels is larger than the picture of 16 x 16"),
+        ("occlusion", {"window": 17}, "17 pixels is larger than the image of 16 x 16"),
     ],
 )
 def test_settings_that_a_method_does_not_take_are_refused_with_those_it_does(method, settings, message):

@@ -172,7 +172,7 @@ def test_a_network_that_looks_at_the_mouth_alone_loses_by_the_mouth_alone():
     family = table[table["n"] > 0]
     np.testing.assert_allclose(family["p_adjusted"], holm(family["p"]))
     assert len(family) == 3 * (len(REGIONS) + 1)  # one correction over regions and expressions
-    # that none of 40 pictures is read otherwise without its background does not say that none would be
+    # that none of 40 images is read otherwise without its background does not say that none would be
     assert verdict(table, "mean").endswith("matter; for the background nothing is shown either way.")
 
 

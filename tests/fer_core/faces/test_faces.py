@@ -41,7 +41,7 @@ def portrait() -> NDArray[np.uint8]:
 
 
 def canvas(picture: NDArray[np.uint8], height: int = 480, width: int = 640) -> NDArray[np.uint8]:
-    """A grey frame with the picture in its upper left corner."""
+    """A grey frame with the image in its upper left corner."""
     frame = np.full((height, width, 3), 120, np.uint8)
     frame[: picture.shape[0], : picture.shape[1]] = picture
     return frame
@@ -183,7 +183,7 @@ def test_a_crop_is_the_square_round_the_boxs_centre():
 
 def test_a_crop_repeats_the_edge_where_it_sticks_out():
     image = np.array([[1, 2], [3, 4]], np.uint8)
-    # Centre (1, 1), side 2 * 2 = 4: one row and column beyond the picture on each side.
+    # Centre (1, 1), side 2 * 2 = 4: one row and column beyond the image on each side.
     assert crop(image, Face((0, 0, 2, 2)), 1.0).tolist() == [[1, 1, 2, 2], [1, 1, 2, 2], [3, 3, 4, 4], [3, 3, 4, 4]]
 
 
@@ -222,8 +222,8 @@ def test_placement_maps_the_crops_pixels_to_the_pictures():
     points = np.array([[12, 10], [12, 20], [0, 0], [0, 0], [0, 0]], np.float32)
     side, to_image = placement(Face((8, 8, 8, 8), None, points), upright=True)
     assert side == 8
-    # The crop's upper left corner pixel (0, 0) is the picture's upper right of columns 8..15 and rows 8..15, and going
-    # right in the crop goes down in the picture.
+    # The crop's upper left corner pixel (0, 0) is the image's upper right of columns 8..15 and rows 8..15, and going
+    # right in the crop goes down in the image.
     assert to_image @ [0, 0, 1] == pytest.approx([15, 8])
     assert to_image @ [1, 0, 1] == pytest.approx([15, 9])
     image = np.random.default_rng(0).integers(0, 256, (20, 20), dtype=np.uint8)
@@ -323,7 +323,7 @@ def onnx(*fields: tuple[int, int | str | bytes]) -> bytes:
 
 
 def constant_yunet(answers: dict[str, NDArray[np.float32]], side: int) -> bytes:
-    """A network with YuNet's outputs that gives the same answers to every picture of side x side."""
+    """A network with YuNet's outputs that gives the same answers to every image of side x side."""
 
     def tensor(name: str, values: NDArray[np.generic]) -> bytes:
         kind = {"f": 1, "i": 7}[values.dtype.kind]

@@ -1,4 +1,4 @@
-"""Decoding, fitting and normalising pictures."""
+"""Decoding, fitting and normalising images."""
 
 import io
 import struct
@@ -109,7 +109,7 @@ def test_of_an_animation_the_first_frame_is_taken() -> None:
     ("data", "says"),
     [
         (b"", "0 bytes"),
-        (b"not a picture", "no image in a known format"),
+        (b"not an image", "no image in a known format"),
         (png(np.random.default_rng(0).integers(0, 256, (48, 48), dtype=np.uint8))[:1500], "damaged"),
     ],
 )
@@ -180,7 +180,7 @@ def test_fixed_normalisation_is_value_less_mean_over_deviation() -> None:
 def test_image_normalisation_gives_each_picture_mean_zero_and_deviation_one() -> None:
     values = normalise(to_tensor(np.stack([GREY, GREY // 2])), ImageSpec(standardise="image"))
     assert values.mean(dim=(1, 2, 3)).abs().max() < 1e-5
-    # the deviation is that of the picture plus 1/255, so a little below 1
+    # the deviation is that of the image plus 1/255, so a little below 1
     deviation = GREY.std() / 255
     assert values[0].std(correction=0).item() == pytest.approx(deviation / (deviation + 1 / 255), rel=1e-5)
 

@@ -46,10 +46,7 @@ def test_the_page_stands_alone_and_says_what_the_tables_say() -> None:
     answers = a.predictions(KEY)
     before, after = (calibration_error(one) for one in (answers, with_temperature(answers, 2.0)))
     assert f"Calibration error: {100 * before.debiased:.1f} points (" in found.html
-    assert (
-        f"ECE {100 * after.ece:.1f}, {100 * after.by_chance:.1f} by chance alone) with its temperature, which"
-        in found.html
-    )
+    assert f"ECE {100 * after.ece:.1f}, {100 * after.by_chance:.1f} by chance alone) calibrated, which" in found.html
     for drawing in re.findall(r"<svg.*?</svg>", found.html, re.DOTALL):
         ET.fromstring(drawing)  # well formed
     assert found.html.count("<svg") == 1 + 2 * 3
@@ -191,7 +188,7 @@ def test_the_worst_errors_are_shown_only_where_the_licence_allows(tmp_path: Path
     kept = open_dataset(tmp_path / "faces")
     network = find(make_network("two", predictions_on(kept, "val")))
     assert "data:image" not in document([network], dataset=kept).html
-    assert "no licence to pass pictures on" in document([network], dataset=kept).html
+    assert "no licence to pass images on" in document([network], dataset=kept).html
 
 
 def test_one_picture_and_a_missing_expression_still_make_a_report() -> None:

@@ -59,7 +59,7 @@ def test_a_launched_run_finishes_by_itself_and_leaves_the_files_of_a_checkpoint(
     wait_for(run, ended)
     status = run.status()
     assert (status.state, status.epoch, status.epochs, status.progress) == ("finished", 2, 2, 1.0)
-    # 64 training pictures in batches of 8 make 8 steps an epoch
+    # 64 training images in batches of 8 make 8 steps an epoch
     assert status.steps == 8
     assert [result.epoch for result in run.metrics()] == [1, 2]
     assert {path.name for path in run.path.iterdir()} >= {
@@ -152,7 +152,7 @@ def test_a_full_disk_pauses_the_run_whose_last_save_stays_whole(learnable: Path)
     assert paused.returncode == 2
     assert "There is no room for a file of the run" in paused.stderr
     assert run.status().state == "stopped"
-    assert "Make room; resume goes on from there." in run.status().message
+    assert "Make room; resume continues from there." in run.status().message
     assert last.read_bytes() == saved
     assert not list(run.path.glob(".last*"))  # the half that was written takes no room
     launch(run)
@@ -176,7 +176,7 @@ def test_a_run_killed_while_it_loads_is_stopped_whatever_it_had_said(learnable: 
     with run.log.open("a") as log:
         log.write("UserWarning: this may be slow\n")
     kill(run)
-    assert (run.status().state, run.status().message) == ("stopped", "Killed; resume goes on from the last save.")
+    assert (run.status().state, run.status().message) == ("stopped", "Killed; resume continues from the last save.")
 
 
 def test_what_a_killed_process_had_half_saved_is_thrown_away_by_the_next(learnable: Path) -> None:

@@ -41,7 +41,7 @@ runpy.run_path(sys.argv[0], run_name="__main__")
 
 @pytest.fixture
 def exported(tmp_path: Path) -> tuple[Predictor, Path, Path]:
-    """A network with everything a card can ask for, its ONNX file, and the portrait as a picture file."""
+    """A network with everything a card can ask for, its ONNX file, and the portrait as an image file."""
     folder = untrained(
         temperature=0.4, tta="flip", expressions=FER7.names[::-1], face=FaceCrop(margin=0.1),
         image=ImageSpec(channels=1, height=48, width=48, standardise="image"),
@@ -62,7 +62,7 @@ def alone(*arguments: object) -> list[dict]:
 def test_the_script_answers_as_the_library_without_torch_and_without_the_library(exported, tmp_path):
     predictor, network, portrait = exported
     script = shutil.copyfile(SCRIPT, tmp_path / "predict_onnx.py")
-    (tmp_path / "no-picture.txt").write_text("no picture")
+    (tmp_path / "no-picture.txt").write_text("no image")
     face, nothing = alone(script, network, portrait, tmp_path / "no-picture.txt")
     (wanted,) = predictor.predict(astronaut(), "haar")
     assert list(face["probs"]) == list(FER7.names[::-1])
@@ -129,7 +129,7 @@ def test_a_network_that_failed_writes_no_file(tmp_path, monkeypatch):
 def test_the_script_alone_says_how_it_is_called() -> None:
     answer = subprocess.run([sys.executable, str(SCRIPT)], capture_output=True, text=True, check=False)
     assert answer.returncode == 1
-    assert "python predict_onnx.py FILE.onnx PICTURE" in answer.stderr
+    assert "python predict_onnx.py FILE.onnx IMAGE" in answer.stderr
     assert "Traceback" not in answer.stderr
 
 

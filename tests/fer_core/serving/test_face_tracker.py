@@ -47,7 +47,7 @@ def test_probabilities_move_to_what_is_seen_with_the_stated_time_constant():
     tracker.update([seen(0, happy=1)], 0.0)
     (track,) = tracker.update([seen(0, happy=0)], SMOOTH)
     assert track.prediction.probs["happy"] == pytest.approx(math.exp(-1))
-    # Twice as many frames in the same time, of the same picture, end at the same value.
+    # Twice as many frames in the same time, of the same image, end at the same value.
     twice = Tracker()
     twice.update([seen(0, happy=1)], 0.0)
     twice.update([seen(0, happy=0)], SMOOTH / 2)

@@ -247,7 +247,7 @@ def test_a_crops_pixels_lie_where_its_placement_says(upright):
         FaceCrop(align="eyes", side=96),
         FaceCrop(detector="none"),
     ],
-    ids=["cut", "turned", "by the eyes", "whole picture"],
+    ids=["cut", "turned", "by the eyes", "whole image"],
 )
 def test_a_map_laid_on_the_photo_is_the_map_again_when_its_face_is_cut_out(framing):
     wave = np.sin(np.linspace(0, 6, 48))

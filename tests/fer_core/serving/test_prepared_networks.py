@@ -1,4 +1,4 @@
-"""A network that learned prepared faces is served with the same preparation, once, whatever way a picture comes."""
+"""A network that learned prepared faces is served with the same preparation, once, whatever way an image comes."""
 
 from pathlib import Path
 
@@ -66,7 +66,7 @@ def test_the_same_png_gives_bit_identical_tensors_by_every_way(tmp_path, csv_of,
         "folder": folder.images(spec),
         "upload": served(decode(png.read_bytes())),
         "camera": served(picture if colour else np.repeat(picture[..., None], 3, axis=2)),
-        "a picture looked at": predictor.predict_row(folder, 0).picture[None],
+        "an image looked at": predictor.predict_row(folder, 0).picture[None],
         "prepared set": prepared(tmp_path / "folder", tmp_path / "faces", way).images(spec),
     }
     if not colour:
@@ -78,7 +78,7 @@ def test_the_same_png_gives_bit_identical_tensors_by_every_way(tmp_path, csv_of,
     for step in way.light:
         by_hand = LIGHT[step](by_hand)
     wanted = normalise(to_tensor(fit(by_hand, ImageSpec())[None]), spec)
-    assert not np.array_equal(fit(by_hand, ImageSpec()), fit(picture, ImageSpec()))  # it does change the picture
+    assert not np.array_equal(fit(by_hand, ImageSpec()), fit(picture, ImageSpec()))  # it does change the image
     for name, pictures in ways.items():
         assert bool((normalise(to_tensor(pictures), spec) == wanted).all()), name
 
@@ -144,7 +144,7 @@ def test_what_cannot_be_undone_is_refused(tmp_path, learnable) -> None:
         next(prepare(lit, tmp_path / "again", Preparation(detector="none"), tmp_path / "lit"))
     made = tmp_path / "both.toml"
     made.write_text('[[part]]\ndata = "lit"\n[[part]]\ndata = "plain"\n', encoding="utf-8")
-    with pytest.raises(DataError, match="lit or aligned differently"):
+    with pytest.raises(DataError, match="prepared with different light or alignment"):
         open_dataset(made)
     made.write_text('[[part]]\ndata = "lit"\n', encoding="utf-8")
     assert open_dataset(made).preparation == lit.preparation

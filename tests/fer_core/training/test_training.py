@@ -227,7 +227,7 @@ def test_drawn_labels_are_others_in_every_epoch_and_the_same_in_every_run(learna
 
 @pytest.mark.parametrize("kind", ["mixup", "cutmix"])
 def test_mixing_pictures_mixes_their_targets_in_the_same_share(kind: str) -> None:
-    # Picture i is filled with 0 or 1 and its target says so: afterwards the mean of a mixed picture must be its target.
+    # Image i is filled with 0 or 1 and its target says so: afterwards the mean of a mixed image must be its target.
     ones = torch.tensor([0.0, 1.0] * 16)
     images, targets = ones.view(-1, 1, 1, 1).expand(-1, 1, 20, 20), torch.stack([1 - ones, ones], dim=1)
     mixed, shares = mix(images, targets, Augment.model_validate({kind: 1.0}), Draws(generator(), 32))
@@ -610,7 +610,7 @@ def test_resuming_with_other_pictures_is_refused(learnable: Path) -> None:
     run, dataset = run_of("moved", learnable)
     next(iter(Trainer(run, dataset).epochs()))
     moved = learnable.rename(learnable.with_name("elsewhere"))
-    Trainer(run, open_dataset(moved))  # the same pictures at another place
+    Trainer(run, open_dataset(moved))  # the same images at another place
     (moved / "train" / "sad" / "00.png").rename(moved / "train" / "happy" / "sad.png")
     with pytest.raises(CheckpointError, match=r"other images, or other labels, than .* train \(64\)"):
         Trainer(run, open_dataset(moved))

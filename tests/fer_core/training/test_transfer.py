@@ -312,7 +312,7 @@ def test_a_second_stage_starts_from_the_first_ones_best_weights_and_its_card_say
     start = read_card(run.path).start
     assert start is not None
     assert (start.source, start.missing, start.unexpected, start.reshaped) == ("first", (), (), {})
-    # a larger picture needs no other weights: that is progressive resizing over several runs
+    # a larger image needs no other weights: that is progressive resizing over several runs
     larger, _ = run_of("larger", learnable, transfer={"weights": "second"}, image={"height": 64, "width": 64})
     assert Trainer(larger, dataset).state.start.matched == start.matched
 
