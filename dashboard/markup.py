@@ -75,6 +75,20 @@ def stack(title: str, shares: Mapping[str, float]) -> Html:
     )
 
 
+def sparkline(shares: Sequence[float]) -> Html:
+    """A curve of shares the size of a word, from its first value to its last; its words are for screen readers."""
+    if len(shares) < 2:
+        return Html("–")
+    low, high = min(shares), max(shares)
+    scale = 18 / (high - low) if high > low else 0.0
+    points = " ".join(f"{96 * i / (len(shares) - 1):.1f},{20 - scale * (v - low):.1f}" for i, v in enumerate(shares))
+    words = f"from {100 * shares[0]:.0f} to {100 * shares[-1]:.0f} %"
+    return Html(
+        f'<svg class="fer-spark" viewBox="0 0 96 22" width="96" height="22" role="img" aria-label="{words}">'
+        f'<polyline points="{points}" fill="none" stroke="currentColor" stroke-width="1.5"/></svg>'
+    )
+
+
 @dataclass(frozen=True)
 class Picture:
     """One image of a gallery: (H, W) or (H, W, 3) uint8, its text for screen readers, its caption, and a link."""

@@ -39,7 +39,26 @@ def manage(run: RunFolder) -> None:
             st.page_link("views/train.py", label="Start a run with these settings", query_params={"like": run.name})
             if st.button("Delete", disabled=not at_rest, help="Moves the folder to the trash of the workspace."):
                 store.trash(run.name)
+                st.session_state["deleted run"] = run.name
                 st.query_params.clear()
+                st.rerun()
+
+
+def undo_delete() -> None:
+    """After a run was deleted: its name, and a button that brings it back."""
+    name = st.session_state.get("deleted run")
+    if not name:
+        return
+    with st.container(horizontal=True, vertical_alignment="center", key="undo-delete"):
+        st.info(f"The run {verbatim(name)} is in the trash of the workspace.")
+        if st.button("Undo", key="undo"):
+            del st.session_state["deleted run"]
+            try:
+                restored = store.restore(name)
+            except RunError as error:
+                st.error(verbatim(str(error)))
+            else:
+                st.query_params["run"] = restored.name
                 st.rerun()
 
 
@@ -47,6 +66,7 @@ def all_runs(current: str | None) -> None:
     """The runs of this workspace, the newest first, as links."""
     runs = store.runs()
     st.subheader("Runs")
+    undo_delete()
     if not runs:
         st.markdown("There are no runs yet. The first one, with the rendered heads, takes about a minute.")
         return

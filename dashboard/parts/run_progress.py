@@ -75,7 +75,7 @@ def curves_and_log(run: RunFolder) -> None:
     if results:
         histories = {run.name: results} | beside(run)
         curves.show(histories, epochs=status.epochs)
-        if said := diagnose(results):
+        if said := diagnose(results, 0 if status.state == "finished" else status.epochs):
             st.markdown(verbatim(said.sentence), help=explained("Overfitting", "Underfitting", "Loss"))
         last = max(status.epochs, *(len(history) for history in histories.values()))
         st.plotly_chart(

@@ -1,6 +1,7 @@
 """Runs: which settings were better? Curves, differing settings, diagnoses, and cost against accuracy."""
 
 from dataclasses import dataclass
+from pathlib import Path
 
 import pandas as pd
 import streamlit as st
@@ -8,9 +9,10 @@ import streamlit as st
 from dashboard import curves, damaged, markup
 from dashboard.behind import table_behind
 from dashboard.charts import runs as charts
-from dashboard.markup import Html
+from dashboard.markup import Html, sparkline
 from dashboard.pickers import to_address
 from dashboard.text import estimate, verbatim
+from fer_core.datasets.titles import dataset_title
 from fer_core.errors import FerError
 from fer_core.evaluation.intervals import Interval, percent, wilson
 from fer_core.glossary import explained
@@ -22,6 +24,7 @@ from fer_core.runs.folder import EpochResult, RunFolder, RunStatus, best_epoch
 PLOTLY = {"displayModeBar": False}
 FIRST = 6  # runs that are compared when the address names none
 NEWEST = 200  # runs that can be chosen without a tag
+LEAST_PARALLEL = 8  # runs, below which parallel lines show less than the table
 AXES = 6  # settings that can be drawn beside each other and still be read
 
 
@@ -36,6 +39,11 @@ class Compared:
     best: EpochResult
     said: Diagnosis | None
     n: int  # images of its validation set; 0 until its card says so
+
+    @property
+    def data(self) -> str:
+        """The data set that it was trained on, by its name."""
+        return dataset_title(Path(self.status.data).name)
 
     @property
     def minutes(self) -> float:
@@ -54,10 +62,11 @@ def read(run: RunFolder) -> Compared | None:
         settings = flat(run.config())
     except FerError:
         return None
-    best = best_epoch(results)
-    return (
-        Compared(run, run.look(), settings, results, best, diagnose(results), validated_images(run)) if best else None
-    )
+    best, status = best_epoch(results), run.look()
+    if best is None:
+        return None
+    said = diagnose(results, 0 if status.state == "finished" else status.epochs)
+    return Compared(run, status, settings, results, best, said, validated_images(run))
 
 
 def validated_images(run: RunFolder) -> int:
@@ -139,6 +148,7 @@ def rows(runs: list[Compared], names: list[str]) -> list[list[str | Html]]:
                 run.status.state,
                 figure,
                 f"{100 * (accuracy - best):+.1f}" if accuracy < best else "",
+                sparkline([result.val_accuracy for result in run.results if result.val_accuracy is not None]),
                 f"{run.best.epoch} of {run.status.epochs}",
                 run.said.verdict if run.said else "",
                 f"{run.minutes:,.1f}",
@@ -153,8 +163,55 @@ def setting_value(value: object) -> str:
 
 
 HEADER = (
-    "Run", "State", "Best validation accuracy, %", "Difference, points", "Best epoch", "Diagnosis", "CPU min",
+    "Run", "State", "Best validation accuracy, %", "Difference, points", "By epoch", "Best epoch", "Diagnosis", "CPU min",
 )  # fmt: skip
+
+
+def group(data: str, runs: list[Compared]) -> None:
+    """Runs of one data set: which is best, the table, the curves. Runs of different data sets are never ranked."""
+    names = differing(runs)
+    st.subheader(verbatim(data))
+    st.markdown(best_in_words(runs, names))
+    st.html(markup.table([*HEADER, *map(setting_title, names)], rows(runs, names), words=(0, 1, 6)))
+    st.markdown("**Learning curves**", help=explained("Loss", "Epoch"))
+    curves.show({run.run.name: run.results for run in runs}, key=f"curves-{data}")
+    for run in runs:
+        if run.said:
+            st.markdown(f"**{verbatim(run.run.name)}**: {verbatim(run.said.sentence)}")
+    if names and len(runs) >= LEAST_PARALLEL:
+        settings_and_accuracy(data, runs, names)
+
+
+def settings_and_accuracy(data: str, runs: list[Compared], names: list[str]) -> None:
+    st.markdown("**Settings and accuracy**")
+    axes = names
+    if len(names) > AXES:
+        first = sorted(names, key=lambda name: name.startswith("image."))[:AXES]
+        axes = st.multiselect(
+            "Settings in the chart", names, first, format_func=setting_title, max_selections=AXES,
+            key=f"axes-{data}-{'-'.join(names)}",
+        )  # fmt: skip
+    table = pd.DataFrame([{setting_title(name): run.settings[name] for name in axes} for run in runs])
+    table["best accuracy"] = [run.best.val_accuracy for run in runs]
+    st.plotly_chart(
+        charts.parallel(table, "best accuracy", "Best accuracy, %"), config=PLOTLY, key=f"parallel-{data}",
+        alt="One line per run, from its settings to its best validation accuracy",
+    )  # fmt: skip
+
+
+def costs_of(runs: list[Compared]) -> pd.DataFrame:
+    return pd.DataFrame(
+        {
+            "run": run.run.name,
+            "data": run.data,
+            "minutes": max(run.minutes, 1e-3),
+            "accuracy": run.best.val_accuracy,
+            "low": run.bounds.low if run.bounds else run.best.val_accuracy,
+            "high": run.bounds.high if run.bounds else run.best.val_accuracy,
+        }
+        for run in runs
+    )
+
 
 st.title("Runs: which settings were better?", help=explained("Seed", "Overfitting", "Underfitting"))
 if not store.runs():
@@ -170,49 +227,23 @@ if not compared:
         "None of these runs has finished an epoch with validation yet. Choose other runs above, or come back later."
     )
     st.stop()
-names = differing(compared)
-st.markdown(best_in_words(compared, names))
-st.html(markup.table([*HEADER, *map(setting_title, names)], rows(compared, names), words=(0, 1, 5)))
+groups: dict[str, list[Compared]] = {}
+for found in compared:
+    groups.setdefault(found.data, []).append(found)
+if len(groups) > 1:
+    st.markdown(f"These runs were trained on {len(groups)} data sets. Only runs of the same data set are ranked.")
+for data, members in groups.items():
+    group(data, members)
 st.markdown("The best of many epochs and runs looks slightly better than it is. Confirm it on a test set.")
-st.caption("Grey: 95 % confidence intervals (Wilson). Diagnoses use the last five epochs.")
-histories = {run.run.name: run.results for run in compared}
-st.subheader("Learning curves", help=explained("Loss", "Epoch"))
-curves.show(histories)
-for run in compared:
-    if run.said:
-        st.markdown(f"**{verbatim(run.run.name)}**: {verbatim(run.said.sentence)}")
-
-if names and len(compared) > 2:
-    st.subheader("Settings and accuracy")
-    axes = names
-    if len(names) > AXES:
-        first = sorted(names, key=lambda name: name.startswith("image."))[:AXES]
-        axes = st.multiselect(
-            "Settings in the chart",
-            names,
-            first,
-            format_func=setting_title,
-            max_selections=AXES,
-            key=f"axes-{'-'.join(names)}",
-        )
-    table = pd.DataFrame([{setting_title(name): run.settings[name] for name in axes} for run in compared])
-    table["best accuracy"] = [run.best.val_accuracy for run in compared]
-    st.plotly_chart(
-        charts.parallel(table, "best accuracy", "Best accuracy, %"), config=PLOTLY, key="parallel",
-        alt="One line per run, from its settings to its best validation accuracy",
-    )  # fmt: skip
+st.caption("Grey: 95 % confidence intervals (Wilson). Diagnoses use the last fifth of the epochs, at least five.")
 
 st.subheader("Cost and accuracy")
-costs = pd.DataFrame(
-    {
-        "run": run.run.name,
-        "minutes": max(run.minutes, 1e-3),
-        "accuracy": run.best.val_accuracy,
-        "low": run.bounds.low if run.bounds else run.best.val_accuracy,
-        "high": run.bounds.high if run.bounds else run.best.val_accuracy,
-    }
-    for run in compared
-)
-st.plotly_chart(charts.cost(costs), config=PLOTLY, key="cost", alt="CPU minutes against best validation accuracy")
-everything = costs.join(pd.DataFrame([run.settings for run in compared])[names])
+for data, members in groups.items():
+    costs = costs_of(members)
+    if len(groups) > 1:
+        st.markdown(f"**{verbatim(data)}**")
+    st.plotly_chart(
+        charts.cost(costs), config=PLOTLY, key=f"cost-{data}", alt="CPU minutes against best validation accuracy"
+    )
+everything = costs_of(compared).join(pd.DataFrame([run.settings for run in compared])[differing(compared)])
 table_behind("charts", everything, "runs")

@@ -23,8 +23,7 @@ from typing import Any
 from fer_core import workspace
 from fer_core.datasets import OnBad, open_dataset
 from fer_core.errors import ConfigError, FerError
-from fer_core.experiments.sweep_folder import TRIAL
-from fer_core.runs.folder import OWN_SPLIT, STARTED, NoRoom, RunFolder, Stopped
+from fer_core.runs.folder import OWN_SPLIT, STARTED, TRIAL, NoRoom, RunFolder, Stopped
 
 AGAIN = 3  # times that a task whose node or process died is begun anew
 LOOK = 0.5  # seconds between two looks at the tasks

@@ -21,14 +21,12 @@ from fer_core import workspace
 from fer_core.errors import RunError
 from fer_core.evaluation.intervals import Interval, wilson
 from fer_core.recipe import load_recipe, recipes, toml_value
-from fer_core.runs.folder import NamedFolder, RunFolder, RunStatus, best_epoch
+from fer_core.runs.folder import TRIAL, NamedFolder, RunFolder, RunStatus, best_epoch
 from fer_core.workspace import write_atomically
 
 if TYPE_CHECKING:
     import optuna
 from fer_core.experiments.sweep_file import Range, Sweep, load_sweep, sweep_files
-
-TRIAL = "trial.json"  # in the run folder: the sweep, the number and the settings of the trial
 
 
 @dataclass(frozen=True)

@@ -13,14 +13,14 @@ from typing import TYPE_CHECKING, cast
 from fer_core.datasets import Dataset, open_dataset
 from fer_core.errors import ConfigError, FerError
 from fer_core.recipe import toml_value
-from fer_core.runs.folder import EpochResult, NoRoom, RunFolder, RunStatus, Stopped, best_epoch
+from fer_core.runs.folder import TRIAL, EpochResult, NoRoom, RunFolder, RunStatus, Stopped, best_epoch
 from fer_core.runs.process import Process
 from fer_core.workspace import write_atomically
 
 if TYPE_CHECKING:
     import optuna
 from fer_core.experiments.sweep_file import Range, Sweep
-from fer_core.experiments.sweep_folder import _PRUNED, TRIAL, SweepFolder
+from fer_core.experiments.sweep_folder import _PRUNED, SweepFolder
 
 TRIES = 1000  # draws in a row that were tried before, after which a space counts as exhausted
 

@@ -32,6 +32,7 @@ State = Literal["queued", "running", "stopping", "stopped", "finished", "failed"
 ACTIVE = ("queued", "running", "stopping")
 FORMAT = 1  # of status.json; a run of a newer format is named and left alone
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,79}")
+TRIAL = "trial.json"  # of a run that is a trial: its sweep, its number and its settings
 OWN_SPLIT = "split.csv"  # where a run divides its data set in a way of its own (cross-validation)
 STARTED = "=== Started "  # begins a line of the log where a process was started for the run
 KILLED = "=== Killed "  # and one where it was killed

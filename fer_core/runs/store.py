@@ -17,7 +17,7 @@ from fer_core.checkpoint import WEIGHTS, Card, load_tensors, read_card, save_ten
 from fer_core.errors import CheckpointError, FerError, RunError, UnknownName
 from fer_core.evaluation.metrics import evaluate
 from fer_core.evaluation.predictions import Predictions
-from fer_core.runs.folder import NAME, OWN_SPLIT, RunFolder
+from fer_core.runs.folder import NAME, OWN_SPLIT, TRIAL, RunFolder
 from fer_core.untrusted import is_file, is_folder
 
 # What people try to open as a network, by the ending of its name.
@@ -210,6 +210,8 @@ def _looked_through() -> tuple[dict[str, Checkpoint], dict[str, str]]:
     for folder, is_shipped in [*((f, True) for f in shipped), *((run.path, False) for run in runs())]:
         if folder.name in found or not (folder / "card.json").exists():
             continue
+        if not is_shipped and (folder / TRIAL).exists() and RunFolder(folder).status().state != "finished":
+            continue  # a trial that its sweep has stopped is no network to choose
         try:
             found[folder.name] = Checkpoint(folder.name, folder, read_card(folder), is_shipped)
         except CheckpointError as error:

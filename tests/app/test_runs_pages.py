@@ -9,9 +9,9 @@ import pytest
 from streamlit.testing.v1 import AppTest
 
 from fer_core import workspace
-from fer_core.experiments.sweep_folder import TRIAL, SweepFolder
+from fer_core.experiments.sweep_folder import SweepFolder
 from fer_core.runs import queue
-from fer_core.runs.folder import Notes, RunFolder
+from fer_core.runs.folder import TRIAL, Notes, RunFolder
 from fer_core.runs.store import checkpoints
 from tests.app.conftest import texts
 from tests.app.examples import make_network, predictions_elsewhere
@@ -52,6 +52,30 @@ def test_the_best_run_comes_first_with_what_differs_and_how_sure_that_is(open_pa
     assert "2 of 3 runs are compared" in said
     said = texts(open_page("runs", run=["slow", "gone"])).replace("\\", "")
     assert "“gone” from the link is not among the newest 200 runs here." in said
+
+
+def test_runs_of_two_data_sets_are_never_ranked_across_them(open_page: Open) -> None:
+    for name, data, gain in (("a", "heads", 0.3), ("b", "heads", 0.2), ("c", "elsewhere", 0.0)):
+        run = made(name, 0.6, f"seed = {ord(name)}\n", gain=gain)
+        run.write(replace(run.status(), data=data))
+    app = open_page("runs", run=["a", "b", "c"])
+    assert not app.exception
+    said = texts(app).replace("\\", "")
+    assert "**a** has the highest validation accuracy" in said
+    assert "10.0 points more than b" in said
+    assert "**c** has the highest validation accuracy" in said  # of its own data set
+    assert "more than c" not in said
+    tables = [element.proto.body for element in app.main.get("html") if "<table" in element.proto.body]
+    assert [(">a<" in table, ">c<" in table) for table in tables] == [(True, False), (False, True)]
+    assert tables[0].count("fer-spark") == 2
+
+
+def test_a_trial_that_was_stopped_is_no_network_to_choose(open_page: Open) -> None:
+    run = made("sweep-0001", 0.6)
+    (run.path / TRIAL).write_text("{}", encoding="utf-8")
+    assert "sweep-0001" in checkpoints()
+    run.write(replace(run.status(), state="stopped"))
+    assert "sweep-0001" not in checkpoints()
 
 
 def test_the_address_and_tags_choose_the_runs(open_page: Open) -> None:

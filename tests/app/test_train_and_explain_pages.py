@@ -192,6 +192,10 @@ def test_a_run_gets_tags_another_name_and_goes_to_the_trash(open_page: Open) -> 
     button(app, "Delete").click().run()
     assert not RunFolder.named("first").path.exists()
     assert "run" not in app.query_params
+    assert "The run first is in the trash" in texts(app)
+    button(app, "Undo").click().run()
+    assert RunFolder.named("first").notes().note == "for the report"
+    assert app.query_params["run"] == "first"
 
 
 def test_another_run_starts_at_the_settings_and_data_of_one_that_is_there(open_page: Open) -> None:

@@ -63,7 +63,7 @@ def runs_show(name: Name, as_json: AsJson = False) -> None:
     run = RunFolder.named(name)
     status, results, notes = run.status(), run.metrics(), run.notes()
     best = best_epoch(results)
-    said = diagnose(results)
+    said = diagnose(results, 0 if status.state == "finished" else status.epochs)
     if as_json:
         values = {"best": best and asdict(best), "epochs_done": len(results), "diagnosis": said and asdict(said)}
         recipe = run.config().model_dump(mode="json")

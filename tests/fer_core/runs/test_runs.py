@@ -436,3 +436,22 @@ def test_curves_are_put_in_words_with_their_evidence(
     # training images are said to be memorised only where the two accuracies, which are named, are far apart
     assert ("memorises" in said.sentence) == (said.gap > 0.1 and "loss rises" not in said.sentence)
     assert diagnose(history[:2]) is None
+
+
+def test_nothing_is_judged_in_the_middle_of_a_schedule_and_noise_is_no_trend() -> None:
+    # the recommended demonstration: a jumping validation loss while the learning rate is high, which fell in the end
+    jumping = [1.9, 1.2, 1.5, 1.1, 1.35, 1.2, 1.45, 1.5, 1.55]
+    falling = [1.8 - 0.1 * i for i in range(9)]
+    middle = epochs(falling, jumping, [0.3 + 0.05 * i for i in range(9)], [0.3] * 9)
+    said = diagnose(middle, planned=24)
+    assert said is not None
+    assert said.verdict == "too early to say"
+    assert "9 of 24 epochs" in said.sentence
+    # 1.0 1.2 1.0 1.2 1.1: slope 0.02 by hand, standard error 0.033; it does not rise by more than its noise
+    noisy = diagnose(epochs([0.9, 0.8, 0.7, 0.6, 0.5], [1.0, 1.2, 1.0, 1.2, 1.1], [0.6] * 5, [0.6] * 5))
+    assert noisy is not None
+    assert noisy.val_slope == pytest.approx(0.02)
+    assert noisy.verdict != "overfits"
+    rising = diagnose(epochs([0.9, 0.8, 0.7, 0.6, 0.5], [1.0, 1.1, 1.2, 1.35, 1.4], [0.6] * 5, [0.6] * 5))
+    assert rising is not None
+    assert rising.verdict == "overfits"
