@@ -36,7 +36,6 @@ named = {name for pages in SECTIONS.values() for name in pages}
 if more := {path.stem for path in Path(__file__).with_name("views").glob("[a-z]*.py")} - named:
     SECTIONS["More"] = {name: name.capitalize() for name in sorted(more)}  # one file adds a page
 FIRST = "home"
-WITHOUT_PICKERS = {"", "glossary"}  # the first page has no address
 FORMER = {"explain_report": "regions", "embedding": "map", "search": "sweeps"}  # addresses that people may have saved
 LOGO = """<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 112 24" role="img" aria-label="FERscope">
 <text x="0" y="18" font-family="Source Sans, sans-serif" font-size="19" font-weight="600" fill="#808791">FERscope</text>
@@ -65,8 +64,7 @@ def main() -> None:
         pages["Performance"].append(st.Page(leads_to(name), title=address, url_path=address, visibility="hidden"))
     page = st.navigation(pages, expanded=True)
     try:
-        if page.url_path not in WITHOUT_PICKERS:
-            pickers.draw(page.url_path)
+        pickers.draw(page.url_path)
         script = Path(__file__).with_name("history.js").read_text(encoding="utf-8")
         st.sidebar.html(f"<script>{script}</script>", unsafe_allow_javascript=True)
         page.run()

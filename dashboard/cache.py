@@ -22,13 +22,14 @@ from fer_core.datasets.votes import CHOICES, have_votes, rows_of_votes, shipped_
 from fer_core.errors import DataError
 from fer_core.evaluation import embedding
 from fer_core.evaluation import label_issues as issues
+from fer_core.evaluation.calibration import with_temperature
 from fer_core.evaluation.comparison import Comparison, compare, leaderboard
 from fer_core.evaluation.gallery import positions
 from fer_core.evaluation.metrics import EvaluationReport, Headline, evaluate, headline
 from fer_core.evaluation.predictions import Predictions
 from fer_core.evaluation.shift import picture_statistics
 from fer_core.experiments.sweep_folder import SweepFolder
-from fer_core.explanation import Attribution, contrasts, spatial_layers
+from fer_core.explanation import Attribution, contrasts, cover, spatial_layers
 from fer_core.explanation import region_report as reports
 from fer_core.explanation.figure import figure_of
 from fer_core.explanation.means import Band
@@ -50,6 +51,18 @@ def predictions(path: Path) -> Predictions:
 @st.cache_resource(max_entries=16, show_spinner="Reading the predictions")
 def _predictions(path: Path, mtime: int) -> Predictions:
     return Predictions.read(path)
+
+
+def served(network: Checkpoint, key: str) -> Predictions:
+    """A predictions table with the confidence that the network is served with, its temperature applied, so that an image has
+    the same on every page; shared between sessions, so not to be changed."""
+    path = network.tables[key]
+    return _served(path, path.stat().st_mtime_ns, network.card.temperature or 1.0)
+
+
+@st.cache_resource(max_entries=16, show_spinner="Reading the predictions")
+def _served(path: Path, mtime: int, temperature: float) -> Predictions:
+    return with_temperature(_predictions(path, mtime), temperature)
 
 
 def report(path: Path) -> EvaluationReport:
@@ -92,18 +105,22 @@ def _standings(tables: tuple[tuple[str, Path, int], ...]) -> pd.DataFrame:
     return leaderboard({name: Predictions.read(path) for name, path, _ in tables})
 
 
-def comparison(a: Path, b: Path) -> Comparison:
-    """Two networks by the paths of their tables; shared between sessions, so not to be changed.
+def comparison(a: Checkpoint, b: Checkpoint, key: str) -> Comparison:
+    """Two networks on a predictions table that both have; shared between sessions, so not to be changed.
 
     Raises:
         DataError: they share no image.
     """
-    return _comparison(a, a.stat().st_mtime_ns, b, b.stat().st_mtime_ns)
+    one, other = (
+        (str(network.tables[key]), network.tables[key].stat().st_mtime_ns, network.card.temperature or 1.0)
+        for network in (a, b)
+    )
+    return _comparison(one, other, served(a, key), served(b, key))
 
 
 @st.cache_resource(max_entries=32, show_spinner="Comparing the two networks")
-def _comparison(a: Path, time_a: int, b: Path, time_b: int) -> Comparison:
-    return compare(_predictions(a, time_a), _predictions(b, time_b))
+def _comparison(a: tuple[str, int, float], b: tuple[str, int, float], _a: Predictions, _b: Predictions) -> Comparison:
+    return compare(_a, _b)
 
 
 def decision(a: Checkpoint, b: Checkpoint, key: str) -> Decision:
@@ -335,6 +352,17 @@ def _maps(
     known = predictor(folder)
     images = np.repeat(picture[None], len(targets), axis=0)
     return explain_as_served(known.model, known.card, images, targets, method, layer, against=against, **parameters)
+
+
+def covered(folder: Path, picture: NDArray[np.uint8]) -> NDArray[np.float64]:
+    """The probabilities of an image with each of its parts covered, for one network."""
+    return _covered(folder, weights_path(folder).stat().st_mtime_ns, card_stamp(folder), picture)
+
+
+@st.cache_data(max_entries=64, show_spinner="Covering the parts of the image")
+def _covered(folder: Path, mtime: int, card: int, picture: NDArray[np.uint8]) -> NDArray[np.float64]:
+    network = predictor(folder).members[0]
+    return cover.covered(network.probs, picture)
 
 
 def explanation_report(path: Path) -> reports.RegionReport:

@@ -104,18 +104,19 @@ def gallery(pictures: Iterable[Picture]) -> str:
 
 
 def _figure(picture: Picture) -> str:
-    image = f'<img src="{_data_uri(picture.pixels)}" alt="{escape(picture.alt)}">'
+    image = f'<img src="{data_uri(picture.pixels)}" alt="{escape(picture.alt)}">'
     if picture.href:
         image = f'<a href="{escape(picture.href)}">{image}</a>'
     caption = "<br>".join(line.text if isinstance(line, Html) else escape(line) for line in picture.caption)
     return f"<figure>{image}<figcaption>{caption}</figcaption></figure>"
 
 
-def _data_uri(pixels: NDArray[np.uint8]) -> str:
+def data_uri(pixels: NDArray[np.uint8], most: int = THUMBNAIL) -> str:
+    """An image as an address that holds it, reduced to at most that many pixels a side."""
     from PIL import Image
 
     image = Image.fromarray(pixels)
-    image.thumbnail((THUMBNAIL, THUMBNAIL))
+    image.thumbnail((most, most))
     buffer = BytesIO()
     image.save(buffer, "PNG")
     return f"data:image/png;base64,{b64encode(buffer.getvalue()).decode()}"

@@ -43,12 +43,17 @@ def renew_address() -> None:
             st.session_state[param] = option
 
 
+PICKER = 260  # pixels of a picker in a row that wraps on a narrow page
 # Pages that show images: their default is a table whose images are on this machine, while other pages show the benchmark.
 WITH_IMAGES = {"evaluate", "explain", "gallery", "map", "regions", "slices"}
 
 
+# Pages about one network and its predictions. The pickers stand at their top, and on no other page.
+OF_ONE_NETWORK = {*WITH_IMAGES, "overview", "compare", "decide", "confidence", "labels", "robustness"}
+
+
 def draw(page: str) -> None:
-    """Draw the shared pickers into the sidebar. Called once in each run, by Home.
+    """Draw the shared pickers at the top of a page that uses them. Called once in each run, by Home.
 
     Args:
         page: the name of the page that is about to be drawn.
@@ -57,17 +62,26 @@ def draw(page: str) -> None:
     st.session_state["titles"] = _titles(networks)
     renew_address()
     evaluated = next((name for name, network in networks.items() if network.tables), None)
+    if page not in OF_ONE_NETWORK:
+        kept = st.session_state.get("own-network", evaluated)
+        st.session_state["picked"] = Picked(networks[kept], None) if kept in networks else None
+        return
+    place = st.container(horizontal=True, vertical_alignment="bottom", key="pickers")
     name = choose(
-        "Network", list(networks), "network", titles().__getitem__, default=evaluated, lasting=True, place=st.sidebar
-    )
+        "Network", list(networks), "network", titles().__getitem__, default=evaluated, lasting=True,
+        place=place.container(width=PICKER),
+    )  # fmt: skip
     tables = list(networks[name].tables) if name else []
     default = next(filter(cache.is_here, tables), None) if page in WITH_IMAGES else None
-    key = choose("Data set", tables, "table", table_title, default=default, empty="not evaluated yet", place=st.sidebar)
+    key = choose(
+        "Data set", tables, "table", table_title, default=default, empty="not evaluated yet",
+        place=place.container(width=PICKER),
+    )  # fmt: skip
     st.session_state["picked"] = Picked(networks[name], key) if name else None
 
 
 def picked() -> Picked | None:
-    """What is picked in the sidebar; None while there is no network at all."""
+    """What is picked at the top of the page; None while there is no network at all."""
     choice: Picked | None = st.session_state["picked"]
     return choice
 

@@ -126,9 +126,13 @@ def own_photo(card: Card, camera: bool) -> ExplainedImage | None:
     except FerError as error:
         st.error(verbatim(str(error)))
         return None
+    if find and not faces:
+        st.warning(
+            "No face was found, so there is nothing to explain. A sharp photo from the front works best. To explain "
+            "the whole image nevertheless, turn off “Crop to the face”."
+        )
+        return None
     if not faces:
-        if find:
-            st.info("No face was found, so the whole image is used. A sharp photo from the front works best.")
         return ExplainedImage(lambda network: network.predict(photo, "none")[0], f"{file.name}, whole image", given)
     number = 1
     if len(faces) > 1:

@@ -12,17 +12,18 @@ from dashboard.parts.explain_image import BOX, SIDE
 from dashboard.pickers import Picked, choose, choose_networks, titles
 from dashboard.text import verbatim
 from fer_core.datasets.titles import table_in_words
+from fer_core.errors import FerError
 from fer_core.evaluation.intervals import percent
-from fer_core.explanation import METHODS, Attribution, Method
+from fer_core.explanation import METHODS, Method
 from fer_core.explanation import region_report as reports
 from fer_core.explanation.badge import badge
-from fer_core.explanation.overlay import colour, common_limit, overlay
+from fer_core.explanation.overlay import colour, overlay
 from fer_core.glossary import GLOSSARY, explained
 from fer_core.models import attribution_layer
 from fer_core.runs import store
 from fer_core.runs.store import Checkpoint
 
-USUAL = ["saliency", "grad-cam"]
+USUAL = ["grad-cam"]
 EVIDENCE = {  # by the level of a badge
     "supported": "Strong evidence that this map is faithful",
     "partly supported": "Weak evidence that this map is faithful",
@@ -51,12 +52,12 @@ class Seen:
 
 def question(choice: Picked, predicted: str, given: str | None, probs: dict[str, float]) -> Question:
     """Which expression is explained, against which, and for which networks."""
-    row = st.container(horizontal=True, gap="medium", vertical_alignment="bottom")
+    row = st.container(horizontal=True, vertical_alignment="bottom")
     second = sorted(probs, key=probs.__getitem__)[-2]
     other = given if given is not None and given != predicted else second
-    words = {"both": f"prediction and {'label' if other == given else 'second guess'}"}
+    words = {"predicted": "prediction", "both": f"prediction and {'label' if other == given else 'second guess'}"}
     wanted = choose(
-        "Explain", ["both", *probs], "explain", lambda name: words.get(name, name), place=row.container(width=BOX)
+        "Explain", [*words, *probs], "explain", lambda name: words.get(name, name), place=row.container(width=BOX)
     )
     against = choose(
         "In contrast to",
@@ -69,9 +70,10 @@ def question(choice: Picked, predicted: str, given: str | None, probs: dict[str,
     others = [name for name in networks if name != choice.checkpoint.name]
     more = choose_networks("Compare with", others, "beside", width=BOX, place=row)
     chosen = [choice.checkpoint, *(networks[name] for name in more)]
-    if wanted == "both":
+    if wanted in words:
         roles = {predicted: "prediction and label" if predicted == given else "prediction"}
-        roles[other] = "label" if other == given else "second guess"
+        if wanted == "both":
+            roles[other] = "label" if other == given else "second guess"
     else:
         roles = {str(wanted): "label" if wanted == given else "chosen"}
     known = set.intersection(*(set(network.card.expressions) for network in chosen))
@@ -91,15 +93,26 @@ def usual_layer(network: Checkpoint) -> str:
     return attribution_layer(network.card.network, cache.predictor(network.folder).model)
 
 
-def controls(choice: Picked) -> tuple[list[Method], str | None, float, dict[str, dict[str, object]]]:
-    """Methods, layer, opacity of the maps, and the parameters of the methods that have any."""
+@dataclass(frozen=True)
+class Controls:
+    """Methods, their layer and parameters, and how maps are drawn."""
+
+    methods: list[Method]
+    layer: str | None
+    parameters: dict[str, dict[str, object]]
+    strength: float
+    shared: bool
+
+
+def controls(choice: Picked) -> Controls:
+    """What is chosen in the drawer."""
     titles = {name: method.title for name, method in METHODS.items()}
     names = st.pills(
         "Methods", list(titles), selection_mode="multi", default=USUAL, format_func=titles.__getitem__, key="methods",
         bind="query-params",
     )  # fmt: skip
     methods = [METHODS.get(name) for name in names]
-    row = st.container(horizontal=True, gap="medium")
+    row = st.container(horizontal=True, vertical_alignment="bottom")
     layer = None
     if any(method.needs_layer for method in methods):
         layers = cache.layers(choice.checkpoint.folder)
@@ -113,67 +126,118 @@ def controls(choice: Picked) -> tuple[list[Method], str | None, float, dict[str,
             place=row.container(width=BOX),
         )
     strength = row.slider("Opacity of the maps", 0.0, 1.0, 0.6, 0.05, width=BOX)
+    shared = row.toggle(
+        "Shared scale", key="shared-scale", bind="query-params",
+        help="Off: each map has a scale of its own, so that a weak map is seen too. On: the maps of a method can be compared in "
+        "strength.",
+    )  # fmt: skip
     parameters = {}
-    if any(method.parameters.model_fields for method in methods):
-        with st.expander("Parameters of the methods"):
-            for method in methods:
-                if settings := list(method.parameters.model_fields):
-                    st.caption(f"{method.title}: {method.paper}")
-                    parameters[method.name] = forms.fields(method.parameters(), settings, method.name)
-    return methods, layer, strength, parameters
+    for method in methods:
+        if settings := list(method.parameters.model_fields):
+            st.markdown(f"Parameters of {method.title}", help=method.paper)
+            parameters[method.name] = forms.fields(method.parameters(), settings, method.name)
+    return Controls(methods, layer, parameters, strength, shared)
 
 
-def draw_method(
-    method: Method, made: list[tuple[Seen, str | None, Attribution]], asked: Question, choice: Picked, strength: float
-) -> None:
-    """The maps of one method side by side on one scale, with the scale, and whether they can be trusted."""
-    limit = common_limit([maps.map for _, _, maps in made])
-    first = made[0][1]
-    where = ""
-    if method.needs_layer and first:
-        layers = cache.layers(choice.checkpoint.folder)
-        where = f", layer {first}, {grid(layers[first])}" if first in layers else ", last layer of every member"
-    terms = [explained(method.title)] if method.title in GLOSSARY else []
-    st.markdown(f"**{method.title}**{verbatim(where)}", help="\n\n".join([*terms, method.paper]))
-    signed = made[0][2].signed
-    with st.container(horizontal=True, gap="medium"):
-        for seen, _, maps in made:
-            for one, (target, role) in zip(maps.map, asked.targets.items(), strict=True):
-                pixels = overlay(enlarged(seen.picture), one, signed=signed, limit=limit, strength=strength)
-                rather = f" in contrast to {asked.against}" if asked.against else ""
-                whose = f", {titles()[seen.network.name]}" if len(made) > 1 else ""
-                words = f"{method.title} for {target}{rather} ({role}, {percent(seen.probs[target])}{whose})"
-                st.image(pixels, words, SIDE, alt=f"{words}: {strongest(one)}")
-        low = -limit if signed else 0.0
-        ramp = np.linspace(low, limit, SIDE, dtype=np.float32)[None].repeat(14, axis=0)
-        meaning = "blue = against, red = for the expression" if signed else "dark = low, bright = high"
-        st.image(
-            colour(ramp, signed=signed, limit=limit),
-            f"Shared scale, {low:.2g} to {limit:.2g}: {meaning}",
-            SIDE,
-            alt=f"Colour scale from {low:.2g} to {limit:.2g}",
+@dataclass(frozen=True, eq=False)
+class Map:
+    """One map with all that is said of it."""
+
+    method: Method
+    seen: Seen
+    layer: str | None
+    values: NDArray[np.float32]
+    error: NDArray[np.float32] | None
+    signed: bool
+    target: str
+    role: str
+
+
+def made(choice: Picked, seen: Sequence[Seen], asked: Question, how: Controls) -> list[Map]:
+    """All maps that were asked for, those of the picked network and its first target first."""
+    found = []
+    for method in how.methods:
+        for one in seen:
+            own = one.network.name == choice.checkpoint.name
+            layer = how.layer if own else usual_layer(one.network)
+            try:
+                maps = cache.maps(
+                    one.network.folder, one.picture, tuple(asked.targets), method.name, layer, against=asked.against,
+                    **how.parameters.get(method.name, {}),
+                )  # fmt: skip
+            except FerError as error:
+                st.info(verbatim(f"{titles()[one.network.name]}: {error}" if len(seen) > 1 else str(error)))
+                continue
+            for number, (target, role) in enumerate(asked.targets.items()):
+                error = None if maps.error is None else maps.error[number]
+                found.append(Map(method, one, layer, maps.map[number], error, maps.signed, target, role))
+    return found
+
+
+def draw(one: Map, asked: Question, how: Controls, limit: float, side: int, *, named: bool) -> None:
+    """A map over its image, with its scale, and whether it can be trusted.
+
+    Args:
+        limit: of its scale, 0 for a map that is zero everywhere.
+        named: whether the network's name is said.
+    """
+    pixels = overlay(enlarged(one.seen.picture), one.values, signed=one.signed, limit=limit, strength=how.strength)
+    rather = f" in contrast to {asked.against}" if asked.against else ""
+    whose = f", {titles()[one.seen.network.name]}" if named else ""
+    words = f"{one.method.title} for {one.target}{rather} ({one.role}, {percent(one.seen.probs[one.target])}{whose})"
+    with st.container(width=side):
+        st.image(pixels, words, side, alt=f"{words}: {strongest(one.values)}")
+        scale(one, limit, side)
+        level, details = trust(one)
+        st.markdown(f"{EVIDENCE.get(level, level)}.", help=verbatim(details))
+
+
+def scale(one: Map, limit: float, side: int) -> None:
+    """The colours of a map and the values that they stand for."""
+    if not limit:
+        st.markdown("This map is zero everywhere: by this method, no part of the image matters for the expression.")
+        return
+    low = -limit if one.signed else 0.0
+    ramp = np.linspace(low, limit, side, dtype=np.float32)[None].repeat(12, axis=0)
+    meaning = "blue against, red for the expression" if one.signed else "bright is high"
+    st.image(
+        colour(ramp, signed=one.signed, limit=limit),
+        f"Scale {low:.2g} to {limit:.2g} ({meaning}); maximum of this map {float(np.abs(one.values).max()):.2g}",
+        side,
+        alt=f"Colour scale from {low:.2g} to {limit:.2g}",
+    )
+    if one.error is not None and (size := float(np.abs(one.values).mean())):
+        st.markdown(
+            f"Standard error over the random draws: {percent(float(one.error.mean()) / size)} of the mean value."
         )
-    for seen, _, maps in made:
-        if maps.error is not None and (size := float(np.abs(maps.map).mean())):
-            whose = f" ({titles()[seen.network.name]})" if len(made) > 1 else ""
-            st.caption(
-                f"Standard error over the random draws: {percent(float(maps.error.mean()) / size)} of the mean value{whose}."
-            )
-    level, details = trust(choice, method.name)
-    st.markdown(f"{EVIDENCE.get(level, level)}.", help=verbatim(details))
 
 
-def trust(choice: Picked, method: str) -> tuple[str, str]:
-    """Level of evidence and details: what was measured of the method on this network, on the picked split or another."""
-    known = reports.find(choice.checkpoint.folder)
-    key = choice.table if choice.table in known else next(iter(known), None)
-    if key is None:
-        found = badge(None)
-        return found.level, found.sentence
-    methods = cache.explanation_report(known[key]).methods
-    rows = methods[methods["method"] == method]
-    found = badge(rows.iloc[0] if len(rows) else None)
-    return found.level, f"{found.sentence} Measured on {table_in_words(key)}." if len(rows) else found.sentence
+def heading(one: Map) -> None:
+    """The method, and the layer that it looks at."""
+    where = ""
+    if one.method.needs_layer and one.layer:
+        layers = cache.layers(one.seen.network.folder)
+        where = (
+            f", layer {one.layer}, {grid(layers[one.layer])}" if one.layer in layers else ", last layer of every member"
+        )
+    terms = [explained(one.method.title)] if one.method.title in GLOSSARY else []
+    st.markdown(f"**{one.method.title}**{verbatim(where)}", help="\n\n".join([*terms, one.method.paper]))
+
+
+def trust(one: Map) -> tuple[str, str]:
+    """Level of evidence and details for this method on this network and layer: what a report measured, if there is one."""
+    known = reports.find(one.seen.network.folder)
+    for key, path in known.items():
+        report = cache.explanation_report(path)
+        rows = report.methods[report.methods["method"] == one.method.name]
+        if not len(rows):
+            continue
+        found, measured = badge(rows.iloc[0]), str(report.about["layer"])
+        if one.method.needs_layer and one.layer not in (None, measured):
+            return "not measured", f"The report on {table_in_words(key)} measured layer {measured}, not {one.layer}."
+        return found.level, f"{found.sentence} Measured on {table_in_words(key)}."
+    found = badge(None)
+    return found.level, found.sentence
 
 
 def enlarged(picture: NDArray[np.uint8]) -> NDArray[np.uint8]:

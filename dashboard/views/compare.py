@@ -58,7 +58,7 @@ def main() -> None:
         beside = choose_networks("And with", rest, "beside") if rest else []
     chosen = {name: here[name] for name in (pair[0].name, pair[1].name, *beside)}
     try:
-        found = cache.comparison(*(network.tables[key] for network in pair))
+        found = cache.comparison(*pair, key)
         if beside:
             found = found.among(all_pairs({name: cache.predictions(one.tables[key]) for name, one in chosen.items()}))
     except DataError as error:
@@ -142,7 +142,7 @@ def changes(found: Comparison, choice: Picked, other: Checkpoint, a: str, b: str
     frame = frame.sort_values("confidence", ascending=False, kind="stable", ignore_index=True)
     key = choice.table or ""
     gallery.show(
-        cache.predictions(other.tables[key]), frame, other.name, key, view=("compare", kind),
+        cache.served(other, key), frame, other.name, key, view=("compare", kind),
         note=lambda row: (f"{a}: {row['predicted_a']}",),
     )  # fmt: skip
     table_behind("images", frame, f"{kind}-{other.name}-{key}")

@@ -81,7 +81,7 @@ st.title(
     help=explained("Accuracy", "F1", "Confusion matrix", "Confidence interval"),
 )
 network, key = evaluated("see where it fails")
-report, table = cache.report(network.tables[key]), cache.predictions(network.tables[key])
+report, table = cache.report(network.tables[key]), cache.served(network, key)
 names = report.expressions
 st.markdown(accuracy_in_words(titles()[network.name], key, report))
 if leaked := leaks_in_words(network.card.results.get(key, {})):

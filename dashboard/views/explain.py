@@ -5,20 +5,22 @@ import io
 import numpy as np
 import pandas as pd
 import streamlit as st
-from numpy.typing import NDArray
 from PIL import Image
 
-from dashboard import cache
+from dashboard import cache, cover
 from dashboard.charts import networks as charts
 from dashboard.parts import explain_maps
 from dashboard.parts.explain_image import SIDE, ExplainedImage, choose_image
 from dashboard.pickers import Picked, picked, titles
 from dashboard.text import verbatim
-from fer_core.errors import FerError
 from fer_core.evaluation.intervals import percent
+from fer_core.explanation.overlay import common_limit
 from fer_core.explanation.regions import shares as attributed
 from fer_core.faces.template import REGIONS, points_of, template
 from fer_core.glossary import explained
+from fer_core.serving.predictor import Prediction
+
+LARGE = 320  # pixels of the image and of its first map
 
 
 def main() -> None:
@@ -37,85 +39,91 @@ def main() -> None:
 
 
 def prediction_and_maps(choice: Picked, image: ExplainedImage) -> None:
-    """The prediction for the image, and the maps of this network and others."""
-    folder = choice.checkpoint.folder
-    prediction = image.predict(cache.predictor(folder))
+    """The image, one map of it and the prediction; below them a drawer with what else can be asked, and the other maps."""
+    prediction = image.predict(cache.predictor(choice.checkpoint.folder))
+    given = image.label if image.label in prediction.probs else None
+    first = st.container(horizontal=True, gap="medium", key="first-map")
+    with st.expander("Other expressions, methods, networks and parameters"):
+        asked = explain_maps.question(choice, prediction.predicted, given, prediction.probs)
+        how = explain_maps.controls(choice)
+    seen = [
+        explain_maps.Seen(network, found.picture, found.probs)
+        for network in asked.networks
+        for found in [prediction if network is choice.checkpoint else image.predict(cache.predictor(network.folder))]
+    ]
+    maps = explain_maps.made(choice, seen, asked, how)
+    limits = {
+        name: common_limit([one.values for one in maps if one.method.name == name])
+        for name in {m.method.name for m in maps}
+    }
+
+    def draw(one: explain_maps.Map, side: int) -> None:
+        limit = limits[one.method.name] if how.shared else common_limit([one.values])
+        explain_maps.draw(one, asked, how, limit, side, named=len(seen) > 1)
+
+    with first:
+        with st.container(width=LARGE):
+            the_image(choice, image, prediction, given)
+        if maps:
+            draw(maps[0], LARGE)
+        with st.container(width="stretch", key="asked-answer"):
+            answer(prediction, given)
+    for method in how.methods:
+        others = [one for one in maps[1:] if one.method is method]
+        if others:
+            explain_maps.heading(others[0])
+            with st.container(horizontal=True, gap="medium"):
+                for one in others:
+                    draw(one, SIDE)
+    if maps:
+        shares_and_download(maps, image)
+    figure_of_cases(choice)
+
+
+def the_image(choice: Picked, image: ExplainedImage, prediction: Prediction, given: str | None) -> None:
+    """The image as the network sees it; on demand the pointer covers its parts."""
+    what = f"{image.name}, {f'label {given}' if given else 'no label'}"
+    if st.session_state.get("cover"):
+        cover.image(prediction, cache.covered(choice.checkpoint.folder, prediction.picture), LARGE, what)
+    else:
+        alt = f"The image as the network sees it: {what}"
+        st.image(explain_maps.enlarged(prediction.picture), verbatim(image.name), LARGE, alt=alt)
+    st.toggle(
+        "Cover parts with the pointer", key="cover",
+        help="Move over the image, touch it or use the arrow keys: a part is covered with grey, and the prediction without it is "
+        "shown. The network predicts 37 images for this, which may take some seconds.",
+    )  # fmt: skip
+
+
+def answer(prediction: Prediction, given: str | None) -> None:
+    """What the network predicts, with the probability of each expression."""
     probs, predicted = prediction.probs, prediction.predicted
-    given = image.label if image.label in probs else None
     label = "" if given is None else f" The label is **{given}** ({percent(probs[given])})."
     if given == predicted:
         label = " The label is the same."
     st.markdown(f"The network predicts **{predicted}** with a confidence of {percent(prediction.confidence)}.{label}")
-    if temperature := choice.checkpoint.card.temperature:
-        st.caption(
-            f"Probabilities are calibrated (temperature {temperature:.3f}), as on the Live page. Evaluate and Gallery show "
-            "uncalibrated confidence, so their figures differ."
-        )
-
-    halves = st.container(horizontal=True, gap="medium")  # in a narrow window the maps go below the image
-    with halves.container(width=SIDE + 40, horizontal=True, key="asked-picture"):
-        label = f"label {given}" if given else "no label"
-        st.image(
-            explain_maps.enlarged(prediction.picture),
-            verbatim(image.name),
-            SIDE,
-            alt=f"The image as the network sees it: {image.name}, {label}",
-        )
-        st.plotly_chart(
-            charts.probabilities(probs, given), key="probabilities", alt=f"Probabilities: {in_words(probs)}"
-        )
-    with halves.container(width="stretch", key="asked-maps"):
-        asked = explain_maps.question(choice, predicted, given, probs)
-        methods, layer, strength, parameters = explain_maps.controls(choice)
-        seen = [
-            explain_maps.Seen(network, found.picture, found.probs)
-            for network in asked.networks
-            for found in [image.predict(cache.predictor(network.folder))]
-        ]
-        arrays: dict[str, NDArray[np.float32]] = {}
-        shares: list[dict[str, object]] = []
-        for method in methods:
-            made = []
-            for one in seen:
-                where = layer if one.network.name == choice.checkpoint.name else explain_maps.usual_layer(one.network)
-                try:
-                    maps = cache.maps(
-                        one.network.folder, one.picture, tuple(asked.targets), method.name, where,
-                        against=asked.against, **parameters.get(method.name, {}),
-                    )  # fmt: skip
-                except FerError as error:
-                    st.info(verbatim(f"{titles()[one.network.name]}: {error}" if len(seen) > 1 else str(error)))
-                    continue
-                made.append((one, where, maps))
-            if not made:
-                continue
-            explain_maps.draw_method(method, made, asked, choice, strength)
-            for one, _, maps in made:
-                points = np.array(points_of(image.dataset)) * one.picture.shape[1::-1]
-                regions = template(*one.picture.shape[:2], points)
-                for target, values in zip(asked.targets, maps.map, strict=True):
-                    arrays[f"{one.network.name}/{method.name}/{target}"] = values
-                    parts = attributed(values[None], regions)[0]
-                    named = {"method": method.title, "explained": target, "network": titles()[one.network.name]}
-                    shares.append(
-                        named | {r: None if np.isnan(v) else 100 * v for r, v in zip(REGIONS, parts, strict=True)}
-                    )
-        if arrays:
-            shares_and_download(arrays, shares, image)
-    figure_of_cases(choice)
+    st.plotly_chart(charts.probabilities(probs, given), key="probabilities", alt=f"Probabilities: {in_words(probs)}")
+    if prediction.warnings:
+        st.warning(verbatim(" ".join(prediction.warnings)))
 
 
-def shares_and_download(
-    arrays: dict[str, NDArray[np.float32]], shares: list[dict[str, object]], image: ExplainedImage
-) -> None:
+def shares_and_download(maps: list[explain_maps.Map], image: ExplainedImage) -> None:
     """The share of each map in each region of the face, and the maps as arrays."""
+    arrays, shares = {}, []
+    for one in maps:
+        arrays[f"{one.seen.network.name}/{one.method.name}/{one.target}"] = one.values
+        height, width = one.seen.picture.shape[:2]
+        regions = template(height, width, np.array(points_of(image.dataset)) * (width, height))
+        parts = attributed(one.values[None], regions)[0]
+        named = {"method": one.method.title, "explained": one.target, "network": titles()[one.seen.network.name]}
+        shares.append(named | {r: None if np.isnan(v) else 100 * v for r, v in zip(REGIONS, parts, strict=True)})
     with st.expander("Share of each map in each region of the face (%)"):
         st.dataframe(
             pd.DataFrame(shares),
             hide_index=True,
             column_config={name: st.column_config.NumberColumn(format="%.1f") for name in REGIONS},
         )
-        st.caption(
+        st.markdown(
             "The regions come from a fixed template. They are right for faces positioned as in FER2013, and a guess for others."
         )
     file = io.BytesIO()

@@ -1,7 +1,5 @@
 """Gallery: which images are wrong? All images of a split by label, prediction, confidence, loss and other networks."""
 
-from pathlib import Path
-
 import pandas as pd
 import streamlit as st
 
@@ -28,6 +26,7 @@ from fer_core.evaluation.intervals import wilson
 from fer_core.evaluation.predictions import Predictions
 from fer_core.glossary import explained
 from fer_core.runs import store
+from fer_core.runs.store import Checkpoint
 from fer_core.spreadsheet import as_csv
 
 EACH = 24  # images a page
@@ -46,13 +45,13 @@ EVERY = "all"
 def main() -> None:
     st.title("Gallery: which images are wrong?", help=explained("Confidence", "Loss", "Margin"))
     checkpoint, key = evaluated("see its errors")
-    network, table = checkpoint.name, cache.predictions(checkpoint.tables[key])
+    network, table = checkpoint.name, cache.served(checkpoint, key)
     wrong = int((~table.correct).sum())
     st.markdown(
         f"{verbatim(titles()[network])} is wrong on {wrong:,} of the {images(len(table))} of {verbatim(table_in_words(key))}. "
         f"Its error rate is {estimate(wrong / max(len(table), 1), wilson(wrong, len(table)))}."
     )
-    wanted, sort, others = filters(table, beside_it(network, key))
+    wanted, sort, others = filters(table, key, beside_it(network, key))
     frame = select(examples(table, others), wanted, sort)
     what = OUTCOMES[wanted.outcome] if wanted.outcome != "all" else "right and wrong"
     st.markdown(f"**{matching(len(frame))}** ({what}), {SORT_WORDS[sort]}.")
@@ -82,8 +81,8 @@ def matching(n: int) -> str:
     return f"{n:,} matching image" + ("s" if n != 1 else "")
 
 
-def filters(table: Predictions, beside: dict[str, Path]) -> tuple[Filter, str, dict[str, Predictions]]:
-    """The filters, drawn; the order; and the tables of the networks beside it, by their titles."""
+def filters(table: Predictions, key: str, beside: dict[str, Checkpoint]) -> tuple[Filter, str, dict[str, Predictions]]:
+    """The filters, drawn; the order; and the tables on `key` of the networks beside it, by their titles."""
     names = list(table.expressions.names)
     row = st.container(horizontal=True, vertical_alignment="bottom")
     labels = row.multiselect("Label", names, key="labels", bind="query-params", placeholder="any", width=BOX)
@@ -116,14 +115,13 @@ def filters(table: Predictions, beside: dict[str, Path]) -> tuple[Filter, str, d
             tag,
         ),
         sort or "loss",
-        {titles()[name]: cache.predictions(beside[name]) for name in chosen},
+        {titles()[name]: cache.served(beside[name], key) for name in chosen},
     )
 
 
-def beside_it(network: str, key: str) -> dict[str, Path]:
-    """The other networks that were evaluated on the same data and split: name to table's path."""
-    found = {name: checkpoint.tables for name, checkpoint in store.checkpoints().items() if name != network}
-    return {name: tables[key] for name, tables in found.items() if key in tables}
+def beside_it(network: str, key: str) -> dict[str, Checkpoint]:
+    """The other networks that were evaluated on the same data and split."""
+    return {name: one for name, one in store.checkpoints().items() if name != network and key in one.tables}
 
 
 def corrected(table: Predictions) -> dict[tuple[str, str], str]:

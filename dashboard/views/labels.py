@@ -163,7 +163,7 @@ def suspected(path: Path, checkpoint: Checkpoint, key: str, whose: str) -> None:
 st.title("Labels: is the network wrong, or the label?", help=explained("Confidence interval"))
 checkpoint, key = evaluated("see whether its errors are due to wrong labels")
 title = titles()[checkpoint.name]
-table = cache.predictions(checkpoint.tables[key])
+table = cache.served(checkpoint, key)
 dataset, split = (str(table.table[column].iloc[0]) for column in ("dataset", "split"))
 folds = crossval.finished(dataset)
 with_votes = have_votes(table.table, dataset) or bool(st.query_params.get("votes"))

@@ -101,7 +101,7 @@ def neighbourhood(network: Checkpoint, source: Dataset, own: np.ndarray, split: 
 
 st.title("Map: which faces does the network find similar?", help=explained("Feature", "t-SNE", "Principal components"))
 network, key = evaluated("see which faces it finds similar")
-table = cache.predictions(network.tables[key])
+table = cache.served(network, key)
 source, split = cache.dataset_of(table), str(table.table["split"].iloc[0])
 if source is None or split not in source.splits:
     st.info(f"The images of {verbatim(table_in_words(key))} are not on this machine. Add the data set to see its map.")

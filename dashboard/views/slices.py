@@ -58,7 +58,7 @@ def columns(table: Predictions) -> pd.DataFrame | None:
 
 st.title("Slices: are some kinds of images harder?", help=explained("Slice", "Statistically significant"))
 checkpoint, key = evaluated("see which kinds of images are harder")
-title, table = titles()[checkpoint.name], cache.predictions(checkpoint.tables[key])
+title, table = titles()[checkpoint.name], cache.served(checkpoint, key)
 known = columns(table)
 if known is None:
     st.info(

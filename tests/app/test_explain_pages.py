@@ -1,5 +1,6 @@
 """Explain and Regions, run in this process."""
 
+import re
 from collections.abc import Callable
 from itertools import product
 from pathlib import Path
@@ -13,6 +14,7 @@ from fer_core.checkpoint import weights_path
 from fer_core.datasets import open_dataset
 from fer_core.datasets.known import add
 from fer_core.evaluation.intervals import percent
+from fer_core.evaluation.predict import predict_checkpoint
 from fer_core.explanation import region_report
 from fer_core.explanation.regions import CORE
 from fer_core.faces.template import REGIONS
@@ -130,7 +132,7 @@ def test_a_contrast_of_two_networks_is_said_at_every_map_and_the_maps_can_be_sav
 ) -> None:
     app = open_page(
         "explain", network="one", table="faces-val", image=explained, explain="sad", against="happy", beside="two",
-        methods="saliency",
+        methods="Saliency",
     )  # fmt: skip
     assert not app.exception
     assert not app.error
@@ -145,13 +147,13 @@ def test_a_contrast_of_two_networks_is_said_at_every_map_and_the_maps_can_be_sav
 
 
 def test_nothing_is_explained_rather_than_itself(open_page: Open, explained: str) -> None:
-    address = {"network": "one", "table": "faces-val", "image": explained, "methods": "saliency"}
+    address = {"network": "one", "table": "faces-val", "image": explained, "methods": "Saliency", "explain": "both"}
     app = open_page("explain", **address)
     first, second = (caption.split()[2] for caption in captions(app) if caption.startswith("Saliency"))
     app = open_page("explain", **address, against=second)
     shown = [caption for caption in captions(app) if caption.startswith("Saliency")]
     assert [caption.split(" (")[0] for caption in shown] == [f"Saliency for {first} in contrast to {second}"]
-    app = open_page("explain", **address, explain=first, against=first)
+    app = open_page("explain", **{**address, "explain": first}, against=first)
     shown = [caption for caption in captions(app) if caption.startswith("Saliency")]
     assert [caption.split(" (")[0] for caption in shown] == [f"Saliency for {first}"]
     assert app.info[0].value.startswith(f"{first} cannot be contrasted with itself")
@@ -162,10 +164,52 @@ def test_a_report_is_the_badge_of_each_map(open_page: Open, explained: str) -> N
 
     folder = find("one").folder
     region_report.write(folder, made_report(folder))
-    app = open_page("explain", network="one", table="faces-val", image=explained, methods="saliency")
+    app = open_page("explain", network="one", table="faces-val", image=explained, methods="Saliency")
     assert not app.exception
     assert "Strong evidence that this map is faithful" in texts(app)
     assert any("10.0 points" in element.help.replace("\\", "") for element in app.markdown if element.help)
+
+
+def test_a_map_of_another_layer_is_not_vouched_for_by_a_report_on_one(open_page: Open, explained: str) -> None:
+    from fer_core.runs.store import find
+
+    folder = find("one").folder
+    report = made_report(folder)
+    report.methods.loc[0, ["method", "title"]] = ["grad-cam", "Grad-CAM"]
+    region_report.write(folder, report)  # on layer stages.3
+    said = {
+        layer: texts(open_page("explain", network="one", table="faces-val", image=explained, layer=layer))
+        for layer in ("stages.3", "stages.1")
+    }
+    assert "Strong evidence that this map is faithful" in said["stages.3"]
+    assert "Not measured yet whether this map is faithful" in said["stages.1"]
+
+
+def test_a_weak_map_has_a_scale_of_its_own_unless_one_is_shared(open_page: Open, explained: str) -> None:
+    address = {"network": "one", "table": "faces-val", "image": explained, "explain": "both"}
+    limits = []
+    for shared in ("false", "true"):
+        app = open_page("explain", **address, **{"shared-scale": shared})
+        assert not app.exception
+        scales = [caption for caption in captions(app) if caption.startswith("Scale 0 to ")]
+        assert len(scales) == 2
+        assert all("maximum of this map" in caption for caption in scales)
+        limits.append({caption.split("(")[0] for caption in scales})
+    assert len(limits[0]) == 2
+    assert len(limits[1]) == 1
+
+
+def test_the_confidence_of_an_image_is_the_same_on_explain_and_in_the_gallery(open_page: Open, tmp_path: Path) -> None:
+    place = make_pictures(tmp_path / "faces", each=2)
+    add(place)
+    folder = untrained("warm", temperature=0.3)
+    predictions, _ = predict_checkpoint(folder, open_dataset(place), "val")
+    image = str(predictions.table["id"].iloc[3])
+    words = texts(open_page("explain", network="warm", table="faces-val", image=image))
+    confidence = re.search(r"with a confidence of ([\d.]+)", words)
+    assert confidence is not None
+    app = open_page("gallery", network="warm", table="faces-val", outcome="all", text=image)
+    assert f"{confidence[1]}\N{NO-BREAK SPACE}%" in texts(app)
 
 
 def test_the_mean_maps_of_two_networks_and_their_difference_are_shown(open_page: Open, explained: str) -> None:

@@ -105,7 +105,7 @@ def test_the_picked_network_stays_from_page_to_page(open_page: OpenPage) -> None
     make_network("one", predictions_elsewhere(seed=1), title="Network One")
     make_network("two", predictions_elsewhere(seed=2), title="Network Two")
     app = open_page("overview")
-    app.sidebar.selectbox(key="network").select("one").run()
+    app.selectbox(key="network").select("one").run()
     app.switch_page("views/evaluate.py").run()
     assert app.markdown[0].value.startswith("Network One has an accuracy of")
     assert app.query_params["network"] == "one"

@@ -35,8 +35,7 @@ def test_ten_browsers_at_once_each_see_what_they_asked_for(browser: Browser, wor
                 network = ("crowd-one", "crowd-two")[(number + turn) % 2]
                 expect_no_error(page)
                 expect(page).to_have_url(re.compile(f"network={network}"), timeout=1000 * WAIT)
-                sidebar = page.get_by_test_id("stSidebar")
-                box = sidebar.get_by_role("combobox", name="Network")
+                box = page.get_by_role("combobox", name="Network", exact=True)
                 expect(box).to_have_value(network, timeout=1000 * WAIT)
     finally:
         for context in contexts:
