@@ -11,10 +11,11 @@ from dashboard.charts import confusion as charts
 from dashboard.pickers import choose, evaluated, titles
 from dashboard.text import estimate, images, verbatim
 from fer_core.datasets.titles import table_in_words
+from fer_core.evaluation.confusion import most_confused, ordered
 from fer_core.evaluation.gallery import Filter, examples, select
 from fer_core.evaluation.intervals import Interval, percent
-from fer_core.evaluation.metrics import CLASS_FIGURES, EvaluationReport, figures_table, most_confused, ordered
 from fer_core.evaluation.predictions import Predictions
+from fer_core.evaluation.report import CLASS_FIGURES, EvaluationReport, figures_table
 from fer_core.evaluation.results import leaks_in_words
 from fer_core.glossary import explained
 from fer_core.reports.charts import cells as matrix_cells

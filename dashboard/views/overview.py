@@ -15,7 +15,7 @@ from fer_core.datasets.titles import split_title, table_in_words, table_title
 from fer_core.errors import DataError
 from fer_core.evaluation import optimism
 from fer_core.evaluation.comparison import p_in_words
-from fer_core.evaluation.metrics import Headline
+from fer_core.evaluation.report import Headline
 from fer_core.evaluation.results import leaks_in_words
 from fer_core.evaluation.seeds import FIGURES, over_seeds
 from fer_core.glossary import explained
