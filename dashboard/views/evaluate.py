@@ -1,7 +1,5 @@
 """Evaluate: where does the network fail? The confusion matrix, the images behind each cell, and each expression."""
 
-from math import isnan
-
 import pandas as pd
 import streamlit as st
 
@@ -19,6 +17,7 @@ from fer_core.evaluation.report import CLASS_FIGURES, EvaluationReport, figures_
 from fer_core.evaluation.results import leaks_in_words
 from fer_core.glossary import explained
 from fer_core.reports.charts import cells as matrix_cells
+from fer_core.reports.html import share
 from fer_core.spreadsheet import as_csv
 
 SHARES = {
@@ -129,10 +128,7 @@ st.html(
         [
             [
                 markup.expression(row["expression"]),
-                *(
-                    "–" if isnan(row[metric]) else markup.figure(row[metric], bounds(row, metric))
-                    for metric in CLASS_FIGURES
-                ),
+                *(share(row[metric], bounds(row, metric)) for metric in CLASS_FIGURES),
                 f"{row['support']:,}",
                 f"{row['predicted']:,}",
             ]
