@@ -25,8 +25,8 @@ from fer_core.evaluation import label_issues as issues
 from fer_core.evaluation.calibration import with_temperature
 from fer_core.evaluation.comparison import Comparison, compare, leaderboard
 from fer_core.evaluation.gallery import positions
-from fer_core.evaluation.metrics import EvaluationReport, Headline, evaluate, headline
 from fer_core.evaluation.predictions import Predictions
+from fer_core.evaluation.report import EvaluationReport, Headline, evaluate, headline
 from fer_core.evaluation.shift import picture_statistics
 from fer_core.experiments.sweep_folder import SweepFolder
 from fer_core.explanation import Attribution, contrasts, cover, spatial_layers

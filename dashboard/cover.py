@@ -6,8 +6,8 @@ import numpy as np
 import streamlit as st
 from numpy.typing import NDArray
 
-from dashboard.markup import data_uri
 from fer_core.explanation.cover import CELLS, SHARE
+from fer_core.reports.html import png
 from fer_core.serving.predictor import Prediction
 
 # All answers are sent with the image, so that moving the pointer costs neither a request nor a rerun.
@@ -83,7 +83,7 @@ def image(prediction: Prediction, covered: NDArray[np.float64], side: int, alt: 
     )
     _cover(
         data={
-            "image": data_uri(large, 2 * side), "side": side, "alt": alt, "cells": CELLS, "share": SHARE,
+            "image": png(large), "side": side, "alt": alt, "cells": CELLS, "share": SHARE,
             "names": list(prediction.probs), "probs": covered.round(4).tolist(),
         }
     )  # fmt: skip

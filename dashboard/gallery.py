@@ -16,7 +16,7 @@ import streamlit as st
 from numpy.typing import NDArray
 
 from dashboard import cache, markup
-from dashboard.markup import Html, Picture
+from dashboard.markup import Picture
 from dashboard.text import verbatim
 from fer_core.datasets import Dataset
 from fer_core.datasets.heads import HEADS
@@ -31,10 +31,10 @@ SELECTED = "selected"  # in the session: the images that are ticked
 TILE = 132  # pixels of an image that can be ticked
 
 
-Note = Callable[[pd.Series], tuple[str | Html, ...]]
+Note = Callable[[pd.Series], tuple[str, ...]]
 
 
-def nothing(row: pd.Series) -> tuple[str | Html, ...]:
+def nothing(row: pd.Series) -> tuple[str, ...]:
     return ()
 
 
@@ -140,9 +140,7 @@ def _turn(page: int) -> None:
     st.query_params["page"] = str(page)
 
 
-def _picture(
-    source: Dataset, place: int, row: pd.Series, network: str, key: str, further: tuple[str | Html, ...]
-) -> Picture:
+def _picture(source: Dataset, place: int, row: pd.Series, network: str, key: str, further: tuple[str, ...]) -> Picture:
     confidence = percent(row["confidence"])
     kind = "Rendered head labelled" if source.name == HEADS else "Labelled"
     text = (

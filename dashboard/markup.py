@@ -1,92 +1,82 @@
-"""Small tables and galleries as HTML: figures right-aligned, intervals in grey, a text for every image."""
+"""Small tables and galleries as HTML: figures right-aligned, intervals in grey, a text for every image.
+
+All of it is drawn by macros of `templates/`, which escape every text that is not `Markup` already.
+"""
 
 from __future__ import annotations
 
-from base64 import b64encode
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from html import escape
-from io import BytesIO
-from math import isnan
+from pathlib import Path
 
 import numpy as np
+from markupsafe import Markup
 from numpy.typing import NDArray
 
-from dashboard.text import interval
-from fer_core.evaluation.intervals import Interval
 from fer_core.labels import COLOURS
+from fer_core.reports.html import Cell, environment, part
 
 THUMBNAIL = 192  # pixels
+TEMPLATES = environment(Path(__file__).with_name("templates"))
 
 
-@dataclass(frozen=True)
-class Html:
-    """Markup that is ready; any other text is escaped."""
-
-    text: str
+def _part(macro: str, *values: object) -> Markup:
+    return part("parts.html", macro, *values, within=TEMPLATES)
 
 
 def table(
-    header: Sequence[str], rows: Iterable[Sequence[str | Html]], *, words: Sequence[int] = (0,), picked: int = -1
-) -> str:
-    """A table whose columns `words` are text and whose others are figures; row number `picked` is emphasised."""
+    header: Sequence[str],
+    rows: Iterable[Sequence[Cell]],
+    *,
+    words: Sequence[int] = (0,),
+    picked: int = -1,
+    grey: Sequence[bool] = (),
+) -> Markup:
+    """A table whose columns `words` are text and whose others are figures.
 
-    def kind(column: int) -> str:
-        return ' class="word"' if column in words else ""
-
-    head = "".join(f'<th scope="col"{kind(i)}>{escape(name)}</th>' for i, name in enumerate(header))
-    body = []
-    for number, row in enumerate(rows):
-        cells = [cell.text if isinstance(cell, Html) else escape(cell) for cell in row]
-        first = f'<th scope="row"{kind(0)}>{cells[0]}</th>'
-        rest = "".join(f"<td{kind(i)}>{cell}</td>" for i, cell in enumerate(cells[1:], 1))
-        body.append(f"<tr{' class=picked' if number == picked else ''}>{first}{rest}</tr>")
-    return (
-        f'<div class="fer-scroll"><table class="fer-table"><thead><tr>{head}</tr></thead>'
-        f"<tbody>{''.join(body)}</tbody></table></div>"
-    )
+    Args:
+        picked: number of the row to emphasise.
+        grey: the rows that are not significant.
+    """
+    return part("macros.html", "table", header, list(rows), grey, words, picked, within=TEMPLATES)
 
 
-def figure(share: float, bounds: Interval) -> Html:
-    """A share in per cent with its 95 % interval, if it has one, beside it in grey."""
-    if isnan(bounds.low):
-        return Html(f"{100 * share:.1f}")
-    return Html(f'{100 * share:.1f} <span class="fer-light">{interval(bounds)}</span>')
+def light(text: str) -> Markup:
+    """A text in grey."""
+    return _part("light", text)
 
 
-def expression(name: str) -> Html:
+def expression(name: str) -> Markup:
     """An expression's name behind a dot of its colour."""
-    colour = COLOURS.get(name, "#888888")
-    return Html(f'<span class="fer-dot" style="background:{colour}"></span>{escape(name)}')
+    return _part("expression", name, COLOURS.get(name, "#888888"))
 
 
-def stack(title: str, shares: Mapping[str, float]) -> Html:
+def bars(rows: Iterable[tuple[str, float, str]], predicted: str) -> Markup:
+    """The probability of each expression as a bar.
+
+    Args:
+        rows: name, probability in 0..1, and colour of the bar (“” for the page's own).
+        predicted: the name to emphasise.
+    """
+    return _part("bars", list(rows), predicted)
+
+
+def stack(title: str, shares: Mapping[str, float]) -> Markup:
     """One bar of shares (0..1, in any order), the largest first, each in its expression's colour and with its name."""
     parts = sorted((name for name in shares if shares[name] > 0), key=shares.__getitem__, reverse=True)
     words = f"{title}: " + ", ".join(f"{name} {100 * shares[name]:.0f} %" for name in parts)
-    bar = "".join(
-        f'<span style="width:{100 * shares[name]:.1f}%;background:{COLOURS.get(name, "#bbbbbb")}"></span>'
-        for name in parts
-    )
     first = ", ".join(f"{name} {100 * shares[name]:.0f}" for name in parts[:2])
-    return Html(
-        f'<span class="fer-light">{escape(title)}</span> {escape(first)}'
-        f'<span class="fer-stack" role="img" aria-label="{escape(words)}" title="{escape(words)}">{bar}</span>'
-    )
+    return _part("stack", title, first, words, [(COLOURS.get(name, "#bbbbbb"), 100 * shares[name]) for name in parts])
 
 
-def sparkline(shares: Sequence[float]) -> Html:
+def sparkline(shares: Sequence[float]) -> Markup:
     """A curve of shares the size of a word, from its first value to its last; its words are for screen readers."""
     if len(shares) < 2:
-        return Html("–")
+        return Markup("–")
     low, high = min(shares), max(shares)
     scale = 18 / (high - low) if high > low else 0.0
     points = " ".join(f"{96 * i / (len(shares) - 1):.1f},{20 - scale * (v - low):.1f}" for i, v in enumerate(shares))
-    words = f"from {100 * shares[0]:.0f} to {100 * shares[-1]:.0f} %"
-    return Html(
-        f'<svg class="fer-spark" viewBox="0 0 96 22" width="96" height="22" role="img" aria-label="{words}">'
-        f'<polyline points="{points}" fill="none" stroke="currentColor" stroke-width="1.5"/></svg>'
-    )
+    return _part("sparkline", points, f"from {100 * shares[0]:.0f} to {100 * shares[-1]:.0f} %")
 
 
 @dataclass(frozen=True)
@@ -95,28 +85,15 @@ class Picture:
 
     pixels: NDArray[np.uint8]
     alt: str
-    caption: Sequence[str | Html]
+    caption: Sequence[str]
     href: str = ""
 
 
-def gallery(pictures: Iterable[Picture]) -> str:
-    return f'<div class="fer-gallery">{"".join(map(_figure, pictures))}</div>'
+def gallery(pictures: Iterable[Picture], *, pairs: bool = False) -> Markup:
+    """Images with their captions; `pairs`: each of them is two images side by side."""
+    return _part("gallery", list(pictures), THUMBNAIL, pairs)
 
 
-def _figure(picture: Picture) -> str:
-    image = f'<img src="{data_uri(picture.pixels)}" alt="{escape(picture.alt)}">'
-    if picture.href:
-        image = f'<a href="{escape(picture.href)}">{image}</a>'
-    caption = "<br>".join(line.text if isinstance(line, Html) else escape(line) for line in picture.caption)
-    return f"<figure>{image}<figcaption>{caption}</figcaption></figure>"
-
-
-def data_uri(pixels: NDArray[np.uint8], most: int = THUMBNAIL) -> str:
-    """An image as an address that holds it, reduced to at most that many pixels a side."""
-    from PIL import Image
-
-    image = Image.fromarray(pixels)
-    image.thumbnail((most, most))
-    buffer = BytesIO()
-    image.save(buffer, "PNG")
-    return f"data:image/png;base64,{b64encode(buffer.getvalue()).decode()}"
+def headed(heading: str, n: int, images: Markup) -> Markup:
+    """A gallery below its heading and number of images."""
+    return _part("headed", heading, n, images)

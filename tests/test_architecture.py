@@ -166,7 +166,7 @@ def test_importing_every_table_module_loads_nothing_slow() -> None:
     code = (
         "import fer_core, fer_core.labels, fer_core.images, fer_core.checkpoint, fer_core.runs.store\n"
         "import fer_core.training.launch, fer_core.experiments.sweep_process, fer_core.experiments.estimate\n"
-        "import fer_core.evaluation.metrics, fer_core.evaluation.comparison, fer_core.evaluation.calibration\n"
+        "import fer_core.evaluation.report, fer_core.evaluation.comparison, fer_core.evaluation.calibration\n"
         "from fer_core.datasets import READERS, open_dataset\n"
         "from fer_core.datasets.known import known\n"
         "from fer_core.recipe import recipes, load_recipe\n"

@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from fer_core.datasets import READERS
+from fer_core.evaluation.metrics import METRICS
 from fer_core.explanation import METHODS
 from fer_core.models import NETWORKS
 
@@ -60,18 +61,20 @@ def test_there_is_an_example_of_each_kind() -> None:
         "fer_core/models",
         "fer_core/datasets",
         "fer_core/explanation",
+        "fer_core/evaluation/metrics",
         "trainers/commands",
         "dashboard/views",
     } <= places
 
 
-def test_network_data_set_and_method_pass_their_contracts(copy: Path) -> None:
+def test_network_data_set_method_and_metric_pass_their_contracts(copy: Path) -> None:
     listed = run(copy, "-c", (
-        "from fer_core.datasets import READERS; from fer_core.explanation import METHODS; from fer_core.models import NETWORKS\n"
-        "print(*READERS.names(), *METHODS.names(), *NETWORKS.names())"
+        "from fer_core.datasets import READERS; from fer_core.evaluation.metrics import METRICS\n"
+        "from fer_core.explanation import METHODS; from fer_core.models import NETWORKS\n"
+        "print(*READERS.names(), *METHODS.names(), *METRICS.names(), *NETWORKS.names())"
     ))  # fmt: skip
-    new = set(listed.split()) - {*READERS.names(), *METHODS.names(), *NETWORKS.names()}
-    assert len(new) == 3
+    new = set(listed.split()) - {*READERS.names(), *METHODS.names(), *METRICS.names(), *NETWORKS.names()}
+    assert len(new) == 4
     said = run(
         copy, "-m", "pytest", "-q", "-n", "0", "-p", "no:cacheprovider", "tests/contracts", "-k", " or ".join(new)
     )

@@ -6,7 +6,6 @@ import json
 import time
 from collections import deque
 from dataclasses import dataclass, field
-from html import escape
 
 import gradio as gr
 
@@ -115,9 +114,7 @@ def show(
         return html.problem(error), stream
     numbers = [track.number for track in tracks] if len(tracks) > 1 else None
     source = data_url(annotated(image, predictions, sure, numbers))
-    text = escape(html.sentence(predictions, sure))
-    # Decoded before it is shown, so that the image does not blink between two frames.
-    shot = f'<img class="shot" decoding="sync" src="{source}" alt="Camera image. {text}">'
+    shot = html.shot(source, html.sentence(predictions, sure))
     rate = html.light(f"{stream.rate():.1f} frames per second")
     legend = html.scale(stream.limit if look else 0.0, explained(networks))
     return shot + rate + legend + html.bars(predictions, sure, numbers), stream

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from html import escape
 from pathlib import Path
 from typing import Any
 
@@ -182,7 +181,7 @@ def compared(
         if isinstance(step, list):
             yield step
         elif isinstance(step, str):
-            yield html.light(escape(step))
+            yield html.light(step)
         elif progress.due():
             yield progress.line(step)
 

@@ -145,4 +145,4 @@ def _sentence(table: pd.DataFrame, pictures: int) -> str:
     text += f": {shares}." if faces else "."
     text += f" {bad:,} without a prediction; see the column “problem”." if bad else ""
     more = f" The first {SHOWN_ROWS} rows:" if len(table) > SHOWN_ROWS else ""
-    return f'<p class="say" role="status">{text}{more}</p>'
+    return html.say(text + more)

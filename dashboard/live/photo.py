@@ -163,8 +163,7 @@ def show_several(
     text = html.counted(len(paths), "photo") + ", " + html.counted(faces, "face")
     text += f"; {without} without a face" if without else ""
     text += f"; {bad} unreadable" if bad else ""
-    said = f'<p class="say" role="status">{text}. Click a photo to enlarge it.</p>'
-    yield gr.HTML(said, visible=True), gr.Gallery(shown, visible=True)
+    yield gr.HTML(html.say(f"{text}. Click a photo to enlarge it."), visible=True), gr.Gallery(shown, visible=True)
 
 
 def closer(paths: list[str] | None, event: gr.SelectData) -> Any:

@@ -55,15 +55,15 @@ CSS = """
 .photos .caption-label { position: static; display: block; max-width: none; border: 0; white-space: normal;
   background: none; overflow-wrap: anywhere; }
 .dark { --color-accent: #7fb2dd; --primary-600: #7fb2dd; }
-.faces table { width: 100%; border-collapse: collapse; font-size: .875rem; font-variant-numeric: tabular-nums; }
-.faces th { font-weight: 400; text-align: left; padding: .12rem .6rem .12rem 0; width: 5.5rem; }
-.faces td { padding: .12rem 0; }
-.faces table, .faces tr, .faces th, .faces td { border: 0 !important; }
-.faces td:last-child { text-align: right; width: 4rem; }
-.faces tr.predicted > * { font-weight: 600; }
-.faces .bar { height: .7rem; border-radius: 2px; min-width: 1px; }
+.fer-bars { width: 100%; border-collapse: collapse; font-size: .875rem; font-variant-numeric: tabular-nums; }
+.fer-bars th { font-weight: 400; text-align: left; padding: .12rem .6rem .12rem 0; width: 5.5rem; }
+.fer-bars td { padding: .12rem 0; }
+.fer-bars, .fer-bars tr, .fer-bars th, .fer-bars td { border: 0 !important; }
+.fer-bars td:last-child { text-align: right; width: 4rem; }
+.fer-bars tr.picked > * { font-weight: 600; }
+.fer-bars .bar div { height: .7rem; border-radius: 2px; min-width: 1px; }
 .dot { display: inline-block; width: .75em; height: .75em; border-radius: 50%; margin-right: .5em; }
-.light { color: color-mix(in srgb, currentColor 65%, transparent); font-size: .875rem; }
+.fer-light { color: color-mix(in srgb, currentColor 65%, transparent); font-size: .875rem; }
 .scale { display: inline-block; width: 8rem; height: .7rem; margin: 0 .3rem; border-radius: 2px;
   background: linear-gradient(90deg, transparent, #3b528b, #21918c, #5ec962, #fde725); }
 .say { margin: .2rem 0 .6rem; }
@@ -72,16 +72,15 @@ CSS = """
 .warn { border-left: 3px solid #E69F00; padding: .1rem .6rem; margin: .4rem 0 0; font-size: .875rem; }
 .done { height: .5rem; border-radius: 3px; background: color-mix(in srgb, currentColor 15%, transparent); }
 .done > div { height: 100%; border-radius: 3px; background: var(--color-accent); }
-.figures { border-collapse: collapse; font-size: .875rem; font-variant-numeric: tabular-nums; margin: .4rem 0 1.2rem;
-  display: block; overflow-x: auto; max-width: 100%; }
-.figures td { white-space: nowrap; }
-.figures, .figures tr { border: 0 !important; }
-.figures th, .figures td { padding: .2rem .9rem .2rem 0 !important; border: 0 !important; text-align: right; font-weight: 400; }
-.figures th:first-child, .figures td:first-child { text-align: left; }
-.figures thead th { border-bottom: 1px solid color-mix(in srgb, currentColor 25%, transparent) !important; }
-.figures .grey > td { color: color-mix(in srgb, currentColor 55%, transparent); }
-.matrix td { text-align: center !important; min-width: 3.6rem; padding: .35rem !important; }
-.matrix small { color: inherit; }
+.fer-scroll { overflow-x: auto; max-width: 100%; }
+.fer-table { border-collapse: collapse; font-size: .875rem; font-variant-numeric: tabular-nums; margin: .4rem 0 1.2rem; }
+.fer-table td { white-space: nowrap; }
+.fer-table, .fer-table tr { border: 0 !important; }
+.fer-table th, .fer-table td { padding: .2rem .9rem .2rem 0 !important; border: 0 !important; text-align: right;
+  font-weight: 400; }
+.fer-table .word { text-align: left; }
+.fer-table thead th { border-bottom: 1px solid color-mix(in srgb, currentColor 25%, transparent) !important; }
+.fer-table .grey > * { color: color-mix(in srgb, currentColor 55%, transparent); }
 .pairs { display: grid; grid-template-columns: repeat(auto-fill, minmax(13rem, 1fr)); gap: 1rem; }
 .pairs img { width: 72px; height: 72px; border-radius: 3px; margin-right: 4px; image-rendering: auto; display: inline-block; }
 .shot { max-width: 100%; max-height: 480px; display: block; border-radius: 4px; }

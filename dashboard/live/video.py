@@ -8,7 +8,9 @@ from typing import Any
 
 import gradio as gr
 import pandas as pd
+from markupsafe import Markup
 
+from dashboard import markup
 from dashboard.charts.live import timeline
 from dashboard.live import html, jobs
 from dashboard.live.controls import Chosen, predictor, tta
@@ -135,10 +137,10 @@ def predict_video(
         raise said(error) from error
 
 
-def summary(table: pd.DataFrame, frames: int, rate: float) -> str:
+def summary(table: pd.DataFrame, frames: int, rate: float) -> Markup:
     """How often each expression was predicted for each face."""
     if table.empty:
-        return f'<p class="say" role="status">No face was found in {frames:,} frames. Try another detector.</p>'
+        return html.say(f"No face was found in {frames:,} frames. Try another detector.")
     rows = []
     for face, part in table.groupby("face"):
         counts = part["verdict"].value_counts()
@@ -148,8 +150,7 @@ def summary(table: pd.DataFrame, frames: int, rate: float) -> str:
     shares = table["verdict"].value_counts(normalize=True)
     said_ = ", ".join(f"{name} {percent(share)}" for name, share in shares.items())
     faces = table["face"].nunique()
-    return (
-        f'<p class="say" role="status">{html.counted(faces, "face")} in {frames:,} frames: {said_}. '
-        "Neighbouring frames resemble each other, so the true uncertainty is larger than these intervals.</p>"
-        + html.table(HEADER, rows[:20])
-    )
+    return html.say(
+        f"{html.counted(faces, 'face')} in {frames:,} frames: {said_}. Neighbouring frames resemble each other, so the true "
+        "uncertainty is larger than these intervals."
+    ) + markup.table(HEADER, rows[:20])

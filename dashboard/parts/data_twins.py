@@ -21,9 +21,6 @@ from fer_core.evaluation.intervals import percent, wilson
 
 EACH = 24  # images a page
 PAIRS = 20  # pairs a page: full rows of two, four and five
-# two images a tile
-WIDE = """<style>.fer-pairs .fer-gallery { grid-template-columns: repeat(auto-fill, minmax(11rem, 1fr)); }
-.fer-pairs .fer-gallery img { aspect-ratio: 2; object-position: left; }</style>"""
 PAIR_KINDS = {
     "leaks": "also in the training set",
     "contradicting": "identical, with different labels",
@@ -61,16 +58,16 @@ def twins(dataset: Dataset) -> None:
             )
     st.markdown(" ".join(words))
     st.caption(
-        "Turned copies, and copies shifted by more than a pixel or two, are not seen here: "
-        f"`ferscope data leaks {dataset.name} --turned` looks for them."
+        "Turned copies, and copies shifted by more than a pixel or two, are not found here: "
+        f"`ferscope data leaks {dataset.name} --turned` finds them."
     )
     with st.expander("Groups by split"):
         st.dataframe(across(dataset, found), hide_index=True)
     which = choose("Pairs", list(PAIR_KINDS), "pairs", PAIR_KINDS.__getitem__, place=st.columns([2, 5])[0])
     pairs = _pairs(dataset, found, which, leaked)
     st.markdown(f"**{len(pairs):,} pairs** ({PAIR_KINDS[which]}), least similar first.")
-    tiles = markup.gallery(_side_by_side(dataset, pair) for pair in _page(pairs, which, PAIRS).itertuples(index=False))
-    st.html(f'{WIDE}<div class="fer-pairs">{tiles}</div>')
+    tiles = (_side_by_side(dataset, pair) for pair in _page(pairs, which, PAIRS).itertuples(index=False))
+    st.html(markup.gallery(tiles, pairs=True))
     st.caption("Similarity is the correlation of the pixels at 48 x 48. From 0.95 on, two images count as duplicates.")
     st.download_button(
         "Download these pairs as csv", _named(dataset, pairs).to_csv(index=False), f"pairs-{dataset.name}.csv"

@@ -6,7 +6,6 @@ from dashboard import cache, gallery, markup
 from dashboard.behind import table_behind
 from dashboard.charts import comparison as charts
 from dashboard.charts import confusion
-from dashboard.markup import Html
 from dashboard.pickers import Picked, choose, choose_networks, picked, titles
 from dashboard.text import images, interval, verbatim
 from fer_core.datasets.titles import table_in_words, table_title
@@ -15,6 +14,7 @@ from fer_core.evaluation.comparison import ALPHA, Comparison, all_pairs, p_in_wo
 from fer_core.evaluation.intervals import Interval, percent
 from fer_core.evaluation.results import leaks_in_words
 from fer_core.glossary import explained
+from fer_core.reports.html import share
 from fer_core.runs import store
 from fer_core.runs.store import Checkpoint
 from fer_core.spreadsheet import as_csv
@@ -199,7 +199,7 @@ def everyone(here: dict[str, Checkpoint], choice: Picked) -> None:
             titles()[row["name"]],
             row["letters"],
             *(
-                markup.figure(row[figure], Interval(row[f"{figure}_low"], row[f"{figure}_high"]))
+                share(row[figure], Interval(row[f"{figure}_low"], row[f"{figure}_high"]))
                 for figure in ("accuracy", "macro_f1", "balanced_accuracy")
             ),
             "–" if place == 0 else _grey_unless_significant(row["p_best"]),
@@ -214,9 +214,8 @@ def everyone(here: dict[str, Checkpoint], choice: Picked) -> None:
     st.download_button("Download as csv", as_csv(board), f"leaderboard-{key}.csv", "text/csv", key="board")
 
 
-def _grey_unless_significant(p: float) -> Html:
-    words = markup.escape(p_in_words(p))
-    return Html(words if p <= ALPHA else f'<span class="fer-light">{words}</span>')
+def _grey_unless_significant(p: float) -> str:
+    return p_in_words(p) if p <= ALPHA else markup.light(p_in_words(p))
 
 
 main()

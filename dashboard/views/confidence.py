@@ -7,7 +7,6 @@ import streamlit as st
 from dashboard import cache, gallery, markup
 from dashboard.behind import table_behind
 from dashboard.charts import confidence as charts
-from dashboard.markup import Html
 from dashboard.pickers import evaluated, titles
 from dashboard.text import estimate, images, interval, verbatim
 from fer_core.datasets.titles import split_title, table_in_words
@@ -16,6 +15,7 @@ from fer_core.evaluation.intervals import Interval, percent
 from fer_core.evaluation.predictions import KEY, Predictions
 from fer_core.glossary import explained
 from fer_core.reports.charts import reliability, risk_coverage
+from fer_core.reports.html import share
 from fer_core.runs.store import Checkpoint
 
 BINS = {"width": "Bins of equal width", "mass": "Bins of equal size"}
@@ -95,7 +95,7 @@ def by_expression(table: Predictions, name: str) -> None:
     rows = [
         [
             markup.expression(row["expression"]),
-            markup.figure(row["error"], Interval(row["low"], row["high"])),
+            share(row["error"], Interval(row["low"], row["high"])),
             f"{100 * row['ece']:.1f}",
             f"{100 * row['by_chance']:.1f}",
             f"{100 * row['probability']:.1f}",
@@ -186,10 +186,10 @@ def abstained(table: Predictions, network: Checkpoint, key: str) -> None:
             [
                 [
                     markup.expression(row["expression"]),
-                    markup.figure(row["coverage"], Interval(row["coverage_low"], row["coverage_high"])),
-                    markup.figure(row["accuracy"], Interval(row["accuracy_low"], row["accuracy_high"]))
+                    share(row["coverage"], Interval(row["coverage_low"], row["coverage_high"])),
+                    share(row["accuracy"], Interval(row["accuracy_low"], row["accuracy_high"]))
                     if row["answered"]
-                    else Html("–"),
+                    else "–",
                     f"{row['n']:,}",
                     f"{row['answered']:,}",
                 ]

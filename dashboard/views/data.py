@@ -97,8 +97,7 @@ def sample(dataset: Dataset, split: str, label: str, count: int, seed: int) -> s
         items.append(
             Picture(dataset.picture(row), f"{kind} labelled {label}, id {image}, {split_title(split)}", (image,))
         )
-    n = f'<span class="fer-light">n = {len(rows):,}</span>'
-    return f'<p class="fer-heading">{markup.expression(label).text} {n}</p>{markup.gallery(items)}'
+    return markup.headed(markup.expression(label), len(rows), markup.gallery(items))
 
 
 def samples(dataset: Dataset) -> None:

@@ -1,7 +1,5 @@
 """Evaluate: where does the network fail? The confusion matrix, the images behind each cell, and each expression."""
 
-from math import isnan
-
 import pandas as pd
 import streamlit as st
 
@@ -11,13 +9,15 @@ from dashboard.charts import confusion as charts
 from dashboard.pickers import choose, evaluated, titles
 from dashboard.text import estimate, images, verbatim
 from fer_core.datasets.titles import table_in_words
+from fer_core.evaluation.confusion import most_confused, ordered
 from fer_core.evaluation.gallery import Filter, examples, select
 from fer_core.evaluation.intervals import Interval, percent
-from fer_core.evaluation.metrics import CLASS_FIGURES, EvaluationReport, figures_table, most_confused, ordered
 from fer_core.evaluation.predictions import Predictions
+from fer_core.evaluation.report import CLASS_FIGURES, EvaluationReport, figures_table
 from fer_core.evaluation.results import leaks_in_words
 from fer_core.glossary import explained
 from fer_core.reports.charts import cells as matrix_cells
+from fer_core.reports.html import share
 from fer_core.spreadsheet import as_csv
 
 SHARES = {
@@ -128,10 +128,7 @@ st.html(
         [
             [
                 markup.expression(row["expression"]),
-                *(
-                    "–" if isnan(row[metric]) else markup.figure(row[metric], bounds(row, metric))
-                    for metric in CLASS_FIGURES
-                ),
+                *(share(row[metric], bounds(row, metric)) for metric in CLASS_FIGURES),
                 f"{row['support']:,}",
                 f"{row['predicted']:,}",
             ]

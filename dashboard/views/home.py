@@ -14,16 +14,6 @@ PICTURE = 300  # pixels
 BENCHMARK, RENDERED = "fer2013-val", "heads-test"
 
 
-def bars(probs: dict[str, float], predicted: str) -> str:
-    """The probability of each expression, in the network's order, so that nothing jumps."""
-    rows = "".join(
-        f"<tr{' class=picked' if name == predicted else ''}><th scope=row>{markup.expression(name).text}</th>"
-        f'<td class="bar"><div style="width:{100 * share:.1f}%"></div></td><td>{percent(share)}</td></tr>'
-        for name, share in probs.items()
-    )
-    return f'<table class="fer-bars">{rows}</table>'
-
-
 def accuracy(network: store.Checkpoint, key: str) -> str:
     found = cache.headlines({network.name: network.tables[key]}).get(network.name) if key in network.tables else None
     return estimate(found.accuracy, found.accuracy_interval, found.n) if found else ""
@@ -54,7 +44,7 @@ with right:
     st.markdown(
         f"{title} predicts **{shown.predicted}** with a confidence of **{percent(shown.probs[shown.predicted])}**."
     )
-    st.html(bars(shown.probs, shown.predicted))
+    st.html(markup.bars(((name, share, "") for name, share in shown.probs.items()), shown.predicted))
     if network:
         told = (
             [f"It is right on {real} of the FER2013 validation images"]

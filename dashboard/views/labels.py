@@ -9,7 +9,6 @@ import streamlit as st
 from dashboard import cache, gallery, markup
 from dashboard.behind import table_behind
 from dashboard.charts import labels as charts
-from dashboard.markup import Html
 from dashboard.pickers import choose, evaluated, titles, to_address
 from dashboard.text import images, interval, verbatim
 from fer_core.datasets.known import linked
@@ -31,6 +30,7 @@ from fer_core.evaluation.label_quality import (
 from fer_core.evaluation.predictions import Predictions
 from fer_core.experiments import crossval
 from fer_core.glossary import explained
+from fer_core.reports.html import Cell, share
 from fer_core.runs.store import Checkpoint
 
 PLOTLY = {"displayModeBar": False}
@@ -64,16 +64,12 @@ def causes_in_words(title: str, key: str, table: pd.DataFrame) -> str:
 
 def ceiling_table(found: Ceiling, title: str) -> str:
     """How often the voters, and the network, agree with the given labels."""
-
-    def plain(share: float) -> Html:
-        return Html(f"{100 * share:.1f}")
-
-    rows: list[list[str | Html]] = [
-        ["Majority of the voters", markup.figure(found.majority, found.majority_interval), f"{found.decided:,}"],
-        [f"{title}, on the same images", markup.figure(found.network, found.network_interval), f"{found.decided:,}"],
-        ["Most frequent vote, ties broken at random", plain(found.plurality), f"{found.n:,}"],
-        ["One voter, chosen at random", plain(found.voter), f"{found.n:,}"],
-        [f"{title}, on all images", markup.figure(found.network_all, found.network_all_interval), f"{found.n:,}"],
+    rows: list[list[Cell]] = [
+        ["Majority of the voters", share(found.majority, found.majority_interval), f"{found.decided:,}"],
+        [f"{title}, on the same images", share(found.network, found.network_interval), f"{found.decided:,}"],
+        ["Most frequent vote, ties broken at random", share(found.plurality), f"{found.n:,}"],
+        ["One voter, chosen at random", share(found.voter), f"{found.n:,}"],
+        [f"{title}, on all images", share(found.network_all, found.network_all_interval), f"{found.n:,}"],
     ]
     return markup.table(("Prediction by", "Agreement with the label, %", "n"), rows)
 
@@ -123,16 +119,16 @@ def suspected(path: Path, checkpoint: Checkpoint, key: str, whose: str) -> None:
     except DataError as error:
         st.info(verbatim(str(error)))
         return
-    share = interval(wilson(len(found), len(table)))
+    bounds = interval(wilson(len(found), len(table)))
     st.markdown(
         f"According to {verbatim(whose)}, **{len(found):,} of {images(len(table))}** probably have a wrong label "
-        f"(**{percent(len(found) / len(table))}**, 95 % CI {share})."
+        f"(**{percent(len(found) / len(table))}**, 95 % CI {bounds})."
     )
     st.markdown(CONFIDENT, help=explained("Confident learning", "Cross-validation"))
     shares = by_label(table, found)
-    rows: list[list[str | Html]] = [
+    rows: list[list[Cell]] = [
         [
-            markup.expression(row.label), markup.figure(row.share, Interval(row.low, row.high)), f"{row.suspected:,}",
+            markup.expression(row.label), share(row.share, Interval(row.low, row.high)), f"{row.suspected:,}",
             f"{row.n:,}", row.instead,
         ]
         for row in shares.itertuples()
@@ -153,7 +149,7 @@ def suspected(path: Path, checkpoint: Checkpoint, key: str, whose: str) -> None:
     chosen = found if label == ALL else found[found["label"] == label]
     st.markdown(f"**{images(len(chosen))}**, least probable label first.")
 
-    def note(row: pd.Series) -> tuple[str | Html, ...]:
+    def note(row: pd.Series) -> tuple[str, ...]:
         probs = dict(zip(table.expressions.names, table.probs[row["position"]], strict=True))
         return (f"label {percent(row['quality'])}", markup.stack("network", probs))
 
@@ -233,7 +229,7 @@ errors = errors.sort_values("confidence", ascending=False, kind="stable", ignore
 st.markdown(f"**{images(len(errors))}**, highest confidence first.")
 
 
-def note(row: pd.Series) -> tuple[str | Html, ...]:
+def note(row: pd.Series) -> tuple[str, ...]:
     counts = votes.loc[row["position"]]
     probs = dict(zip(table.expressions.names, table.probs[row["position"]], strict=True))
     return (

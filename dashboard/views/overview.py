@@ -8,19 +8,19 @@ import streamlit as st
 
 from dashboard import cache, curves, damaged, markup
 from dashboard.behind import table_behind
-from dashboard.markup import Html
 from dashboard.pickers import picked, titles
 from dashboard.text import estimate, images, verbatim
 from fer_core.datasets.titles import split_title, table_in_words, table_title
 from fer_core.errors import DataError
 from fer_core.evaluation import optimism
 from fer_core.evaluation.comparison import p_in_words
-from fer_core.evaluation.metrics import Headline
+from fer_core.evaluation.report import Headline
 from fer_core.evaluation.results import leaks_in_words
 from fer_core.evaluation.seeds import FIGURES, over_seeds
 from fer_core.glossary import explained
 from fer_core.reports.charts import networks as networks_chart
 from fer_core.reports.evaluation_report import document
+from fer_core.reports.html import Cell, share
 from fer_core.runs import store
 from fer_core.runs.store import Checkpoint
 
@@ -45,15 +45,15 @@ def accuracy_in_words(network: Checkpoint, key: str | None) -> str:
     )
 
 
-def row(network: Checkpoint, report: Headline | None, group: str | None) -> list[str | Html]:
+def row(network: Checkpoint, report: Headline | None, group: str | None) -> list[Cell]:
     card = network.card
     minutes, of = card.cost.minutes
-    figures: list[str | Html] = ["–", "–", "–", "–"]
+    figures: list[Cell] = ["–", "–", "–", "–"]
     if report:
         figures = [
             group or "–",
-            markup.figure(report.accuracy, report.accuracy_interval),
-            markup.figure(report.macro_f1, report.macro_f1_interval),
+            share(report.accuracy, report.accuracy_interval),
+            share(report.macro_f1, report.macro_f1_interval),
             f"{report.n:,}",
         ]
     return [
@@ -132,9 +132,7 @@ def side_by_side(networks: dict[str, Checkpoint], key: str) -> None:
         [
             titles()[name],
             *(
-                markup.figure(found[part][name].accuracy, found[part][name].accuracy_interval)
-                if name in found[part]
-                else "–"
+                share(found[part][name].accuracy, found[part][name].accuracy_interval) if name in found[part] else "–"
                 for part in parts
             ),
         ]

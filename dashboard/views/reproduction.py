@@ -7,13 +7,13 @@ import streamlit as st
 
 from dashboard import curves, markup
 from dashboard.charts.reproduction import reported_and_reproduced
-from dashboard.markup import Html
 from dashboard.text import verbatim
 from fer_core.datasets.titles import dataset_title, table_title
 from fer_core.evaluation.intervals import Interval
 from fer_core.experiments import reproduction
 from fer_core.experiments.reproduction import Row
 from fer_core.glossary import explained
+from fer_core.reports.html import Cell, share
 from fer_core.runs.folder import RunFolder
 
 PLOTLY = {"displayModeBar": False}
@@ -81,15 +81,14 @@ def section(report: str, rows: Sequence[Row]) -> None:
             curves.show(histories, f"curves-{report}")
 
 
-def cells(row: Row) -> list[str | Html]:
-    outcome = markup.escape(row.verdict or row.state)
+def cells(row: Row) -> list[Cell]:
     return [
         row.title,
         "–" if row.reported is None else f"{100 * row.reported:.1f}",
         "–"
         if row.accuracy is None or row.low is None or row.high is None
-        else markup.figure(row.accuracy, Interval(row.low, row.high)),
-        Html(f'<span style="display: inline-block; min-width: 9rem">{outcome}</span>'),
+        else share(row.accuracy, Interval(row.low, row.high)),
+        row.verdict or row.state,
         f"{round(row.epochs * row.share, 2):g} of {row.asked}" if row.asked else "–",
         "–" if row.cpu_minutes is None else f"{row.cpu_minutes:.1f}",
         f"{row.n:,}" if row.n else "–",

@@ -9,7 +9,7 @@ import streamlit as st
 from dashboard import curves, damaged, markup
 from dashboard.behind import table_behind
 from dashboard.charts import runs as charts
-from dashboard.markup import Html, sparkline
+from dashboard.markup import sparkline
 from dashboard.pickers import to_address
 from dashboard.text import estimate, verbatim
 from fer_core.datasets.titles import dataset_title
@@ -17,6 +17,7 @@ from fer_core.errors import FerError
 from fer_core.evaluation.intervals import Interval, percent, wilson
 from fer_core.glossary import explained
 from fer_core.recipe import Section, TrainConfig, setting_title
+from fer_core.reports.html import Cell, share
 from fer_core.runs import store
 from fer_core.runs.diagnosis import Diagnosis, diagnose
 from fer_core.runs.folder import EpochResult, RunFolder, RunStatus, best_epoch
@@ -136,12 +137,12 @@ def choose() -> list[RunFolder]:
     return [runs[name] for name in names]
 
 
-def rows(runs: list[Compared], names: list[str]) -> list[list[str | Html]]:
+def rows(runs: list[Compared], names: list[str]) -> list[list[Cell]]:
     best = max(run.best.val_accuracy for run in runs)
-    found: list[list[str | Html]] = []
+    found: list[list[Cell]] = []
     for run in sorted(runs, key=lambda run: -run.best.val_accuracy):
         accuracy = run.best.val_accuracy
-        figure: str | Html = markup.figure(accuracy, run.bounds) if run.bounds else f"{100 * accuracy:.1f}"
+        figure = share(accuracy, run.bounds)
         found.append(
             [
                 run.run.name,

@@ -9,7 +9,6 @@ import streamlit as st
 from dashboard import cache, markup, pickers
 from dashboard.behind import table_behind
 from dashboard.charts import runs as charts
-from dashboard.markup import Html
 from dashboard.text import estimate, verbatim
 from fer_core.datasets.heads import HEADS
 from fer_core.datasets.known import known
@@ -21,6 +20,7 @@ from fer_core.experiments.sweep_folder import SweepFolder, Trial, sweeps
 from fer_core.experiments.sweep_process import RESUME, launch
 from fer_core.glossary import explained
 from fer_core.recipe import setting_title
+from fer_core.reports.html import Cell, share
 from fer_core.runs import queue
 
 PLOTLY = {"displayModeBar": False}
@@ -86,10 +86,10 @@ def setting_value(value: object) -> str:
     return f"{value:.3g}" if isinstance(value, float) else str(value)
 
 
-def row(trial: Trial) -> list[str | Html]:
-    figure: str | Html = ""
+def row(trial: Trial) -> list[Cell]:
+    figure: Cell = ""
     if trial.accuracy is not None:
-        figure = markup.figure(trial.accuracy, trial.bounds) if trial.bounds else f"{100 * trial.accuracy:.1f}"
+        figure = share(trial.accuracy, trial.bounds)
     state = "pruned" if trial.pruned else trial.status.state
     return [trial.run.name, state, figure, str(trial.epochs), *map(setting_value, trial.values.values())]
 

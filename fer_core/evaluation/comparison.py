@@ -20,10 +20,12 @@ from numpy.typing import ArrayLike
 
 from fer_core.datasets.identity import HASH
 from fer_core.errors import DataError
-from fer_core.evaluation import metrics
-from fer_core.evaluation.intervals import FEW, LEVEL, Interval, paired_bounds, paired_interval, wilson
-from fer_core.evaluation.metrics import Counts, Figures, headline
+from fer_core.evaluation import confusion
+from fer_core.evaluation.confusion import Counts, Figures
+from fer_core.evaluation.intervals import FEW, LEVEL, Interval, interval_of, paired_bounds, paired_interval, wilson
+from fer_core.evaluation.metrics import METRICS, decisions
 from fer_core.evaluation.predictions import KEY, Predictions, image_keys
+from fer_core.evaluation.report import headline
 
 ALPHA = 0.05  # adjusted p-values at or below it count as a difference
 
@@ -139,7 +141,7 @@ def difference_of(names: Sequence[str], counts: Counts, level: float = LEVEL) ->
     only_a, only_b = np.einsum("iij->i", counts) - right_in_both, np.einsum("iji->i", counts) - right_in_both
     given = counts.sum(axis=(1, 2))
     recall = pd.DataFrame({"expression": names, "support": given})
-    recall["a"], recall["b"] = metrics.recall(of_a), metrics.recall(of_b)
+    recall["a"], recall["b"] = confusion.recall(of_a), confusion.recall(of_b)
     recall["difference"] = recall["b"] - recall["a"]
     recall["low"], recall["high"] = np.where(given >= FEW, paired_bounds(only_a, only_b, given, level), np.nan)
     recall["p"] = _exact_p(only_a, only_b)
@@ -150,7 +152,7 @@ def difference_of(names: Sequence[str], counts: Counts, level: float = LEVEL) ->
         n=n,
         accuracy=float((only_b.sum() - only_a.sum()) / n),
         accuracy_interval=paired_interval(int(only_a.sum()), int(only_b.sum()), n, level),
-        macro_f1=float(metrics.macro_f1(of_b) - metrics.macro_f1(of_a)),
+        macro_f1=float(decisions.macro_f1(of_b) - decisions.macro_f1(of_a)),
         macro_f1_interval=_macro_f1_interval(counts, level),
         recall=recall,
     )
@@ -160,8 +162,12 @@ def _macro_f1_interval(counts: Counts, level: float) -> Interval:
     """Of macro-F1 of B minus A, put together from the intervals of both and how far they move together (method of variance
     estimates recovery for a difference, Zou and Donner 2008, Statistics in Medicine 27, 1693, equation 6)."""
     of_a, of_b = counts.sum(axis=2), counts.sum(axis=1)
-    a, b = float(metrics.macro_f1(of_a)), float(metrics.macro_f1(of_b))
-    (low_a, high_a), (low_b, high_b) = (metrics.matrix_interval(one, "macro_f1", level) for one in (of_a, of_b))
+    metric = METRICS["macro_f1"]
+    a, b = float(metric.of(of_a)), float(metric.of(of_b))
+    (low_a, high_a), (low_b, high_b) = (
+        interval_of(metric.of, one, metric.prior(one), ends=(metric.low, metric.high), level=level)
+        for one in (of_a, of_b)
+    )
     together = _correlation(counts + _discordant_prior(counts))
 
     def reach(one: float, other: float) -> float:
@@ -178,7 +184,7 @@ def _correlation(smooth: Figures) -> float:
         cells = of.size
         changed = np.repeat(of[None], cells, axis=0)
         changed.reshape(cells, cells)[np.arange(cells), np.arange(cells)] += 1e-4
-        slope = ((metrics.macro_f1(changed) - metrics.macro_f1(of)) / 1e-4).reshape(of.shape)
+        slope = ((decisions.macro_f1(changed) - decisions.macro_f1(of)) / 1e-4).reshape(of.shape)
         slopes.append(np.broadcast_to(np.expand_dims(slope, axis), smooth.shape))
     one, two = (slope - (smooth * slope).sum() / smooth.sum() for slope in slopes)
     spread = float(np.sqrt((smooth * one**2).sum() * (smooth * two**2).sum()))
@@ -270,7 +276,7 @@ def agreement(a: Predictions, b: Predictions) -> Agreement:
     a, b = _pair(a, b)
     together = _answers(a, b)[1].sum(axis=0)  # (k, k) predicted by A, predicted by B
     same = int(together.trace())
-    return Agreement(len(a), same / len(a), wilson(same, len(a)), float(metrics.kappa(together)))
+    return Agreement(len(a), same / len(a), wilson(same, len(a)), float(decisions.kappa(together)))
 
 
 @dataclass(frozen=True, eq=False)

@@ -12,8 +12,8 @@ from fer_core.datasets import Dataset
 from fer_core.datasets.identity import HASH
 from fer_core.datasets.leaks import leaks_of, shipped_leaks, shipped_near_twins, shipped_table
 from fer_core.evaluation.intervals import percent
-from fer_core.evaluation.metrics import evaluate
 from fer_core.evaluation.predictions import Predictions
+from fer_core.evaluation.report import evaluate
 
 # How answers were obtained, from the weakest to the strongest: learned or fitted on these very images; the best epoch was
 # chosen on them; each answered by a vote that was fitted on others; none of this.

@@ -15,9 +15,10 @@ import pandas as pd
 from numpy.typing import ArrayLike, NDArray
 
 from fer_core.errors import DataError
-from fer_core.evaluation import metrics
+from fer_core.evaluation import confusion, metrics
 from fer_core.evaluation.comparison import holm
 from fer_core.evaluation.intervals import SEED, Interval, independent_interval, interval_of, wilson_bounds
+from fer_core.evaluation.metrics import decisions
 from fer_core.evaluation.predictions import Predictions
 from fer_core.images import quality
 
@@ -92,7 +93,7 @@ def gap_split(a: Predictions, b: Predictions) -> GapSplit:
     return gap_of(_confusion(a, names), _confusion(b, names))
 
 
-def gap_of(of_a: metrics.Counts, of_b: metrics.Counts) -> GapSplit:
+def gap_of(of_a: confusion.Counts, of_b: confusion.Counts) -> GapSplit:
     """As `gap_split`, from the (k, k) confusion matrices of two sets with the same k expressions."""
     both = np.stack([of_a, of_b])
     total, prior, rest = _parts(both[0], both[1]).tolist()
@@ -108,19 +109,19 @@ def gap_of(of_a: metrics.Counts, of_b: metrics.Counts) -> GapSplit:
     return GapSplit(total, whole, prior, part(1), rest, part(2))
 
 
-def _confusion(p: Predictions, names: Sequence[str]) -> metrics.Counts:
+def _confusion(p: Predictions, names: Sequence[str]) -> confusion.Counts:
     order = pd.Index(names)
     label, predicted = (
         order.get_indexer(pd.Index(values)).astype(np.int64) for values in (p.table["label"], p.predicted)
     )
-    return metrics.count_pairs(label, predicted, len(names))
+    return confusion.count_pairs(label, predicted, len(names))
 
 
 def _parts(of_a: Any, of_b: Any) -> NDArray[np.float64]:
     """(..., 3) total, prior and rest of (..., k, k) confusion matrices."""
-    share_a, share_b = (metrics.support(m) / m.sum(axis=(-2, -1))[..., None] for m in (of_a, of_b))
-    accuracy_a, accuracy_b = metrics.accuracy(of_a), metrics.accuracy(of_b)
-    recall_a = np.where(metrics.support(of_a) > 0, metrics.recall(of_a), accuracy_a[..., None])
+    share_a, share_b = (confusion.support(m) / m.sum(axis=(-2, -1))[..., None] for m in (of_a, of_b))
+    accuracy_a, accuracy_b = decisions.accuracy(of_a), decisions.accuracy(of_b)
+    recall_a = np.where(confusion.support(of_a) > 0, confusion.recall(of_a), accuracy_a[..., None])
     prior = ((share_b - share_a) * recall_a).sum(axis=-1)
     total = accuracy_b - accuracy_a
     return np.stack([total, prior, total - prior], axis=-1)

@@ -20,8 +20,8 @@ from fer_core.datasets import Dataset, splits
 from fer_core.datasets.identity import HASH
 from fer_core.errors import ConfigError, DataError, RunError
 from fer_core.evaluation.intervals import Interval, wilson
-from fer_core.evaluation.metrics import evaluate
 from fer_core.evaluation.predictions import Predictions
+from fer_core.evaluation.report import evaluate
 from fer_core.recipe import TrainConfig
 from fer_core.runs.folder import OWN_SPLIT, NamedFolder, RunFolder, RunStatus
 from fer_core.runs.own_split import divided

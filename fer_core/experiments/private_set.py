@@ -22,8 +22,8 @@ from fer_core.datasets.heads import HEADS
 from fer_core.errors import DataError
 from fer_core.evaluation import shift
 from fer_core.evaluation.comparison import ALPHA, mcnemar_exact, p_in_words
+from fer_core.evaluation.confusion import confusion_matrix
 from fer_core.evaluation.intervals import SEED
-from fer_core.evaluation.metrics import confusion_matrix
 from fer_core.evaluation.predictions import Predictions
 from fer_core.experiments.private_faces import Gathered, gather
 from fer_core.images import ImageSpec, fit

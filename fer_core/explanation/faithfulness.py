@@ -6,6 +6,7 @@ Every figure is computed per image, so means over images have intervals and meth
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -25,6 +26,25 @@ Maps = NDArray[np.float32]
 Figures = NDArray[np.float64]
 
 
+@dataclass(frozen=True, eq=False)
+class Explained:
+    """The images whose maps are judged.
+
+    Attributes:
+        images: (N, H, W) or (N, H, W, 3) uint8 at the network's size.
+        targets: (N) the explained expressions, as indices of the network's outputs.
+    """
+
+    model: nn.Module
+    images: NDArray[np.uint8]
+    spec: ImageSpec
+    targets: Sequence[int]
+
+    def first(self, count: int) -> Explained:
+        """The same for the first `count` images."""
+        return replace(self, images=self.images[:count], targets=self.targets[:count])
+
+
 class Curves:
     """Deletion and insertion: mean probability of the target while pixels are removed, or added, in the order of a map
     (Petsiuk et al. 2018).
@@ -34,27 +54,16 @@ class Curves:
     maps of the same images: what they share is computed once.
     """
 
-    def __init__(
-        self,
-        model: nn.Module,
-        images: NDArray[np.uint8],
-        spec: ImageSpec,
-        targets: Sequence[int],
-        steps: int = STEPS,
-    ) -> None:
-        """
-        Args:
-            images: (N, H, W) or (N, H, W, 3) uint8 at the network's size; targets: (N) expressions' indices.
-        """
+    def __init__(self, explained: Explained, steps: int = STEPS) -> None:
         import cv2
 
-        self._model, self._spec, self._steps = model, spec, steps
-        self._images, self._targets = np.asarray(images), np.asarray(targets, dtype=np.int64)
+        self._model, self._spec, self._steps = explained.model, explained.spec, steps
+        self._images, self._targets = np.asarray(explained.images), np.asarray(explained.targets, dtype=np.int64)
         self._means = np.empty_like(self._images)
         self._blurred = np.empty_like(self._images)
         for row, image in enumerate(self._images):
             self._means[row] = np.rint(image.mean(axis=(0, 1))).astype(np.uint8)
-            self._blurred[row] = cv2.GaussianBlur(image, (0, 0), spec.height / 8, borderType=cv2.BORDER_REPLICATE)
+            self._blurred[row] = cv2.GaussianBlur(image, (0, 0), self._spec.height / 8, borderType=cv2.BORDER_REPLICATE)
         self._ends = [self._probs(part[:, None])[:, 0] for part in (self._images, self._means, self._blurred)]
 
     def of(self, maps: Maps) -> tuple[Figures, Figures]:
@@ -100,22 +109,16 @@ class Perturbations:
     """Infidelity: how badly a map's values predict changes of the score (Yeh et al. 2019, arXiv 1901.09392). Shares are
     tested with squares that are taken away (set to the mean grey; the paper's square removal): the sum of a square's shares
     predicts the fall of the score. The squares have one size, and predicted and real falls are compared after subtracting
-        their means over the squares. Otherwise any positive map would score well just because more is lost when more is
-        removed; a random map beat integrated gradients. A sensitivity is tested with noise of standard deviation 0.02: its
-        product with the noise predicts the fall. Maps that only show places are not tested, because their values predict
-        nothing. All maps of the same images get the same seeded changes, whose falls are computed once.
+    their means over the squares. Otherwise any positive map would score well just because more is lost when more is
+    removed; a random map beat integrated gradients. A sensitivity is tested with noise of standard deviation 0.02: its
+    product with the noise predicts the fall. Maps that only show places are not tested, because their values predict
+    nothing. All maps of the same images get the same seeded changes, whose falls are computed once.
     """
 
-    def __init__(
-        self,
-        model: nn.Module,
-        images: NDArray[np.uint8],
-        spec: ImageSpec,
-        targets: Sequence[int],
-        draws: int = 32,
-    ) -> None:
+    def __init__(self, explained: Explained, draws: int = 32) -> None:
         import torch
 
+        model, images, spec, targets = explained.model, explained.images, explained.spec, explained.targets
         network = replica(model)
         score = score_of(network)
         device = next((p.device for p in model.parameters()), torch.device("cpu"))

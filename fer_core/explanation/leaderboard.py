@@ -20,6 +20,7 @@ from fer_core.evaluation.intervals import LEVEL, SEED
 from fer_core.explanation import METHODS, Method, Parameters, Question, explain, suits_all
 from fer_core.explanation.faithfulness import (
     Curves,
+    Explained,
     Figures,
     Maps,
     Perturbations,
@@ -159,7 +160,7 @@ def leaderboard(
     ]
     controls = control_methods()
     entries = [*controls.values(), *chosen]
-    board = _Board(model, images, spec, targets, layer, few)
+    board = _Board(Explained(model, images, spec, targets), layer, few)
     made: dict[str, Maps] = {}
     rows: list[dict[str, Any]] = []
     kept: dict[str, dict[str, Figures]] = {}
@@ -209,25 +210,18 @@ GAINS = ("gain", "deletion_gain", "insertion_gain", "over_face", "over_noise")
 class _Board:
     """What all methods of a leaderboard share: curves, controls, new weights, changes of the images."""
 
-    def __init__(
-        self,
-        model: nn.Module,
-        images: NDArray[np.uint8],
-        spec: ImageSpec,
-        targets: Sequence[int],
-        layer: str | None,
-        few: int,
-    ) -> None:
+    def __init__(self, explained: Explained, layer: str | None, few: int) -> None:
         from fer_core.models.logits import predict_logits
 
+        model, images, spec, targets = explained.model, explained.images, explained.spec, explained.targets
         self.images, self.spec, self.targets, self.layer = images, spec, list(targets), layer
         self.some = slice(0, few)
         self.model = model
-        self.curves = Curves(model, images, spec, targets)
+        self.curves = Curves(explained)
         self.other = another(targets)
         self.face = self._both(self.curves.of(np.repeat(face_map(spec)[None], len(images), axis=0)))
         self.stages = dict(cascade(model, spec))
-        self.changes = Perturbations(model, images[self.some], spec, targets[self.some])
+        self.changes = Perturbations(explained.first(few))
         logits = predict_logits(model, images[self.some], spec)
         logits[np.arange(len(logits)), self.targets[self.some]] = -np.inf
         self.second = logits.argmax(axis=1).tolist()

@@ -28,18 +28,12 @@ from fer_core.evaluation.calibration import (
     with_temperature,
 )
 from fer_core.evaluation.comparison import all_pairs, compare, leaderboard, p_value, shared_images
+from fer_core.evaluation.confusion import most_confused
 from fer_core.evaluation.gallery import Filter, examples, positions, select, why_not_shared
 from fer_core.evaluation.intervals import Interval
-from fer_core.evaluation.metrics import (
-    CLASS_FIGURES,
-    EvaluationReport,
-    evaluate,
-    figures_table,
-    headline,
-    most_confused,
-)
 from fer_core.evaluation.optimism import in_words
 from fer_core.evaluation.predictions import Predictions
+from fer_core.evaluation.report import CLASS_FIGURES, EvaluationReport, evaluate, figures_table, headline
 from fer_core.evaluation.results import leaks_in_words
 from fer_core.evaluation.seeds import over_seeds
 from fer_core.reports import charts

@@ -15,8 +15,8 @@ from pathlib import Path
 from fer_core import workspace
 from fer_core.checkpoint import WEIGHTS, Card, load_tensors, read_card, save_tensors, weights_path, write_card, written
 from fer_core.errors import CheckpointError, FerError, RunError, UnknownName
-from fer_core.evaluation.metrics import evaluate
 from fer_core.evaluation.predictions import Predictions
+from fer_core.evaluation.report import evaluate
 from fer_core.runs.folder import NAME, OWN_SPLIT, TRIAL, RunFolder
 from fer_core.untrusted import is_file, is_folder
 

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from fer_core import __version__
 from fer_core.checkpoint import Card, Cost, load_tensors, save_tensors, write_card
 from fer_core.datasets.leaks import leak_warning
-from fer_core.evaluation.metrics import count_pairs
+from fer_core.evaluation.confusion import count_pairs
 from fer_core.evaluation.predict import predict_split
 from fer_core.evaluation.results import results as figures_of
 from fer_core.faces import FaceCrop

@@ -7,8 +7,8 @@ from PIL import Image
 
 from fer_core.checkpoint import Card, Cost, write_card
 from fer_core.datasets import Dataset
-from fer_core.evaluation.metrics import evaluate
 from fer_core.evaluation.predictions import Predictions
+from fer_core.evaluation.report import evaluate
 from fer_core.faces import FaceCrop
 from fer_core.images import ImageSpec
 from fer_core.labels import FER7

@@ -11,8 +11,8 @@ from dashboard.text import verbatim
 from fer_core.checkpoint import read_card, write_card
 from fer_core.evaluation.calibration import temperature
 from fer_core.evaluation.comparison import all_pairs, compare, p_in_words
-from fer_core.evaluation.metrics import evaluate
 from fer_core.evaluation.predictions import Predictions
+from fer_core.evaluation.report import evaluate
 from fer_core.labels import RAFDB6
 from tests.app.conftest import texts
 from tests.app.examples import make_network, predictions_elsewhere

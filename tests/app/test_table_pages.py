@@ -14,7 +14,7 @@ from streamlit.testing.v1 import AppTest
 
 from fer_core.datasets import open_dataset
 from fer_core.datasets.known import add
-from fer_core.evaluation.metrics import confusion_matrix
+from fer_core.evaluation.confusion import confusion_matrix
 from fer_core.evaluation.predictions import Predictions
 from fer_core.labels import FER7
 from fer_core.workspace import ROOT

@@ -14,7 +14,7 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from fer_core.evaluation import calibration, comparison, metrics, ranking, shift
+from fer_core.evaluation import calibration, comparison, confusion, ranking, shift
 from fer_core.evaluation.intervals import Interval
 from fer_core.evaluation.metrics import METRICS
 from fer_core.evaluation.predictions import Predictions
@@ -50,8 +50,8 @@ class Population:
         self.names = self.like.expressions.names
         self.k = len(self.names)
         self.whole, self.other = (table_of(logits, self.labels, self.like) for logits in (self.one, self.two))
-        self.matrix = metrics.confusion_matrix(self.whole)
-        self.f1_of_other = metrics.f1(metrics.confusion_matrix(self.other))
+        self.matrix = confusion.confusion_matrix(self.whole)
+        self.f1_of_other = confusion.f1(confusion.confusion_matrix(self.other))
         self.difference = comparison.difference_of(self.names, self.answers(self.whole, self.other))
         self.ranks = ranking.ranking(self.whole)
         self.temperature = calibration.temperature(self.whole)
@@ -70,26 +70,26 @@ class Population:
         yield from self.confidence(a)
 
     def figures(self, sample: Predictions) -> Told:
-        matrix = metrics.confusion_matrix(sample)
-        given, predicted = metrics.support(matrix), metrics.predicted_count(matrix)
+        matrix = confusion.confusion_matrix(sample)
+        given, predicted = confusion.support(matrix), confusion.predicted_count(matrix)
         occurs, seen = given > 0, given + predicted > 0
         means = {  # of the expressions that the sample's own mean is over
-            "balanced_accuracy": metrics.recall(self.matrix)[occurs].mean(),
-            "macro_precision": metrics.precision(self.matrix)[seen].mean(),
-            "macro_recall": (metrics.recall(self.matrix) * occurs)[seen].mean(),
-            "macro_f1": metrics.f1(self.matrix)[seen].mean(),
+            "balanced_accuracy": confusion.recall(self.matrix)[occurs].mean(),
+            "macro_precision": confusion.precision(self.matrix)[seen].mean(),
+            "macro_recall": (confusion.recall(self.matrix) * occurs)[seen].mean(),
+            "macro_f1": confusion.f1(self.matrix)[seen].mean(),
         }
         for name, metric in METRICS.items():
             if metric.of_matrix:
                 true = means[name] if name in means else float(metric.of(self.matrix))
-                yield metric.title, metrics.matrix_interval(matrix, name), float(true)
+                yield metric.title, metric.interval(matrix), float(true)
         for name in ("log_loss", "brier"):
-            yield METRICS[name].title, metrics.mean_intervals(sample)[name], METRICS[name](self.whole)
-        per_class = metrics.class_figures(matrix, self.names).set_index("expression")
+            yield METRICS[name].title, METRICS[name].interval(sample), METRICS[name](self.whole)
+        per_class = confusion.class_figures(matrix, self.names).set_index("expression")
         for name in (RARE, COMMON):
             for figure in ("precision", "recall", "f1"):
                 row = per_class.loc[name]
-                true = getattr(metrics, figure)(self.matrix)[self.names.index(name)]
+                true = getattr(confusion, figure)(self.matrix)[self.names.index(name)]
                 yield f"{figure}, {name}", Interval(row[f"{figure}_low"], row[f"{figure}_high"]), float(true)
 
     def ranked(self, sample: Predictions) -> Told:
@@ -111,9 +111,9 @@ class Population:
     def differences(self, a: Predictions, b: Predictions) -> Told:
         found = comparison.difference_of(self.names, self.answers(a, b))
         yield "accuracy, B minus A", found.accuracy_interval, self.difference.accuracy
-        of_a, of_b = metrics.confusion_matrix(a), metrics.confusion_matrix(b)
-        seen_a, seen_b = (metrics.support(m) + metrics.predicted_count(m) > 0 for m in (of_a, of_b))
-        true = self.f1_of_other[seen_b].mean() - metrics.f1(self.matrix)[seen_a].mean()
+        of_a, of_b = confusion.confusion_matrix(a), confusion.confusion_matrix(b)
+        seen_a, seen_b = (confusion.support(m) + confusion.predicted_count(m) > 0 for m in (of_a, of_b))
+        true = self.f1_of_other[seen_b].mean() - confusion.f1(self.matrix)[seen_a].mean()
         yield "macro-F1, B minus A", found.macro_f1_interval, float(true)
         for row in found.recall.itertuples():
             if row.expression in (RARE, COMMON):
@@ -121,8 +121,8 @@ class Population:
                 yield f"recall, B minus A, {row.expression}", Interval(row.low, row.high), float(true)
         half = len(a) // 2
         here, there = (
-            metrics.count_pairs(a.label_index[:half], a.predicted_index[:half], self.k),
-            metrics.count_pairs(b.label_index[half:], b.predicted_index[half:], self.k),
+            confusion.count_pairs(a.label_index[:half], a.predicted_index[:half], self.k),
+            confusion.count_pairs(b.label_index[half:], b.predicted_index[half:], self.k),
         )
         split = shift.gap_of(here, there)
         yield "accuracy, another set minus this", split.total_interval, self.difference.accuracy

@@ -13,15 +13,16 @@ import numpy as np
 import sklearn
 from sklearn.metrics import accuracy_score, f1_score
 
-from fer_core.evaluation import metrics
+from fer_core.evaluation import confusion
 from fer_core.evaluation.intervals import RESAMPLES, percentile, resample
+from fer_core.evaluation.metrics import decisions
 
 IMAGES, CLASSES, LOOP_SAMPLES, REPEATS, GOAL = 7178, 7, 40, 7, 300
 
 
 def vectorised(label: np.ndarray, predicted: np.ndarray) -> list[tuple[float, float]]:
-    samples = resample(metrics.count_pairs(label, predicted, CLASSES), RESAMPLES)
-    return [percentile(metrics.accuracy(samples)), percentile(metrics.macro_f1(samples))]
+    samples = resample(confusion.count_pairs(label, predicted, CLASSES), RESAMPLES)
+    return [percentile(decisions.accuracy(samples)), percentile(decisions.macro_f1(samples))]
 
 
 def loop(label: np.ndarray, predicted: np.ndarray, samples: int) -> list[tuple[float, float]]:

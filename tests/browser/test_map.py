@@ -4,7 +4,7 @@ import re
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Page, expect
+from playwright.sync_api import FloatRect, Page, expect
 
 from fer_core.datasets import open_dataset
 from fer_core.evaluation import selections
@@ -24,15 +24,21 @@ def network(workbench: Workbench) -> str:
     return "map-network"
 
 
-def test_a_lasso_around_all_points_shows_all_pictures(
-    page: Page, workbench: Workbench, network: str, workspace: Path
-) -> None:
+def place_of_map(page: Page, workbench: Workbench, network: str) -> FloatRect:
+    """Open the page, scroll to its map and say where that is, in pixels of the window."""
     page.goto(workbench.link("map", network=network, table="map-faces-val", among="val"))
     settle(page)
     plot = page.locator(".js-plotly-plot .nsewdrag").first
     plot.scroll_into_view_if_needed()
     box = plot.bounding_box()
     assert box is not None
+    return box
+
+
+def test_a_lasso_around_all_points_shows_all_pictures(
+    page: Page, workbench: Workbench, network: str, workspace: Path
+) -> None:
+    box = place_of_map(page, workbench, network)
     left, top, right, bottom = box["x"] + 2, box["y"] + 2, box["x"] + box["width"] - 2, box["y"] + box["height"] - 2
     page.mouse.move(left, top)
     page.mouse.down()
@@ -50,12 +56,7 @@ def test_a_lasso_around_all_points_shows_all_pictures(
 
 
 def test_the_picture_of_the_point_under_the_pointer_is_shown(page: Page, workbench: Workbench, network: str) -> None:
-    page.goto(workbench.link("map", network=network, table="map-faces-val", among="val"))
-    settle(page)
-    plot = page.locator(".js-plotly-plot .nsewdrag").first
-    plot.scroll_into_view_if_needed()
-    box = plot.bounding_box()
-    assert box is not None
+    box = place_of_map(page, workbench, network)
     picture = page.get_by_test_id("stBidiComponentIsolated").locator('div[style*="data:image/jpeg"]')
     expect(picture).to_have_count(1)
     expect(picture).to_be_hidden()

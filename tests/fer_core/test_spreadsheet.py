@@ -10,8 +10,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from fer_core.evaluation.metrics import evaluate
 from fer_core.evaluation.predictions import Predictions
+from fer_core.evaluation.report import evaluate
 from fer_core.labels import FER7
 from fer_core.reports.evaluation_report import model_card
 from fer_core.runs import store

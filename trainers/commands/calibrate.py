@@ -27,7 +27,7 @@ def calibrate(
     from fer_core.checkpoint import CALIBRATION, place_for
     from fer_core.datasets import open_dataset
     from fer_core.evaluation import calibration
-    from fer_core.evaluation.metrics import log_loss
+    from fer_core.evaluation.metrics.probabilities import log_loss
     from fer_core.evaluation.predict import answers, keep
     from fer_core.runs.store import find
 

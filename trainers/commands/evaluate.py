@@ -28,8 +28,8 @@ def evaluate(
     """
     from fer_core.datasets import open_dataset
     from fer_core.datasets.leaks import leak_warning
-    from fer_core.evaluation.metrics import CLASS_FIGURES
     from fer_core.evaluation.predict import answers, how_obtained, keep, stronger_table
+    from fer_core.evaluation.report import CLASS_FIGURES
     from fer_core.evaluation.results import IN_WORDS, in_words, results, trained_on
     from fer_core.runs.store import find
 

@@ -9,7 +9,6 @@ from sklearn.linear_model import LogisticRegression
 
 from fer_core.checkpoint import read_card, write_card
 from fer_core.errors import DataError
-from fer_core.evaluation import metrics
 from fer_core.evaluation.calibration import (
     at_threshold,
     by_expression,
@@ -25,6 +24,7 @@ from fer_core.evaluation.calibration import (
     with_temperature,
 )
 from fer_core.evaluation.intervals import wilson
+from fer_core.evaluation.metrics import probabilities
 from fer_core.evaluation.predictions import Predictions
 from fer_core.labels import FER7, Expressions
 from tests.app.examples import make_network
@@ -113,8 +113,8 @@ def test_temperature_undoes_too_sharp_logits_and_mends_the_calibration_error() -
     assert temperature(sharp) == pytest.approx(3 * temperature(honest), rel=1e-3)
     cooled = with_temperature(sharp, temperature(sharp))
     assert cooled.predicted.tolist() == sharp.predicted.tolist()
-    assert metrics.ece(cooled) < metrics.ece(sharp) / 4
-    assert metrics.log_loss(cooled) < metrics.log_loss(sharp)
+    assert probabilities.ece(cooled) < probabilities.ece(sharp) / 4
+    assert probabilities.log_loss(cooled) < probabilities.log_loss(sharp)
 
 
 def test_a_network_without_an_error_gets_the_lowest_temperature() -> None:

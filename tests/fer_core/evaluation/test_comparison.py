@@ -12,7 +12,7 @@ from statsmodels.stats.contingency_tables import mcnemar
 from statsmodels.stats.multitest import multipletests
 
 from fer_core.errors import DataError
-from fer_core.evaluation import comparison, metrics
+from fer_core.evaluation import comparison
 from fer_core.evaluation.comparison import (
     agreement,
     all_pairs,
@@ -28,8 +28,11 @@ from fer_core.evaluation.comparison import (
     paired_difference,
     shared_images,
 )
+from fer_core.evaluation.confusion import count_pairs
 from fer_core.evaluation.intervals import wilson
+from fer_core.evaluation.metrics.decisions import macro_f1
 from fer_core.evaluation.predictions import Predictions
+from fer_core.evaluation.report import evaluate
 from fer_core.labels import FER7, RAFDB6, Expressions
 
 TWO = Expressions("custom", ("happy", "sad"))
@@ -138,8 +141,8 @@ def test_the_interval_of_macro_f1_agrees_with_drawing_images_with_replacement_wh
     values = []
     for _ in range(1000):
         rows = random.integers(0, 2000, 2000)  # the same images for both
-        stack = [metrics.count_pairs(p.label_index[rows], p.predicted_index[rows], 7) for p in (a, b)]
-        values.append(np.diff(metrics.macro_f1(np.array(stack)))[0])
+        stack = [count_pairs(p.label_index[rows], p.predicted_index[rows], 7) for p in (a, b)]
+        values.append(np.diff(macro_f1(np.array(stack)))[0])
     interval = paired_difference(a, b).macro_f1_interval
     assert interval == pytest.approx(tuple(np.quantile(values, [0.025, 0.975])), abs=0.006)
 
@@ -330,7 +333,7 @@ def test_one_shared_image_is_compared_without_a_verdict() -> None:
 def test_the_leaderboard_carries_intervals_and_the_distance_from_the_best() -> None:
     networks = simulated([0.55, 0.9, 0.2])
     table = leaderboard(networks).set_index("name")
-    report = metrics.evaluate(networks["net1"])
+    report = evaluate(networks["net1"])
     assert (table.loc["net1", "macro_f1_low"], table.loc["net1", "macro_f1_high"]) == report.macro_f1_interval
     pairs = all_pairs(networks).set_index(["a", "b"])
     assert table.loc["net1", "p_best"] == 1

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from scipy.optimize import minimize_scalar
 from statsmodels.stats.proportion import confint_proportions_2indep, proportion_confint
 
-from fer_core.evaluation import metrics
+from fer_core.evaluation import confusion
 from fer_core.evaluation.intervals import (
     independent_interval,
     interval_of,
@@ -17,6 +17,7 @@ from fer_core.evaluation.intervals import (
     wilson,
     wilson_bounds,
 )
+from fer_core.evaluation.metrics import METRICS, decisions
 
 
 def test_wilson_worked_by_hand() -> None:
@@ -93,30 +94,30 @@ def test_newcombe_equals_statsmodels() -> None:
 def test_the_delta_method_of_accuracy_agrees_with_the_binomial() -> None:
     # Accuracy 0.8 on 1,000 images: standard error √(0.8·0.2/1000) = 0.012649, so 0.8 ± 1.96·0.012649 = 0.7752..0.8248
     matrix = np.array([[400, 100], [100, 400]])
-    assert interval_of(metrics.accuracy, matrix, np.zeros((2, 2))) == pytest.approx((0.7752, 0.8248), abs=2e-4)
+    assert interval_of(decisions.accuracy, matrix, np.zeros((2, 2))) == pytest.approx((0.7752, 0.8248), abs=2e-4)
 
 
 def test_the_delta_method_agrees_with_drawing_images_with_replacement_where_images_are_many() -> None:
     matrix = 60 * np.array([[12, 5, 3], [1, 6, 1], [4, 4, 14]])
     for name in ("macro_f1", "macro_precision", "kappa", "mcc", "weighted_f1"):
-        drawn = percentile(metrics.METRICS[name].of(resample(matrix, resamples=20_000)))
-        assert metrics.matrix_interval(matrix, name) == pytest.approx(drawn, abs=0.003), name
+        drawn = percentile(METRICS[name].of(resample(matrix, resamples=20_000)))
+        assert METRICS[name].interval(matrix) == pytest.approx(drawn, abs=0.003), name
 
 
-@pytest.mark.parametrize("name", [name for name, metric in metrics.METRICS.items() if metric.of_matrix])
+@pytest.mark.parametrize("name", [name for name, metric in METRICS.items() if metric.of_matrix])
 @pytest.mark.parametrize(
     "matrix", [np.diag([20, 5, 30]), 7 * (1 - np.eye(3, dtype=int))], ids=["perfect", "never right"]
 )
 def test_no_interval_of_a_matrix_is_without_width(name: str, matrix: np.ndarray) -> None:
-    low, high = metrics.matrix_interval(matrix, name)
-    assert low <= float(metrics.METRICS[name].of(matrix)) <= high
+    low, high = METRICS[name].interval(matrix)
+    assert low <= float(METRICS[name].of(matrix)) <= high
     assert high - low > 0.01
 
 
 def test_the_f1_of_none_of_five_has_the_upper_end_of_a_proportion() -> None:
     # 0 of 5 recognised and never predicted: J = 0 of 5, Wilson's upper end z² / (5 + z²) = 0.434483, F1 = 2 J / (1 + J)
     matrix = np.array([[0, 5], [0, 20]])
-    _, high = metrics.f1_bounds(matrix)
+    _, high = confusion.f1_bounds(matrix)
     assert high[0] == pytest.approx(2 * 0.434483 / 1.434483, abs=1e-6)  # it was “0 (0 to 0)”
 
 
@@ -124,13 +125,13 @@ def test_a_rare_class_is_covered() -> None:
     """F1 of a class of 1.6 % was covered in 79 % of samples of 300 by the percentile bootstrap."""
     random = np.random.default_rng(0)
     cells = np.array([[0.010, 0.006], [0.004, 0.98]])
-    true = metrics.f1(cells)[0]
+    true = confusion.f1(cells)[0]
     inside = total = 0
     for _ in range(1500):
         matrix = random.multinomial(300, cells.ravel()).reshape(2, 2)
         if matrix[0].sum() + matrix[1, 0] < 5:
             continue  # not printed
-        low, high = metrics.f1_bounds(matrix)
+        low, high = confusion.f1_bounds(matrix)
         inside, total = inside + (low[0] <= true <= high[0]), total + 1
     assert 0.93 <= inside / total <= 0.985
 

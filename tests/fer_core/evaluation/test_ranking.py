@@ -9,9 +9,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from sklearn.metrics import average_precision_score, roc_auc_score
 
-from fer_core.evaluation.metrics import METRICS, evaluate
+from fer_core.evaluation.metrics import METRICS
 from fer_core.evaluation.predictions import Predictions
 from fer_core.evaluation.ranking import auroc, average_precision, macro_bounds, ranking
+from fer_core.evaluation.report import evaluate
 from fer_core.labels import FER7
 
 

@@ -6,9 +6,9 @@ import numpy as np
 from PIL import Image
 
 from fer_core.datasets import open_dataset
-from fer_core.evaluation.metrics import evaluate
 from fer_core.evaluation.predict import predict_checkpoint
 from fer_core.evaluation.predictions import Predictions, how_of
+from fer_core.evaluation.report import evaluate
 from fer_core.evaluation.results import KEPT, OBTAINED, results, weaker
 from tests.untrained import untrained
 

@@ -17,6 +17,7 @@ from fer_core.explanation.aggregate import CHUNK, maps_of, mean_difference, mean
 from fer_core.explanation.badge import badge
 from fer_core.explanation.faithfulness import (
     Curves,
+    Explained,
     Perturbations,
     mass,
     max_sensitivity,
@@ -61,7 +62,7 @@ def test_deletion_and_insertion_by_hand():
     # probability falls from p(255) to p(64) at once and stays, whatever goes then; the trapezoid is worked out below.
     images = (CORNER * 255).astype(np.uint8)
     p = {level: 1 / (1 + np.exp(-3 * (level / 255 - 0.5) / 0.5)) for level in (255, 64)}
-    curves = Curves(Corner(), images, GREY, [0], steps=4)
+    curves = Curves(Explained(Corner(), images, GREY, [0]), steps=4)
     deletion, insertion = curves.of(CORNER)
     assert deletion[0] == pytest.approx((p[255] + 7 * p[64]) / 8, abs=1e-3)
     worst = curves.of(-CORNER)
@@ -70,7 +71,7 @@ def test_deletion_and_insertion_by_hand():
 
 
 def infidelity(images: np.ndarray, maps: np.ndarray, claims: str, signed: bool = True, model: nn.Module | None = None):
-    return Perturbations(model or Corner(), images, GREY, [0] * len(images)).infidelity(maps, claims, signed)
+    return Perturbations(Explained(model or Corner(), images, GREY, [0] * len(images))).infidelity(maps, claims, signed)
 
 
 def test_exact_maps_of_a_linear_network_foretell_everything_each_asked_what_it_claims():
@@ -93,7 +94,7 @@ def test_infidelity_is_left_out_for_maps_whose_values_foretell_nothing():
 
 def test_random_maps_foretell_less_than_integrated_gradients_of_a_trained_network(trained, drawn):
     targets = drawn.labels[:12].tolist()
-    changes = Perturbations(trained, drawn.images[:12], FACES, targets)
+    changes = Perturbations(Explained(trained, drawn.images[:12], FACES, targets))
     maps = explain(trained, drawn.images[:12], FACES, targets, "integrated-gradients").map
     own = changes.infidelity(maps, "shares", True).mean()
     assert own < changes.infidelity(random_maps(12, FACES), "shares", True).mean() - 0.1

@@ -16,8 +16,8 @@ from fer_core.datasets import open_dataset
 from fer_core.errors import DataError, UnknownName
 from fer_core.evaluation.calibration import calibration_error, with_temperature
 from fer_core.evaluation.comparison import compare
-from fer_core.evaluation.metrics import evaluate
 from fer_core.evaluation.predictions import Predictions
+from fer_core.evaluation.report import evaluate
 from fer_core.evaluation.seeds import over_seeds, recipe_of
 from fer_core.reports.evaluation_report import document, shared_table
 from fer_core.runs.store import find

@@ -31,6 +31,7 @@ from fer_core.training.losses import SoftLoss, make_loss
 from fer_core.training.optim import MovingAverage, make_optimizer, optimizer_tensors, restore_optimizer
 from fer_core.training.schedules import factor
 from fer_core.training.targets import drawn, make_targets
+from tests.fer_core.training.stopped import train_for
 
 NOTHING = Augment(flip=0)
 
@@ -371,15 +372,7 @@ def test_a_run_stopped_anywhere_and_resumed_ends_with_the_same_weights(
     through, dataset = run_of("through", learnable, **changes)
     list(Trainer(through, dataset).epochs())
     broken, _ = run_of("broken", learnable, **changes)
-    taken = []
-
-    def stop_after(status: object) -> None:
-        taken.append(status)
-        if len(taken) == steps:
-            broken.request_stop()
-
-    with pytest.raises(Stopped):
-        list(Trainer(broken, dataset, on_step=stop_after).epochs())
+    train_for(broken, dataset, steps)
     assert broken.status().state == "stopped"
     list(Trainer(broken, dataset).epochs())
     for file in ("last.safetensors", "best.safetensors"):

@@ -25,12 +25,13 @@ from fer_core.labels import FER7, FERPLUS8
 from fer_core.models import NETWORKS, build
 from fer_core.recipe import Optimizer, TrainConfig, parse
 from fer_core.runs.diagnosis import diagnose
-from fer_core.runs.folder import RunFolder, Stopped
+from fer_core.runs.folder import RunFolder
 from fer_core.serving.export import export_onnx
 from fer_core.training.loop import Trainer
 from fer_core.training.optim import make_optimizer
 from fer_core.training.task import image_spec
 from fer_core.training.transfer import start_from
+from tests.fer_core.training.stopped import train_for
 from tests.untrained import untrained
 from trainers.cli import app
 
@@ -370,15 +371,7 @@ def test_a_run_stopped_while_frozen_or_after_ends_as_if_it_had_never_stopped(
     through, dataset = run_of("through", learnable, transfer=settings, optimizer=optimizer)
     list(Trainer(through, dataset).epochs())
     broken, _ = run_of("broken", learnable, transfer=settings, optimizer=optimizer)
-    taken = []
-
-    def stop_after(status: object) -> None:
-        taken.append(status)
-        if len(taken) == steps:
-            broken.request_stop()
-
-    with pytest.raises(Stopped):
-        list(Trainer(broken, dataset, on_step=stop_after).epochs())
+    train_for(broken, dataset, steps)
     (first.path / "best.safetensors").unlink()  # it is not needed any more
     list(Trainer(broken, dataset).epochs())
     expected, found = (load_tensors(run.path / "last.safetensors")[0] for run in (through, broken))
