@@ -151,7 +151,7 @@ def read_table(source: Path | bytes, name: str = "") -> pd.DataFrame:
         raise DataError(f"{path.name} is neither a csv in UTF-8 nor a parquet file; save it as one of them.") from error
     except (OSError, ValueError, csv.Error, pyarrow.ArrowException) as error:
         raise DataError(
-            f"{path.name} cannot be read as a table ({shortened(str(error), 200)}); save it again."
+            f"{path.name} is no readable table ({shortened(str(error), 200)}); save it again."
         ) from error
     if not len(table) or len(table.columns) < 2:
         raise DataError(

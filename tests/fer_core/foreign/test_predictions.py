@@ -257,12 +257,12 @@ def test_other_images_are_not_taken_for_those_of_the_set(answers: Predictions, f
 @pytest.mark.parametrize(
     ("content", "says"),
     [
-        (b"", "cannot be read as a table"),
+        (b"", "is no readable table"),
         (b"a,b\n", "0 rows"),
         (b"one\ntwo\n", "1 columns"),
         (b"\x80\x04\x95pickle", "neither a csv in UTF-8 nor a parquet"),
-        (b"PAR1 cut off", "cannot be read as a table"),
-        (b'a,b\n"1,2\n', "cannot be read as a table"),
+        (b"PAR1 cut off", "is no readable table"),
+        (b'a,b\n"1,2\n', "is no readable table"),
     ],
 )
 def test_files_that_are_no_tables_are_refused(content: bytes, says: str) -> None:
