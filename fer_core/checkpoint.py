@@ -28,6 +28,8 @@ if TYPE_CHECKING:  # a page that reads cards must not import torch
 
 FORMAT = 1
 WEIGHTS = ("weights.safetensors", "best.safetensors")
+UNKNOWN = "not known"  # the data of a network that was trained elsewhere
+PREDICTIONS = "predictions"  # in the place of an architecture: of this network only predictions were imported
 CALIBRATION = "calibration.json"  # a temperature fitted here for a network whose own folder is only read
 MOST_TENSORS = 20_000  # of a weights file; the largest network here has about 1,000
 LARGEST_HEADER = 8 * 2**20  # bytes of the names, types and places of a weights file's tensors; safetensors reads 100 MB
@@ -157,6 +159,11 @@ class Card(BaseModel):
         return results
 
     @property
+    def imported(self) -> bool:
+        """Whether it was trained elsewhere, so that epochs, seed and cost are not known."""
+        return "imported" in self.recipe
+
+    @property
     def vocabulary(self) -> Expressions:
         return Expressions(self.expressions_name, self.expressions)
 
@@ -167,12 +174,16 @@ class Card(BaseModel):
 
     @property
     def chosen_epoch(self) -> str:
-        """“44 of 50”; of an ensemble that each member has its own."""
+        """“44 of 50”; of an ensemble that each member has its own; “–” where it was trained elsewhere."""
+        if self.imported:
+            return "–"
         return "each its own" if "members" in self.recipe else f"{self.best_epoch} of {self.epochs}"
 
     @property
     def seeds(self) -> str:
         """“14”; of an ensemble those of its members, “14, 13, 11”."""
+        if self.imported:
+            return "–"
         own = [str(recipe.get("seed", 0)) for recipe in self.recipes]
         return ", ".join(own) if "members" in self.recipe else str(self.seed)
 
@@ -355,6 +366,11 @@ def weights_path(folder: Path) -> Path:
     for name in WEIGHTS:
         if (folder / name).is_file():
             return folder / name
+    if (folder / "card.json").is_file() and read_card(folder).network == PREDICTIONS:
+        raise CheckpointError(
+            f"Of {folder.name} only the predictions were imported, so there is no network that could predict or be explained. "
+            "Import the network itself: ferscope import network FILE."
+        )
     pickles = [entry.name for entry in folder.glob("*") if entry.suffix in (".pt", ".pth", ".pkl", ".bin", ".ckpt")]
     hint = (
         f"; {', '.join(pickles)} holds a pickle and is not opened, convert it to safetensors first" if pickles else ""

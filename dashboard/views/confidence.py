@@ -30,6 +30,12 @@ def main() -> None:
     st.title("Confidence: is it justified?", help=explained("Confidence", "Calibration", "ECE", "Brier score", "Logit"))
     network, key = evaluated("see whether its confidence is justified")
     raw = cache.predictions(network.tables[key])
+    if raw.only_classes:
+        st.info(
+            f"Of {verbatim(titles()[network.name])}, only the predicted classes were imported, so there is no confidence to "
+            "judge. Import its probabilities or logits to see this page."
+        )
+        return
     factor = network.card.temperature
     tables = {RAW: raw}
     if factor:

@@ -11,7 +11,7 @@ from dashboard import cache, markup
 from dashboard.behind import table_behind
 from dashboard.charts import data as charts
 from dashboard.markup import Picture
-from dashboard.parts import data_changes, data_images, data_twins
+from dashboard.parts import data_changes, data_images, data_import, data_twins
 from dashboard.pickers import choose, to_address
 from dashboard.text import images, verbatim
 from fer_core.datasets import Dataset, relabelling
@@ -142,6 +142,8 @@ places = {HEADS: "Rendered heads (built in)"} | {name: f"{name} ({path})" for na
 name = choose("Data set", list(places), "data", places.__getitem__)
 with st.expander("Add a data set"):
     add_form()
+with st.expander("Import predictions"):
+    data_import.form(places)
 dataset = cache.dataset(name)
 counts = count(dataset)
 origin = (

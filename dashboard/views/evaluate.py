@@ -147,6 +147,14 @@ st.download_button(
     "text/csv",
     key="per-class",
 )
+st.download_button(
+    "Download predictions (csv)",
+    lambda: as_csv(table.to_frame()),
+    f"predictions-{network.name}-{key}.csv",
+    "text/csv",
+    key="predictions",
+    help="A row an image, as other programs read it: id, label, prediction, confidence, probabilities and logits.",
+)
 
 with st.expander("All figures"):
     figures = figures_table(report)

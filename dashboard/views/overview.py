@@ -60,10 +60,10 @@ def row(network: Checkpoint, report: Headline | None, group: str | None) -> list
         titles()[network.name],
         "shipped" if network.shipped else "run",
         *figures,
-        f"{card.parameters:,}",
+        f"{card.parameters:,}" if card.parameters else "–",
         card.chosen_epoch,
         card.seeds,
-        f"{minutes:,.1f}\u00a0{of}",
+        "–" if card.imported else f"{minutes:,.1f}\u00a0{of}",
         chosen_on(card.chosen_on),
     ]
 

@@ -27,6 +27,9 @@ from fer_core.labels import VOCABULARIES, Expressions
 KEY = ["dataset", "split", "id"]
 TEXT = ["id", "dataset", "split", "label"]
 LOGIT = "logit_"
+CLASS_ALONE = (
+    2.0**-10
+)  # the predicted class's logit where no confidence is known; the others are 0, so all are near chance
 HOW = b"ferscope.how"  # in a file's metadata
 
 
@@ -178,6 +181,23 @@ class Predictions:
         """(n, k) in 0..1, each row sums to 1: the softmax of the logits."""
         powers = np.exp(self.logits - self.logits.max(axis=1, keepdims=True))
         return np.asarray(powers / powers.sum(axis=1, keepdims=True))
+
+    @cached_property
+    def only_classes(self) -> bool:
+        """Whether nothing but the predicted class is known, as of imported tables: each row has one logit of `CLASS_ALONE`, and
+        0 for the rest. Figures that need a confidence say nothing of such a table."""
+        alone = (self.logits == CLASS_ALONE).sum(axis=1) == 1
+        return bool(len(self) and alone.all() and (np.count_nonzero(self.logits, axis=1) == 1).all())
+
+    def to_frame(self) -> pd.DataFrame:
+        """The table as other programs read it: `id`, `dataset`, `split`, `label`, `hash` if known, `predicted`, and unless only
+        the classes are known `confidence`, and `prob_` and `logit_` of each expression."""
+        first = self.table[[*TEXT, *([HASH] if self.has_hashes else [])]].assign(predicted=self.predicted)
+        if self.only_classes:
+            return first
+        probs = pd.DataFrame(self.probs, columns=[f"prob_{name}" for name in self.expressions.names])
+        logits = self.table[[LOGIT + name for name in self.expressions.names]]
+        return pd.concat([first.assign(confidence=self.confidence), probs, logits], axis=1)
 
     @cached_property
     def label_index(self) -> NDArray[np.int64]:

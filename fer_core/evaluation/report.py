@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import pandas as pd
@@ -79,7 +79,7 @@ class EvaluationReport(Headline):
             "balanced_accuracy_interval": list(self.balanced_accuracy_interval),
             **{name: _known(value) for name, value in self.others.items()},
             **{f"{name}_interval": _ends(*bounds) for name, bounds in self.intervals.items()},
-            "ece_by_chance": self.calibration.by_chance,
+            "ece_by_chance": _known(self.calibration.by_chance),
             "per_class": classes,
             "expressions": list(self.expressions),
             "confusion": self.confusion.tolist(),
@@ -133,7 +133,7 @@ def evaluate(predictions: Predictions) -> EvaluationReport:
     for name, metric in others.items():
         if name not in ends:
             ends[name] = metric.interval(matrix if metric.of_matrix else predictions)
-    return EvaluationReport(
+    report = EvaluationReport(
         **first,
         expressions=names,
         others={name: known[name] if name in known else metric(predictions) for name, metric in others.items()},
@@ -141,6 +141,21 @@ def evaluate(predictions: Predictions) -> EvaluationReport:
         per_class=per_class,
         confusion=matrix,
         calibration=calibration,
+    )
+    return _of_classes(report) if predictions.only_classes else report
+
+
+def _of_classes(report: EvaluationReport) -> EvaluationReport:
+    """The report of a table that knows the predicted classes and no confidence: figures that need one are NaN."""
+    unknown, nowhere = float("nan"), Interval(float("nan"), float("nan"))
+    needing = {name for name, metric in METRICS.items() if not metric.of_matrix}
+    ranks = [f"{name}{end}" for name in ("auroc", "average_precision") for end in ("", "_low", "_high")]
+    return replace(
+        report,
+        others={name: unknown if name in needing else value for name, value in report.others.items()},
+        intervals={name: nowhere if name in needing else ends for name, ends in report.intervals.items()},
+        per_class=report.per_class.assign(**dict.fromkeys(ranks, unknown)),
+        calibration=replace(report.calibration, debiased=unknown, interval=nowhere, ece=unknown, by_chance=unknown),
     )
 
 
@@ -152,7 +167,7 @@ def figures_table(report: EvaluationReport) -> pd.DataFrame:
         ends = report.intervals.get(name, getattr(report, f"{name}_interval", None))
         told = f"{ends.low:.3f} to {ends.high:.3f}" if ends and not math.isnan(ends.low) else "–"
         if name == "ece":
-            told = f"{report.calibration.by_chance:.3f} by chance alone"
+            told = "–" if math.isnan(value) else f"{report.calibration.by_chance:.3f} by chance alone"
         rows.append(
             (
                 metric.title,

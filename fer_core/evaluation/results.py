@@ -7,7 +7,7 @@ from typing import Any
 
 import pandas as pd
 
-from fer_core.checkpoint import Card, read_card, write_card
+from fer_core.checkpoint import UNKNOWN, Card, read_card, write_card
 from fer_core.datasets import Dataset
 from fer_core.datasets.identity import HASH
 from fer_core.datasets.leaks import leaks_of, shipped_leaks, shipped_near_twins, shipped_table
@@ -34,11 +34,14 @@ def trained_on(card: Card) -> str:
 
 
 def obtained(card: Card, dataset: Dataset, split: str) -> str:
-    """How a network's predictions on a split are obtained, one of `OBTAINED`, if all images are predicted the same way.
+    """How a network's predictions on a split are obtained, one of `OBTAINED`, if all images are predicted the same way; “”
+    where nobody knows what it was trained on.
 
     A set belongs to the training if its title holds the first word of what the card was trained on, as those that were
     split or cleaned anew do.
     """
+    if card.data == UNKNOWN:
+        return ""
     if f"the vote is fitted on {dataset.title}, {split} " in card.chosen_on:  # as `ensemble.combine` says it
         return "in-sample"
     if card.data.split(" ")[0] not in dataset.title:

@@ -310,7 +310,9 @@ def _matrix(name: str, report: EvaluationReport, tables: Tables) -> Drawn:
 
 
 def _confidence(network: Checkpoint, answers: Predictions, tables: Tables) -> dict[str, Drawn]:
-    """The reliability diagram and the risk-coverage curve."""
+    """The reliability diagram and the risk-coverage curve; nothing where no confidence is known."""
+    if answers.only_classes:
+        return {}
     card, name = network.card, network.name
     served = with_temperature(answers, card.temperature or 1.0)
     bins, off = {"as trained": reliability(answers)}, f"{_off(answers)} as trained"

@@ -236,9 +236,10 @@ def find(name: str | Path) -> Checkpoint:
         return Checkpoint(str(name), place, read_card(place), place.parent == workspace.CHECKPOINTS)
     if is_file(folder):
         what = next((what for ending, what in FOREIGN.items() if folder.name.lower().endswith(ending)), "a file")
+        kind = "predictions" if folder.suffix.lower() in (".csv", ".parquet") else "network"
         raise CheckpointError(
             f"{name} is {what}; expected the name of a network or the folder of one (card.json and weights.safetensors). "
-            "Networks and predictions of other programs cannot be imported yet."
+            f"Import it first: ferscope import {kind} {name}."
         )
     raise UnknownName("network or checkpoint folder", str(name), checkpoints())
 

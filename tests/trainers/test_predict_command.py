@@ -191,4 +191,4 @@ def test_files_of_other_programs_are_called_what_they_are(ferscope, tmp_path):
         code, _, problem = ferscope("evaluate", tmp_path / name, "--data", "heads")
         assert code == 2
         assert what in problem
-        assert "cannot be imported yet" in problem
+        assert "ferscope import" in problem

@@ -424,7 +424,7 @@ def test_nothing_is_added_that_does_not_open(broken: str, tmp_path: Path) -> Non
     ],
 )
 def test_a_foreign_network_is_called_what_it_is(name: str, what: str, tmp_path: Path) -> None:
-    with pytest.raises(Exception, match=f"{name} is .*{what}.*cannot be imported yet"):
+    with pytest.raises(Exception, match=f"{name} is .*{what}.*ferscope import"):
         find(text(tmp_path / name, "x"))
 
 
