@@ -5,6 +5,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -271,7 +272,8 @@ def features(path: Path) -> NDArray[np.float32]:
 
 @st.cache_resource(max_entries=8, show_spinner="Reading the features")
 def _features(path: Path, mtime: int) -> NDArray[np.float32]:
-    return np.load(path)
+    kept: NDArray[np.float32] = np.load(path)
+    return kept
 
 
 @st.cache_data(max_entries=16, show_spinner="Looking at each face's neighbours")
@@ -347,7 +349,7 @@ def maps(
 @st.cache_data(max_entries=256, show_spinner="Computing the maps")
 def _maps(
     folder: Path, mtime: int, picture: NDArray[np.uint8], targets: tuple[str, ...], against: str | None, method: str,
-    layer: str | None, parameters: dict[str, object],
+    layer: str | None, parameters: dict[str, Any],
 ) -> Attribution:  # fmt: skip
     known = predictor(folder)
     images = np.repeat(picture[None], len(targets), axis=0)

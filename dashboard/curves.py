@@ -16,7 +16,7 @@ def show(histories: Mapping[str, Sequence[EpochResult]], key: str = "curves", *,
     over: Over = "epoch"
     if not epochs:
         over = st.segmented_control(
-            "Horizontal axis", list(OVER), format_func=OVER.get, default="epoch", required=True, key=f"{key}-over",
+            "Horizontal axis", list(OVER), format_func=OVER.__getitem__, default="epoch", required=True, key=f"{key}-over",
             bind="query-params", label_visibility="collapsed",
         )  # fmt: skip
     for place, name, chart in zip(st.columns(2), ("accuracy", "loss"), curves(histories, epochs, over), strict=True):

@@ -6,7 +6,7 @@ The address is the truth: a link shows what its sender saw, also when the defaul
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
 import streamlit as st
 from streamlit.delta_generator import DeltaGenerator
@@ -67,13 +67,13 @@ def draw(page: str) -> None:
         st.session_state["picked"] = Picked(networks[kept], None) if kept in networks else None
         return
     place = st.container(horizontal=True, vertical_alignment="bottom", key="pickers")
-    name = choose(
+    name = choose_if_any(
         "Network", list(networks), "network", titles().__getitem__, default=evaluated, lasting=True,
         place=place.container(width=PICKER),
     )  # fmt: skip
     tables = list(networks[name].tables) if name else []
     default = next(filter(cache.is_here, tables), None) if page in WITH_IMAGES else None
-    key = choose(
+    key = choose_if_any(
         "Data set", tables, "table", table_title, default=default, empty="not evaluated yet",
         place=place.container(width=PICKER),
     )  # fmt: skip
@@ -127,32 +127,25 @@ def choose(
     title: Callable[[str], str] = str,
     *,
     default: str | None = None,
-    empty: str = "none yet",
     lasting: bool = False,
     place: DeltaGenerator | None = None,
-) -> str | None:
+) -> str:
     """A select box whose value is always in the address, as `param`.
 
     A name in a link that is not among the options gets a calm message, and the fallback: what somebody has chosen in this
     session, else `default`, else the first option.
 
     Args:
+        options: one or more.
         lasting: no other choice changes the options, so that what is gone has been deleted, which is said.
-
-    Returns:
-        the chosen option, or None where there are none.
     """
     place, asked = place or st.container(), st.query_params.get(param)
-    if not options:
-        place.selectbox(label, [], key=f"no-{param}", placeholder=empty, disabled=True)
-        if asked is not None:
-            del st.query_params[param]
-        return None
     last, own = st.session_state.get(f"last-{param}"), f"own-{param}"
     if asked in options and asked != last:
         st.session_state[own] = asked  # from a link
-    fallback = next((option for option in (st.session_state.get(own), default) if option in options), options[0])
-    value = asked if asked in options else fallback
+    wishes: tuple[Any, ...] = (st.session_state.get(own), default)
+    fallback: str = next((option for option in wishes if option in options), options[0])
+    value = asked if asked is not None and asked in options else fallback
     wished = asked != last or lasting  # else the options changed, not the wish
     if asked is not None and asked not in options and wished:
         st.info(verbatim(f"“{asked}” from the link does not exist here. Showing {title(value)} instead."))
@@ -165,6 +158,26 @@ def choose(
     st.session_state[f"last-{param}"] = value
     to_address(param, value)
     return value
+
+
+def choose_if_any(
+    label: str,
+    options: Sequence[str],
+    param: str,
+    title: Callable[[str], str] = str,
+    *,
+    default: str | None = None,
+    empty: str = "none yet",
+    lasting: bool = False,
+    place: DeltaGenerator,
+) -> str | None:
+    """As `choose`; where there are no options a box that says so (`empty`), and None."""
+    if options:
+        return choose(label, options, param, title, default=default, lasting=lasting, place=place)
+    place.selectbox(label, [], key=f"no-{param}", placeholder=empty, disabled=True)
+    if param in st.query_params:
+        del st.query_params[param]
+    return None
 
 
 def choose_networks(

@@ -9,22 +9,24 @@ augmentation and temperature are part of the network, so images go in as they ar
 
 import json
 import sys
+from typing import Any
 
 import cv2
 import numpy as np
 import onnxruntime
 
+Image = Any  # (H, W) or (H, W, 3) uint8
 LONGEST_SIDE = 1280  # larger images are searched at this size
 MIN_SIZE = 32  # smallest face, in pixels of the image
 
 
-def load(path):
+def load(path: str) -> tuple[Any, dict[str, Any], float]:
     session = onnxruntime.InferenceSession(path, providers=["CPUExecutionProvider"])
     facts = session.get_modelmeta().custom_metadata_map
     return session, json.loads(facts["card"]), float(facts["haar_margin"])
 
 
-def find(image, margin):
+def find(image: Image, margin: float) -> list[tuple[int, int, int]]:
     """Squares (left, top, side) around the faces, the largest first."""
     grey = cv2.cvtColor(image, cv2.COLOR_RGB2GRAY)
     height, width = grey.shape
@@ -32,7 +34,8 @@ def find(image, margin):
     if shrink < 1:
         small = cv2.resize(image, (round(width * shrink), round(height * shrink)), interpolation=cv2.INTER_AREA)
         grey = cv2.cvtColor(small, cv2.COLOR_RGB2GRAY)
-    cascade = cv2.CascadeClassifier(cv2.data.haarcascades + "haarcascade_frontalface_default.xml")
+    cascades: str = vars(cv2)["data"].haarcascades  # OpenCV does not declare it
+    cascade = cv2.CascadeClassifier(cascades + "haarcascade_frontalface_default.xml")
     least = round(MIN_SIZE * shrink)
     boxes = cascade.detectMultiScale(grey, scaleFactor=1.1, minNeighbors=10, minSize=(least, least))
     zoom = np.array([width / grey.shape[1], height / grey.shape[0]] * 2)
@@ -43,14 +46,14 @@ def find(image, margin):
     return squares
 
 
-def cut(image, left, top, side):
+def cut(image: Image, left: int, top: int, side: int) -> Image:
     """Cut a square out of the image. Beyond the border, the edge pixels are repeated."""
     columns = np.clip(np.arange(side) + left, 0, image.shape[1] - 1)
     rows = np.clip(np.arange(side) + top, 0, image.shape[0] - 1)
     return image[np.ix_(rows, columns)]
 
 
-def fit(image, spec):
+def fit(image: Image, spec: dict[str, Any]) -> Image:
     """The face at the network's size and channels, 0..255, prepared like the training images."""
     done = spec.get("preparation") or {"grey": False, "size": 0}
     if spec["channels"] == 1 or done["grey"]:
@@ -61,16 +64,18 @@ def fit(image, spec):
     return image if spec["channels"] == 1 or image.ndim == 3 else np.repeat(image[..., None], 3, axis=2)
 
 
-def resize(image, height, width):
+def resize(image: Image, height: int, width: int) -> Image:
     if image.shape[:2] == (height, width):
         return image
     shrinks = image.shape[0] > height or image.shape[1] > width
     return cv2.resize(image, (width, height), interpolation=cv2.INTER_AREA if shrinks else cv2.INTER_LINEAR)
 
 
-def predict(session, card, margin, image, whole=False):
+def predict(
+    session: Any, card: dict[str, Any], margin: float, image: Image, whole: bool = False
+) -> list[tuple[Any, dict[str, float]]]:
     """[(square, {expression: probability})] of an RGB image (H, W, 3) uint8."""
-    squares = [(0, 0, None)] if whole else find(image, margin)
+    squares: list[Any] = [(0, 0, None)] if whole else find(image, margin)
     if not squares:
         return []
     faces = [image if whole else cut(image, *square) for square in squares]
@@ -81,7 +86,7 @@ def predict(session, card, margin, image, whole=False):
     ]
 
 
-def main(path, *pictures):
+def main(path: str, *pictures: str) -> None:
     session, card, margin = load(path)
     whole = "--whole" in pictures
     for name in (name for name in pictures if name != "--whole"):
@@ -90,7 +95,7 @@ def main(path, *pictures):
             print(json.dumps({"file": name, "problem": "no image that OpenCV can read"}))
             continue
         for square, probs in predict(session, card, margin, cv2.cvtColor(image, cv2.COLOR_BGR2RGB), whole):
-            best = max(probs, key=probs.get)
+            best = max(probs, key=probs.__getitem__)
             print(json.dumps({"file": name, "square": None if whole else square, "predicted": best, "probs": probs}))
 
 

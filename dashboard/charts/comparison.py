@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
@@ -23,6 +23,7 @@ def recall_differences(table: pd.DataFrame, a: str, b: str) -> alt.LayerChart:
     """
     import altair as alt
 
+    found: list[Any] = list(table.itertuples())
     rows = pd.DataFrame(
         {
             "expression": [f"{name}, n = {n:,}" for name, n in zip(table["expression"], table["support"], strict=True)],
@@ -31,7 +32,7 @@ def recall_differences(table: pd.DataFrame, a: str, b: str) -> alt.LayerChart:
             "words": [
                 f"{row.expression}: {100 * row.difference:+.1f} points ({100 * row.low:.1f} to {100 * row.high:.1f}); "
                 f"{a} {100 * row.a:.1f} %, {b} {100 * row.b:.1f} %, {p_in_words(row.p_adjusted)}"
-                for row in table.itertuples()
+                for row in found
             ],
         }
     )
@@ -47,4 +48,4 @@ def recall_differences(table: pd.DataFrame, a: str, b: str) -> alt.LayerChart:
         x="difference:Q", fill=alt.condition("datum.colour", expressions_colour("colour:N"), alt.value("transparent"))
     )
     zero = alt.Chart(pd.DataFrame({"x": [0]})).mark_rule(color=QUIET).encode(x="x:Q")
-    return alt.layer(zero, ends, dots).properties(height=106 + 34 * len(table), usermeta=SVG)
+    return alt.LayerChart(layer=[zero, ends, dots]).properties(height=106 + 34 * len(table), usermeta=SVG)

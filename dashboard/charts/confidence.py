@@ -21,7 +21,7 @@ def histogram(table: pd.DataFrame) -> alt.Chart:
     import altair as alt
 
     rows = table.assign(low=100 * table["low"], high=100 * table["high"])
-    return (
+    chart: alt.Chart = (
         alt.Chart(rows)
         .mark_rect(color=ACCENT, stroke=QUIET, strokeWidth=0.5)
         .encode(
@@ -37,3 +37,4 @@ def histogram(table: pd.DataFrame) -> alt.Chart:
         )
         .properties(height=130, usermeta=SVG)
     )
+    return chart

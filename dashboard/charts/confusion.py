@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
@@ -41,8 +41,8 @@ def confusion(
         .transform_filter((alt.datum.label == cell[0]) & (alt.datum.predicted == cell[1]))
         .mark_rect(fill=None, stroke="#D55E00", strokeWidth=3)
     )
-    layers = (squares.mark_rect(cursor="pointer").add_params(click), text, outline)
-    return alt.layer(*layers, data=shown.data).properties(height=shown.height, usermeta=SVG)
+    layers = [squares.mark_rect(cursor="pointer").add_params(click), text, outline]
+    return alt.LayerChart(layer=layers, data=shown.data).properties(height=shown.height, usermeta=SVG)
 
 
 def difference(table: pd.DataFrame, a: str, b: str) -> alt.LayerChart:
@@ -58,6 +58,7 @@ def difference(table: pd.DataFrame, a: str, b: str) -> alt.LayerChart:
     told = table["p_adjusted"] <= ALPHA
     # on the diagonal more is better, elsewhere less is; the colour says more or fewer, the sign in the cell says it too
     top = float(table.loc[told, "difference"].abs().max()) if told.any() else 1.0
+    rows: list[Any] = list(table.itertuples(index=False))
     cells = table.assign(
         told=told,
         text=[f"{d:+,}" if d else "0" for d in table["difference"]],
@@ -65,7 +66,7 @@ def difference(table: pd.DataFrame, a: str, b: str) -> alt.LayerChart:
         alt=[
             f"{c.label} predicted as {c.predicted}: {a} {c.a:,}, {b} {c.b:,}"
             + ("" if c.p_adjusted <= ALPHA else ", not significant")
-            for c in table.itertuples(index=False)
+            for c in rows
         ],
     )
     base = alt.Chart(cells).encode(
@@ -104,4 +105,4 @@ def difference(table: pd.DataFrame, a: str, b: str) -> alt.LayerChart:
         .encode(text="text:N", color=alt.condition("datum.dark", alt.value("white"), alt.value("black")))
     )
     layers = [layer.encode(tooltip=tooltip, description="alt:N") for layer in (grey, coloured)]
-    return alt.layer(*layers, quiet, loud).properties(height=46 * len(order) + 70, usermeta=SVG)
+    return alt.LayerChart(layer=[*layers, quiet, loud]).properties(height=46 * len(order) + 70, usermeta=SVG)

@@ -41,7 +41,7 @@ def counts(split: pd.Series[int], *, named: bool) -> alt.LayerChart:
     bars = base.mark_bar().encode(color=expressions_colour("expression:N"))
     figures = base.mark_text(align="left", dx=4, color=QUIET).encode(text=alt.Text("images:Q", format=","))
     title = alt.Title(f"{split_title(str(split.name)).capitalize()}, n = {split.sum():,}", anchor="start", fontSize=14)
-    return alt.layer(bars, figures).properties(height=70 + 30 * len(rows), title=title, usermeta=SVG)
+    return alt.LayerChart(layer=[bars, figures]).properties(height=70 + 30 * len(rows), title=title, usermeta=SVG)
 
 
 def spread(table: pd.DataFrame, column: str, unit: str, expressions: Sequence[str]) -> go.Figure:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from itertools import accumulate
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import pandas as pd
 
@@ -58,7 +58,7 @@ def curves(
         x = alt.X("minutes:Q", title="CPU minutes", scale=alt.Scale(zero=True), axis=alt.Axis(grid=False))
     colours = alt.Scale(domain=list(histories), range=cycle(len(histories)))
     dashes = alt.Scale(domain=["validation", "training"], range=[[1, 0], [2, 3]])
-    strokes = {"title": None, "columns": 2, "labelLimit": 320, "symbolType": "stroke"}
+    strokes: dict[str, Any] = {"title": None, "columns": 2, "labelLimit": 320, "symbolType": "stroke"}
     legend = alt.Legend(**strokes, orient="bottom", symbolStrokeWidth=3) if len(histories) > 1 else None
     parts = alt.Legend(**strokes, orient="top", symbolStrokeColor=QUIET, symbolStrokeWidth=2)  # beside the other: cut
 
@@ -83,7 +83,7 @@ def curves(
             ],
         )
         described = f"{title} of each epoch: {', '.join(histories)}"
-        return alt.layer(lines, points).properties(height=320, description=described, usermeta=SVG)
+        return alt.LayerChart(layer=[lines, points]).properties(height=320, description=described, usermeta=SVG)
 
     return chart("accuracy", "accuracy (%)", 1, [0, 100] if epochs else None), chart("loss", "loss (nats)", 3)
 

@@ -33,7 +33,8 @@ def build(*, local: bool = True) -> gr.Blocks:
     Args:
         local: only this machine reaches the app. Otherwise it shows no images of this machine's data sets.
     """
-    with gr.Blocks(title="FERscope live", analytics_enabled=False, fill_width=True) as app:
+    app = gr.Blocks(title="FERscope live", analytics_enabled=False, fill_width=True)
+    with app:
         chosen = controls.draw()
         with gr.Tab("Photo"):
             photo.draw(chosen)
@@ -164,8 +165,9 @@ def launch(
         suppress(KeyboardInterrupt),
         start(port, host, share=share, password=password, certificate=certificate, key=key, names=names) as app,
     ):
-        for url in filter(None, (app.local_url, app.share_url)):
-            print(f"The live app is at {url}", flush=True)
+        for url in (app.local_url, app.share_url):
+            if url:
+                print(f"The live app is at {url}", flush=True)
         if password:
             print(f"Password (with any user name): {password}", flush=True)
         if host not in LOCAL and certificate is None:

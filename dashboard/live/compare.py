@@ -44,7 +44,7 @@ def draw(chosen: Chosen, *, local: bool) -> None:
         with gr.Column(scale=3, min_width=WIDE):
             state = gr.HTML(html.light("Is a network as accurate on your own images as on the benchmark? If not, why?"))
 
-            @gr.render([found], triggers=[found.change])
+            @gr.render([found], triggers=[found.change])  # type: ignore[untyped-decorator]
             def mapping(counts: dict[str, int]) -> None:
                 if not counts:
                     return
@@ -72,11 +72,11 @@ def draw(chosen: Chosen, *, local: bool) -> None:
                 jobs.on_click(both, go, asked, [state, reports, which, download], "compare")
                 if local:
                     with gr.Row(elem_classes="keep"):
-                        name = gr.Textbox(label="Save as a data set of the workbench (name)", placeholder="my-set")
+                        called = gr.Textbox(label="Save as a data set of the workbench (name)", placeholder="my-set")
                         save = gr.Button("Save")
                     save.click(
                         lambda path, name, *values: _kept(path, name, dict(zip(folders, values, strict=True))),
-                        [upload, name, *folders.values()],
+                        [upload, called, *folders.values()],
                         state,
                         api_visibility="private",
                     )
@@ -217,7 +217,7 @@ def _details(name: str | None, reports: list[PrivateSetReport]) -> str:
 
 
 def compare_sets(
-    path: str | None, networks: list[str], key: str, detector: str, mapping: dict[str, str] | None, local: bool
+    path: str | None, networks: list[str], key: str, detector: str, mapping: dict[str, str | None] | None, local: bool
 ) -> Iterator[tuple[dict[str, Any], str]]:
     try:
         meant: dict[str, str | None] = dict.fromkeys(words(_place(path)))

@@ -9,7 +9,6 @@ from functools import lru_cache
 from pathlib import Path
 
 import gradio as gr
-from gradio.components import Component
 
 from fer_core.checkpoint import card_stamp, weights_path
 from fer_core.errors import ConfigError, UnknownName
@@ -40,7 +39,7 @@ class Chosen:
     look: gr.Checkbox
 
     @property
-    def predicting(self) -> list[Component]:
+    def predicting(self) -> list[gr.Dropdown | gr.Slider]:
         """The inputs of a prediction, in the order in which the handlers take them."""
         return [self.networks, self.detector, self.averaging, self.sure]
 

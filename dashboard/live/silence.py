@@ -22,7 +22,7 @@ def place(error: BaseException | None) -> str:
 
 class _NoValues(logging.Filter):
     def filter(self, record: logging.LogRecord) -> bool:
-        if record.exc_info and record.exc_info is not True:
+        if isinstance(record.exc_info, tuple):
             record.msg, record.args = f"{record.getMessage()} {place(record.exc_info[1])}", ()
             record.exc_info = record.exc_text = None
         return True
@@ -31,7 +31,8 @@ class _NoValues(logging.Filter):
 def print_places_only() -> None:
     """Let Gradio and its server print an error's place in the stead of its message and trace."""
     said = SimpleNamespace(print_exc=lambda: print(place(sys.exc_info()[1]), file=sys.stderr))
-    gradio.queueing.traceback = gradio.routes.traceback = said
+    for module in (gradio.queueing, gradio.routes):
+        vars(module)["traceback"] = said
     logger = logging.getLogger("uvicorn.error")
     if not any(isinstance(known, _NoValues) for known in logger.filters):
         logger.addFilter(_NoValues())

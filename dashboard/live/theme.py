@@ -4,8 +4,11 @@ import gradio as gr
 
 WIDE = 520  # pixels that a column with tables and charts needs; on a narrower page it goes below the other
 
+SHADES = (50, *range(100, 1000, 100), 950)
 THEME = gr.themes.Base(
-    primary_hue=gr.themes.Color(*["#2b5f8a"] * 5, "#2b5f8a", *["#234e72"] * 5, name="accent"),
+    primary_hue=gr.themes.Color(
+        name="accent", **{f"c{shade}": "#2b5f8a" if shade <= 500 else "#234e72" for shade in SHADES}
+    ),
     neutral_hue="gray",
     font=["Source Sans", "system-ui", "sans-serif"],
     font_mono=["ui-monospace", "monospace"],

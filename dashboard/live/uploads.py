@@ -110,7 +110,7 @@ class Picture(gr.Image, metaclass=_NoStub):
 
     is_template = True  # in the browser it is Gradio's own image
 
-    def preprocess(self, payload: ImageData | None) -> bytes | None:
+    def preprocess(self, payload: ImageData | None) -> bytes | None:  # type: ignore[override]  # bytes are its purpose
         if payload is None:
             return None
         if payload.url and payload.url.startswith("data:"):  # a camera frame

@@ -85,7 +85,7 @@ def light(dataset: Dataset) -> None:
     table = cache.statistics(dataset, tuple(np.sort(rows).tolist()))
     table = table.assign(label=dataset.index["label"].iloc[np.sort(rows)].to_numpy())
     quartiles = table.groupby("label")[figure].median().reindex(dataset.expressions.names).dropna()
-    low, high = quartiles.idxmin(), quartiles.idxmax()
+    low, high = str(quartiles.idxmin()), str(quartiles.idxmax())
     second.markdown(
         f"Half of the images have a {figure} between **{table[figure].quantile(0.25):.3g}** and "
         f"**{table[figure].quantile(0.75):.3g}** ({FIGURES[figure]}; n = {len(table):,}"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Any
 
 import streamlit as st
 
@@ -115,9 +116,8 @@ def _corrected(guessed: Columns, names: list[str]) -> Columns:
             with places[number % 4]:
                 if column := pick(expression, guessed.scores.get(expression, ""), f"score-{expression}"):
                     scores[expression] = column
-    return replace(
-        guessed, image=image, label=label, predicted=predicted, scores=scores, kind="" if kind == NONE else kind
-    )
+    said: Any = "" if kind == NONE else kind
+    return replace(guessed, image=image, label=label, predicted=predicted, scores=scores, kind=said)
 
 
 def _told(found: Imported) -> None:

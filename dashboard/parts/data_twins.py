@@ -1,5 +1,7 @@
 """Views of the Data page: duplicates, images without a face, and contested labels."""
 
+from typing import Any
+
 import numpy as np
 import pandas as pd
 import streamlit as st
@@ -102,7 +104,7 @@ def _page(table: pd.DataFrame, view: str, each: int = EACH) -> pd.DataFrame:
     return table.iloc[gallery.page_of(len(table), each, view)]
 
 
-def _side_by_side(dataset: Dataset, pair: tuple) -> Picture:
+def _side_by_side(dataset: Dataset, pair: Any) -> Picture:
     """Two images beside each other as one tile."""
     sides, words = [], []
     for row in (pair.first, pair.second):
@@ -158,13 +160,14 @@ def faceless(dataset: Dataset) -> None:
     )
     if not n:
         return
+    shown: list[Any] = list(_page(table, "faceless").itertuples(index=False))
     items = [
         Picture(
             dataset.picture(int(row.row)),
             f"Labelled {row.label}, id {row.id}, {split_title(row.split)}, {row.why}",
             (markup.expression(row.label), f"{row.split} {row.id}", row.why.removeprefix("no face: ")),
         )
-        for row in _page(table, "faceless").itertuples(index=False)
+        for row in shown
     ]
     st.html(markup.gallery(items))
     st.download_button("Download the list as csv", table.to_csv(index=False), f"faceless-{dataset.name}.csv")
@@ -197,7 +200,7 @@ def votes(dataset: Dataset) -> None:
         index=dataset.expressions.names, columns=[n for n in order if n in cross.columns], fill_value=0
     )
     apart = table[table["label"] != table["majority"]].groupby(["label", "majority"]).size()
-    worst = apart.idxmax() if len(apart) else (cross.index[0], cross.columns[0])  # the most frequent disagreement
+    worst: Any = apart.idxmax() if len(apart) else (cross.index[0], cross.columns[0])  # the most frequent disagreement
     st.plotly_chart(charts.votes(cross), config={"displayModeBar": False}, key="votes-matrix")
     table_behind("chart", cross, f"votes-{dataset.name}", index=True)
     first, second, _ = st.columns([2, 2, 3])
@@ -209,6 +212,7 @@ def votes(dataset: Dataset) -> None:
         f"**{images(len(chosen))}** labelled {label} with the majority {verbatim(said)}. Fewest votes for the label first."
     )
     items = []
+    row: Any
     for row in _page(chosen, f"{label}-{said}").itertuples(index=False):
         note = f"{row.for_label} of {row.voters} votes for {label}"
         words = f"Labelled {label}, majority {said}, {note}, id {row.id}, {split_title(row.split)}"

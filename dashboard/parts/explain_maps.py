@@ -169,8 +169,8 @@ def made(choice: Picked, seen: Sequence[Seen], asked: Question, how: Controls) -
                 st.info(verbatim(f"{titles()[one.network.name]}: {error}" if len(seen) > 1 else str(error)))
                 continue
             for number, (target, role) in enumerate(asked.targets.items()):
-                error = None if maps.error is None else maps.error[number]
-                found.append(Map(method, one, layer, maps.map[number], error, maps.signed, target, role))
+                deviation = None if maps.error is None else maps.error[number]
+                found.append(Map(method, one, layer, maps.map[number], deviation, maps.signed, target, role))
     return found
 
 

@@ -94,5 +94,5 @@ def rows(runs: list[RunFolder], current: str | None) -> None:
         left = f", {status.time_left} left" if status.time_left else ""
         share.markdown(f"{status.progress:.0%}{left}")
         kept = best_epoch(results)
-        best.markdown(percent(kept.val_accuracy) if kept else ":gray[–]")
+        best.markdown(percent(kept.val_accuracy) if kept and kept.val_accuracy is not None else ":gray[–]")
         data.markdown(verbatim(dataset_title(Path(status.data).name)))

@@ -60,8 +60,9 @@ def state_and_figures(run: RunFolder, known: tuple[bool, bool]) -> None:
     if text := run.warning():
         st.warning(verbatim(text))
     best = best_epoch(results)
+    accuracy = best.val_accuracy if best else None
     with st.container(horizontal=True, gap="medium"):
-        st.metric("Best validation accuracy", percent(best.val_accuracy) if best else "–", width="content")
+        st.metric("Best validation accuracy", "–" if accuracy is None else percent(accuracy), width="content")
         st.metric("Learning rate", f"{results[-1].lr:.2g}" if results else "–", width="content")
         speed = f"{status.images_per_second:,.0f} images/s" if status.images_per_second else "–"
         st.metric("Speed", speed, width="content")

@@ -134,7 +134,7 @@ def changes(found: Comparison, choice: Picked, other: Checkpoint, a: str, b: str
         f"**{found.test.only_a:,}** that {verbatim(a)} gets right."
     )
     kind = st.segmented_control(
-        "Images", list(CHANGES), format_func=CHANGES.get, default="fixed", required=True, key="change",
+        "Images", list(CHANGES), format_func=CHANGES.__getitem__, default="fixed", required=True, key="change",
         bind="query-params", label_visibility="collapsed",
     )  # fmt: skip
     frame = found.changed[found.changed["change"] == kind]

@@ -18,7 +18,7 @@ from fer_core.reports.charts import reliability, risk_coverage
 from fer_core.reports.html import share
 from fer_core.runs.store import Checkpoint
 
-BINS = {"width": "Bins of equal width", "mass": "Bins of equal size"}
+BINS: dict[calibration.Bins, str] = {"width": "Bins of equal width", "mass": "Bins of equal size"}
 RAW, SCALED = "uncalibrated", "calibrated"
 CALIBRATION = (
     "Expression", "Calibration error, points", "ECE, points", "ECE by chance", "Mean probability, %", "Share labelled so, %", "n",
@@ -47,7 +47,13 @@ def main() -> None:
             "Confidence", list(tables), default=SCALED, required=True, key="confidence-of", bind="query-params"
         )
     equal = row.segmented_control(
-        "Bins", list(BINS), format_func=BINS.get, default="width", required=True, key="bins", bind="query-params"
+        "Bins",
+        list(BINS),
+        format_func=BINS.__getitem__,
+        default="width",
+        required=True,
+        key="bins",
+        bind="query-params",
     )
     title = titles()[network.name]
     st.markdown(calibration_in_words(title, key, tables, equal))

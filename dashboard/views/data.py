@@ -14,7 +14,7 @@ from dashboard.markup import Picture
 from dashboard.parts import data_changes, data_images, data_import, data_twins
 from dashboard.pickers import choose, to_address
 from dashboard.text import images, verbatim
-from fer_core.datasets import Dataset, relabelling
+from fer_core.datasets import Dataset, OnBad, relabelling
 from fer_core.datasets.heads import HEADS
 from fer_core.datasets.known import add, known
 from fer_core.datasets.summary import UNLABELLED
@@ -47,7 +47,7 @@ def add_form() -> None:
         name = st.text_input(
             "Name (optional)", help="Lower-case letters, digits and hyphens. If empty, the name is made from the path."
         )
-        on_bad = st.radio(
+        on_bad: OnBad = st.radio(
             "If an image cannot be read",
             ["refuse", "skip"],
             format_func={"refuse": "do not add the data set", "skip": "leave the image out and list it"}.get,
@@ -75,7 +75,7 @@ def balance(counts: pd.DataFrame) -> str:
     if not counts[split].any():
         return f"The images of the {split_title(split)} have no labels."
     present = counts[split][counts[split] > 0]
-    most, least = present.idxmax(), present.idxmin()
+    most, least = str(present.idxmax()), str(present.idxmin())
     missing = [name for name in counts.index if counts.loc[name, split] == 0]
     words = (
         f"In the {split_title(split)}, all expressions are equally frequent."
@@ -129,7 +129,9 @@ def pick_view() -> str:
 
     asked = st.query_params.get("view")
     st.session_state["view"] = asked if asked in VIEWS else "samples"
-    st.segmented_control("View", list(VIEWS), format_func=VIEWS.get, required=True, key="view", on_change=follow)
+    st.segmented_control(
+        "View", list(VIEWS), format_func=VIEWS.__getitem__, required=True, key="view", on_change=follow
+    )
     view: str = st.session_state["view"]
     to_address("view", view)
     return view
@@ -155,9 +157,9 @@ st.markdown(
     f"The data set “{verbatim(dataset_title(dataset.name))}” contains **{images(len(dataset))}** of {len(dataset.expressions)} "
     f"expressions. {verbatim(origin)} {balance(counts)} {verbatim(dataset.protocol)}"
 )
-places = st.columns([1.4] + [1.0] * (len(counts.columns) - 1))  # the first holds the expressions' names
-for place, split in zip(places, counts.columns, strict=True):
-    place.altair_chart(charts.counts(counts[split], named=place is places[0]))
+columns = st.columns([1.4] + [1.0] * (len(counts.columns) - 1))  # the first holds the expressions' names
+for place, split in zip(columns, counts.columns, strict=True):
+    place.altair_chart(charts.counts(counts[split], named=place is columns[0]))
 table_behind("chart", counts, f"counts-{name}", index=True)
 if dataset.skipped:
     left_out = "1 image was" if dataset.left_out == 1 else f"{dataset.left_out:,} images were"

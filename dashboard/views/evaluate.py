@@ -9,24 +9,29 @@ from dashboard.charts import confusion as charts
 from dashboard.pickers import choose, evaluated, titles
 from dashboard.text import estimate, images, verbatim
 from fer_core.datasets.titles import table_in_words
-from fer_core.evaluation.confusion import most_confused, ordered
+from fer_core.evaluation.confusion import Order, most_confused, ordered
 from fer_core.evaluation.gallery import Filter, examples, select
 from fer_core.evaluation.intervals import Interval, percent
 from fer_core.evaluation.predictions import Predictions
 from fer_core.evaluation.report import CLASS_FIGURES, EvaluationReport, figures_table
 from fer_core.evaluation.results import leaks_in_words
 from fer_core.glossary import explained
+from fer_core.reports.charts import Shares
 from fer_core.reports.charts import cells as matrix_cells
 from fer_core.reports.html import share
 from fer_core.spreadsheet import as_csv
 
-SHARES = {
+SHARES: dict[Shares, str] = {
     "row": "Share of the label",
     "column": "Share of the prediction",
     "all": "Share of all",
     "counts": "Counts",
 }
-ORDERS = {"given": "Network order", "recall": "Highest recall first", "confusion": "Group confused classes"}
+ORDERS: dict[Order, str] = {
+    "given": "Network order",
+    "recall": "Highest recall first",
+    "confusion": "Group confused classes",
+}
 HEADER = (
     "Expression", "Precision, %", "Recall, %", "F1, %", "AUROC, %", "Average precision, %", "n labelled", "n predicted",
 )  # fmt: skip
@@ -34,7 +39,7 @@ HEADER = (
 
 def accuracy_in_words(title: str, key: str, report: EvaluationReport) -> str:
     classes = report.per_class[report.per_class["support"] > 0]
-    best, worst = (classes.loc[pick(classes["f1"])] for pick in (pd.Series.idxmax, pd.Series.idxmin))
+    best, worst = (classes.iloc[int(place)] for place in (classes["f1"].argmax(), classes["f1"].argmin()))
     sentence = (
         f"{verbatim(title)} has an accuracy of {estimate(report.accuracy, report.accuracy_interval, report.n)} on "
         f"{verbatim(table_in_words(key))}. It recognises {best['expression']} best (F1 {percent(best['f1'])}) and "
@@ -99,14 +104,14 @@ with left:
     shares = st.segmented_control(
         "Colour shows",
         list(SHARES),
-        format_func=SHARES.get,
+        format_func=SHARES.__getitem__,
         default="row",
         required=True,
         key="shares",
         bind="query-params",
     )
     order = st.segmented_control(
-        "Order of the expressions", list(ORDERS), format_func=ORDERS.get, default="given", required=True, key="order",
+        "Order of the expressions", list(ORDERS), format_func=ORDERS.__getitem__, default="given", required=True, key="order",
         bind="query-params",
     )  # fmt: skip
     st.altair_chart(

@@ -1,6 +1,7 @@
 """Explain: what does the network look at? Maps of the pixels that speak for an expression, on one image."""
 
 import io
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -109,7 +110,8 @@ def answer(prediction: Prediction, given: str | None) -> None:
 
 def shares_and_download(maps: list[explain_maps.Map], image: ExplainedImage) -> None:
     """The share of each map in each region of the face, and the maps as arrays."""
-    arrays, shares = {}, []
+    arrays: dict[str, Any] = {}
+    shares = []
     for one in maps:
         arrays[f"{one.seen.network.name}/{one.method.name}/{one.target}"] = one.values
         height, width = one.seen.picture.shape[:2]

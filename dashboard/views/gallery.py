@@ -1,5 +1,7 @@
 """Gallery: which images are wrong? All images of a split by label, prediction, confidence, loss and other networks."""
 
+from typing import cast
+
 import pandas as pd
 import streamlit as st
 
@@ -16,6 +18,7 @@ from fer_core.evaluation.gallery import (
     OUTCOMES,
     SORTS,
     Filter,
+    Outcome,
     as_split,
     examples,
     select,
@@ -88,7 +91,12 @@ def filters(table: Predictions, key: str, beside: dict[str, Checkpoint]) -> tupl
     labels = row.multiselect("Label", names, key="labels", bind="query-params", placeholder="any", width=BOX)
     reads = row.multiselect("Prediction", names, key="reads", bind="query-params", placeholder="any", width=BOX)
     outcome = choose(
-        "Show", list(OUTCOMES), "outcome", OUTCOMES.__getitem__, default="wrong", place=row.container(width=BOX)
+        "Show",
+        list(OUTCOMES),
+        "outcome",
+        lambda name: OUTCOMES[cast(Outcome, name)],
+        default="wrong",
+        place=row.container(width=BOX),
     )
     sort = choose("Sort by", list(SORTS), "sort", SORT_WORDS.__getitem__, place=row.container(width=BOX))
     text = row.text_input("Id contains", key="text", bind="query-params", placeholder="any", width=BOX)
@@ -101,7 +109,7 @@ def filters(table: Predictions, key: str, beside: dict[str, Checkpoint]) -> tupl
     kept = [EVERY, *selections.names()]
     tag = EVERY
     if len(kept) > 1 or "selection" in st.query_params:
-        tag = choose("Selection", kept, "selection", default=EVERY, place=row.container(width=BOX)) or EVERY
+        tag = choose("Selection", kept, "selection", default=EVERY, place=row.container(width=BOX))
     selection = selections.read(tag) if tag != EVERY else None
     return (
         Filter(

@@ -2,6 +2,7 @@
 are probably wrong according to networks that have not learned the images."""
 
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 import streamlit as st
@@ -126,12 +127,13 @@ def suspected(path: Path, checkpoint: Checkpoint, key: str, whose: str) -> None:
     )
     st.markdown(CONFIDENT, help=explained("Confident learning", "Cross-validation"))
     shares = by_label(table, found)
+    found_shares: list[Any] = list(shares.itertuples())
     rows: list[list[Cell]] = [
         [
             markup.expression(row.label), share(row.share, Interval(row.low, row.high)), f"{row.suspected:,}",
             f"{row.n:,}", row.instead,
         ]
-        for row in shares.itertuples()
+        for row in found_shares
     ]  # fmt: skip
     st.html(markup.table(("Label", "Suspected, %", "Suspected", "n", "Most frequent prediction"), rows, words=(0, 4)))
     with st.expander("Table and suspected labels"):
@@ -194,9 +196,9 @@ with summary:
 left, right = st.columns(2, gap="large")
 with left:
     st.subheader("Causes of the errors by label")
-    by_label = verdicts_by_label(judged)
-    if len(by_label):
-        st.plotly_chart(charts.verdicts(by_label), config=PLOTLY, key="verdicts")
+    causes = verdicts_by_label(judged)
+    if len(causes):
+        st.plotly_chart(charts.verdicts(causes), config=PLOTLY, key="verdicts")
     with st.expander("Table behind the chart"):
         st.dataframe(by_label)
         st.dataframe(divided, hide_index=True)

@@ -65,7 +65,7 @@ def neighbourhood(network: Checkpoint, source: Dataset, own: np.ndarray, split: 
     among = choose(
         "Search in", list(dict.fromkeys(parts)), "among", split_title, default=kept[0], place=st.container(width=BOX)
     )
-    known = own if among == split else read_features(network, source, among or split, "The search")
+    known = own if among == split else read_features(network, source, among, "The search")
     if known is None:
         return
     place = int(row["place"])
@@ -133,13 +133,14 @@ colour = choose("Colour shows", list(COLOURS), "colour", COLOURS.__getitem__, pl
 plane = cache.plane(path, rows, method)
 axes = ("", "")
 if plane.explained:
-    axes = tuple(
-        f"principal component {i + 1} ({percent(share)} of the variance)" for i, share in enumerate(plane.explained)
+    first, second = (
+        f"principal component {i} ({percent(share)} of the variance)" for i, share in enumerate(plane.explained, 1)
     )
+    axes = (first, second)
 points = frame.assign(x=plane.points[:, 0], y=plane.points[:, 1])
 chosen = st.plotly_chart(
     charts.embedding(points, colour, axes), key=f"map-{network.name}-{key}-{method}", on_select="rerun",
-    selection_mode=("points", "box", "lasso"), config={"displaylogo": False},
+    selection_mode=["points", "box", "lasso"], config={"displaylogo": False},
 )  # fmt: skip
 hover_image.over_charts(cache.sheet(source, network.card.image, tuple(frame["place"].tolist())))
 st.caption(
@@ -168,6 +169,6 @@ elif picked_rows:
     gallery.show(table, inside, network.name, key, view=("embedding", name))
 
 asked = st.query_params.get("picture")
-found = np.flatnonzero(frame["id"] == asked) if asked else []
-default = int(found[0]) if len(found) else int(frame["loss"].idxmax())
+found = np.flatnonzero(frame["id"] == asked)
+default = int(found[0]) if len(found) else int(frame["loss"].argmax())
 neighbourhood(network, source, own, split, frame.iloc[default])

@@ -1,6 +1,8 @@
 """Overview: how good are the networks? All of this workspace side by side, on the chosen data set."""
 
 import re
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import pandas as pd
@@ -19,7 +21,7 @@ from fer_core.evaluation.results import leaks_in_words
 from fer_core.evaluation.seeds import FIGURES, over_seeds
 from fer_core.glossary import explained
 from fer_core.reports.charts import networks as networks_chart
-from fer_core.reports.evaluation_report import document
+from fer_core.reports.evaluation_report import Document, document
 from fer_core.reports.html import Cell, share
 from fer_core.runs import store
 from fer_core.runs.store import Checkpoint
@@ -175,10 +177,15 @@ def seeds(networks: dict[str, Checkpoint], table: pd.DataFrame) -> None:
     st.caption("Mean ± standard deviation over networks with the same recipe and data but different seeds.")
 
 
+def made(what: Callable[[Document], str | bytes], networks: list[Checkpoint], key: str) -> str | bytes:
+    """A report in one of its forms, made when it is downloaded."""
+    return what(document(networks, key))
+
+
 def report_button(networks: dict[str, Checkpoint], others: list[str], first: str, key: str) -> None:
     st.subheader("Export a report")
     chosen = st.multiselect(
-        "Networks in the report", [first, *others], default=[first], key="report-of", format_func=titles().get
+        "Networks in the report", [first, *others], default=[first], key="report-of", format_func=titles().__getitem__
     )
     with st.container(horizontal=True):
         for label, name, mime, what in (
@@ -187,7 +194,7 @@ def report_button(networks: dict[str, Checkpoint], others: list[str], first: str
         ):
             st.download_button(
                 label,
-                lambda what=what: what(document([networks[n] for n in chosen], key)),
+                partial(made, what, [networks[n] for n in chosen], key),
                 name,
                 mime,
                 disabled=not chosen,
@@ -256,6 +263,7 @@ if len(reports) > 1:
     st.page_link("views/compare.py", label="Compare two networks")
 
 if reports:
+    assert key is not None  # some network has been evaluated on it
     table = summary(networks, {name: reports[name] for name in order if name in reports})
     st.subheader(f"Accuracy and macro-F1: {table_title(key)}", help=explained("Accuracy", "Macro-F1"))
     st.altair_chart(networks_chart(table, network.name))
@@ -265,7 +273,7 @@ if reports:
 
 st.subheader("Learning curves", help=explained("Loss", "Epoch", "Overfitting", "Underfitting"))
 others = [name for name in order if name != network.name]
-beside = st.multiselect("Compare with", others, key="beside", format_func=titles().get) if others else []
+beside = st.multiselect("Compare with", others, key="beside", format_func=titles().__getitem__) if others else []
 histories = {titles()[name]: networks[name].run.metrics() for name in (network.name, *beside)}
 histories = {title: epochs for title, epochs in histories.items() if epochs}
 if histories:
@@ -277,5 +285,5 @@ if histories:
 else:
     st.info("There are no learning curves, because this network has no training history.")
 
-if network.name in reports:
+if key is not None and network.name in reports:
     report_button(networks, [name for name in order if name in reports and name != network.name], network.name, key)

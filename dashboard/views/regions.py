@@ -58,7 +58,7 @@ def region_report(choice: Picked, known: Mapping[str, Path]) -> None:
     default = choice.table if choice.table in known else keys[0]
     key = keys[0]
     if len(keys) > 1:
-        key = choose("Data set of the report", keys, "report", table_title, default=default) or keys[0]
+        key = choose("Data set of the report", keys, "report", table_title, default=default)
     report = cache.explanation_report(known[key])
     about = report.about
     st.markdown(f"**{verbatim(about['verdict'])}**")
@@ -100,7 +100,7 @@ def command(name: str, place: str, split: str) -> str:
 
 def covered_regions(report: RegionReport) -> None:
     st.subheader("How much accuracy is lost if a region is covered?", help=explained("Region ablation"))
-    how = choose("Cover with", list(COVERS), "cover", COVERS.__getitem__, place=st.container(width=BOX)) or "blur"
+    how = choose("Cover with", list(COVERS), "cover", COVERS.__getitem__, place=st.container(width=BOX))
     table = report.covering[report.covering["cover"] == how]
     st.plotly_chart(
         charts.covering(table), key="covering", alt="Loss of accuracy in points, by expression and covered region"
@@ -119,7 +119,7 @@ def covered_regions(report: RegionReport) -> None:
 def attribution_by_region(report: RegionReport) -> None:
     st.subheader("Where is the attribution?", help=explained("Attribution map"))
     names = list(report.regions["method"].unique())
-    method = choose("Method", names, "method", title_of, place=st.container(width=BOX)) or names[0]
+    method = choose("Method", names, "method", title_of, place=st.container(width=BOX))
     table = report.regions[report.regions["method"] == method]
     everything = table[table["expression"] == "all"].sort_values("density", ascending=False).iloc[0]
     st.markdown(
@@ -248,9 +248,9 @@ def attention_on_errors(choice: Picked) -> None:
         return
     names = list(table.expressions.names)
     row = st.container(horizontal=True, vertical_alignment="bottom")
-    given = choose("Label", names, "given", default="fear", place=row.container(width=BOX)) or names[0]
+    given = choose("Label", names, "given", default="fear", place=row.container(width=BOX))
     others = [name for name in names if name != given]
-    taken = choose("Prediction", others, "taken", default="surprise", place=row.container(width=BOX)) or others[0]
+    taken = choose("Prediction", others, "taken", default="surprise", place=row.container(width=BOX))
     wrong = (table.table["label"].to_numpy() == given) & (table.predicted == taken)
     right = (table.table["label"].to_numpy() == given) & table.correct
     if min(wrong.sum(), right.sum()) < 2:
@@ -294,7 +294,7 @@ def attention_of_two_networks(choice: Picked) -> None:
     if not both:
         st.info(f"The two networks have no expression in common, so {verbatim(title(beside))} cannot be compared.")
         return
-    given = choose("Expression", both, "shown", default="fear", place=row.container(width=BOX)) or both[0]
+    given = choose("Expression", both, "shown", default="fear", place=row.container(width=BOX))
     kept = "The maps are stored, so the second time is fast."
     if not row.toggle("Compute", key="compute-networks", bind="query-params", help=kept):
         st.markdown(
@@ -317,7 +317,7 @@ def pair(found: Sequence[Band], one: str, other: str, more: str) -> None:
         found: the band of the first, of the second, and of the first less the second.
         more: where red means more.
     """
-    limit = common_limit([found[0].mean, found[1].mean])
+    limit = common_limit([found[0].mean.astype(np.float32), found[1].mean.astype(np.float32)])
     differs = (found[2].low > 0) | (found[2].high < 0)
     difference = np.where(differs, found[2].mean, 0).astype(np.float32)
     with st.container(horizontal=True, gap="small"):

@@ -40,7 +40,8 @@ def loss_in_words(title: str, table: pd.DataFrame, name: str) -> str:
         return words + ". Corrupted images were not measured."
     kinds, severities = damaged["corruption"].nunique(), damaged["severity"].nunique()
     middle = damaged[damaged["severity"] == 3]
-    worst = middle.loc[middle["drop"].idxmax()] if len(middle) else damaged.loc[damaged["drop"].idxmax()]
+    considered = middle if len(middle) else damaged
+    worst = considered.iloc[int(considered["drop"].argmax())]
     kind = CORRUPTIONS[worst["corruption"]]
     return words + (
         f", and of **{percent(overall(table))}** on average over {kinds} corruptions at {severities} severities. "

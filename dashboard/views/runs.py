@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import cast
 
 import pandas as pd
 import streamlit as st
@@ -47,13 +48,18 @@ class Compared:
         return dataset_title(Path(self.status.data).name)
 
     @property
+    def accuracy(self) -> float:
+        """The best epoch's validation accuracy; `best_epoch` gives only epochs that have one."""
+        return cast(float, self.best.val_accuracy)
+
+    @property
     def minutes(self) -> float:
         return sum(result.cpu_seconds for result in self.results) / 60
 
     @property
     def bounds(self) -> Interval | None:
         """Wilson's interval of the best epoch's validation accuracy."""
-        return wilson(round(self.best.val_accuracy * self.n), self.n) if self.n else None
+        return wilson(round(self.accuracy * self.n), self.n) if self.n else None
 
 
 def read(run: RunFolder) -> Compared | None:
@@ -99,17 +105,13 @@ def differing(runs: list[Compared]) -> list[str]:
 
 def best_in_words(runs: list[Compared], names: list[str]) -> str:
     """Which run was best, by how much, and whether the difference is significant."""
-    order = sorted(runs, key=lambda run: -run.best.val_accuracy)
+    order = sorted(runs, key=lambda run: -run.accuracy)
     first = order[0]
-    reached = (
-        estimate(first.best.val_accuracy, first.bounds, first.n)
-        if first.bounds
-        else f"**{percent(first.best.val_accuracy)}**"
-    )
+    reached = estimate(first.accuracy, first.bounds, first.n) if first.bounds else f"**{percent(first.accuracy)}**"
     said = f"**{verbatim(first.run.name)}** has the highest validation accuracy: {reached} at epoch {first.best.epoch}."
     if len(order) > 1:
         second = order[1]
-        gap = 100 * (first.best.val_accuracy - second.best.val_accuracy)
+        gap = 100 * (first.accuracy - second.accuracy)
         said += f" This is {gap:.1f} points more than {verbatim(second.run.name)}"
         if first.bounds and second.bounds:
             apart = first.bounds.low > second.bounds.high
@@ -138,10 +140,10 @@ def choose() -> list[RunFolder]:
 
 
 def rows(runs: list[Compared], names: list[str]) -> list[list[Cell]]:
-    best = max(run.best.val_accuracy for run in runs)
+    best = max(run.accuracy for run in runs)
     found: list[list[Cell]] = []
-    for run in sorted(runs, key=lambda run: -run.best.val_accuracy):
-        accuracy = run.best.val_accuracy
+    for run in sorted(runs, key=lambda run: -run.accuracy):
+        accuracy = run.accuracy
         figure = share(accuracy, run.bounds)
         found.append(
             [
@@ -193,7 +195,7 @@ def settings_and_accuracy(data: str, runs: list[Compared], names: list[str]) -> 
             key=f"axes-{data}-{'-'.join(names)}",
         )  # fmt: skip
     table = pd.DataFrame([{setting_title(name): run.settings[name] for name in axes} for run in runs])
-    table["best accuracy"] = [run.best.val_accuracy for run in runs]
+    table["best accuracy"] = [run.accuracy for run in runs]
     st.plotly_chart(
         charts.parallel(table, "best accuracy", "Best accuracy, %"), config=PLOTLY, key=f"parallel-{data}",
         alt="One line per run, from its settings to its best validation accuracy",
@@ -206,9 +208,9 @@ def costs_of(runs: list[Compared]) -> pd.DataFrame:
             "run": run.run.name,
             "data": run.data,
             "minutes": max(run.minutes, 1e-3),
-            "accuracy": run.best.val_accuracy,
-            "low": run.bounds.low if run.bounds else run.best.val_accuracy,
-            "high": run.bounds.high if run.bounds else run.best.val_accuracy,
+            "accuracy": run.accuracy,
+            "low": run.bounds.low if run.bounds else run.accuracy,
+            "high": run.bounds.high if run.bounds else run.accuracy,
         }
         for run in runs
     )

@@ -181,7 +181,7 @@ def one_sweep(folder: SweepFolder) -> None:
 
 st.title("Sweeps: which settings are best?", help=explained("Sweep"))
 found = {folder.name: folder for folder in sweeps()}
-started = st.session_state.get("started")
+started: str | None = st.session_state.get("started")
 if started and started not in found:
     st.markdown(f"Starting “{verbatim(started)}”. The data set is being opened.")
     with suppress(FileNotFoundError):
@@ -190,15 +190,15 @@ if started and started not in found:
             st.error(verbatim(said.strip().splitlines()[-1].removeprefix("Error: ")))
             del st.session_state["started"]
     st.fragment(
-        lambda: st.rerun() if SweepFolder.named(started).path.joinpath("sweep.json").exists() else None, run_every=1.0
+        lambda name=started: st.rerun() if SweepFolder.named(name).path.joinpath("sweep.json").exists() else None,
+        run_every=1.0,
     )()
 if found:
     if started in found and st.session_state.pop("started", None):
         st.query_params["sweep"] = started
     chosen = pickers.choose("Sweep", list(found), "sweep", lasting=True)
     try:
-        if chosen:
-            one_sweep(found[chosen])
+        one_sweep(found[chosen])
     except FerError as error:  # said here, so that another can be started
         st.error(verbatim(str(error)))
 else:

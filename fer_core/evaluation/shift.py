@@ -6,7 +6,7 @@ is in both), so tests are for two samples; several p-values of one table are adj
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -157,7 +157,7 @@ def class_balance(labels_a: Sequence[str], labels_b: Sequence[str], names: Seque
     return Balance(table, float(np.abs(shares[0] - shares[1]).sum() / 2), p)
 
 
-def picture_statistics(pictures: NDArray[np.uint8]) -> pd.DataFrame:
+def picture_statistics(pictures: Iterable[NDArray[np.uint8]]) -> pd.DataFrame:
     """`brightness`, `contrast` (grey, 0..255) and `sharpness` of images (n, H, W) or (n, H, W, 3), a row each."""
     return pd.DataFrame(
         [(quality.brightness(one), quality.contrast(one), quality.sharpness(one)) for one in pictures],

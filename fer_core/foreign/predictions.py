@@ -150,9 +150,7 @@ def read_table(source: Path | bytes, name: str = "") -> pd.DataFrame:
     except UnicodeDecodeError as error:
         raise DataError(f"{path.name} is neither a csv in UTF-8 nor a parquet file; save it as one of them.") from error
     except (OSError, ValueError, csv.Error, pyarrow.ArrowException) as error:
-        raise DataError(
-            f"{path.name} is no readable table ({shortened(str(error), 200)}); save it again."
-        ) from error
+        raise DataError(f"{path.name} is no readable table ({shortened(str(error), 200)}); save it again.") from error
     if not len(table) or len(table.columns) < 2:
         raise DataError(
             f"{path.name} has {len(table):,} rows and {len(table.columns)} columns; expected a row an image, with its file or "

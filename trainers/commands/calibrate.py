@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 from rich.progress import Progress
@@ -48,7 +48,7 @@ def calibrate(
     temperature = calibration.calibrate(found.folder, predictions)
     scaled = calibration.with_temperature(predictions, temperature)
     low, high = calibration.temperature_interval(predictions, temperature)
-    before, after = (
+    figures: list[dict[str, Any]] = [
         {
             "ece": found.ece,
             "calibration_error": found.debiased,
@@ -58,7 +58,8 @@ def calibrate(
         }
         for p in (predictions, scaled)
         for found in (calibration.calibration_error(p),)
-    )
+    ]
+    before, after = figures
     if as_json:
         print(
             json.dumps(

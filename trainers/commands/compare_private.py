@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 from rich.progress import Progress
@@ -84,6 +84,7 @@ def compare_private(
         rows = Table("expression", "benchmark", "n", "private", "n", "gap", "p (Holm)")
         for column in rows.columns[1:]:
             column.justify = "right"
+        row: Any
         for row in one.per_expression.itertuples(index=False):
             rows.add_row(
                 str(row.expression),

@@ -120,7 +120,7 @@ def data_show(data: str, on_bad: Bad = None, as_json: AsJson = False) -> None:
     counts = count(dataset)
     counts = counts[counts.sum(axis=1) > 0]
     if as_json:
-        nested = {split: counts[split].to_dict() for split in sorted(counts)}
+        nested = {split: counts[split].to_dict() for split in sorted(map(str, counts))}
         why = [{"id": entry.id, "reason": entry.reason, "n": entry.n} for entry in dataset.skipped]
         said = {"title": dataset.title, "counts": nested, "skipped": dataset.left_out, "left_out": why}
         print(json.dumps(said))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 from rich.console import Console
@@ -66,7 +66,7 @@ def import_predictions(
         raise ConfigError(f"--scores {wrong[0]}: expected EXPRESSION=COLUMN, as in happy=p3.")
     table, name = read_table(file), name or suggested_name(file)
     columns = guess(table, ordered(order))
-    given = {"image": image, "label": label, "predicted": predicted, "kind": kind}
+    given: dict[str, Any] = {"image": image, "label": label, "predicted": predicted, "kind": kind}
     columns = replace(columns, **{key: value for key, value in given.items() if value})
     if pairs:
         columns = replace(columns, scores={expression: column for expression, _, column in pairs})

@@ -46,6 +46,6 @@ def _status(recipe: TrainConfig, row: Row | None) -> str:
 
 
 def percent(row: Row) -> str:
-    return (
-        f"{100 * row.accuracy:.1f} ({100 * row.low:.1f} to {100 * row.high:.1f})" if row.accuracy is not None else "–"
-    )
+    if row.accuracy is None or row.low is None or row.high is None:
+        return "–"
+    return f"{100 * row.accuracy:.1f} ({100 * row.low:.1f} to {100 * row.high:.1f})"
