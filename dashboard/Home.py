@@ -6,7 +6,7 @@ from pathlib import Path
 import streamlit as st
 from starlette.middleware import Middleware
 
-from dashboard import pickers
+from dashboard import pickers, tour
 from dashboard.guard import Guard, Policy
 from dashboard.text import verbatim
 from fer_core.errors import FerError, in_a_sentence
@@ -64,6 +64,7 @@ def main() -> None:
         pages["Performance"].append(st.Page(leads_to(name), title=address, url_path=address, visibility="hidden"))
     page = st.navigation(pages, expanded=True)
     try:
+        tour.draw(page.url_path or FIRST)
         pickers.draw(page.url_path)
         script = Path(__file__).with_name("history.js").read_text(encoding="utf-8")
         st.sidebar.html(f"<script>{script}</script>", unsafe_allow_javascript=True)

@@ -79,6 +79,20 @@ def sparkline(shares: Sequence[float]) -> Markup:
     return _part("sparkline", points, f"from {100 * shares[0]:.0f} to {100 * shares[-1]:.0f} %")
 
 
+def small_matrix(confusion: NDArray[np.int64], names: Sequence[str]) -> Markup:
+    """A confusion matrix as coloured squares: rows are labels, columns predictions, colour the share of the label."""
+    shares = confusion / np.maximum(confusion.sum(axis=1, keepdims=True), 1)
+    rows = [
+        [
+            (f"{label} predicted as {given}: {100 * share:.0f} %", float(share))
+            for given, share in zip(names, row, strict=True)
+        ]
+        for label, row in zip(names, shares, strict=True)
+    ]
+    right = ", ".join(f"{name} {100 * shares[i, i]:.0f} %" for i, name in enumerate(names))
+    return _part("small_matrix", rows, f"Confusion matrix. Recall: {right}")
+
+
 @dataclass(frozen=True)
 class Picture:
     """One image of a gallery: (H, W) or (H, W, 3) uint8, its text for screen readers, its caption, and a link."""

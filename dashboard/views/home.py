@@ -2,21 +2,81 @@
 
 import streamlit as st
 
-from dashboard import cache, markup
+from dashboard import cache, markup, tour
+from dashboard.pickers import titles
 from dashboard.text import estimate, verbatim
+from fer_core.datasets.titles import table_in_words, table_title
 from fer_core.evaluation.intervals import percent
 from fer_core.evaluation.results import leaks_in_words
 from fer_core.glossary import explained
+from fer_core.reports.html import share
 from fer_core.runs import store
 from fer_core.serving import showcase
 
 PICTURE = 300  # pixels
+CARDS = 6  # networks with a card; the table has all
+CARD = 250
 BENCHMARK, RENDERED = "fer2013-val", "heads-test"
 
 
 def accuracy(network: store.Checkpoint, key: str) -> str:
     found = cache.headlines({network.name: network.tables[key]}).get(network.name) if key in network.tables else None
     return estimate(found.accuracy, found.accuracy_interval, found.n) if found else ""
+
+
+def the_networks(networks: dict[str, store.Checkpoint]) -> None:
+    """A card for each network with its main figures, and all of them in a table that is folded."""
+    known = {name: key for name, one in networks.items() if (key := headline_table(one))}
+    if not known:
+        return
+    st.subheader("The networks", help=explained("Accuracy", "F1", "Confusion matrix"))
+    order = sorted(
+        known, key=lambda name: (known[name] != BENCHMARK, -cache.report(networks[name].tables[known[name]]).accuracy)
+    )
+    with st.container(horizontal=True, key="networks"):
+        for name in order[:CARDS]:
+            card(networks[name], known[name])
+    with st.expander(f"All {len(order)} networks in a table"):
+        reports = {name: cache.report(networks[name].tables[known[name]]) for name in order}
+        st.html(
+            markup.table(
+                ("Network", "Evaluated on", "Accuracy, %", "Macro-F1, %", "n", "Parameters"),
+                [
+                    [
+                        titles()[name],
+                        table_title(known[name]),
+                        share(one.accuracy, one.accuracy_interval),
+                        share(one.macro_f1, one.macro_f1_interval),
+                        f"{one.n:,}",
+                        f"{networks[name].card.parameters:,}",
+                    ]
+                    for name, one in reports.items()
+                ],
+                words=(0, 1),
+            )
+        )
+        st.page_link("views/overview.py", label="Open Overview")
+
+
+def headline_table(network: store.Checkpoint) -> str:
+    """The key of the table that a network is shown with: the benchmark's, else its first."""
+    return BENCHMARK if BENCHMARK in network.tables else next(iter(network.tables), "")
+
+
+def card(network: store.Checkpoint, key: str) -> None:
+    """A network's accuracy, where it is weakest, its confusion matrix in small, and what it costs."""
+    report = cache.report(network.tables[key])
+    weakest = report.per_class[report.per_class["support"] > 0].sort_values("recall", kind="stable").iloc[0]
+    minutes, of = network.card.cost.minutes
+    with st.container(border=True, width=CARD, key=f"card-{network.name}"):
+        st.markdown(f"**{verbatim(titles()[network.name])}**")
+        st.markdown(
+            f"{estimate(report.accuracy, report.accuracy_interval)} on {verbatim(table_in_words(key))}  \n"
+            f"Weakest: {weakest['expression']} (recall {percent(weakest['recall'])})"
+        )
+        st.html(markup.small_matrix(report.confusion, report.expressions))
+        st.markdown(f"{network.card.parameters:,} parameters, trained in {minutes:,.0f} {of} minutes")
+        st.page_link("views/evaluate.py", label="Evaluate", query_params={"network": network.name, "table": key})
 
 
 st.title("Home: what does a network see in a face?", help=explained("Confidence", "Grad-CAM"))
@@ -57,14 +117,14 @@ with right:
             )
         if told:
             leaked = leaks_in_words(network.card.results.get(BENCHMARK, {}))
-            st.markdown(" and ".join(told) + f". {leaked.replace('these ', 'the FER2013 ', 1)}")
-st.subheader("Three ways on")
+            st.markdown(" and ".join(told) + f". {leaked}")
+tasks = st.columns(3)
 for column, (name, view, words) in zip(
-    st.columns(3),
+    tasks,
     (
+        ("Show it", "explain", "Another face, or your own: what does the network predict, and what does it look at?"),
         ("Judge it", "evaluate", "How accurate is the network, and which expressions does it confuse?"),
-        ("Change the face", "explain", "Choose another face or upload your own. What does the prediction depend on?"),
-        ("Train your own", "train", "Choose data and a recipe. A first network takes a few minutes."),
+        ("Make one", "train", "Choose data and a recipe, and start. A first network takes a few minutes."),
     ),
     strict=True,
 ):
@@ -72,7 +132,10 @@ for column, (name, view, words) in zip(
         st.markdown(words)
         if st.button(name, type="primary", width="stretch"):
             st.switch_page(f"views/{view}.py")
-st.markdown(
-    "The faces on this page are rendered by FERscope and come with it. Networks recognise *expressions*, what a face shows, not "
-    "what a person feels. Do not use them for decisions about people."
-)
+with st.container(horizontal=True, vertical_alignment="center"):
+    st.button("Take the tour", on_click=tour.again)
+    st.markdown(
+        "The faces on this page are rendered by FERscope and come with it. Networks recognise *expressions*, what a face shows, "
+        "not what a person feels. Do not use them for decisions about people."
+    )
+the_networks(networks)
