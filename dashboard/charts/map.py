@@ -31,7 +31,7 @@ def embedding(table: pd.DataFrame, colour: str, axes: tuple[str, str]) -> go.Fig
     groups = table["correct"].map({True: RIGHT, False: WRONG}) if colour == "correct" else table[colour]
     chart = figure(
         620,
-        dragmode="lasso",
+        dragmode="pan",  # Streamlit passes clicks on only where dragging selects nothing
         xaxis={"title": axes[0], "zeroline": False, "showticklabels": axes[0] != ""},
         yaxis={"title": axes[1], "zeroline": False, "showticklabels": axes[1] != ""},
         hovermode="closest",

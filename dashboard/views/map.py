@@ -144,7 +144,8 @@ chosen = st.plotly_chart(
 )  # fmt: skip
 hover_image.over_charts(cache.sheet(source, network.card.image, tuple(frame["place"].tolist())))
 st.caption(
-    "Point at a dot to see its image. Click it to see its neighbours. Draw a lasso or a box to see all images inside. "
+    "Point at a dot to see its image. Click it to see its neighbours. To see all images of an area, choose the lasso or the box "
+    "in the tools at the top right of the chart and draw around them. "
     + (
         ""
         if plane.explained

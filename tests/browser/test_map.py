@@ -2,6 +2,7 @@
 
 import re
 from pathlib import Path
+from urllib.parse import quote
 
 import pytest
 from playwright.sync_api import FloatRect, Page, expect
@@ -39,6 +40,8 @@ def test_a_lasso_around_all_points_shows_all_pictures(
     page: Page, workbench: Workbench, network: str, workspace: Path
 ) -> None:
     box = place_of_map(page, workbench, network)
+    page.mouse.move(box["x"] + 9, box["y"] + 9)
+    page.locator('.modebar-btn[data-title="Lasso Select"]').click()
     left, top, right, bottom = box["x"] + 2, box["y"] + 2, box["x"] + box["width"] - 2, box["y"] + box["height"] - 2
     page.mouse.move(left, top)
     page.mouse.down()
@@ -77,6 +80,9 @@ def test_the_picture_of_the_point_under_the_pointer_is_shown(page: Page, workben
     expect(picture).to_be_visible()
     column, line = where[2] % 64, where[2] // 64
     expect(picture).to_have_css("background-position", f"{-96 * column}px {-96 * line}px")
+    page.mouse.click(where[0], where[1])
+    chosen = page.evaluate("() => document.querySelector('.js-plotly-plot')._fullData.at(-1).customdata[0][1]")
+    page.wait_for_url(f"**picture={quote(chosen, safe='')}**")
     page.mouse.move(box["x"] + 1, box["y"] - 40, steps=4)
     expect(picture).to_be_hidden()
     expect_no_error(page)
