@@ -99,11 +99,21 @@ def evaluated(purpose: str) -> tuple[Checkpoint, str]:
         f"There is no trained network yet. Train one to {purpose}."
         if choice is None
         else f"{verbatim(titles()[choice.checkpoint.name])} has not been evaluated yet. A run is evaluated when it finishes. "
-        f"To evaluate it now, run `ferscope evaluate {choice.checkpoint.name} --data DATA --split SPLIT`."
+        "Evaluate it now on a data set of your choice."
     )
-    if st.button("Train a network", type="primary"):
+    if choice is not None:
+        evaluate_link(choice.checkpoint.name)
+    elif st.button("Train a network", type="primary"):
         st.switch_page("views/train.py")
     st.stop()
+
+
+def evaluate_link(
+    network: str, what: str = "evaluate", data: str = "", label: str = "Evaluate it on the Data page"
+) -> None:
+    """A link to the form of the Data page that measures a network, with what is known filled in."""
+    asked = {"measure": network, "what": what} | ({"data": data} if data else {})
+    st.page_link("views/data.py", label=label, query_params=asked, icon=":material/play_arrow:")
 
 
 def titles() -> dict[str, str]:

@@ -6,7 +6,7 @@ from dashboard import cache, gallery, markup
 from dashboard.behind import table_behind
 from dashboard.charts import comparison as charts
 from dashboard.charts import confusion
-from dashboard.pickers import Picked, choose, choose_networks, picked, titles
+from dashboard.pickers import Picked, choose, choose_networks, evaluate_link, picked, titles
 from dashboard.text import images, interval, verbatim
 from fer_core.datasets.titles import table_in_words, table_title
 from fer_core.errors import DataError
@@ -31,10 +31,11 @@ def main() -> None:
         st.info(
             "There is no trained network yet. Train two to compare them."
             if choice is None
-            else f"{verbatim(titles()[choice.checkpoint.name])} has not been evaluated yet. To evaluate it, run "
-            f"`ferscope evaluate {choice.checkpoint.name} --data DATA --split SPLIT`."
+            else f"{verbatim(titles()[choice.checkpoint.name])} has not been evaluated yet."
         )
-        if st.button("Train a network", type="primary"):
+        if choice is not None:
+            evaluate_link(choice.checkpoint.name)
+        elif st.button("Train a network", type="primary"):
             st.switch_page("views/train.py")
         return
     key, networks = choice.table, store.checkpoints()
@@ -43,9 +44,10 @@ def main() -> None:
     others = [name for name in here if name != choice.checkpoint.name]
     if not others:
         st.info(
-            f"No other network has been evaluated on {verbatim(table_in_words(key))}. Train a second network, or evaluate one "
-            "with `ferscope evaluate NETWORK --data DATA --split SPLIT`."
+            f"No other network has been evaluated on {verbatim(table_in_words(key))}. Train a second network, or evaluate "
+            "one."
         )
+        evaluate_link(choice.checkpoint.name, label="Evaluate a network on the Data page")
         if st.button("Train a network", type="primary"):
             st.switch_page("views/train.py")
         return

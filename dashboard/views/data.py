@@ -11,7 +11,7 @@ from dashboard import cache, markup
 from dashboard.behind import table_behind
 from dashboard.charts import data as charts
 from dashboard.markup import Picture
-from dashboard.parts import data_changes, data_images, data_import, data_twins
+from dashboard.parts import data_changes, data_images, data_import, data_jobs, data_twins
 from dashboard.pickers import choose, to_address
 from dashboard.text import images, verbatim
 from fer_core.datasets import Dataset, OnBad, relabelling
@@ -147,6 +147,8 @@ with st.expander("Add a data set"):
 with st.expander("Import predictions"):
     data_import.form(places)
 dataset = cache.dataset(name)
+with st.expander("Evaluate a network on this data set", expanded="measure" in st.query_params):
+    data_jobs.form(name, dataset)
 counts = count(dataset)
 origin = (
     "The images are rendered and come with FERscope."

@@ -10,7 +10,7 @@ import streamlit as st
 
 from dashboard import cache, curves, damaged, markup
 from dashboard.behind import table_behind
-from dashboard.pickers import picked, titles
+from dashboard.pickers import evaluate_link, picked, titles
 from dashboard.text import estimate, images, verbatim
 from fer_core.datasets.titles import split_title, table_in_words, table_title
 from fer_core.errors import DataError
@@ -32,10 +32,7 @@ ORDER = {"train": 0, "val": 1, "test": 2}
 def accuracy_in_words(network: Checkpoint, key: str | None) -> str:
     title = verbatim(titles()[network.name])
     if key is None:
-        return (
-            f"{title} has not been evaluated yet. To evaluate it, run "
-            f"`ferscope evaluate {network.name} --data DATA --split SPLIT`."
-        )
+        return f"{title} has not been evaluated yet."
     report = cache.headlines({network.name: network.tables[key]}).get(network.name)
     if report is None:
         return (
@@ -227,6 +224,8 @@ if choice is None:
 
 network, key = choice.checkpoint, choice.table
 st.markdown(accuracy_in_words(network, key))
+if key is None:
+    evaluate_link(network.name)
 tables = {name: other.tables[key] for name, other in networks.items() if key in other.tables}
 reports = cache.headlines(tables)
 group, shared = groups({name: tables[name] for name in reports})

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from dashboard import cache, markup
 from dashboard.charts import explanation as charts
-from dashboard.pickers import Picked, choose, picked, titles
+from dashboard.pickers import Picked, choose, evaluate_link, picked, titles
 from dashboard.text import images, verbatim
 from fer_core.datasets.heads import HEADS
 from fer_core.datasets.titles import table_title
@@ -87,7 +87,9 @@ def no_report(choice: Picked) -> None:
     place, _, split = (choice.table or f"{HEADS}-val").rpartition("-")
     if choice.table:
         place = cache.place_of(cache.predictions(choice.checkpoint.tables[choice.table])) or place
-    st.info("There is no region report for this network yet. Run this command to make one:")
+    st.info("There is no region report for this network yet.")
+    evaluate_link(choice.checkpoint.name, "regions", place, "Make one on the Data page")
+    st.markdown("Or run this command:")
     st.code(command(choice.checkpoint.name, place, split), None, wrap_lines=True)
     st.markdown(
         "It takes a few minutes: regions are covered on the whole split, and methods are compared on 128 images."

@@ -1,6 +1,7 @@
 """The Data page's views, run without a browser."""
 
 import re
+import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -14,10 +15,13 @@ from fer_core.datasets import open_dataset
 from fer_core.datasets.faceless import faceless_of
 from fer_core.datasets.known import add
 from fer_core.datasets.summary import differences, disagreements, mean_faces, most_alike
+from fer_core.experiments import jobs
 from fer_core.recipe import Augment
+from fer_core.runs.store import find
 from fer_core.training.preview import augmented
 from tests.app.conftest import texts
-from tests.app.examples import make_pictures
+from tests.app.examples import make_network, make_pictures
+from tests.untrained import untrained
 
 OpenPage = Callable[..., AppTest]
 
@@ -139,3 +143,30 @@ def test_a_preview_without_augmentation_is_the_picture(shape: tuple[int, ...]) -
     np.testing.assert_array_equal(made, np.stack([pictures, pictures], axis=1))
     flipped = augmented(pictures, Augment(flip=1), 1)
     np.testing.assert_array_equal(flipped[:, 0], pictures[:, :, ::-1])
+
+
+def test_a_network_is_evaluated_from_the_page_and_the_result_is_linked(open_page: OpenPage, faces: Path) -> None:
+    untrained("judged", title="Judged", tta="none")
+    app = open_page("data", data="faces", measure="judged", what="evaluate")
+    assert not app.exception
+    next(button for button in app.button if button.key == "start-job").click().run()
+    assert not app.exception
+    job = jobs.jobs()[0]
+    end = time.monotonic() + 240
+    while job.status().state in ("waiting", "running"):
+        assert time.monotonic() < end
+        time.sleep(0.1)
+    said = texts(app.run()).replace("\\", "")
+    assert "**Predictions and all figures**: Judged on faces" in said
+    assert ": finished" in said
+    assert f"accuracy {find('judged').predictions('faces-train').correct.mean():.2%}" in said
+
+
+def test_a_network_without_predictions_is_led_to_the_form(open_page: OpenPage) -> None:
+    make_network("raw", None, title="Raw network")
+    app = open_page("evaluate", network="raw")
+    assert not app.exception
+    links = [link.proto for link in app.get("page_link")]
+    assert [(link.label, "measure=raw" in link.query_string) for link in links] == [
+        ("Evaluate it on the Data page", True)
+    ]
