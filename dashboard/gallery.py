@@ -56,7 +56,7 @@ def show(
         frame: one row an image, in the order to show: `dataset`, `split`, `id`, `label`, `predicted`, `confidence`.
         network, key: which network and table, for the link to an image's explanation.
         each: images a page; two full rows on a wide window, four on a narrow one.
-        view: whatever makes this another gallery; it then begins at its first page.
+        view: a key of what is shown; when it changes, the gallery starts at its first page.
         note: further lines below an image.
         ticks: whether images can be selected; see `ticked`.
     """

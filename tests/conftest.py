@@ -14,7 +14,8 @@ CSV_HEADER = "emotion,pixels,Usage"
 ROOT = Path(__file__).resolve().parents[1]
 
 
-# Markers by place, the first that fits: what a test needs is known by where it lies. `-m fast` is for while one works.
+# Markers by place, the first that fits: what a test needs is known by where it lies. `-m fast` is for while one works. A
+# test that says itself what it needs (`process`, `simulation`) is not marked by its place.
 MARKED = {
     "browser": ("tests/browser/",),
     "real_data": ("tests/fer_core/datasets/test_real_files.py",),
@@ -36,7 +37,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         place = item.path.relative_to(ROOT).as_posix()
         name = next((name for name, places in MARKED.items() if place.startswith(places)), None)
-        if name:
+        if name and not any(item.get_closest_marker(own) for own in (*MARKED, "simulation")):
             item.add_marker(name)
 
 

@@ -3,6 +3,7 @@
 import re
 from pathlib import Path
 
+import pytest
 from typer.testing import CliRunner
 
 from trainers.cli import app
@@ -11,6 +12,7 @@ ROOT = Path(__file__).resolve().parents[1]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
 
 
+@pytest.mark.process
 def test_every_command_of_readme_and_docs_exists() -> None:
     text = README + "".join(path.read_text(encoding="utf-8") for path in sorted((ROOT / "docs").glob("*.md")))
     commands = set(re.findall(r"`ferscope ([a-z-]+)", text)) | set(re.findall(r"bin/ferscope ([a-z-]+)", text))

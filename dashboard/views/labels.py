@@ -200,7 +200,7 @@ with left:
     if len(causes):
         st.plotly_chart(charts.verdicts(causes), config=PLOTLY, key="verdicts")
     with st.expander("Table behind the chart"):
-        st.dataframe(by_label)
+        st.dataframe(causes)
         st.dataframe(divided, hide_index=True)
         st.download_button(
             "Download as csv", divided.to_csv(index=False), f"verdicts-{checkpoint.name}-{key}.csv", "text/csv"

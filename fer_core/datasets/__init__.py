@@ -323,7 +323,7 @@ def name_of(place: str | Path) -> str:
     """The name of a data set in predictions tables. The set is opened only if the name depends on its content.
 
     Raises:
-        DataError: nothing there, or no known layout.
+        DataError: the path does not exist, or has no known layout.
     """
     from fer_core.datasets.identity import known_sets
     from fer_core.datasets.known import resolve

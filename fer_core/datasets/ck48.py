@@ -1,4 +1,4 @@
-"""CK+48: the last three frames of CK+'s labelled sequences as grey faces of 48 x 48, as they go round on Kaggle.
+"""CK+48: the last three frames of CK+'s labelled sequences as grey faces of 48 x 48, as found on Kaggle.
 
 Source: as `ckplus`. 981 images of 118 people, by class folder: anger, contempt, disgust, fear, happy, sadness,
 surprise; there is no neutral. Layout: `CK+48/anger/S010_004_00000017.png`.

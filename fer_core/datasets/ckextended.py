@@ -1,4 +1,4 @@
-"""CK+ as `ckextended.csv`, a csv in FER2013's form that goes round on Kaggle.
+"""CK+ as `ckextended.csv`, a csv in FER2013's form found on Kaggle.
 
 Source: as `ckplus`. 920 grey faces of 48 x 48. Columns `emotion,pixels,Usage`; labels in FER2013's order, 7 contempt.
 Protocol: the Usage column splits 80:10:10, but not by person, and the persons are not named. Accuracies are therefore

@@ -43,7 +43,7 @@ def members(place: Path) -> Iterator[ArchiveEntry]:
 
 
 def word(name: str) -> str:
-    """The class word of an image's name: the deepest folder that names an expression, else the folder it lies in."""
+    """The class of an image, from its path: the deepest folder that names an expression, otherwise its own folder."""
     folders = PurePosixPath(name).parts[:-1]
     known = [folder for folder in folders if canonical(folder) or translated(folder)]
     return known[-1] if known else (folders[-1] if folders else "")

@@ -63,7 +63,8 @@ def recognises(path: Path) -> bool:
     dataset="fer2013",
     recognises=recognises,
     licence="no licence to pass images on; for research",
-    protocol="PublicTest chooses (val), PrivateTest is reported once (test). 280 PublicTest images are in Training too.",
+    protocol="Choose on PublicTest (validation set), report PrivateTest (test set) once. 280 PublicTest images also occur in "
+    "Training.",
 )
 def read(path: Path, on_bad: OnBad = "refuse") -> Reading:
     """Read the csv. An id is the row's number in the file, so that FER+ votes can be joined by row.

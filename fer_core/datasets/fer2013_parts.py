@@ -34,7 +34,7 @@ def _tables(path: Path) -> list[tuple[str | None, Path]]:
     expects=("train.csv", "test.csv"),
 )
 def read(path: Path, on_bad: OnBad = "refuse") -> Reading:
-    """Read each csv; its own Usage is not looked at.
+    """Read each csv; a column `Usage` is ignored.
 
     Raises:
         DataError: as `fer2013.read_csv`.

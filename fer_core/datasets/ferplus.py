@@ -72,7 +72,7 @@ def _pictures(path: Path) -> list[Path]:
     dataset="ferplus",
     recognises=recognises,
     licence="votes: MIT; images: FER2013's",
-    protocol="FER2013's splits: PublicTest chooses (val), PrivateTest is reported once (test); say which mode.",
+    protocol="FER2013's splits: choose on PublicTest (validation set), report PrivateTest (test set) once; name the mode.",
     modes=(*MODES, GIVEN),
     beside=_pictures,
 )

@@ -27,7 +27,7 @@ PARTS = {"train": "FER2013Train", "val": "FER2013Valid", "test": "FER2013Test"}
     dataset="ferplus",
     recognises=lambda path: any((path / part / "label.csv").is_file() for part in PARTS.values()),
     licence="votes: MIT; images: FER2013's",
-    protocol="FER2013's splits: PublicTest chooses (val), PrivateTest is reported once (test); say which mode.",
+    protocol="FER2013's splits: choose on PublicTest (validation set), report PrivateTest (test set) once; name the mode.",
     expects=tuple(f"{part}/label.csv" for part in PARTS.values()),
     modes=tuple(MODES),
 )

@@ -34,7 +34,7 @@ SPLIT_WORDS = {
 
 
 def subfolders(path: Path) -> list[Path]:
-    """Its folders in alphabetical order, without hidden ones and those of a Mac's archive."""
+    """The subfolders in alphabetical order, without hidden ones and those of macOS archives."""
     return sorted(entry for entry in path.iterdir() if entry.is_dir() and not entry.name.startswith(HIDDEN))
 
 

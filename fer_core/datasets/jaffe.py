@@ -2,8 +2,8 @@
 
 Source: Lyons, Akamatsu, Kamachi and Gyoba 1998, “Coding Facial Expressions with Gabor Wavelets”. 213 grey images of
 256 x 256: 10 women pose 7 expressions, three or four times each.
-Layout: one folder of `KA.AN1.39.tiff` (copies go round as .jpg and .png too): person, expression (AN, DI, FE, HA, NE,
-SA, SU) with number, number of the image.
+Layout: one folder of `KA.AN1.39.tiff` (copies also exist as .jpg and .png): person, expression (AN, DI, FE, HA, NE, SA,
+SU) with number, number of the image.
 Protocol: none official; one person left out at a time, or folds grouped by person. The label is what was posed; the
 authors' ratings differ from it at times. Licence: non-commercial research, no passing on, only a few people may be
 shown. To get it: ask on Zenodo (record 3451524).

@@ -27,7 +27,7 @@ SAME_PICTURES = {"ferplus": "fer2013"}  # other labels on the same images
 def shipped_leaks(dataset: str, split: str) -> pd.DataFrame | None:
     """The shipped table of a set's split, or None where there is none.
 
-    FER+ gets FER2013's, in which a twin may be an image that FER+ leaves out of its training set.
+    FER+ uses the table of FER2013, where a twin may be an image that FER+ leaves out of its training set.
 
     Args:
         dataset: as predictions tables name it; a set of other content has another name.

@@ -1,4 +1,4 @@
-"""RAF-DB in the folder form that goes round on Kaggle.
+"""RAF-DB in the folder form found on Kaggle.
 
 Source, size, labels, protocol and licence: as `rafdb`, of which this is a copy that somebody else passed on.
 Layout: `DATASET/{train,test}/{1..7}/train_00001_aligned.jpg`, and `train_labels.csv`, `test_labels.csv` (`image,label`),

@@ -213,7 +213,7 @@ def load(path: Path) -> pd.DataFrame:
     """Read a split.
 
     Raises:
-        DataError: the file is missing or is no split.
+        DataError: the file is missing or is not a split.
     """
     try:
         table = pd.read_csv(path, dtype={"id": "str", "was": "str", "split": "str", HASH: "str"})

@@ -56,7 +56,7 @@ def most_alike(faces: dict[str, NDArray[np.uint8]]) -> tuple[str, str, float] | 
 
 
 def differences(faces: dict[str, NDArray[np.uint8]]) -> dict[str, NDArray[np.float32]]:
-    """Each mean face without the mean of all of them, in grey levels; every expression counts alike."""
+    """Each mean face minus the mean of all mean faces, in grey levels; every expression counts equally."""
     middle = np.mean([face.astype(np.float32) for face in faces.values()], axis=0)
     return {name: np.asarray(face - middle, dtype=np.float32) for name, face in faces.items()}
 

@@ -193,7 +193,7 @@ def not_here(dataset: Dataset, table: pd.DataFrame, place: NDArray[np.int64]) ->
 def why_not_shared(dataset: Dataset) -> str:
     """Why a set's images must not be written out; an empty text where they may: a folder of one's own, or rendered.
 
-    FER2013 in its folder form is told by its file names.
+    FER2013 in its folder form is recognised by its file names.
     """
     own = dataset.name == HEADS or dataset.title == READERS.get("folder").title
     names = dataset.index["id"].str.rpartition("/")[2]

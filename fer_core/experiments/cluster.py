@@ -56,7 +56,7 @@ class Cluster:
             look: called at each look.
 
         Raises:
-            ConfigError: no node has that much, or one does not see the workspace.
+            ConfigError: no node has enough processors or GPUs, or a node cannot read the workspace.
             RunError: another process has a run.
         """
         tasks: dict[Any, RunFolder] = {}

@@ -123,7 +123,7 @@ class CrossValidation(NamedFolder):
         return made
 
     def told(self) -> dict[str, Any]:
-        """Data, folds, pool, what was kept together.
+        """The stored settings: data, folds, pool, and the groups that are kept together.
 
         Raises:
             RunError: there is no such cross-validation.

@@ -127,7 +127,7 @@ def combine(
         dataset: the set behind `data`; needed unless it is the mean of networks that take the same images.
 
     Raises:
-        ConfigError: networks that do not fit together, or a vote that cannot be fitted; said with what differs.
+        ConfigError: the networks do not fit together, or the vote cannot be fitted; the message names the difference.
         RunError: the name is taken.
     """
     RunFolder.named(name).refuse_taken()  # before a vote is fitted

@@ -187,7 +187,7 @@ def compare(
         known: the benchmark's images; without them accuracy, gap, balance and crops are compared, images are not.
 
     Yields:
-        what is done next, in words, and at last the report.
+        the current step in words, and at last the report.
 
     Raises:
         DataError: no image of the private set has an expression that the network knows.

@@ -76,7 +76,7 @@ def only_relu_modules(model: nn.Module, spec: ImageSpec) -> str | None:
     """For methods that change the way back through nn.ReLU."""
     found = activations(model, spec)
     if "relu" in found.loose:
-        return "it calls relu as a function, which the method can not get hold of; use nn.ReLU modules"
+        return "it calls relu as a function, which this method cannot handle; use nn.ReLU modules"
     if not found.modules["relu"]:
         others = ", ".join(sorted({*found.modules, *found.loose})) or "none"
         return f"it has no ReLU, whose way back the method changes (its activations: {others})"

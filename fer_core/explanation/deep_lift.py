@@ -18,7 +18,7 @@ RULED = ("relu", "elu", "leaky_relu", "sigmoid", "tanh", "softplus", "softmax") 
 def has_rules(model: nn.Module, spec: ImageSpec) -> str | None:
     found = activations(model, spec)
     if found.loose:
-        return f"it calls {', '.join(found.loose)} as a function, which the method can not get hold of"
+        return f"it calls {', '.join(found.loose)} as a function, which this method cannot handle"
     if unruled := sorted(set(found.modules) - set(RULED)):
         return f"there is no rule for its {', '.join(unruled)}"
     if found.again:

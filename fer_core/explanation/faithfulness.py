@@ -143,8 +143,8 @@ class Perturbations:
         """(N) mean square of what the maps (N, H, W) predict wrongly, as a part of the falls' variance: 0 the best.
 
         Each map is scaled to predict best (the paper's optimal scaling factor, here not below 0), so that methods of
-        different units are comparable; a map that predicts nothing, or the contrary, has 1. None for maps of which it
-        means nothing: those that only say where, and sizes of gradients, which have lost their sign.
+        different units are comparable; a map that predicts nothing, or the contrary, has 1. None for maps to which
+        infidelity does not apply: those that only show places, and gradient magnitudes, which have no sign.
         """
         if claims == "place" or (claims == "sensitivity" and not signed):
             return None

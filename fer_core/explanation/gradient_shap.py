@@ -41,8 +41,9 @@ def gradient_shap(question: Question, parameters: Draws) -> tuple[torch.Tensor, 
     """The mean of (x - b) dS/dx(b + a (x - b)), a uniform in 0..1, b the mean grey plus noise; summed over channels.
 
     Captum's GradientShap draws from numpy's and torch's global random state and for the batch as a whole. Here each
-    image gets the same seeded draws, stratified in a and in pairs of opposite noise, so that a map depends on nothing
-    else in the batch. The views of an image share the draws. The standard error over the draws comes with the map.
+    image gets the same seeded draws, stratified in a and in pairs of opposite noise, so a map does not depend on the
+    other images of the batch. The views of an image share the draws. The standard error over the draws comes with the
+    map.
     """
     import torch
 

@@ -25,7 +25,7 @@ def kernel_shap(question: Question, parameters: Superpixels) -> torch.Tensor:
 
     The weighted regression of the paper's theorem 2: exact where all coalitions fit into `samples` (up to 3 x 3 cells
     with 1,536 samples), else on coalitions drawn by the kernel, each with its complement (Covert and Lee 2021, arXiv 2012.01536).
-    All images share the seeded coalitions, so that a map depends on nothing else in the batch.
+    All images share the seeded coalitions, so a map does not depend on the other images of the batch.
     """
     import torch
 

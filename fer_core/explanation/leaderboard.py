@@ -51,7 +51,7 @@ def random_maps(count: int, spec: ImageSpec, seed: int = SEED) -> Maps:
 
 
 def face_map(spec: ImageSpec) -> NDArray[np.float32]:
-    """(H, W) the same for every face: high on eyes, nose and mouth, falling off smoothly around them."""
+    """(H, W) one fixed map for all faces: high on eyes, nose and mouth, and falling off smoothly around them."""
     import cv2
 
     regions = template(spec.height, spec.width)

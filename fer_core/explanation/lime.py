@@ -30,7 +30,7 @@ def lime(question: Question, parameters: Neighbourhood) -> torch.Tensor:
     """Each superpixel's coefficient, spread evenly over its pixels; so the map's sum is what all of them add.
 
     Superpixels are shown with probability 1/2; samples are weighted by exp(-d²/width²), d the cosine distance of what is
-    shown to the whole. All images share the seeded samples, so that a map depends on nothing else in the batch
+    shown to the whole. All images share the seeded samples, so a map does not depend on the other images of the batch
     (Captum's Lime takes one image at a time and torch's global random state).
     """
     import torch

@@ -72,8 +72,8 @@ def noisy_gradients(question: Question, parameters: Smoothing) -> Iterator[torch
     """dS/dx of noisy copies in pairs of opposite noise, (N, copies of this part, C, H, W).
 
     Captum's NoiseTunnel draws from torch's global random state and for the batch as a whole. Here each image gets the
-    same seeded noise, so that a map depends on nothing else in the batch or the program. The views of an image share the
-    copies among them.
+    same seeded noise, so a map does not depend on other images or earlier calls. The views of an image share the copies
+    among them.
     """
     import torch
 

@@ -14,13 +14,13 @@ import warnings
 import zlib
 from functools import cache
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
-from fer_core.errors import DataError, ImageError
+from fer_core.errors import ConfigError, DataError, ImageError
 from fer_core.faces import DETECTORS, Align, Face, FaceCrop
 from fer_core.faces.illumination import LIGHT, Light
 
@@ -73,6 +73,19 @@ class Preparation(BaseModel):
     def _known(cls, name: str) -> str:
         DETECTORS.get(name)
         return name
+
+    @classmethod
+    def checked(cls, **settings: Any) -> Preparation:
+        """The preparation with these settings.
+
+        Raises:
+            ConfigError: a setting is not valid; the message names each.
+        """
+        try:
+            return cls.model_validate(settings)
+        except ValidationError as error:
+            wrong = "; ".join(f"{e['loc'][0]} = {e['input']!r}: {e['msg']}" for e in error.errors())
+            raise ConfigError(f"{wrong}.") from error
 
     @property
     def framing(self) -> FaceCrop:

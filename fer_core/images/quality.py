@@ -1,7 +1,8 @@
 """Is a face good enough for a prediction? The warnings beside predictions, and their thresholds.
 
 Most networks here were trained on FER2013. A threshold marks where that set has few images, so that predictions beyond
-it are less reliable. Measured on every sixth PublicTest image (599; points on those that mtcnn finds, 267).
+it are less reliable. Measured on every sixth PublicTest image (599; the pose on the 267 of them in which mtcnn finds a
+face).
 """
 
 from __future__ import annotations

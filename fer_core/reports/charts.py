@@ -87,7 +87,7 @@ def confusion(
     Args:
         shares: what the colour shows: the share of the label's images (row), of the predictions (column), of all
             images, or counts.
-        order: the expressions as the rows and columns show them; the network's order when not given.
+        order: the order of the rows and columns; by default the network's.
     """
     import altair as alt
 

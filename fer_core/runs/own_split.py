@@ -9,7 +9,7 @@ from fer_core.runs.folder import OWN_SPLIT, RunFolder
 
 
 def divided(run: RunFolder, dataset: Dataset) -> Dataset:
-    """A data set as a run divides it: in a way of its own where it has one.
+    """A data set with the split of a run, if the run has its own.
 
     Raises:
         DataError: the run's split belongs to another set.

@@ -77,7 +77,7 @@ def write_explanations(
 
 
 def _places(dataset: Dataset, split: str, images: Sequence[str]) -> dict[str, int]:
-    """Id of each of the split's images to its row in the data set."""
+    """The row in the data set of each image of a split, by its id."""
     rows = dataset.rows(split)
     places = {str(name): int(row) for name, row in zip(dataset.index["id"].iloc[rows], rows, strict=True)}
     if missing := [name for name in images if name not in places]:

@@ -248,7 +248,7 @@ class Predictor:
         network; its map holds all members.
 
         Args:
-            image: (H, W) or (H, W, 3) RGB, the image of the predictions, or both scaled alike.
+            image: (H, W) or (H, W, 3) RGB, the image of the predictions; both may be scaled together.
             tta: the test-time augmentation of the predictions; None: the card's.
             method: a name in `fer_core.explanation.METHODS`.
             limit: lower bound of the scale that all faces share: a stream gives the one of the frame before, somewhat

@@ -74,7 +74,7 @@ def probe(path: Path) -> Video:
     """A video's size, rate and length.
 
     Raises:
-        DataError: no video, a damaged one, one whose frames are too large, or one that says it is too long.
+        DataError: it is not a video, it is damaged, its frames are too large, or its header says that it is too long.
     """
     import cv2
 

@@ -114,7 +114,7 @@ def test_a_set_that_cannot_be_made_changes_nothing_and_none_is_written_outside_i
 
 def test_a_merge_asks_for_the_sets_it_needs() -> None:
     with pytest.raises(
-        FerError, match="no data set “rafdb” here yet.* data get rafdb.*; then: ferscope data add PATH --name rafdb"
+        FerError, match="no data set “rafdb” here yet.* data get rafdb.* Then: ferscope data add PATH --name rafdb"
     ):
         ferscope("merge", "lmu")
     with pytest.raises(FerError, match="no merge “lmo”; did you mean “lmu”"):

@@ -254,6 +254,7 @@ def test_the_debiased_error_worked_by_hand() -> None:
     assert calibration_error(sure([0.8] * 10, [True] * 8 + [False] * 2)).debiased == 0
 
 
+@pytest.mark.simulation
 @pytest.mark.parametrize("n", [60, 300, 3589])
 def test_a_calibrated_network_may_be_calibrated(n: int) -> None:
     """It was printed as 13.4, 6.1 and 1.8 points off, with an interval that held 0 in 0, 0.3 and 81 % of samples."""
@@ -269,6 +270,7 @@ def test_a_calibrated_network_may_be_calibrated(n: int) -> None:
     assert np.mean(usual) == pytest.approx(np.mean(chance), rel=0.1)
 
 
+@pytest.mark.simulation
 def test_the_square_of_the_debiased_error_has_no_bias() -> None:
     random = np.random.default_rng(2)
     squares = []
@@ -286,6 +288,7 @@ def test_each_expression_has_a_calibration_of_its_own() -> None:
     assert calibration_by_expression(sure([0.8] * 10, [True] * 8 + [False] * 2)).empty  # two of one expression
 
 
+@pytest.mark.simulation
 def test_the_interval_of_a_temperature_agrees_with_drawing_images_with_replacement() -> None:
     p = simulated(400, sharpness=1.5)
     random = np.random.default_rng(4)

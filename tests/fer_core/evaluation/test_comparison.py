@@ -350,6 +350,7 @@ def test_a_p_value_is_written_as_far_as_it_says_something() -> None:
     assert (p_in_words(0.0001), p_in_words(0.5)) == ("p < 0.001", "p = 0.500")
 
 
+@pytest.mark.simulation
 def test_a_million_rows_are_compared() -> None:
     n = 1_000_000
     random = np.random.default_rng(0)

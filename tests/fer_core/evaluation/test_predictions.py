@@ -153,6 +153,7 @@ def test_a_missing_or_foreign_file_is_named(tmp_path) -> None:
         Predictions.read(tmp_path / "other.parquet")
 
 
+@pytest.mark.process
 def test_evaluation_opens_without_torch_scikit_learn_or_scipy() -> None:
     modules = "predictions, metrics, intervals, comparison, calibration"
     code = (

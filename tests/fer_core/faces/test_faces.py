@@ -267,6 +267,7 @@ def test_threads_do_not_mix_their_pictures(portrait, detector):
     assert together == {(which, turn): alone[which] for which in range(4) for turn in range(3)}
 
 
+@pytest.mark.process
 def test_mtcnn_works_where_python_has_no_imghdr():
     code = """
 import sys
@@ -283,6 +284,7 @@ assert "imghdr" not in sys.modules
     subprocess.run([sys.executable, "-W", "error", "-c", code], check=True, cwd=Path(__file__).parents[3])
 
 
+@pytest.mark.process
 def test_looking_at_a_face_crop_loads_no_opencv():
     code = "import sys; from fer_core.faces import FaceCrop; FaceCrop(detector='haar'); assert 'cv2' not in sys.modules"
     subprocess.run([sys.executable, "-c", code], check=True, cwd=Path(__file__).parents[3])
