@@ -12,11 +12,11 @@ from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, field_validator
+from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
 from fer_core import workspace
 from fer_core.errors import CheckpointError, FerError, UnknownName, shortened
-from fer_core.faces import FaceCrop
+from fer_core.faces import FOR_PHOTOS, FaceCrop
 from fer_core.images import ImageSpec
 from fer_core.labels import Expressions
 from fer_core.untrusted import read_json, reason
@@ -33,6 +33,8 @@ PREDICTIONS = "predictions"  # in the place of an architecture: of this network 
 CALIBRATION = "calibration.json"  # a temperature fitted here for a network whose own folder is only read
 MOST_TENSORS = 20_000  # of a weights file; the largest network here has about 1,000
 LARGEST_HEADER = 8 * 2**20  # bytes of the names, types and places of a weights file's tensors; safetensors reads 100 MB
+
+_FORMER = {"detector": "mtcnn", "margin": -0.06, "align": "none", "side": 0}  # how older cards of crops frame photos
 
 Count = Annotated[int, Field(ge=0)]
 Line = Annotated[str, Field(max_length=500)]  # a name or a short sentence; a page shows it whole
@@ -157,6 +159,16 @@ class Card(BaseModel):
             if not isinstance(n := figures.get("n", 0), int) or n < 0:
                 raise ValueError(f"{key}: n = {shortened(repr(n))}, expected a count")
         return results
+
+    @model_validator(mode="before")
+    @classmethod
+    def _framed_as_now(cls, values: Any) -> Any:
+        """Cards of networks that learned crops got one framing for photos, whichever it was in the version at hand."""
+        if isinstance(values, dict) and isinstance(image := values.get("image"), dict):
+            own = image.get("preparation")
+            if values.get("face") == _FORMER and (own is None or own.get("detector") == "none"):
+                return values | {"face": FOR_PHOTOS.model_dump()}
+        return values
 
     @property
     def imported(self) -> bool:

@@ -18,6 +18,7 @@ import onnxruntime
 Image = Any  # (H, W) or (H, W, 3) uint8
 LONGEST_SIDE = 1280  # larger images are searched at this size
 MIN_SIZE = 32  # smallest face, in pixels of the image
+FINE = 2.0  # pixels of a blur's deviation beyond which a face is made smaller first
 
 
 def load(path: str) -> tuple[Any, dict[str, Any], float]:
@@ -53,6 +54,17 @@ def cut(image: Image, left: int, top: int, side: int) -> Image:
     return image[np.ix_(rows, columns)]
 
 
+def soften(image: Image, soft: float) -> Image:
+    """A blur whose standard deviation is that share of the side; a large face is made smaller first."""
+    if not soft:
+        return image
+    sigma = soft * max(image.shape[:2])
+    if sigma > FINE:
+        size = [max(1, round(side * FINE / sigma)) for side in (image.shape[1], image.shape[0])]
+        image, sigma = cv2.resize(image, size, interpolation=cv2.INTER_AREA), FINE
+    return cv2.GaussianBlur(image, (0, 0), sigma, borderType=cv2.BORDER_REPLICATE)
+
+
 def fit(image: Image, spec: dict[str, Any]) -> Image:
     """The face at the network's size and channels, 0..255, prepared like the training images."""
     done = spec.get("preparation") or {"grey": False, "size": 0}
@@ -78,7 +90,8 @@ def predict(
     squares: list[Any] = [(0, 0, None)] if whole else find(image, margin)
     if not squares:
         return []
-    faces = [image if whole else cut(image, *square) for square in squares]
+    soft = card["face"]["soft"]
+    faces = [image if whole else soften(cut(image, *square), soft) for square in squares]
     (probs,) = session.run(None, {"pictures": np.stack([fit(face, card["image"]) for face in faces])})
     return [
         (square, dict(zip(card["expressions"], row.tolist(), strict=True)))

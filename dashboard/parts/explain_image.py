@@ -137,5 +137,7 @@ def own_photo(card: Card, camera: bool) -> ExplainedImage | None:
     number = 1
     if len(faces) > 1:
         number = row.number_input(f"Face (1 to {len(faces)}, largest first)", 1, len(faces), width=BOX)
-    face = card.face.cut(photo, faces[number - 1])
-    return ExplainedImage(lambda network: network.predict(face, "none")[0], f"face {number} of {file.name}", given)
+    one = [faces[number - 1]]
+    return ExplainedImage(
+        lambda network: network.predict_faces(photo, one, card.face.detector)[0], f"face {number} of {file.name}", given
+    )

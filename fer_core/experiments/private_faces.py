@@ -22,7 +22,7 @@ from fer_core.datasets import known as known_sets
 from fer_core.datasets.archive import ArchiveEntry
 from fer_core.datasets.class_folders import word
 from fer_core.errors import DataError, ImageError
-from fer_core.faces import Face, find_faces, framed_for
+from fer_core.faces import PHOTO_SOFT, Face, find_faces, framed_for
 from fer_core.images import UPLOAD, decode, fit, quality
 from fer_core.serving.predictor import LoadedNetwork as Network
 from fer_core.workspace import home, names_a_device
@@ -134,7 +134,7 @@ def gather(
                             for name, cut in _recut(image, found[0], network, detector).items():
                                 of.setdefault(name, []).append(fit(cut, network.card.image))
                     turn, tilt = quality.pose(found[0]) or (np.nan, np.nan)
-                    size = max(cuts[0].shape[:2])
+                    size = max(framed_for(networks[0].card.face, detector).window(image, found[0]).shape[:2])
                     rows.append({"id": member.name, "label": label, "size": size, "turn": turn, "tilt": tilt})
                 else:
                     skipped.append(Skipped(member.name, "no face was found"))
@@ -166,5 +166,7 @@ def _recut(image: NDArray[np.uint8], face: Face, network: Network, detector: str
     for name, factor in (("crop: wider", 1 + WIDER), ("crop: closer", 1 - WIDER)):
         margin = (1 + framing.margin) * factor - 1
         cuts[f"{name} by {100 * WIDER:.0f} %"] = framing.model_copy(update={"margin": margin}).cut(image, face)
+    name, soft = ("crop: not softened", 0.0) if framing.soft else ("crop: softened", PHOTO_SOFT)
+    cuts[name] = framing.model_copy(update={"soft": soft}).cut(image, face)
     cuts["crop: the whole image"] = image
     return cuts

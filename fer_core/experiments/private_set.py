@@ -21,7 +21,7 @@ from fer_core.datasets.class_folders import members
 from fer_core.datasets.heads import HEADS
 from fer_core.errors import DataError
 from fer_core.evaluation import shift
-from fer_core.evaluation.comparison import ALPHA, mcnemar_exact, p_in_words
+from fer_core.evaluation.comparison import ALPHA, holm, mcnemar_exact, p_in_words
 from fer_core.evaluation.confusion import confusion_matrix
 from fer_core.evaluation.intervals import SEED
 from fer_core.evaluation.predictions import Predictions
@@ -135,6 +135,17 @@ class PrivateSetReport:
         """The significant differences between the private set and the benchmark (false positive rate 5 %)."""
         table = self.shifts
         return [str(what) for what in table.loc[table["p_adjusted"] <= ALPHA, "what"]]
+
+    @property
+    def framing(self) -> pd.DataFrame:
+        """The rows of `variants` whose crop gives more correct answers than chance would, best first.
+
+        `p_adjusted`: by Holm over all crops.
+        """
+        crops = self.variants[self.variants["change"].str.startswith("crop")]
+        crops = crops.assign(p_adjusted=holm(crops["p"]))
+        helped = crops[(crops["difference"] > 0) & (crops["p_adjusted"] <= ALPHA)]
+        return helped.sort_values("difference", ascending=False)
 
     def sentence(self) -> str:
         """Accuracy on both sets with 95 % intervals, and whether the gap is significant."""

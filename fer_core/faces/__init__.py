@@ -26,9 +26,16 @@ MIN_SIZE = 32.0
 # them (quartiles -0.16 and 0.03). The box's centre is within 1 % of the image's in both directions, so there is no shift.
 FER2013_MARGIN = -0.06
 
+# How networks that learned FER2013 are shown the faces of photos: wider than FER2013 frames its own, and a little
+# softer. Chosen on photos of 51 people, see docs/design/0021-faces-of-photos.md.
+PHOTO_MARGIN = 0.3
+PHOTO_SOFT = 0.01  # half a pixel of the 48 that most networks take
+
 # Eyes of an aligned face, as shares of the side: the distance between the eyes is 0.3 of it and they lie at 0.38 from the
 # top, about where mtcnn finds them in FER2013's images.
 EYES_APART, EYES_DOWN = 0.30, 0.38
+
+_FINE = 2.0  # pixels of a blur's deviation beyond which a face is made smaller first
 
 Align = Literal["none", "upright", "eyes"]
 
@@ -229,9 +236,26 @@ def placement_by_eyes(face: Face, side: int) -> NDArray[np.float64]:
     return np.column_stack([turn, shift])
 
 
+def soften(face: NDArray[np.uint8], soft: float) -> NDArray[np.uint8]:
+    """A cut out face under a Gaussian blur, (h, w) or (h, w, 3) like `face`; a large one is made smaller too.
+
+    Args:
+        soft: the blur's standard deviation as a share of the longer side; 0 leaves the face as it is.
+    """
+    if not soft:
+        return face
+    import cv2
+
+    sigma = soft * max(face.shape[:2])
+    if sigma > _FINE:  # a blur of many pixels takes long and leaves nothing that so many pixels could show
+        size = [max(1, round(side * _FINE / sigma)) for side in (face.shape[1], face.shape[0])]
+        face = cv2.resize(face, size, interpolation=cv2.INTER_AREA).astype(np.uint8, copy=False)
+        sigma = _FINE
+    return cv2.GaussianBlur(face, (0, 0), sigma, borderType=cv2.BORDER_REPLICATE).astype(np.uint8, copy=False)
+
+
 class FaceCrop(BaseModel):
-    """How faces are cropped from a photo. The card stores it, so a network is served with the same crops as in
-    training.
+    """How a whole photo becomes a network's images. The card stores it: a network states the framing it wants.
 
     With the detector “none” the image is a crop already and is not touched. The default frames a face as FER2013
     does; for another detector take the margin it is registered with. A face without points (haar's) is not aligned.
@@ -243,6 +267,7 @@ class FaceCrop(BaseModel):
     margin: float = Field(FER2013_MARGIN, ge=-0.5, le=2)
     align: Align = Field("none", description="Eyes level (“upright”), or at fixed places too (“eyes”, without margin).")
     side: int = Field(0, ge=0, le=1024, description="Of a face aligned by its eyes, pixels; 0 takes the box's.")
+    soft: float = Field(0.0, ge=0, le=0.1, description="Blur of the cut face: its deviation as a share of the side.")
 
     @model_validator(mode="before")
     @classmethod
@@ -264,6 +289,10 @@ class FaceCrop(BaseModel):
         return find_faces(image, self.detector, min_size)
 
     def cut(self, image: NDArray[np.uint8], face: Face) -> NDArray[np.uint8]:
+        """What a network is given before it is brought to its size: as `window`, softened."""
+        return self.window(image, face) if self.detector == "none" else soften(self.window(image, face), self.soft)
+
+    def window(self, image: NDArray[np.uint8], face: Face) -> NDArray[np.uint8]:
         """As `crop` or `by_eyes`; with “none” the image itself, which need not be square."""
         if self.detector == "none":
             return image
@@ -272,13 +301,16 @@ class FaceCrop(BaseModel):
         return crop(image, face, self.margin, self.align == "upright")
 
     def placement(self, face: Face) -> tuple[int, NDArray[np.float64]]:
-        """Where `cut` cuts: as `placement`, for a detector other than “none”."""
+        """Where `window` cuts: as `placement`, for a detector other than “none”."""
         if self.align == "eyes" and face.points is not None:
             return self._side(face), placement_by_eyes(face, self._side(face))
         return placement(face, self.margin, self.align == "upright")
 
     def _side(self, face: Face) -> int:
         return self.side or max(16, round(face.size))
+
+
+FOR_PHOTOS = FaceCrop(margin=PHOTO_MARGIN, soft=PHOTO_SOFT)
 
 
 def framed_for(card: FaceCrop, detector: str) -> FaceCrop:

@@ -26,7 +26,7 @@ def predict_logits(
     """Logits (N, K) of images already at the network's size.
 
     Args:
-        model: its mode is restored afterwards, also after an error.
+        model: a copy of it that is made ready to answer (`ready`) does the work; it stays as it is.
         images: (N, H, W) or (N, H, W, 3) uint8, memory-mapped or not; only a batch at a time is taken into memory.
         tta: “flip” averages the logits of each image and its mirror image, “ten-crop” of five crops and theirs.
     """
@@ -40,26 +40,27 @@ def logit_batches(
     """The same as batches, for showing progress."""
     import torch
 
+    from fer_core.models.ready import ready
+
     device = next(model.parameters()).device
-    was_training = model.training
-    model.eval()
-    batch = at_once(spec.height, spec.width, device)
-    try:
-        for start in range(0, len(images), batch):
-            with torch.inference_mode():
-                inputs = normalise(to_tensor(images[start : start + batch], device), spec)
-                logits = logits_with(model, inputs, tta)
-            yield logits.float().cpu().numpy()
-    finally:
-        model.train(was_training)
+    network = ready(model, spec.shape)
+    # Without gradients a layer's maps are soon gone, so that twice as many fit; all views of an image go in one pass.
+    batch = max(1, 2 * at_once(spec.height, spec.width, device) // len(views(tta, spec.height, spec.width)))
+    for start in range(0, len(images), batch):
+        with torch.inference_mode():
+            inputs = normalise(to_tensor(images[start : start + batch], device), spec)
+            logits = logits_with(network, inputs, tta)
+        yield logits.float().cpu().numpy()
 
 
 def logits_with(model: nn.Module, inputs: torch.Tensor, tta: str) -> torch.Tensor:
     """Logits (N, K) of normalised inputs (N, C, H, W), averaged over the views that test-time augmentation takes."""
+    import torch
+
     height, width = (int(side) for side in inputs.shape[2:])  # numbers also while ONNX is traced
-    logits: list[torch.Tensor] = [model(view.of(inputs)) for view in views(tta, height, width)]
-    mean: torch.Tensor = sum(logits[1:], start=logits[0]) / len(logits)
-    return mean
+    seen = views(tta, height, width)
+    logits: torch.Tensor = model(torch.cat([view.of(inputs) for view in seen]))
+    return logits.reshape(len(seen), -1, logits.shape[1]).mean(dim=0)
 
 
 @dataclass(frozen=True)

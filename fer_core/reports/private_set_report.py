@@ -122,9 +122,22 @@ def _expressions(report: PrivateSetReport) -> Shown:
 
 def _shift(report: PrivateSetReport) -> str:
     if report.shifted:
-        return f"The private set differs from {report.benchmark_name} in {', '.join(report.shifted)}."
-    measured = "" if report.differences is not None else " Only the class balance could be compared."
-    return f"No difference from {report.benchmark_name} was found.{measured}"
+        said = f"The private set differs from {report.benchmark_name} in {', '.join(report.shifted)}."
+    else:
+        measured = "" if report.differences is not None else " Only the class balance could be compared."
+        said = f"No difference from {report.benchmark_name} was found.{measured}"
+    return f"{said} {_framing(report)}".strip()
+
+
+def _framing(report: PrivateSetReport) -> str:
+    """Names framing as a cause where another crop has a significantly higher accuracy; else empty."""
+    if report.framing.empty:
+        return ""
+    best: Any = next(report.framing.itertuples(index=False))
+    return (
+        f"Framing is a cause of the gap: with another crop ({str(best.change).removeprefix('crop: ')}) the accuracy is "
+        f"{100 * best.difference:.1f} points higher (McNemar, {p_in_words(best.p_adjusted)}, adjusted)."
+    )
 
 
 def _gap(report: PrivateSetReport) -> Shown:

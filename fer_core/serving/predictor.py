@@ -181,7 +181,12 @@ class Predictor:
         """
         if image.dtype != np.uint8 or image.ndim not in (2, 3) or image.size == 0:
             raise ImageError(f"An image has to be uint8 (H, W) or (H, W, 3), found {image.dtype} {image.shape}.")
-        faces = find_faces(image, detector, min_size)
+        return self.predict_faces(image, find_faces(image, detector, min_size), detector, tta=tta)
+
+    def predict_faces(
+        self, image: NDArray[np.uint8], faces: list[Face], detector: str = "mtcnn", *, tta: str | None = None
+    ) -> list[Prediction]:
+        """As `predict`, of faces that the detector has found already, in their order."""
         if not faces:
             return []
         framing = framed_for(self.card.face, detector)
@@ -191,7 +196,8 @@ class Predictor:
             framed = framed_for(member.card.face, detector)
             own = cuts if framed == framing else [framed.cut(image, face) for face in faces]
             given.append(np.stack([fit(cut, member.card.image) for cut in own]))
-        return self._answers(faces, framing, cuts, given, tta)
+        windows = [framing.window(image, face) for face in faces]
+        return self._answers(faces, framing, windows, given, tta)
 
     def predict_row(self, dataset: Dataset, row: int, *, tta: str | None = None) -> Prediction:
         """The expression of one image of a data set, as in an evaluation of the set.
@@ -208,11 +214,11 @@ class Predictor:
         self,
         faces: list[Face],
         framing: FaceCrop,
-        cuts: list[NDArray[np.uint8]],
+        windows: list[NDArray[np.uint8]],
         given: list[NDArray[np.uint8]],
         tta: str | None,
     ) -> list[Prediction]:
-        """The mean prediction of the networks for each face."""
+        """The mean prediction of the networks for each face; its warnings come from its window, before it is softened."""
         probs = sum(
             (self._shared(member, pictures, tta) for member, pictures in zip(self.members, given, strict=True)),
             start=np.zeros((len(faces), len(self.expressions))),
@@ -223,9 +229,9 @@ class Predictor:
                 framing,
                 dict(zip(self.expressions, row.tolist(), strict=True)),
                 picture,
-                quality.warnings(face, cut, self.card.image),
+                quality.warnings(face, window, self.card.image),
             )
-            for face, row, picture, cut in zip(faces, probs / len(self.members), given[0], cuts, strict=True)
+            for face, row, picture, window in zip(faces, probs / len(self.members), given[0], windows, strict=True)
         ]
 
     def _shared(self, member: LoadedNetwork, pictures: NDArray[np.uint8], tta: str | None) -> NDArray[np.float64]:

@@ -19,7 +19,7 @@ from fer_core.datasets.leaks import leak_warning
 from fer_core.evaluation.confusion import count_pairs
 from fer_core.evaluation.predict import predict_split
 from fer_core.evaluation.results import results as figures_of
-from fer_core.faces import FaceCrop
+from fer_core.faces import FOR_PHOTOS
 from fer_core.models import NETWORKS
 from fer_core.runs.folder import EpochResult, RunFolder, RunStatus, best_epoch
 from fer_core.training.device import describe
@@ -142,7 +142,7 @@ class Recorder:
             expressions_name=task.expressions.name,
             expressions=task.expressions.names,
             image=task.spec,
-            face=prepared.framing if prepared and prepared.detector != "none" else FaceCrop(),
+            face=prepared.framing if prepared and prepared.detector != "none" else FOR_PHOTOS,
             tta=config.tta,
             leave_out=config.leave_out,
             data=task.dataset.title,

@@ -3,11 +3,14 @@
 import io
 import zipfile
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pytest
 from PIL import Image
+from skimage.data import astronaut
 
 from fer_core.datasets import open_dataset
 from fer_core.datasets.class_folders import members, proposed, word, words
@@ -16,8 +19,10 @@ from fer_core.errors import DataError
 from fer_core.evaluation.predict import predict_split
 from fer_core.experiments.private_faces import gather, keep
 from fer_core.experiments.private_set import AS_CHOSEN, PrivateSetReport, compare, reference
+from fer_core.images.quality import sharpness
 from fer_core.labels import FER7
 from fer_core.models.logits import penultimate
+from fer_core.reports.private_set_report import details
 from fer_core.serving.predictor import Predictor
 from tests.faces import face as head
 from tests.untrained import untrained
@@ -114,6 +119,39 @@ def test_matching_the_light_again_undoes_a_dark_set(benchmark, tmp_path):
     assert changes.loc[AS_CHOSEN, "accuracy"] == pytest.approx(report.private.correct.mean())
     assert {"crop: face found by MTCNN", "light: brightness and contrast as the benchmark's"} <= set(changes.index)
     assert (changes["n"] == 7 * EACH).all()
+
+
+def test_framing_is_named_where_another_crop_is_more_often_right(benchmark, tmp_path):
+    report = compared(benchmark, zipped(benchmark[0], tmp_path / "same.zip"), known_pictures=False)
+    # Holm over three crops: 0.01 x 3 = 0.03, then 0.03 x 2 = 0.06; the third is worse, the light is no crop.
+    changes = [
+        ("as chosen", 0.5, 0.0, np.nan, 80),
+        ("crop: wider by 20 %", 0.6, 0.1, 0.01, 80),
+        ("crop: softened", 0.58, 0.08, 0.03, 80),
+        ("crop: closer by 20 %", 0.4, -0.1, 0.04, 80),
+        ("light: brightness", 0.9, 0.4, 0.0001, 80),
+    ]
+    changed = replace(report, variants=pd.DataFrame(changes, columns=report.variants.columns))
+    assert changed.framing["change"].tolist() == ["crop: wider by 20 %"]
+    assert changed.framing["p_adjusted"].tolist() == pytest.approx([0.03])
+    said = "with another crop (wider by 20 %) the accuracy is 10.0 points higher"
+    assert said in str(details(changed))
+    assert "Framing is a cause" not in str(details(report))
+
+
+def test_photos_are_cut_again_wider_closer_and_softer(tmp_path, benchmark):
+    _, member, _, _ = benchmark
+    with zipfile.ZipFile(tmp_path / "set.zip", "w") as archive:
+        buffer = io.BytesIO()
+        Image.fromarray(astronaut()).save(buffer, "PNG")
+        archive.writestr("happy/portrait.png", buffer.getvalue())
+    place = tmp_path / "set.zip"
+    *_, (gathered,) = gather(members(place), proposed(words(place)), [member], "mtcnn")
+    assert set(gathered.variants) == {
+        "crop: wider by 20 %", "crop: closer by 20 %", "crop: softened", "crop: the whole image",
+    }  # fmt: skip
+    (softer,), (plain,) = gathered.variants["crop: softened"], gathered.pictures
+    assert sharpness(softer) < sharpness(plain)
 
 
 def test_errors_come_with_their_nearest_training_faces(benchmark, tmp_path):

@@ -5,6 +5,7 @@ import sys
 import threading
 import time
 from pathlib import Path
+from statistics import NormalDist
 
 import cv2
 import numpy as np
@@ -26,6 +27,7 @@ from fer_core.faces import (
     find_faces,
     framed_for,
     placement,
+    soften,
 )
 
 # Read by hand from the portrait enlarged four times: pupils, tip of the nose, corners of the mouth ...
@@ -149,6 +151,33 @@ def test_none_takes_the_whole_picture_and_leaves_it_as_it_is(portrait):
     assert face.score is None
     whole = FaceCrop(detector="none", margin=0.3)
     assert np.array_equal(whole.cut(picture, whole.find(picture)[0]), picture)
+
+
+def test_softening_is_the_same_blur_for_a_face_of_any_size():
+    """A bar's edge, whose blur is the normal distribution: at one deviation from it 84.13 % of the step are reached."""
+    for side in (100, 1000):  # the second is made smaller, to 200 pixels, so that its deviation is 2
+        bar = np.zeros((side, side), np.uint8)
+        bar[:, side // 2 :] = 200
+        soft = soften(bar, 0.01)
+        assert soft.shape == (min(side, 200),) * 2
+        sigma = 0.01 * len(soft)
+        middle = (np.arange(len(soft)) + 0.5 - len(soft) / 2) / sigma
+        wanted = 200 * np.array([NormalDist().cdf(place) for place in middle])
+        assert (
+            np.abs(soft[len(soft) // 2] - wanted).max() < 6
+        )  # of 200; a kernel of whole pixels is no normal distribution
+    assert soften(bar, 0.0) is bar
+
+
+def test_only_what_a_network_is_given_is_softened(portrait):
+    face = Face((20, 20, 60, 60))
+    framing = FaceCrop(margin=0.1, soft=0.05)
+    window = framing.window(portrait, face)
+    assert np.array_equal(window, FaceCrop(margin=0.1).cut(portrait, face))
+    assert np.array_equal(framing.cut(portrait, face), soften(window, 0.05))
+    assert framing.cut(portrait, face).std() < window.std()
+    whole = framing.model_copy(update={"detector": "none"})
+    assert np.array_equal(whole.cut(portrait, face), portrait)
 
 
 def test_an_unknown_detector_is_named_with_the_known_ones(portrait):

@@ -43,7 +43,7 @@ runpy.run_path(sys.argv[0], run_name="__main__")
 def exported(tmp_path: Path) -> tuple[Predictor, Path, Path]:
     """A network with everything a card can ask for, its ONNX file, and the portrait as an image file."""
     folder = untrained(
-        temperature=0.4, tta="flip", expressions=FER7.names[::-1], face=FaceCrop(margin=0.1),
+        temperature=0.4, tta="flip", expressions=FER7.names[::-1], face=FaceCrop(margin=0.1, soft=0.01),
         image=ImageSpec(channels=1, height=48, width=48, standardise="image"),
     )  # fmt: skip
     export_onnx(folder, tmp_path / "network.onnx")

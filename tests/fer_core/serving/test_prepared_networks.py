@@ -1,5 +1,6 @@
 """A network that learned prepared faces is served with the same preparation, once, whatever way an image comes."""
 
+import json
 from pathlib import Path
 
 import numpy as np
@@ -13,7 +14,7 @@ from fer_core.datasets import Dataset, open_dataset
 from fer_core.datasets.preparation import prepare
 from fer_core.errors import ConfigError, DataError
 from fer_core.evaluation.predict import predict_checkpoint
-from fer_core.faces import FaceCrop
+from fer_core.faces import FOR_PHOTOS, FaceCrop
 from fer_core.faces.illumination import LIGHT
 from fer_core.images import ImageSpec, Preparation, decode, fit, normalise, to_tensor
 from fer_core.runs.folder import RunFolder
@@ -98,7 +99,7 @@ def test_a_card_keeps_the_preparation_and_the_unprepared_set_gives_the_same_answ
     folder = train("learned-prepared", faces)
     card = read_card(folder)
     assert card.image.preparation == way
-    assert card.face == FaceCrop()
+    assert card.face == FOR_PHOTOS
     of_prepared, _ = predict_checkpoint(folder, faces, "val")
     of_source, _ = predict_checkpoint(folder, open_dataset(learnable), "val")
     columns = [name for name in of_source.table.columns if name.startswith("logit")]
@@ -162,5 +163,24 @@ def test_older_cards_still_load() -> None:
     assert FaceCrop.model_validate({"detector": "haar", "margin": 0.1, "upright": True}).align == "upright"
     for folder in CHECKPOINTS.iterdir():
         card = read_card(folder)
-        assert card.face == FaceCrop()
+        assert card.face == FOR_PHOTOS
         assert card.image.preparation is None
+
+
+@pytest.mark.parametrize(
+    ("preparation", "framed"),
+    [
+        (None, FOR_PHOTOS),
+        (Preparation(detector="none", size=48), FOR_PHOTOS),
+        (Preparation(detector="mtcnn"), FaceCrop()),
+    ],
+    ids=["crops", "crops, resized", "cut out of photos"],
+)
+def test_an_older_card_of_crops_frames_photos_as_now_one_of_photos_keeps_its_own(preparation, framed) -> None:
+    """Before networks stated it, all of crops had FER2013's framing in their cards, as those of photos framed so have."""
+    folder = untrained(image=ImageSpec(preparation=preparation))
+    path = folder / "card.json"
+    card = json.loads(path.read_text())
+    card["face"] = {"detector": "mtcnn", "margin": -0.06, "align": "none", "side": 0}
+    path.write_text(json.dumps(card))
+    assert read_card(folder).face == framed
