@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 import streamlit as st
 
 from dashboard.charts.networks import OVER, Over, curves
+from dashboard.pickers import switch
 from fer_core.runs.folder import EpochResult
 
 
@@ -15,9 +16,6 @@ def show(histories: Mapping[str, Sequence[EpochResult]], key: str = "curves", *,
     ended, over what to draw them can be chosen."""
     over: Over = "epoch"
     if not epochs:
-        over = st.segmented_control(
-            "Horizontal axis", list(OVER), format_func=OVER.__getitem__, default="epoch", required=True, key=f"{key}-over",
-            bind="query-params", label_visibility="collapsed",
-        )  # fmt: skip
+        over = switch("Horizontal axis", OVER, f"{key}-over", "epoch", label_visibility="collapsed")
     for place, name, chart in zip(st.columns(2), ("accuracy", "loss"), curves(histories, epochs, over), strict=True):
         place.container(key=f"{key}-{name}").altair_chart(chart)

@@ -6,7 +6,7 @@ The address is the truth: a link shows what its sender saw, also when the defaul
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any, Literal, TypeVar
 
 import streamlit as st
 from streamlit.delta_generator import DeltaGenerator
@@ -44,6 +44,8 @@ def renew_address() -> None:
 
 
 PICKER = 260  # pixels of a picker in a row that wraps on a narrow page
+T = TypeVar("T", bound=str)
+
 # Pages that show images: their default is a table whose images are on this machine, while other pages show the benchmark.
 WITH_IMAGES = {"evaluate", "explain", "gallery", "map", "regions", "slices"}
 
@@ -188,6 +190,23 @@ def choose_if_any(
     if param in st.query_params:
         del st.query_params[param]
     return None
+
+
+def switch(
+    label: str,
+    options: Mapping[T, str],
+    key: str,
+    default: T,
+    *,
+    place: DeltaGenerator | None = None,
+    label_visibility: Literal["visible", "collapsed"] = "visible",
+) -> T:
+    """One of a few options side by side, each with its title; the value is in the address, as `key`."""
+    chosen: T = (place or st.container()).segmented_control(
+        label, list(options), format_func=options.__getitem__, default=default, required=True, key=key,
+        bind="query-params", label_visibility=label_visibility,
+    )  # fmt: skip
+    return chosen
 
 
 def choose_networks(

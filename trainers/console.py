@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 from rich.console import Console
+from rich.table import Table
 
 from fer_core.errors import ConfigError
 from fer_core.faces import DETECTORS
@@ -79,6 +80,14 @@ def stop_last(begun: Sequence[RunFolder]) -> None:
     if not begun:
         os._exit(130)
     begun[-1].request_stop()
+
+
+def figures_table(*header: str) -> Table:
+    """A table whose first column is text and whose others are figures, right-aligned."""
+    table = Table(*header)
+    for column in table.columns[1:]:
+        column.justify = "right"
+    return table
 
 
 def report_skipped(dataset: Dataset) -> None:

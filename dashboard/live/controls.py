@@ -57,9 +57,7 @@ def draw() -> Chosen:
             [(title, name) for name, title in detectors_here().items()], value="mtcnn", label="Face detector", scale=2
         )
         averaging = gr.Dropdown(AVERAGING, value="card", label="Test-time averaging", scale=2)
-        sure = gr.Slider(
-            0, 0.95, SURE, step=0.05, label="“Not sure” below this confidence", scale=2, elem_classes="sure"
-        )
+        sure = gr.Slider(0, 0.95, SURE, step=0.05, label="“Not sure” below", scale=2, elem_classes="sure")
         look = gr.Checkbox(label="Show Grad-CAM overlay", scale=2, min_width=220)
     return Chosen(networks, detector, averaging, sure, look)
 

@@ -6,7 +6,7 @@ from dashboard import cache, gallery, markup
 from dashboard.behind import table_behind
 from dashboard.charts import comparison as charts
 from dashboard.charts import confusion
-from dashboard.pickers import Picked, choose, choose_networks, evaluate_link, picked, titles
+from dashboard.pickers import Picked, choose, choose_networks, evaluate_link, picked, switch, titles
 from dashboard.text import images, interval, verbatim
 from fer_core.datasets.titles import table_in_words, table_title
 from fer_core.errors import DataError
@@ -135,10 +135,7 @@ def changes(found: Comparison, choice: Picked, other: Checkpoint, a: str, b: str
         f"{verbatim(b)} is right on **{found.test.only_b:,}** images that {verbatim(a)} gets wrong, and wrong on "
         f"**{found.test.only_a:,}** that {verbatim(a)} gets right."
     )
-    kind = st.segmented_control(
-        "Images", list(CHANGES), format_func=CHANGES.__getitem__, default="fixed", required=True, key="change",
-        bind="query-params", label_visibility="collapsed",
-    )  # fmt: skip
+    kind = switch("Images", CHANGES, "change", "fixed", label_visibility="collapsed")
     frame = found.changed[found.changed["change"] == kind]
     frame = frame.assign(predicted=frame["predicted_b"], confidence=frame["confidence_b"])
     frame = frame.sort_values("confidence", ascending=False, kind="stable", ignore_index=True)

@@ -7,7 +7,7 @@ import streamlit as st
 from dashboard import cache, gallery, markup
 from dashboard.behind import table_behind
 from dashboard.charts import confidence as charts
-from dashboard.pickers import evaluated, titles
+from dashboard.pickers import evaluated, switch, titles
 from dashboard.text import estimate, images, interval, verbatim
 from fer_core.datasets.titles import split_title, table_in_words
 from fer_core.evaluation import calibration
@@ -43,18 +43,8 @@ def main() -> None:
     row = st.container(horizontal=True, vertical_alignment="bottom")
     chosen = RAW
     if factor:
-        chosen = row.segmented_control(
-            "Confidence", list(tables), default=SCALED, required=True, key="confidence-of", bind="query-params"
-        )
-    equal = row.segmented_control(
-        "Bins",
-        list(BINS),
-        format_func=BINS.__getitem__,
-        default="width",
-        required=True,
-        key="bins",
-        bind="query-params",
-    )
+        chosen = switch("Confidence", {name: name for name in tables}, "confidence-of", SCALED, place=row)
+    equal = switch("Bins", BINS, "bins", "width", place=row)
     title = titles()[network.name]
     st.markdown(calibration_in_words(title, key, tables, equal))
     offer_temperature(network, key, raw)

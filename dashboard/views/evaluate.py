@@ -6,7 +6,7 @@ import streamlit as st
 from dashboard import cache, gallery, markup
 from dashboard.behind import table_behind
 from dashboard.charts import confusion as charts
-from dashboard.pickers import choose, evaluated, titles
+from dashboard.pickers import choose, evaluated, switch, titles
 from dashboard.text import estimate, images, verbatim
 from fer_core.datasets.titles import table_in_words
 from fer_core.evaluation.confusion import Order, most_confused, ordered
@@ -101,19 +101,8 @@ with right:
     predicted = choose("Predicted", names, "predicted", default=default[1], place=second)
     show_images(table, label, predicted, network.name, key)
 with left:
-    shares = st.segmented_control(
-        "Colour shows",
-        list(SHARES),
-        format_func=SHARES.__getitem__,
-        default="row",
-        required=True,
-        key="shares",
-        bind="query-params",
-    )
-    order = st.segmented_control(
-        "Order of the expressions", list(ORDERS), format_func=ORDERS.__getitem__, default="given", required=True, key="order",
-        bind="query-params",
-    )  # fmt: skip
+    shares = switch("Colour shows", SHARES, "shares", "row")
+    order = switch("Order of the expressions", ORDERS, "order", "given")
     st.altair_chart(
         charts.confusion(report.confusion, names, shares, (label, predicted), ordered(report.confusion, names, order)),
         key="matrix",

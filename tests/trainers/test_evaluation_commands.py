@@ -6,11 +6,10 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from typer.testing import CliRunner
 
 from fer_core.checkpoint import load_tensors, read_card, save_tensors, write_card
 from fer_core.datasets import open_dataset
-from fer_core.errors import ConfigError, DataError, FerError, UnknownName
+from fer_core.errors import ConfigError, DataError, UnknownName
 from fer_core.evaluation.calibration import temperature, with_temperature
 from fer_core.evaluation.comparison import compare, leaderboard
 from fer_core.evaluation.predict import predict_checkpoint
@@ -18,16 +17,8 @@ from fer_core.evaluation.predictions import Predictions
 from fer_core.labels import FER7
 from fer_core.serving.predictor import Predictor
 from tests.app.examples import make_network, make_pictures, predictions_elsewhere
+from tests.trainers.command import ferscope
 from tests.untrained import untrained
-from trainers.cli import app
-
-
-def ferscope(*arguments: object) -> str:
-    done = CliRunner().invoke(app, [str(argument) for argument in arguments])
-    if isinstance(done.exception, FerError):
-        raise done.exception
-    assert done.exit_code == 0, done.output
-    return done.output
 
 
 def test_compare_prints_the_sentence_and_gives_the_same_as_json() -> None:

@@ -5,22 +5,13 @@ from pathlib import Path
 
 import pandas as pd
 import pytest
-from typer.testing import CliRunner
 
 from fer_core.datasets import open_dataset
 from fer_core.errors import ConfigError, FerError
 from fer_core.evaluation.predictions import Predictions
 from fer_core.runs.store import find
 from tests.app.examples import make_network, make_pictures, predictions_on
-from trainers.cli import app
-
-
-def ferscope(*arguments: object) -> str:
-    done = CliRunner().invoke(app, [str(argument) for argument in arguments])
-    if isinstance(done.exception, FerError):
-        raise done.exception
-    assert done.exit_code == 0, done.output
-    return done.output
+from tests.trainers.command import ferscope
 
 
 @pytest.fixture

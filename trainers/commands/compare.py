@@ -10,7 +10,7 @@ import typer
 from rich.table import Table
 
 from fer_core.errors import ConfigError
-from trainers.console import AsJson, app, out
+from trainers.console import AsJson, app, figures_table, out
 
 if TYPE_CHECKING:
     from fer_core.evaluation.predictions import Predictions
@@ -56,9 +56,7 @@ def compare(
         "delta method's; p of McNemar's exact test.",
         soft_wrap=True,
     )
-    rows = Table("expression", "recall A", "recall B", "B - A", "95 % interval", "p (Holm)", "n")
-    for column in rows.columns[1:]:
-        column.justify = "right"
+    rows = figures_table("expression", "recall A", "recall B", "B - A", "95 % interval", "p (Holm)", "n")
     for row in figures.difference.recall.to_dict("records"):
         rows.add_row(
             row["expression"], *(f"{100 * row[name]:.1f}" for name in ("a", "b")), f"{100 * row['difference']:+.1f}",

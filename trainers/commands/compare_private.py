@@ -8,9 +8,8 @@ from typing import Annotated, Any
 
 import typer
 from rich.progress import Progress
-from rich.table import Table
 
-from trainers.console import AsJson, Detector, app, out
+from trainers.console import AsJson, Detector, app, figures_table, out
 
 
 @app.command("compare-private")
@@ -81,9 +80,7 @@ def compare_private(
             + ("" if one.differences is not None else " The benchmark's images are not on this machine."),
             soft_wrap=True,
         )
-        rows = Table("expression", "benchmark", "n", "private", "n", "gap", "p (Holm)")
-        for column in rows.columns[1:]:
-            column.justify = "right"
+        rows = figures_table("expression", "benchmark", "n", "private", "n", "gap", "p (Holm)")
         row: Any
         for row in one.per_expression.itertuples(index=False):
             rows.add_row(

@@ -11,7 +11,7 @@ from rich.console import Console
 from rich.table import Table
 
 from fer_core.errors import ConfigError
-from trainers.console import AsJson, app, out
+from trainers.console import AsJson, app, figures_table, out
 
 if TYPE_CHECKING:
     from fer_core.evaluation.predictions import Predictions
@@ -71,9 +71,7 @@ def labels(
         f"{ceiling.network:.1%} on the same images; one random voter {ceiling.voter:.1%} of all.",
         soft_wrap=True,
     )
-    shown = Table("verdict", "n", "share of errors", "answers the majority", "two votes or more")
-    for column in shown.columns[1:]:
-        column.justify = "right"
+    shown = figures_table("verdict", "n", "share of errors", "answers the majority", "two votes or more")
     for row in divided.to_dict("records"):
         shown.add_row(
             row["verdict"],
@@ -172,9 +170,7 @@ def slices(
         f"{checkpoint.name} on {table}: {differ} of {len(found)} slices are significantly harder or easier "
         "than their mix of expressions explains (Cochran-Mantel-Haenszel test, Holm's correction; 95 % Wilson intervals)."
     )
-    shown = Table("slice", "n", "accuracy, %", "expected, %", "p (Holm)")
-    for column in shown.columns[1:]:
-        column.justify = "right"
+    shown = figures_table("slice", "n", "accuracy, %", "expected, %", "p (Holm)")
     for row in found.to_dict("records"):
         shown.add_row(
             row["slice"],

@@ -8,9 +8,8 @@ from typing import Annotated
 import typer
 from rich.console import Console
 from rich.progress import Progress
-from rich.table import Table
 
-from trainers.console import AsJson, Bad, Data, app, out, report_skipped
+from trainers.console import AsJson, Bad, Data, app, figures_table, out, report_skipped
 
 
 @app.command()
@@ -59,9 +58,7 @@ def evaluate(
         print(json.dumps(figures))
         return
     out.print(in_words(written.key if written else f"{dataset.name}-{split}", figures), soft_wrap=True)
-    table = Table("expression", "precision", "recall", "F1", "AUROC", "average precision", "n")
-    for column in table.columns[1:]:
-        column.justify = "right"
+    table = figures_table("expression", "precision", "recall", "F1", "AUROC", "average precision", "n")
     for name, row in figures["per_class"].items():
         shown = ("–" if row[key] is None else f"{100 * row[key]:.1f}" for key in CLASS_FIGURES)
         table.add_row(name, *shown, f"{row['support']:,}")

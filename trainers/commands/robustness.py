@@ -7,9 +7,8 @@ from typing import Annotated
 
 import typer
 from rich.progress import Progress
-from rich.table import Table
 
-from trainers.console import AsJson, Bad, Data, app, out, report_skipped
+from trainers.console import AsJson, Bad, Data, app, figures_table, out, report_skipped
 
 
 @app.command()
@@ -60,9 +59,7 @@ def robustness(
             f"n = {clean['n']:,} each; 95 % intervals.",
             soft_wrap=True,
         )
-        shown = Table("corruption at severity", *map(str, range(1, 6)))
-        for column in shown.columns[1:]:
-            column.justify = "right"
+        shown = figures_table("corruption at severity", *map(str, range(1, 6)))
         for kind, part in table[table["severity"] > 0].groupby("corruption", sort=False):
             shown.add_row(str(kind), *(f"{100 * accuracy:.1f}" for accuracy in part["accuracy"]))
         out.print(shown)
