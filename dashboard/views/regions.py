@@ -67,9 +67,13 @@ def region_report(choice: Picked, known: Mapping[str, Path]) -> None:
         st.warning(f"{reason} Run the command below to make the report again.")
         st.code(command(choice.checkpoint.name, about["data"], about["split"]), None, wrap_lines=True)
     covered_regions(report)
-    attribution_by_region(report)
-    trust_in_methods(report)
-    mean_maps(report)
+    for title, draw in (
+        ("Attribution by region", attribution_by_region),
+        ("Comparison of the methods", trust_in_methods),
+        ("Mean maps", mean_maps),
+    ):
+        with st.expander(title):
+            draw(report)
 
 
 def no_report(choice: Picked) -> None:

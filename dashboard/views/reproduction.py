@@ -18,6 +18,7 @@ from fer_core.runs.folder import RunFolder
 
 PLOTLY = {"displayModeBar": False}
 HEADER = ("Network", "Reported, %", "Reproduced, %", "Outcome", "Epochs", "CPU min", "n", "Data set")
+SUMMARY = ("Report", "Results run", "Agree", "Others")
 # Rows of the tables that nobody trains.
 BESIDE = {
     "emotions": "The report's table also contains human observers (65 ± 5 %, Goodfellow et al.) and a null model (60 %; an "
@@ -34,10 +35,25 @@ def main() -> None:
         "Without FER2013's PrivateTest, PublicTest both chooses the best epoch and measures accuracy, so the reproduced figures "
         "are slightly too high. The reports used other splits, and some chose the epoch on the split they report."
     )
-    for report in dict.fromkeys(row.report for row in rows):
-        section(report, [row for row in rows if row.report == report])
+    by_report = {
+        report: [row for row in rows if row.report == report] for report in dict.fromkeys(row.report for row in rows)
+    }
+    st.html(markup.table(SUMMARY, [summary(of_one) for of_one in by_report.values()]))
+    for report, of_one in by_report.items():
+        with st.expander(verbatim(of_one[0].source)):
+            section(report, of_one)
     table = reproduction.table(rows)
     st.download_button("Download all as csv", table.to_csv(index=False), "reproduction.csv", "text/csv")
+
+
+def summary(rows: Sequence[Row]) -> list[Cell]:
+    """One report: how many of its results were run, agree, differ, or cannot be compared."""
+    told = [row for row in rows if row.reported is not None]
+    run = [row for row in told if row.accuracy is not None]
+    verdicts = Counter((row.verdict or "").partition(",")[0].partition(":")[0] for row in run)
+    agree = verdicts.pop("agrees", 0)
+    rest = ", ".join(f"{n} {word}" for word, n in verdicts.most_common()) or "–"
+    return [rows[0].source, f"{len(run)} of {len(told)}", f"{agree}", rest]
 
 
 def outcome_in_words(rows: Sequence[Row]) -> str:
@@ -69,7 +85,6 @@ def counted(outcome: str, n: int) -> str:
 
 def section(report: str, rows: Sequence[Row]) -> None:
     """One report: chart, table, curves, and what is missing."""
-    st.subheader(verbatim(rows[0].source))
     st.plotly_chart(reported_and_reproduced(rows), config=PLOTLY, key=f"chart-{report}")
     st.html(markup.table(HEADER, [cells(row) for row in rows], words=(0, 3, 7)))
     for said in missing(report, rows):
@@ -77,8 +92,8 @@ def section(report: str, rows: Sequence[Row]) -> None:
     runs = [(row.title, RunFolder(row.folder)) for row in rows if row.folder is not None]
     histories = {title: history for title, run in runs if (history := run.metrics())}
     if histories:
-        with st.expander("Learning curves"):
-            curves.show(histories, f"curves-{report}")
+        st.markdown("**Learning curves**")
+        curves.show(histories, f"curves-{report}")
 
 
 def cells(row: Row) -> list[Cell]:

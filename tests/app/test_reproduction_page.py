@@ -53,7 +53,8 @@ def test_a_report_is_shown_beside_what_came_out_and_what_could_not_be_run(report
     assert "For 2, the data are missing." in said
     right = int(predictions.correct.sum())
     low, high = proportion_confint(right, 210, method="wilson")
-    table = next(element.proto.body for element in app.main.get("html") if "fer-table" in element.proto.body)
+    overview, table = (element.proto.body for element in app.main.get("html") if "fer-table" in element.proto.body)
+    assert "<td>1 of 3</td>" in overview
     assert f"{100 * right / 210:.1f}" in table
     assert f"{100 * low:.1f} to {100 * high:.1f}" in table
     assert "not comparable: lower, with 6 of 40 epochs" in table

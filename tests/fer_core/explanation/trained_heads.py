@@ -26,6 +26,11 @@ EXPLAINED = 42  # of these, those of six people are explained
 EPOCHS, BATCH = 60, 50
 
 
+def held_out() -> Faces:
+    """All images of the people that it does not learn."""
+    return faces_with_masks(COUNT, 32, first=FIRST)
+
+
 def explained() -> Faces:
     """Images, where they show their expression, and labels of people that the network was not trained on."""
     return faces_with_masks(EXPLAINED, 32, first=FIRST)
@@ -73,7 +78,7 @@ def train() -> nn.Module:
 
 
 if __name__ == "__main__":
-    made, faces = train(), faces_with_masks(COUNT, 32, first=FIRST)
+    made, faces = train(), held_out()
     with torch.no_grad():
         right = made(normalise(to_tensor(faces.images), FACES)).argmax(dim=1).numpy() == faces.labels
     save_tensors(WEIGHTS, made.state_dict())
