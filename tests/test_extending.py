@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from dashboard.tour import SEEN
 from fer_core.datasets import READERS
 from fer_core.evaluation.metrics import METRICS
 from fer_core.explanation import METHODS
@@ -100,6 +101,8 @@ def test_the_arrows_hold_and_types_are_right(copy: Path) -> None:
 
 
 def test_the_command_and_the_page_are_found(copy: Path) -> None:
+    (copy / "workspace").mkdir(exist_ok=True)
+    (copy / "workspace" / SEEN).touch()  # no tour on Home
     assert "Hello Ada." in run(copy, "-m", "trainers.cli", "hello", "Ada")
     page = (
         "from streamlit.testing.v1 import AppTest\n"

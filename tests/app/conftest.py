@@ -7,6 +7,7 @@ import pytest
 import streamlit as st
 from streamlit.testing.v1 import AppTest
 
+from dashboard.tour import SEEN
 from fer_core import workspace as places
 
 HOME = places.ROOT / "dashboard" / "Home.py"
@@ -21,6 +22,8 @@ def open_page(workspace: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
     def open_it(view: str = "overview", /, **address: str) -> AppTest:
         app = AppTest.from_file(str(HOME), default_timeout=300)
         if view != "home":
+            workspace.mkdir(exist_ok=True)
+            (workspace / SEEN).touch()  # the tour begins on Home, which a link to another page does not open
             app.run()  # tells AppTest which pages there are
             app.switch_page(f"views/{view}.py")
         for name, value in address.items():

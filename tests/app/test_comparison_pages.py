@@ -53,7 +53,7 @@ def test_a_title_is_shown_letter_by_letter(open_page: OpenPage) -> None:
         make_network(name, predictions_elsewhere(seed=seed), title=f"{title} {name}")
     app = open_page("compare", network="one", other="two")
     signs = verbatim(title)
-    assert app.main.selectbox[0].label == f"Compare {signs} one with"
+    assert app.selectbox(key="other").label == f"Compare {signs} one with"
     assert title not in "\n".join(element.value for kind in (app.markdown, app.caption) for element in kind)
 
 
