@@ -263,9 +263,12 @@ def test_explain_shows_exactly_the_picture_of_the_link_and_its_neighbours(open_p
     assert f"The label is **{table.table['label'][3]}**" in texts(app) or "The label is the same." in texts(app)
     button(app, "Next").click().run()
     assert app.query_params["image"] == ids[4]
-    assert "temperature" not in texts(app)
+    before = re.search(r"with a confidence of ([\d.]+)", texts(app))
     write_card(folder, read_card(folder).model_copy(update={"temperature": 0.5}))
-    assert "Probabilities are calibrated (temperature 0.500)" in texts(app.run())  # Gallery shows others
+    after = re.search(r"with a confidence of ([\d.]+)", texts(app.run()))
+    assert before is not None
+    assert after is not None
+    assert float(after[1]) > float(before[1])  # the temperature of the card is applied
     app.selectbox(key="only").set_value("wrong").run()
     wrong = [image for image, right in zip(ids, table.correct, strict=True) if not right]
     assert f"of {len(wrong)}" in texts(app)
