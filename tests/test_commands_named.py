@@ -5,7 +5,6 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-import pytest
 import typer
 
 from tests.test_wording import READ, ROOT, texts
@@ -35,9 +34,8 @@ def problem(line: str) -> str:
     return f"“{line}”: no option {', '.join(unknown)}" if unknown else ""
 
 
-@pytest.mark.parametrize("path", NAMED, ids=lambda path: str(path.relative_to(ROOT)))
-def test_the_commands_exist(path: Path) -> None:
-    assert [wrong for line in commands(path) if (wrong := problem(line))] == []
+def test_the_commands_exist() -> None:
+    assert [f"{path}: {wrong}" for path in NAMED for line in commands(path) if (wrong := problem(line))] == []
 
 
 def test_a_wrong_command_is_found() -> None:
