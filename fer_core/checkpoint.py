@@ -110,7 +110,7 @@ class Card(BaseModel):
     expressions: tuple[Annotated[str, Field(min_length=1, max_length=100)], ...] = Field(min_length=2, max_length=1000)
     image: ImageSpec
     face: FaceCrop
-    tta: Literal["none", "flip", "ten-crop"] = "none"
+    tta: Literal["none", "flip", "ten-crop", "ten-crop-if-close"] = "none"
     leave_out: tuple[str, ...] = Field((), description="Labels whose images it was not made for: in no figure.")
     temperature: float | None = Field(None, gt=0, description="Fitted on the validation set; None: not fitted.")
     data: Line

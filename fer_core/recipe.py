@@ -343,11 +343,11 @@ class TrainConfig(Section):
         ge=0,
         description="Epochs without a higher validation accuracy before the run ends; 0 means never.",
     )
-    tta: Literal["none", "flip", "ten-crop"] = Field(
+    tta: Literal["none", "flip", "ten-crop", "ten-crop-if-close"] = Field(
         "none",
         title="Test-time averaging",
         description="The logits of several views are averaged. flip: the image and its mirror image. ten-crop: five crops "
-        "and their mirror images.",
+        "and their mirror images. ten-crop-if-close: ten crops only where the answer of flip is close.",
     )
     device: str = Field(
         "auto",

@@ -20,6 +20,7 @@ AVERAGING = [
     ("Network's default", "card"),
     ("Image and mirror image", "flip"),
     ("Ten crops", "ten-crop"),
+    ("Ten crops where the answer is close", "ten-crop-if-close"),
     ("None", "none"),
 ]
 SURE = 0.4

@@ -21,6 +21,8 @@ from fer_core.glossary import explained
 VIEWS = {
     "none": "Without test-time averaging.",
     "flip": "Regions: averaged over each image and its mirror image; methods: without test-time averaging.",
+    "ten-crop-if-close": "Regions: averaged over each image and its mirror image, or over ten crops where the answer is close; "
+    "methods: without test-time averaging.",
     "ten-crop": "Regions: averaged over ten crops of each image; methods: without test-time averaging.",
 }
 

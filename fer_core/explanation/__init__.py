@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
 import numpy as np
@@ -22,7 +22,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 from fer_core.errors import ConfigError, DataError
 from fer_core.images import ImageSpec, normalise, to_tensor
 from fer_core.models.batching import at_once
-from fer_core.models.logits import View, views
+from fer_core.models.logits import IF_CLOSE, View, close, predict_logits, views
 from fer_core.registry import Registry
 
 if TYPE_CHECKING:  # a form is drawn from a method's parameters without torch
@@ -201,6 +201,8 @@ def explain(
     """
     import torch
 
+    if tta == IF_CLOSE:
+        return _as_close(model, images, spec, targets, method, layer, against, parameters)
     how = METHODS.get(method) if isinstance(method, str) else method
     settings = settings_of(how, parameters)
     if reason := how.suits(model, spec):
@@ -243,6 +245,38 @@ def explain(
         signed=how.signed,
         tta=tta,
         error=errors if drawn else None,
+    )
+
+
+def _as_close(
+    model: nn.Module,
+    images: NDArray[np.uint8],
+    spec: ImageSpec,
+    targets: Sequence[int],
+    method: str | Method,
+    layer: str | None,
+    against: Sequence[int] | None,
+    parameters: Mapping[str, Any],
+) -> Attribution:
+    """`explain` under “ten-crop-if-close”: each image over the views that its answer is the mean of."""
+    import torch
+
+    doubtful = close(torch.from_numpy(predict_logits(model, images, spec, tta="flip"))).numpy()
+    parts = []
+    rows = [np.flatnonzero(~doubtful).tolist(), np.flatnonzero(doubtful).tolist()]
+    for some, tta in zip(rows, ("flip", "ten-crop"), strict=True):
+        of_some = None if against is None else [against[i] for i in some]
+        chosen = [targets[i] for i in some]
+        parts.append(explain(model, images[some], spec, chosen, method, layer, against=of_some, tta=tta, **parameters))
+    back = np.argsort([*rows[0], *rows[1]])
+    errors = [np.zeros_like(part.map) if part.error is None else part.error for part in parts]
+    return replace(
+        parts[0],
+        map=np.concatenate([part.map for part in parts])[back],
+        target=tuple(map(int, targets)),
+        against=None if against is None else tuple(map(int, against)),
+        tta=IF_CLOSE,
+        error=np.concatenate(errors)[back] if any(part.error is not None for part in parts) else None,
     )
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -18,6 +19,9 @@ if TYPE_CHECKING:
 
 
 CROP = 0.875  # share of the side that a crop of “ten-crop” shows
+IF_CLOSE = "ten-crop-if-close"
+CLOSE = 0.5  # the second expression is at least so probable as a share of the first where an answer is close
+CLOSE_SHARE = 0.19  # of FER2013's validation images are, for `fer2013-best`
 
 
 def predict_logits(
@@ -28,7 +32,8 @@ def predict_logits(
     Args:
         model: a copy of it that is made ready to answer (`ready`) does the work; it stays as it is.
         images: (N, H, W) or (N, H, W, 3) uint8, memory-mapped or not; only a batch at a time is taken into memory.
-        tta: “flip” averages the logits of each image and its mirror image, “ten-crop” of five crops and theirs.
+        tta: “flip” averages the logits of each image and its mirror image, “ten-crop” of five crops and theirs;
+            “ten-crop-if-close” takes ten crops of the images alone that “flip” leaves `close`.
     """
     parts = list(logit_batches(model, images, spec, tta=tta))
     return np.concatenate(parts)
@@ -57,10 +62,25 @@ def logits_with(model: nn.Module, inputs: torch.Tensor, tta: str) -> torch.Tenso
     """Logits (N, K) of normalised inputs (N, C, H, W), averaged over the views that test-time augmentation takes."""
     import torch
 
+    if tta == IF_CLOSE:
+        logits = logits_with(model, inputs, "flip")
+        doubtful = close(logits)
+        if torch.onnx.is_in_onnx_export():  # an ONNX file has no branches by image: it takes as long as ten crops
+            return torch.where(doubtful[:, None], logits_with(model, inputs, "ten-crop"), logits)
+        if doubtful.any():
+            logits[doubtful] = logits_with(model, inputs[doubtful], "ten-crop")
+        return logits
     height, width = (int(side) for side in inputs.shape[2:])  # numbers also while ONNX is traced
     seen = views(tta, height, width)
-    logits: torch.Tensor = model(torch.cat([view.of(inputs) for view in seen]))
-    return logits.reshape(len(seen), -1, logits.shape[1]).mean(dim=0)
+    logits = model(torch.cat([view.of(inputs) for view in seen]))
+    mean: torch.Tensor = logits.reshape(len(seen), -1, logits.shape[1]).mean(dim=0)
+    return mean
+
+
+def close(logits: torch.Tensor) -> torch.Tensor:
+    """(N,) bool of logits (N, K): whether the second expression is at least `CLOSE` times as probable as the first."""
+    first, second = logits.topk(2, dim=1).values.unbind(dim=1)
+    return second - first >= math.log(CLOSE)
 
 
 @dataclass(frozen=True)
@@ -125,7 +145,8 @@ def views(tta: str, height: int, width: int) -> list[View]:
     """The views of images of height x width pixels that test-time augmentation averages over.
 
     “flip” adds the mirror image; “ten-crop” takes the corners and the centre, `CROP` of the side each, enlarged to the
-    network's size, and their mirror images (Krizhevsky et al. 2012, section 4.1).
+    network's size, and their mirror images (Krizhevsky et al. 2012, section 4.1). Of “ten-crop-if-close” these are the
+    views that every image gets.
     """
     crops = [(0, 0, height, width)]
     if tta == "ten-crop":

@@ -79,7 +79,8 @@ def explain_report(
     tta: Annotated[
         str,
         typer.Option(
-            help="Test-time augmentation for regions and covering: none, flip or ten-crop. Default: the network's own."
+            help="Test-time augmentation for regions and covering: none, flip, ten-crop or ten-crop-if-close. Default: the "
+            "network's own."
         ),
     ] = "",
     on_bad: Bad = None,

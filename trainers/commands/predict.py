@@ -26,7 +26,10 @@ def predict(
     detector: Detector = "mtcnn",
     sure: Annotated[float, typer.Option(min=0, max=1, help="Print “not sure” below this confidence.")] = 0.0,
     tta: Annotated[
-        str, typer.Option(help="Test-time augmentation: none, flip or ten-crop. Default: the network's own.")
+        str,
+        typer.Option(
+            help="Test-time augmentation: none, flip, ten-crop or ten-crop-if-close. Default: the network's own."
+        ),
     ] = "",
     split: Annotated[str, typer.Option(help="Of a data set, the part to predict. Default: all of it.")] = "",
     as_json: AsJson = False,

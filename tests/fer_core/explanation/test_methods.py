@@ -506,7 +506,7 @@ def test_more_pictures_than_fit_one_pass_are_split(method):
 # --- what is served: views and members -----------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("tta", ["flip", "ten-crop"])
+@pytest.mark.parametrize("tta", ["flip", "ten-crop", "ten-crop-if-close"])
 def test_a_map_over_views_adds_up_to_the_averaged_answer(tta):
     # Of a linear network the shares of one view add up to its score; those of all views have to add up to the mean score.
     model, _ = linear()

@@ -99,7 +99,7 @@ def test_the_card_travels_inside_the_file(exported):
     assert Card.model_validate_json(facts["card"]) == predictor.card
 
 
-@pytest.mark.parametrize(("tta", "size"), [("none", 48), ("ten-crop", 44)])
+@pytest.mark.parametrize(("tta", "size"), [("none", 48), ("ten-crop", 44), ("ten-crop-if-close", 44)])
 def test_any_number_of_colour_pictures_gets_the_networks_answer(tmp_path, tta, size):
     spec = ImageSpec(channels=3, height=size, width=size, mean=(0.4, 0.5, 0.6), std=(0.2, 0.25, 0.3))
     folder = untrained(image=spec, tta=tta)
