@@ -52,7 +52,7 @@ def features(
     """
     import torch
 
-    device = next(model.parameters()).device
+    device = next((p.device for p in model.parameters()), "cpu")
     last = _last_layer(model, torch.zeros(1, *spec.shape, device=device))
     given: list[Any] = []
     handle = last.register_forward_pre_hook(lambda layer, inputs: given.append(inputs[0]))

@@ -49,6 +49,8 @@ def obtained(card: Card, dataset: Dataset, split: str) -> str:
     chosen = {str(recipe.get("val_split", "val")) for recipe in card.recipes}
     if split in trained_on(card).split("+"):
         return "in-sample"
+    if card.imported:  # nobody said what chose its epochs
+        return ""
     return "selected" if split in chosen else "held-out"
 
 

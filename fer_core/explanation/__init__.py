@@ -120,6 +120,7 @@ class Method:
             with a pixel; “shares”: how much a pixel adds to the score, so that shares sum up; “place”: only where the
             network looks.
         suits: (network, spec) -> None, or the reason why it cannot explain this network.
+        gradients: whether it needs the network's gradient; a network that is only a function has none.
         attribute: (question, parameters) -> maps (N, H, W), or a pair of them and their standard errors over draws.
     """
 
@@ -132,6 +133,17 @@ class Method:
     claims: Claim
     suits: Callable[[nn.Module, ImageSpec], str | None]
     attribute: Attribute
+    gradients: bool = True
+
+    def refusal(self, model: nn.Module, spec: ImageSpec) -> str | None:
+        """Why it cannot explain this network; None if it can."""
+        if self.gradients and not getattr(model, "differentiable", True):
+            free = ", ".join(
+                sorted(one.title for _, one in METHODS.items() if not one.gradients and not one.needs_layer)
+            )
+            why = getattr(model, "why_not", "")
+            return f"it needs gradients, which do not go through the network ({why}); these need none: {free}"
+        return self.suits(model, spec)
 
 
 METHODS: Registry[Method] = Registry("attribution method", __name__)
@@ -152,11 +164,14 @@ def method(
     parameters: type[Parameters] = Parameters,
     claims: Claim = "place",
     suits: Callable[[nn.Module, ImageSpec], str | None] = suits_all,
+    gradients: bool = True,
 ) -> Callable[[A], A]:
     """Decorator that registers a function (question, parameters) -> maps (N, H, W) as a method; see `Method`."""
 
     def add(attribute: A) -> A:
-        METHODS.register(name)(Method(name, title, paper, signed, needs_layer, parameters, claims, suits, attribute))
+        METHODS.register(name)(
+            Method(name, title, paper, signed, needs_layer, parameters, claims, suits, attribute, gradients)
+        )
         return attribute
 
     return add
@@ -205,7 +220,7 @@ def explain(
         return _as_close(model, images, spec, targets, method, layer, against, parameters)
     how = METHODS.get(method) if isinstance(method, str) else method
     settings = settings_of(how, parameters)
-    if reason := how.suits(model, spec):
+    if reason := how.refusal(model, spec):
         raise ConfigError(f"{how.title} does not suit this network: {reason}.")
     _check(images, spec, targets, against)
     network = replica(model)
@@ -330,7 +345,7 @@ def spatial_layers(model: nn.Module, spec: ImageSpec, coarsest: int = COARSEST) 
         return hook
 
     for name, layer in network.named_modules():
-        if name:
+        if name and not isinstance(layer, torch.jit.ScriptModule):  # which take no hooks
             layer.register_forward_hook(note(name))
     device = next((p.device for p in model.parameters()), "cpu")
     with torch.inference_mode():
@@ -364,13 +379,14 @@ def replica(model: nn.Module) -> nn.Module:
 
     Its activations do not work in place, which would overwrite what methods note on the way.
     """
+    import torch
     from torch import nn
 
     shared: dict[int, Any] = {id(p): nn.Parameter(p.detach(), requires_grad=False) for p in model.parameters()}
     shared |= {id(b): b for b in model.buffers()}
     copied = copy.deepcopy(model, shared).eval()
     for layer in copied.modules():
-        if hasattr(layer, "inplace"):
+        if hasattr(layer, "inplace") and not isinstance(layer, torch.jit.ScriptModule):  # whose constants are fixed
             layer.inplace = False  # type: ignore[assignment]
     return copied
 

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     signed=True,
     claims="shares",
     parameters=Superpixels,
+    gradients=False,
 )
 def kernel_shap(question: Question, parameters: Superpixels) -> torch.Tensor:
     """Shapley values of the superpixels, spread evenly over their pixels; the map's sum is S(x) - S(0) exactly.

@@ -87,7 +87,7 @@ def control_methods(seed: int = SEED) -> dict[str, Method]:
 
     makers = {RANDOM: drawn, EDGES: edges, FACE: face}
     return {
-        name: Method(name, name, "a control", False, False, Parameters, "place", suits_all, make)
+        name: Method(name, name, "a control", False, False, Parameters, "place", suits_all, make, gradients=False)
         for name, make in makers.items()
     }
 
@@ -172,7 +172,7 @@ def leaderboard(
             "claims": how.claims,
             "control": how.name in controls,
         }
-        if reason := how.suits(model, spec):
+        if reason := how.refusal(model, spec):
             rows.append(row | {"suits": reason, "n": 0})
             continue
         try:

@@ -25,6 +25,7 @@ class Neighbourhood(Superpixels):
     signed=True,
     claims="shares",
     parameters=Neighbourhood,
+    gradients=False,
 )
 def lime(question: Question, parameters: Neighbourhood) -> torch.Tensor:
     """Each superpixel's coefficient, spread evenly over its pixels; so the map's sum is what all of them add.

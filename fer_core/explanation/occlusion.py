@@ -31,6 +31,7 @@ class Patch(Parameters):
     signed=True,
     claims="shares",
     parameters=Patch,
+    gradients=False,
 )
 def occlusion(question: Question, parameters: Patch) -> torch.Tensor:
     """S(x) - S(x with the square in the mean grey), averaged over the squares that cover a pixel."""

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     title="Ablation of facial regions",
     paper="after Zeiler and Fergus 2014, arXiv 1311.2901, with the regions of a face in place of squares",
     signed=True,
+    gradients=False,
 )
 def region_ablation(question: Question, parameters: Parameters) -> torch.Tensor:
     """S(x) - S(x with the region in the mean grey) at each pixel of the region; the template of registered faces."""

@@ -27,6 +27,7 @@ class Channels(Parameters):
     needs_layer=True,
     parameters=Channels,
     suits=has_maps,
+    gradients=False,
 )
 def score_cam(question: Question, parameters: Channels) -> torch.Tensor:
     """ReLU(sum_k a_k A_k), a the softmax over k of S(x H_k) - S(0), H_k the map enlarged and scaled to 0..1.

@@ -59,7 +59,6 @@ def better_order(logits: NDArray[np.floating], labels: Sequence[str], expression
         logits: (n, k).
         labels: (n) names of expressions; those that are no output are left aside.
     """
-    from scipy.optimize import linear_sum_assignment
     from scipy.stats import binom
 
     place = {name: number for number, name in enumerate(expressions.names)}
@@ -68,9 +67,7 @@ def better_order(logits: NDArray[np.floating], labels: Sequence[str], expression
     k, n = len(expressions), len(label)
     if n < FEWEST:
         return None
-    counts = np.zeros((k, k), dtype=np.int64)  # rows outputs, columns labels
-    np.add.at(counts, (answer, label), 1)
-    _, best = linear_sum_assignment(counts + 0.5 * np.eye(k), maximize=True)  # of equal ones the given place
+    best = assignment(answer, label, k)
     before, after = answer == label, best[answer] == label
     gained, lost = int((after & ~before).sum()), int((before & ~after).sum())
     if gained <= lost:
@@ -85,3 +82,12 @@ def better_order(logits: NDArray[np.floating], labels: Sequence[str], expression
     )
     spelt = next((name for name, words in NUMBERINGS.items() if tuple(words.values()) == names), "")
     return Order(names, moved, float(after.mean()), float(before.mean()), n, corrected, spelt)
+
+
+def assignment(answers: NDArray[np.int64], labels: NDArray[np.int64], k: int) -> NDArray[np.int64]:
+    """(k,) the label that each output behaves like, so that most answers are right; of equal ones the given place."""
+    from scipy.optimize import linear_sum_assignment
+
+    counts = np.zeros((k, k), dtype=np.int64)  # rows outputs, columns labels
+    np.add.at(counts, (answers, labels), 1)
+    return np.asarray(linear_sum_assignment(counts + 0.5 * np.eye(k), maximize=True)[1])

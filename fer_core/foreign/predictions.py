@@ -38,7 +38,21 @@ from fer_core.untrusted import bounded_file, parse_json
 Kind = Literal["logits", "probabilities", "per cent", "log-probabilities", "scores"]
 KINDS: tuple[Kind, ...] = get_args(Kind)
 LARGEST = 512 * 2**20  # bytes of a table
-IMAGE = (*FILE, "id", "imageid", "img_id", "image_file", "identity", "sample", "key", "row", "index", "", "unnamed:_0")
+IMAGE = (
+    *FILE,
+    "id",
+    "imageid",
+    "img_id",
+    "image_file",
+    "identity",
+    "sample",
+    "key",
+    "input",
+    "row",
+    "index",
+    "",
+    "unnamed:_0",
+)
 TRUE = (
     "true", "truth", "true_label", "ground_truth", "groundtruth", "gt", "actual", "y_true", "y", "target_label", "label_true",
 )  # fmt: skip

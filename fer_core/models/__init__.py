@@ -48,7 +48,23 @@ class Network:
     translate: Callable[[dict[str, torch.Tensor], nn.Module], dict[str, torch.Tensor]] | None = None
 
 
-NETWORKS: Registry[Network] = Registry("network", __name__)
+class Networks(Registry[Network]):
+    """The registered networks; a name with a colon, “timm:resnet18”, is one of a family."""
+
+    def get(self, name: str) -> Network:
+        head, colon, rest = name.partition(":")
+        return FAMILIES.get(head)(rest) if colon else super().get(name)
+
+    __getitem__ = get
+
+
+NETWORKS = Networks("network", __name__)
+FAMILIES: Registry[Callable[[str], Network]] = Registry("family of networks", __name__)
+
+
+def family(name: str) -> Callable[[Callable[[str], Network]], Callable[[str], Network]]:
+    """Decorator that registers a function (name within the family) -> Network; members are called “<family>:<name>”."""
+    return FAMILIES.register(name)
 
 
 def network(

@@ -47,7 +47,7 @@ def logit_batches(
 
     from fer_core.models.ready import ready
 
-    device = next(model.parameters()).device
+    device = next((p.device for p in model.parameters()), "cpu")  # one that onnxruntime runs has none
     network = ready(model, spec.shape)
     # Without gradients a layer's maps are soon gone, so that twice as many fit; all views of an image go in one pass.
     batch = max(1, 2 * at_once(spec.height, spec.width, device) // len(views(tta, spec.height, spec.width)))

@@ -25,6 +25,8 @@ def ready(model: nn.Module, shape: tuple[int, int, int]) -> nn.Module:
     Args:
         shape: (channels, height, width) of what the network takes.
     """
+    if not getattr(model, "foldable", True):
+        return model
     state = tuple(
         (tensor.data_ptr(), 0 if tensor.is_inference() else tensor._version)
         for tensor in (*model.parameters(), *model.buffers())

@@ -11,22 +11,8 @@ from torch import nn
 from fer_core.errors import ConfigError
 from fer_core.images import ImageSpec
 from fer_core.models import network
+from fer_core.models.outputs import for_channels, out_of_place
 from fer_core.models.pretrained import from_torchvision
-
-
-def _out_of_place(model: nn.Module) -> nn.Module:
-    for module in model.modules():
-        if getattr(module, "inplace", False):
-            module.inplace = False  # type: ignore[assignment]
-    return model
-
-
-def _for_channels(convolution: nn.Conv2d, channels: int) -> nn.Conv2d:
-    """The same convolution for another number of channels."""
-    if channels == convolution.in_channels:
-        return convolution
-    kernel, stride, padding = convolution.kernel_size, convolution.stride, convolution.padding
-    return nn.Conv2d(channels, convolution.out_channels, kernel, stride, padding, bias=convolution.bias is not None)  # type: ignore[arg-type]
 
 
 @network(
@@ -45,8 +31,8 @@ def alexnet(*, classes: int, spec: ImageSpec, dropout: float = 0.5) -> nn.Module
     if min(spec.height, spec.width) < 63:
         raise ConfigError(f"alexnet needs images of at least 63 x 63, found {spec.height} x {spec.width}.")
     model = models.alexnet(num_classes=classes, dropout=dropout)
-    model.features[0] = _for_channels(model.features[0], spec.channels)
-    return _out_of_place(model)
+    model.features[0] = for_channels(model.features[0], spec.channels)
+    return out_of_place(model)
 
 
 @network(
@@ -75,7 +61,7 @@ def inception_v3(*, classes: int, spec: ImageSpec, dropout: float = 0.5) -> nn.M
             module.__class__ = ConvBN
             module.add_module("activation", nn.ReLU())
     first = model.Conv2d_1a_3x3
-    first.conv = _for_channels(first.conv, spec.channels)
+    first.conv = for_channels(first.conv, spec.channels)
     return model  # type: ignore[no-any-return]
 
 
@@ -94,5 +80,5 @@ def efficientnet_b0(*, classes: int, spec: ImageSpec, dropout: float = 0.2, stoc
 
     model = models.efficientnet_b0(num_classes=classes, dropout=dropout, stochastic_depth_prob=stochastic_depth)
     first = model.features[0]
-    first[0] = _for_channels(first[0], spec.channels)
-    return _out_of_place(model)
+    first[0] = for_channels(first[0], spec.channels)
+    return out_of_place(model)

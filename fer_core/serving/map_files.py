@@ -62,7 +62,7 @@ def write_explanations(
     places = _places(dataset, split, images)
     predictor = Predictor(found.folder)
     for how in chosen:
-        if reason := how.suits(predictor.model, predictor.card.image):
+        if reason := how.refusal(predictor.model, predictor.card.image):
             raise ConfigError(f"{how.title} does not suit this network: {reason}.")
     try:
         to.mkdir(parents=True, exist_ok=True)

@@ -43,6 +43,9 @@ def image_spec(config: TrainConfig, done: Preparation | None = None) -> ImageSpe
     """
     base = NETWORKS.get(config.network).spec
     changes = {key: value for key, value in config.image.model_dump(exclude={"light"}).items() if value is not None}
+    if changes.get("channels") == 1 and base.channels == 3:  # grey images in a network for colour: the colours' average
+        usual = {key: (sum(values) / len(values),) for key, values in (("mean", base.mean), ("std", base.std))}
+        changes = usual | changes
     try:
         spec = ImageSpec.model_validate(base.model_dump() | changes)
     except ValidationError as error:

@@ -23,7 +23,7 @@ from fer_core.recipe import TrainConfig
 from fer_core.runs.store import find
 
 ENOUGH = 0.75  # share of the part before the head that has to be in the file
-PICKLED = (".pt", ".pth", ".bin", ".ckpt")
+PICKLED = (".pt", ".pth", ".bin", ".ckpt", ".tar", ".t7")
 SHELLS = ("state_dict", "model_state_dict", "model", "net")  # under which training scripts keep the weights
 WRAPPERS = ("module.", "model.", "backbone.")
 COUNT = "num_batches_tracked"  # of a batch norm; older files have none
@@ -50,7 +50,7 @@ def start_from(model: nn.Module, config: TrainConfig, spec: ImageSpec, expressio
             "`ferscope ensemble`."
         )
     path, known = _file(config, source)
-    tensors = _plain(_read(path))
+    tensors = plain(read_weights(path))
     if entry.translate:
         tensors = entry.translate(tensors, model)
     others = known is not None and known != expressions.names
@@ -102,8 +102,12 @@ def _file(config: TrainConfig, source: str) -> tuple[Path, tuple[str, ...] | Non
     return weights_path(found.folder), found.card.expressions
 
 
-def _read(path: Path) -> dict[str, torch.Tensor]:
-    """The tensors of a file. Of a pickle only tensors are read; one that holds anything else is refused."""
+def read_weights(path: Path) -> dict[str, torch.Tensor]:
+    """The tensors of a file. Of a pickle only tensors are read; one that holds anything else is refused.
+
+    Raises:
+        CheckpointError: no intact file of tensors.
+    """
     if path.suffix not in PICKLED:
         return load_tensors(path)[0]
     from pickle import UnpicklingError
@@ -130,7 +134,7 @@ def _read(path: Path) -> dict[str, torch.Tensor]:
     return tensors
 
 
-def _plain(tensors: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
+def plain(tensors: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
     """Without the `module.` or the like that a training script has put before every name."""
     for wrapper in WRAPPERS:
         if all(name.startswith(wrapper) for name in tensors):

@@ -64,3 +64,22 @@ def test_a_csv_in_the_place_of_a_network_is_told_the_way(tmp_path: Path) -> None
     (tmp_path / "p.csv").write_text("x")
     with pytest.raises(FerError, match="ferscope import predictions"):
         ferscope("evaluate", tmp_path / "p.csv", "--data", "heads")
+
+
+@pytest.mark.filterwarnings("ignore")
+def test_a_network_in_another_order_is_named_and_kept_only_when_asked(tmp_path: Path) -> None:
+    from fer_core.serving.export import export_onnx
+    from fer_core.workspace import CHECKPOINTS
+
+    export_onnx(CHECKPOINTS / "mini-xception", tmp_path / "net.onnx")
+    said = ferscope("import", "network", tmp_path / "net.onnx", "--name", "back")
+    assert "Checked on 140 images of heads" in said
+    assert "no other order, scale or normalisation is significantly better" in said
+    assert find("back").card.title == "mini-Xception"
+    for options, says in (
+        (("--size", "big"), "--size big: expected pixels"),
+        (("--mean", "half"), "--mean half: expected a number"),
+        (("--expressions", "angry,anger"), "lists an expression twice"),
+    ):
+        with pytest.raises(FerError, match=says):
+            ferscope("import", "network", tmp_path / "net.onnx", *options)
