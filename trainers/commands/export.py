@@ -41,3 +41,16 @@ def export(
     )
     if script:
         out.print(f"Try it: python {files[-1]} {to} IMAGE", soft_wrap=True)
+
+
+@app.command("model-folder")
+def model_folder(
+    checkpoint: Annotated[str, typer.Argument(help="Name of a network or run, or the path of its folder.")],
+    to: Annotated[Path, typer.Option("--out", file_okay=False, help="A new folder.")],
+) -> None:
+    """Write a network as a folder for the Hugging Face hub: model card, weights and configuration."""
+    from fer_core.reports.model_folder import write_model_folder
+    from fer_core.runs.store import find
+
+    files = write_model_folder(find(checkpoint), to)
+    out.print(f"{', '.join(path.name for path in files)} written. Next: hf upload YOUR/NAME {to}", soft_wrap=True)

@@ -7,7 +7,7 @@ import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, nullcontext
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 from rich.console import Console
@@ -47,6 +47,10 @@ def train(
     on: On = "",
     cpus: Cpus = 1.0,
     gpus: Gpus = None,
+    log: Annotated[
+        Literal["tensorboard"] | None,
+        typer.Option(help="Write the history for TensorBoard too, into tensorboard/ of the run's folder."),
+    ] = None,
     as_json: AsJson = False,
 ) -> None:
     """Train a network from a recipe. Ctrl-C saves; `--resume NAME` continues.
@@ -61,12 +65,14 @@ def train(
     if bool(recipe) == bool(resume):
         raise ConfigError("Give a recipe to start (ferscope train RECIPE --data PATH), or --resume NAME to continue.")
     if resume:
-        refuse_beside_resume(context, "data", "on_bad")
+        refuse_beside_resume(context, "data", "on_bad", "log")
     elif not data:
         raise ConfigError("--data is missing: give the path of a csv or folder, or the name of a known data set.")
     with joined() as world:  # several processes, where torchrun has started this one
         if on and world.size > 1:
             raise ConfigError("--on starts processes of its own; leave torchrun away.")
+        if on and log:
+            raise ConfigError("--log writes from this process; leave --on away.")
         opened: list[RunFolder] = []
         if world.leads:
             if resume:
@@ -82,7 +88,9 @@ def train(
             if on:
                 _on_cluster(opened, on, cpus, gpus, console, on_bad)
             else:
-                _one_after_the_other([RunFolder.named(one) for one in names], dataset, console, world)
+                _one_after_the_other(
+                    [RunFolder.named(one) for one in names], dataset, console, world, log == "tensorboard"
+                )
     if world.leads:
         _print([_result(run) for run in opened], seeds, as_json)
 
@@ -111,7 +119,9 @@ def _new_runs(recipe: str, settings: Sequence[str], data: str, name: str, seeds:
     return made
 
 
-def _one_after_the_other(runs: Sequence[RunFolder], dataset: Dataset, console: Console, world: World) -> None:
+def _one_after_the_other(
+    runs: Sequence[RunFolder], dataset: Dataset, console: Console, world: World, tensorboard: bool
+) -> None:
     """Train runs in this process, one after the other. Ctrl-C stops the current run and starts no further one."""
     begun: list[RunFolder] = []
     asked = on_interrupt(lambda: stop_last(begun))
@@ -120,15 +130,22 @@ def _one_after_the_other(runs: Sequence[RunFolder], dataset: Dataset, console: C
             console.print(f"Stopped after {begun[-1].name}. Continue with: ferscope train --resume {run.name}")
             raise typer.Exit(130)
         begun.append(run)
-        _train(run, dataset, console, world)
+        _train(run, dataset, console, world, tensorboard)
 
 
-def _train(run: RunFolder, dataset: Dataset, console: Console, world: World) -> None:
+def _train(run: RunFolder, dataset: Dataset, console: Console, world: World, tensorboard: bool) -> None:
     from fer_core.runs.folder import Stopped
+    from fer_core.runs.mirror import TensorBoard
     from fer_core.training.launch import await_turn
     from fer_core.training.work import outcome, train
 
     told: set[str] = set()
+    mirror = TensorBoard(run) if tensorboard and world.leads else None
+
+    def say(line: str) -> None:
+        if mirror:
+            mirror.catch_up()
+        console.print(line, markup=False)
 
     def wait(first: Ticket) -> None:
         if first.name not in told:
@@ -139,7 +156,7 @@ def _train(run: RunFolder, dataset: Dataset, console: Console, world: World) -> 
         with _progress(console) as show:
             if world.leads:
                 await_turn(run, wait)
-            train(run, dataset, lambda line: console.print(line, markup=False), show, world)
+            train(run, dataset, say, show, world)
     except Stopped:
         console.print(f"Stopped and saved. Continue with: ferscope train --resume {run.name}")
         raise typer.Exit(130) from None
