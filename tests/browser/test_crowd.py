@@ -8,7 +8,7 @@ from tests.app.examples import make_network, predictions_elsewhere
 from tests.browser.conftest import WAIT, Workbench, expect_no_error
 
 PEOPLE = 10
-VIEWS = ("overview", "evaluate", "compare", "confidence", "runs")
+VIEWS = ("overview", "evaluate", "compare", "confidence", "gallery")
 
 
 def test_ten_browsers_at_once_each_see_what_they_asked_for(browser: Browser, workbench: Workbench) -> None:

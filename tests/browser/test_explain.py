@@ -25,7 +25,9 @@ def test_a_wrong_case_is_explained_and_its_link_shows_the_same_elsewhere(page: P
     involved = {predictions.table["label"].iloc[first], predictions.predicted[first]}
     third = next(name for name in predictions.expressions.names if name not in involved)
     region_report.write(folder, made_report(folder))
-    page.goto(workbench.link("explain", network="looked-into", table="heads-val", only="wrong", against=third))
+    page.goto(
+        workbench.link("explain", network="looked-into", table="heads-val", only="wrong", explain="both", against=third)
+    )
     settle(page)
     main = page.get_by_test_id("stMain")
     maps = page.locator('img[alt^="Grad-CAM for "]')

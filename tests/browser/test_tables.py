@@ -59,7 +59,8 @@ def test_a_newcomer_clicks_through_every_table_page(page: Page, workbench: Workb
         page.get_by_test_id("stSidebarNav").get_by_role("link", name=name).click()
         expect(page.get_by_role("heading", name=title)).to_be_visible()
         expect_no_error(page)
-        assert address(page)["network"] == "first"
+        if name != "Data":  # it is about no network, and the choice outlives it
+            assert address(page)["network"] == "first"
 
 
 @pytest.mark.usefixtures("two_networks")
