@@ -25,7 +25,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from fer_core.datasets import OnBad, Reading, Skipped, reader, refuse_or_skip
+from fer_core.datasets import OnBad, Reading, Skipped, ferplus, reader, refuse_or_skip
 from fer_core.datasets.csv_header import DAMAGED, header
 from fer_core.datasets.fer2013 import split_in_name
 from fer_core.datasets.files import SPLIT_WORDS, pictures_below, read_files, subfolders
@@ -91,7 +91,8 @@ def _tables(path: Path) -> list[Path]:
     if not path.is_dir():
         return []
     files = [file for place in (path, *subfolders(path)[:20]) for file in sorted(place.iterdir()) if file.is_file()]
-    return [file for file in files if file.suffix.lower() in TABLES and _columns(_names(file))]
+    tables = [file for file in files if file.suffix.lower() in TABLES and _columns(_names(file))]
+    return [file for file in tables if not ferplus.recognises(file)]  # votes are no table of files
 
 
 @reader(

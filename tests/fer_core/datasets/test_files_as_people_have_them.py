@@ -435,3 +435,15 @@ def test_sets_and_parts_have_names() -> None:
     assert split_title("train+val") == "training and validation set"
     named = {dataset_title(layout.dataset) for _, layout in READERS.items() if layout.dataset}
     assert {"CK+", "CK+ extended", "CK+48", "RAF-DB", "AffectNet", "JAFFE"} <= named
+
+
+def test_a_folder_with_the_csv_and_the_votes_is_told_apart_and_neither_is_taken_for_a_table_of_files(
+    tmp_path: Path, csv_of: Callable[..., str], pictures: np.ndarray
+) -> None:
+    (tmp_path / "fer2013.csv").write_text(csv_of([(3, pictures[0], "Training"), (4, pictures[1], "PublicTest")]))
+    header = "Usage,Image name,neutral,happiness,surprise,sadness,anger,disgust,fear,contempt,unknown,NF"
+    (tmp_path / "fer2013new.csv").write_text(f"{header}\nTraining,fer0000000.png,0,10,0,0,0,0,0,0,0,0\n")
+    with pytest.raises(
+        DataError, match=r"fer2013\.csv is FER2013 \(csv\).*fer2013new\.csv is FER\+ .*give one of these"
+    ):
+        open_dataset(tmp_path)
