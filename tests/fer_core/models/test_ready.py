@@ -57,6 +57,7 @@ def test_a_copy_is_kept_until_the_weights_change() -> None:
     after = predict_logits(model, images, spec)
     assert ready(model, spec.shape) is not first
     assert np.allclose(after, before + 1.0, atol=TOLERANCE)
+    gc.collect()  # networks of other tests go too
     count = len(module._made)
     del model
     gc.collect()
