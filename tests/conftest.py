@@ -1,5 +1,11 @@
 """What all tests share: a workspace of their own, and small data sets made in the real layouts."""
 
+import os
+
+# Before numpy and torch are loaded: the workers of a test run share the cores, and threads that wait for a core by spinning
+# take it from the others. What the tests start inherits it.
+os.environ.setdefault("OMP_NUM_THREADS", "1")
+
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from pathlib import Path
