@@ -36,16 +36,24 @@ STEPS = (
     Step(
         "explain",
         "Explain",
-        "Open the drawer below the image and choose another method. Two methods that disagree are a reason for doubt, and the "
-        "sentence below each map says whether it was tested.",
+        "Turn on “Cover parts with the pointer” and move over the face. Below the maps, “Other expressions, methods, networks "
+        "and parameters” has more methods. The sentence below each map says whether it was tested.",
     ),
-    Step("train", "Train", "Press Start training. In a few minutes your own network is in the lists of all pages."),
+    Step(
+        "train",
+        "Train",
+        "Press Start training. In a few minutes your own network is in the lists of all pages. That is the tour: Live tries a "
+        "network on your camera, and Data adds your own images.",
+    ),
 )
 
 
 def draw(page: str) -> None:
     """Draw the present step at the top of a page, if the tour is on; on a fresh workspace it begins on Home."""
     seen = workspace.home() / SEEN
+    asked = st.query_params.get(STEP, "")
+    if asked.isdecimal() and 1 <= int(asked) <= len(STEPS) and asked != st.session_state.get("tour-link"):
+        st.session_state[STEP], st.session_state["tour-link"] = int(asked) - 1, asked
     if STEP not in st.session_state:
         if page != "home" or seen.exists():
             return
@@ -57,17 +65,25 @@ def draw(page: str) -> None:
     step = STEPS[number]
     with st.container(border=True, key="tour"):
         st.markdown(f"**Tour, step {number + 1} of {len(STEPS)}: {step.word}.** {step.text}")
-        with st.container(horizontal=True):
-            if page != step.page and st.button(f"Go to {step.word}", type="primary"):
-                st.switch_page(f"views/{step.page}.py")
-            if page == step.page and number + 1 < len(STEPS):
-                following = STEPS[number + 1]
-                if st.button(f"Next: {following.word}", type="primary"):
-                    st.session_state[STEP] = number + 1
-                    st.switch_page(f"views/{following.page}.py")
+        with st.container(horizontal=True, vertical_alignment="center"):
+            if page != step.page:
+                _link(number, f"Go to {step.word}")
+            elif number + 1 < len(STEPS):
+                _link(number + 1, f"Next: {STEPS[number + 1].word}")
             if st.button("End the tour" if number + 1 == len(STEPS) else "Skip the tour"):
                 st.session_state[STEP] = None
+                st.query_params.pop(STEP, None)
                 st.rerun()
+
+
+def _link(number: int, label: str) -> None:
+    """A link to the page of a step, which the address names: it works from any page, whatever was chosen there."""
+    st.page_link(
+        f"views/{STEPS[number].page}.py",
+        label=label,
+        query_params={STEP: str(number + 1)},
+        icon=":material/arrow_forward:",
+    )
 
 
 def again() -> None:

@@ -15,7 +15,8 @@ WHAT = {
     "regions": "Regions: what it looks at",
     "robustness": "Robustness to corruptions",
 }
-PAGES = {"evaluate": "evaluate", "regions": "regions", "robustness": "robustness"}
+ADDRESS = {"evaluate": "table", "regions": "report", "robustness": "table"}  # where a page's address names the result
+ORDER = ("test", "val")
 SHOWN = 8  # jobs in the list
 UPDATE = 2.0  # seconds between two looks at a job that is on
 
@@ -30,11 +31,12 @@ def form(name: str, dataset: Dataset) -> None:
     if not networks:
         st.markdown("There is no network yet. Train one first.")
         return
+    parts = sorted(dataset.splits, key=lambda split: (*ORDER, split).index(split))  # what a network has not seen first
     with st.container(horizontal=True, vertical_alignment="bottom"):
         asked, wanted = st.query_params.get("measure"), st.query_params.get("what", "evaluate")
         first = networks.index(asked) if asked in networks else 0
         network = st.selectbox("Network to evaluate", networks, first, titles().__getitem__, width=260)
-        split = st.selectbox("Part of the data set", list(dataset.splits), format_func=split_title, width=200)
+        split = st.selectbox("Part of the data set", parts, format_func=split_title, width=200)
         kind = list(WHAT).index(wanted) if wanted in WHAT else 0
         what = st.selectbox("What to measure", list(WHAT), kind, WHAT.__getitem__, width=260)
         limit = 0
@@ -65,7 +67,7 @@ def listed() -> None:
             words = status.step if status.state == "running" else "Waiting for the jobs before it"
             st.progress(
                 min(1.0, status.done / status.total) if status.total else 0.0,
-                f"{words}, {status.done:,} of {status.total:,}",
+                words + (f", {status.done:,} of {status.total:,}" if status.total > 1 else ""),
             )
             if st.button("Stop", key=f"stop-{job.name}"):
                 job.stop()
@@ -76,9 +78,9 @@ def listed() -> None:
             st.markdown(verbatim(status.message))
         if status.state == "finished":
             st.page_link(
-                f"views/{PAGES[job.what]}.py",
+                f"views/{job.what}.py",
                 label="Open the result",
-                query_params={"network": job.network},
+                query_params={"network": job.network, ADDRESS[job.what]: status.key},
                 icon=":material/arrow_forward:",
             )
     if st.session_state.get("jobs-active") and not active:

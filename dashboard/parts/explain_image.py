@@ -20,6 +20,7 @@ from fer_core.images import decode
 from fer_core.serving.predictor import Prediction, Predictor
 
 SIDE = 192  # pixels of an image on the page
+WIDE = 250  # of the box with the longest words
 BOX = 180  # pixels of a select box in a row that wraps on a narrow page
 
 
@@ -44,7 +45,7 @@ def choose_image(choice: Picked) -> ExplainedImage | None:
         sources = {"table": table_title(choice.table), **sources}
         if dataset is not None and dataset.name == HEADS:
             del sources["heads"]
-    source = choose("Image from", list(sources), "source", sources.__getitem__, place=row.container(width=BOX))
+    source = choose("Image from", list(sources), "source", sources.__getitem__, place=row.container(width=WIDE))
     if source in ("upload", "camera"):
         return own_photo(choice.checkpoint.card, source == "camera")
     if source == "table" and dataset is None:

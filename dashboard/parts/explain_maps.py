@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from dashboard import cache, forms
 from dashboard.parts.explain_image import BOX, SIDE
-from dashboard.pickers import Picked, choose, choose_networks, titles
+from dashboard.pickers import Picked, choose, choose_networks, evaluate_link, titles
 from dashboard.text import verbatim
 from fer_core.datasets.titles import table_in_words
 from fer_core.errors import FerError
@@ -190,6 +190,8 @@ def draw(one: Map, asked: Question, how: Controls, limit: float, side: int, *, n
         scale(one, limit, side)
         level, details = trust(one)
         st.markdown(f"{EVIDENCE.get(level, level)}.", help=verbatim(details))
+        if level == "not measured":
+            evaluate_link(one.seen.network.name, "regions", label="Measure it")
 
 
 def scale(one: Map, limit: float, side: int) -> None:

@@ -11,7 +11,7 @@ from PIL import Image
 from dashboard import cache, cover
 from dashboard.charts import networks as charts
 from dashboard.parts import explain_maps
-from dashboard.parts.explain_image import SIDE, ExplainedImage, choose_image
+from dashboard.parts.explain_image import ExplainedImage, choose_image
 from dashboard.pickers import Picked, picked, titles
 from dashboard.text import verbatim
 from fer_core.evaluation.intervals import percent
@@ -44,6 +44,7 @@ def prediction_and_maps(choice: Picked, image: ExplainedImage) -> None:
     prediction = image.predict(cache.predictor(choice.checkpoint.folder))
     given = image.label if image.label in prediction.probs else None
     first = st.container(horizontal=True, gap="medium", key="first-map")
+    rest = st.container()
     with st.expander("Other expressions, methods, networks and parameters"):
         asked = explain_maps.question(choice, prediction.predicted, given, prediction.probs)
         how = explain_maps.controls(choice)
@@ -72,10 +73,11 @@ def prediction_and_maps(choice: Picked, image: ExplainedImage) -> None:
     for method in how.methods:
         others = [one for one in maps[1:] if one.method is method]
         if others:
-            explain_maps.heading(others[0])
-            with st.container(horizontal=True, gap="medium"):
-                for one in others:
-                    draw(one, SIDE)
+            with rest:
+                explain_maps.heading(others[0])
+                with st.container(horizontal=True, gap="medium"):
+                    for one in others:
+                        draw(one, LARGE)
     if maps:
         shares_and_download(maps, image)
     figure_of_cases(choice)

@@ -3,7 +3,7 @@
 import streamlit as st
 
 from dashboard import cache, markup, tour
-from dashboard.pickers import titles
+from dashboard.pickers import titles, to_address
 from dashboard.text import estimate, verbatim
 from fer_core.datasets.titles import table_in_words, table_title
 from fer_core.evaluation.intervals import percent
@@ -84,26 +84,36 @@ controls = st.container(horizontal=True, vertical_alignment="bottom")
 person = int(st.session_state.setdefault("home-person", 0))
 names = showcase.expressions()
 with controls:
-    chosen = st.segmented_control("The face shows", names, default="happy", key="face", bind="query-params")
+    if "shown-face" not in st.session_state:  # not bound to the address, which other pages would have to keep
+        st.session_state["shown-face"] = asked if (asked := st.query_params.get("face")) in names else "happy"
+    chosen = st.segmented_control("The face shows", names, key="shown-face")
+    to_address("face", chosen or "happy")
     if st.button("Another person"):
         st.session_state["home-person"] = (person + 1) % showcase.people()
         st.rerun()
+    st.button("Take the tour", on_click=tour.again)
 expression = chosen or "happy"
 shown = showcase.portrait(person, expression)
-left, middle, right = st.columns([1, 1, 1.15], gap="medium")
-left.image(shown.image, caption=f"A rendered head showing: {expression}", width=PICTURE)
-middle.image(
+first = st.container(horizontal=True, gap="medium")  # in a narrow window one goes below the other
+first.image(shown.image, caption=f"A rendered head showing: {expression}", width=PICTURE)
+first.image(
     shown.overlay,
     caption=f"Grad-CAM: bright regions raise the score of {shown.predicted} (scale 0 to {shown.limit:.2g})",
     width=PICTURE,
 )
-with right:
+with first.container(width="stretch", key="home-answer"):
     networks = store.checkpoints()
     network = networks.get(showcase.NETWORK)
     title = verbatim(network.card.title) if network else showcase.NETWORK
     st.markdown(
         f"{title} predicts **{shown.predicted}** with a confidence of **{percent(shown.probs[shown.predicted])}**."
     )
+    if expression not in shown.probs:
+        st.markdown(f"It does not know {expression}: it must choose one of {len(shown.probs)} other expressions.")
+    else:
+        st.markdown(
+            "That is what the face shows." if expression == shown.predicted else f"The face shows {expression}."
+        )
     st.html(markup.bars(((name, share, "") for name, share in shown.probs.items()), shown.predicted))
     if network:
         told = (
@@ -122,9 +132,21 @@ tasks = st.columns(3)
 for column, (name, view, words) in zip(
     tasks,
     (
-        ("Show it", "explain", "Another face, or your own: what does the network predict, and what does it look at?"),
-        ("Judge it", "evaluate", "How accurate is the network, and which expressions does it confuse?"),
-        ("Make one", "train", "Choose data and a recipe, and start. A first network takes a few minutes."),
+        (
+            "Show it: explain a face",
+            "explain",
+            "Another face, or your own: what does the network predict, and what does it look at?",
+        ),
+        (
+            "Judge it: evaluate the network",
+            "evaluate",
+            "How accurate is the network, and which expressions does it confuse?",
+        ),
+        (
+            "Make one: train a network",
+            "train",
+            "Choose data and a recipe, and start. A first network takes a few minutes.",
+        ),
     ),
     strict=True,
 ):
@@ -132,10 +154,8 @@ for column, (name, view, words) in zip(
         st.markdown(words)
         if st.button(name, type="primary", width="stretch"):
             st.switch_page(f"views/{view}.py")
-with st.container(horizontal=True, vertical_alignment="center"):
-    st.button("Take the tour", on_click=tour.again)
-    st.markdown(
-        "The faces on this page are rendered by FERscope and come with it. Networks recognise *expressions*, what a face shows, "
-        "not what a person feels. Do not use them for decisions about people."
-    )
+st.markdown(
+    "The faces on this page are rendered by FERscope and come with it. Networks recognise *expressions*, what a face shows, not "
+    "what a person feels. Do not use them for decisions about people."
+)
 the_networks(networks)

@@ -21,7 +21,7 @@ from fer_core.glossary import explained
 from fer_core.workspace import ROOT
 
 PATIENCE = 180  # seconds; importing torch and Gradio takes 5 on an idle machine and a minute on a busy one
-HEIGHT = 1100  # pixels
+HEIGHT = 1900  # pixels, for all that Live shows in a narrow window: it has no scroll bar of its own
 
 
 @dataclass

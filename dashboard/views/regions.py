@@ -13,7 +13,7 @@ from dashboard.parts.region_report import attribution_by_region, covered_regions
 from dashboard.pickers import Picked, choose, evaluate_link, picked
 from dashboard.text import images, verbatim
 from fer_core.datasets.heads import HEADS
-from fer_core.datasets.titles import table_title
+from fer_core.datasets.titles import table_in_words, table_title
 from fer_core.evaluation.intervals import percent
 from fer_core.explanation import region_report as reports
 from fer_core.glossary import explained
@@ -52,6 +52,11 @@ def region_report(choice: Picked, known: Mapping[str, Path]) -> None:
         key = choose("Data set of the report", keys, "report", table_title, default=default)
     report = cache.explanation_report(known[key])
     about = report.about
+    if choice.table and key != choice.table:
+        st.info(
+            f"There is no report on {verbatim(table_in_words(choice.table))} yet. The figures below are of "
+            f"{verbatim(table_in_words(key))}."
+        )
     st.markdown(f"**{verbatim(about['verdict'])}**")
     part = "" if about["n"] == about["n_of_split"] else f" of {about['n_of_split']:,}, a random sample"
     st.caption(
@@ -65,9 +70,6 @@ def region_report(choice: Picked, known: Mapping[str, Path]) -> None:
             f"Regions come from one fixed template. On {fit['found']} of {fit['faces']} images a face was detected; there, eyes, "
             f"nose and mouth of the template overlap with those of the face by {percent(fit['core_overlap'])} (median)."
         )
-    if reason := reports.outdated(report, choice.checkpoint.folder):
-        st.warning(f"{reason} Run the command below to make the report again.")
-        st.code(command(choice.checkpoint.name, about["data"], about["split"]), None, wrap_lines=True)
     covered_regions(report)
     for title, draw in (
         ("Attribution by region", attribution_by_region),
@@ -76,6 +78,10 @@ def region_report(choice: Picked, known: Mapping[str, Path]) -> None:
     ):
         with st.expander(title):
             draw(report)
+    if reason := reports.outdated(report, choice.checkpoint.folder):
+        st.warning(f"{reason} Make the report again on the Data page or with this command:")
+        evaluate_link(choice.checkpoint.name, "regions", label="Make the report again")
+        st.code(command(choice.checkpoint.name, about["data"], about["split"]), None, wrap_lines=True)
 
 
 def no_report(choice: Picked) -> None:

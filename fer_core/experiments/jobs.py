@@ -19,6 +19,7 @@ from filelock import FileLock
 from pydantic import BaseModel, ConfigDict, Field
 
 from fer_core import workspace
+from fer_core.datasets.titles import table_title
 from fer_core.errors import DataError, FerError, UnknownName
 from fer_core.runs.process import Process, detached
 from fer_core.runs.store import find
@@ -89,7 +90,8 @@ class Job(BaseModel):
 
 
 class Status(BaseModel):
-    """How far a job is: `done` of `total` steps of `step`, and a `message` at its end."""
+    """How far a job is: `done` of `total` steps of `step`; at its end a `message` and the `key` of what it made (“<data
+    set>-<split>”)."""
 
     model_config = ConfigDict(extra="forbid")
 
@@ -98,6 +100,7 @@ class Status(BaseModel):
     done: int = 0
     total: int = 0
     message: str = ""
+    key: str = ""
     pid: int | None = None
     started: float = 0.0
     boot: str = ""
@@ -168,14 +171,14 @@ def work(job: Job) -> None:
                 job._write(Status(state="running", step=step, done=done, total=total).of(own))
 
             tell("Loading the data set and the network", 0, 1)
-            message = KINDS[job.what](job, tell)
+            message, key = KINDS[job.what](job, tell)
     except FerError as error:
         job._write(Status(state="failed", message=str(error)))
         return
-    job._write(Status(state="finished", done=1, total=1, message=message))
+    job._write(Status(state="finished", done=1, total=1, message=message, key=key))
 
 
-def _evaluate(job: Job, tell: Tell) -> str:
+def _evaluate(job: Job, tell: Tell) -> tuple[str, str]:
     from fer_core.datasets import open_dataset
     from fer_core.evaluation.predict import answers, how_obtained, keep, stronger_table
     from fer_core.evaluation.results import in_words, results, trained_on
@@ -189,10 +192,10 @@ def _evaluate(job: Job, tell: Tell) -> str:
     key = f"{dataset.name}-{job.split}"
     if not stronger_table(found.folder, dataset, job.split):
         key = keep(found.folder, predictions, how).key
-    return in_words(key, results(predictions, dataset, job.split, trained_on(card), how))
+    return in_words(table_title(key), results(predictions, dataset, job.split, trained_on(card), how)), key
 
 
-def _regions(job: Job, tell: Tell) -> str:
+def _regions(job: Job, tell: Tell) -> tuple[str, str]:
     from fer_core.checkpoint import load_network
     from fer_core.datasets import open_dataset
     from fer_core.explanation import region_report
@@ -205,10 +208,10 @@ def _regions(job: Job, tell: Tell) -> str:
         methods_on=METHODS_ON, on_progress=tell,
     )  # fmt: skip
     region_report.write(found.folder, report)
-    return str(report.about["verdict"])
+    return str(report.about["verdict"]), f"{dataset.name}-{job.split}"
 
 
-def _robustness(job: Job, tell: Tell) -> str:
+def _robustness(job: Job, tell: Tell) -> tuple[str, str]:
     from fer_core.datasets import open_dataset
     from fer_core.evaluation import robustness
 
@@ -220,10 +223,15 @@ def _robustness(job: Job, tell: Tell) -> str:
     )
     robustness.keep(found.folder, dataset, job.split, chosen, table)
     clean = table.loc[table["severity"] == 0, "accuracy"].iloc[0]
-    return f"Accuracy {clean:.1%} uncorrupted, {robustness.overall(table):.1%} on average over all corruptions."
+    words = f"Accuracy {clean:.1%} uncorrupted, {robustness.overall(table):.1%} on average over all corruptions."
+    return words, f"{dataset.name}-{job.split}"
 
 
-KINDS: dict[str, Callable[[Job, Tell], str]] = {"evaluate": _evaluate, "regions": _regions, "robustness": _robustness}
+KINDS: dict[str, Callable[[Job, Tell], tuple[str, str]]] = {
+    "evaluate": _evaluate,
+    "regions": _regions,
+    "robustness": _robustness,
+}
 
 
 def _jobs() -> Path:

@@ -266,7 +266,7 @@ def _measured(a: Checkpoint, b: Checkpoint, key: str, unknown: list[str]) -> lis
         first, second = (str(region_report.read(path).about.get("verdict") or "–") for path in reports if path)
         findings.append(Finding("Regions", first, second, "", "not tested"))
     else:
-        without = [network.name for network, path in zip((a, b), reports, strict=True) if not path]
+        without = [network.card.title for network, path in zip((a, b), reports, strict=True) if not path]
         unknown.append(f"What {' and '.join(without)} look{'s' if len(without) == 1 else ''} at on these images.")
     return findings
 
@@ -391,7 +391,7 @@ def _not_known(a: Checkpoint, b: Checkpoint, key: str, dataset: Dataset | None) 
         if not how and _learned_from(network.card, name) and split == "val":
             how = "selected"
         if said := IN_WORDS.get(how, ""):
-            found.append(f"How good {network.card.title} is on images that chose nothing. {said}")
+            found.append(f"How good {network.card.title} is on images that were not used to choose its epoch. {said}")
     if set(a.tables) & set(b.tables) == {key}:
         found.append("How both do on any other data set.")
     found.append("How both do on the images of the people they will be used on; only those can tell.")

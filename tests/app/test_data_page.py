@@ -159,7 +159,7 @@ def test_a_network_is_evaluated_from_the_page_and_the_result_is_linked(open_page
     said = texts(app.run()).replace("\\", "")
     assert "**Predictions and all figures**: Judged on faces" in said
     assert ": finished" in said
-    assert f"accuracy {find('judged').predictions('faces-train').correct.mean():.2%}" in said
+    assert f"accuracy {find('judged').predictions('faces-val').correct.mean():.2%}" in said
 
 
 def test_a_network_without_predictions_is_led_to_the_form(open_page: OpenPage) -> None:

@@ -1,6 +1,7 @@
 """Home and its tour, run without a browser."""
 
 from collections.abc import Callable
+from urllib.parse import parse_qs
 
 from streamlit.testing.v1 import AppTest
 
@@ -17,16 +18,27 @@ def press(app: AppTest, label: str) -> None:
     assert not app.exception
 
 
+def follow(app: AppTest, label: str) -> None:
+    """Follow a link of the tour, as a click on it does."""
+    link = next(link.proto for link in app.get("page_link") if link.proto.label == label)
+    app.switch_page(f"views/{link.page}.py")
+    app.query_params["tour"] = parse_qs(link.query_string)["tour"][0]
+    app.run()
+    assert not app.exception
+
+
 def test_the_tour_leads_through_five_pages_and_is_offered_once(open_page: Open) -> None:
     table = predictions_elsewhere()
     make_network("one", table, title="Network One")
     app = open_page("home")
     assert not app.exception
+    app.button_group(key="shown-face").set_value("sad").run()  # whoever does what the step says
     for number, step in enumerate(STEPS, 1):
+        assert not app.exception
         assert f"Tour, step {number} of 5: {step.word}." in texts(app)
         assert step.page == "home" or app.title[0].value.startswith(step.word)
         if number < len(STEPS):
-            press(app, f"Next: {STEPS[number].word}")
+            follow(app, f"Next: {STEPS[number].word}")
     press(app, "End the tour")
     assert "Tour, step" not in texts(app)
     assert "Tour, step" not in texts(open_page("home"))  # somebody else, in another session
@@ -35,6 +47,16 @@ def test_the_tour_leads_through_five_pages_and_is_offered_once(open_page: Open) 
     assert "Tour, step 1 of 5" in texts(app)
     press(app, "Skip the tour")
     assert "Tour, step" not in texts(app)
+
+
+def test_whoever_has_chosen_a_face_gets_on_from_home(open_page: Open) -> None:
+    make_network("one", predictions_elsewhere(), title="Network One")
+    for label, word in (("Judge it: evaluate the network", "Evaluate"), ("Make one: train a network", "Train")):
+        app = open_page("home", face="sad")
+        app.button_group(key="shown-face").set_value("fear").run()
+        assert app.query_params["face"] == "fear"
+        press(app, label)
+        assert app.title[0].value.startswith(word)
 
 
 def test_each_network_has_a_card_with_its_accuracy_and_where_it_is_weakest(open_page: Open) -> None:

@@ -43,7 +43,7 @@ def test_accuracy_without_the_images_of_training_decides(shipped: Decision) -> N
 
 def test_what_is_not_known_is_listed(shipped: Decision) -> None:
     told = " ".join(shipped.unknown)
-    assert "What mini-xception looks at" in told
+    assert "What mini-Xception looks at" in told
     assert "The best epoch was chosen on these images" in told
     assert "the images are not on this machine" in told
     assert "people they will be used on" in told
