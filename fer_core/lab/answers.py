@@ -72,6 +72,16 @@ def image_for(scene: Scene, spec: ImageSpec) -> NDArray[np.uint8]:
     return fit(render([scene], (spec.height, spec.width), colour=spec.channels == 3)[0], spec)
 
 
+def answer(network: LoadedNetwork, scene: Scene) -> tuple[NDArray[np.uint8], dict[str, float]]:
+    """What a network is given of one scene, as `image_for`, and its probability of each expression; nothing is stored.
+
+    Raises:
+        CheckpointError: the network's output is not finite.
+    """
+    image = image_for(scene, network.card.image)
+    return image, dict(zip(network.card.expressions, network.probs(image[None])[0].tolist(), strict=True))
+
+
 def answers(network: LoadedNetwork, units: Sequence[Unit], progress: Progress | None = None) -> NDArray[np.float64]:
     """Probabilities of scenes.
 

@@ -29,7 +29,8 @@ INTENSITY = 0.8
 LIMITS = (
     "This shows whether the answer depends on a property of rendered heads while everything else stays the same. It does not "
     "show how the network treats groups of people: the shapes of age, sex and ancestry are an artist's idea, and in photos "
-    "they go along with much that is held still here. The light and the camera stay the same too, so darker skin is darker in the image."
+    "they go along with much that is held still here. "
+    "The light and the camera stay the same too, so darker skin is darker in the image."
 )
 
 

@@ -11,6 +11,7 @@ from tests.app.examples import make_network
 SIDE = 24  # pixels
 MOUTH = (slice(16, 19), slice(10, 15))  # rows and columns of the mouth of a head from the front
 CHEEKS = (slice(11, 15), slice(5, 19))
+PLAIN = ImageSpec(channels=1, height=SIDE, width=SIDE, standardise="fixed")
 HAPPY = 3  # position of the expressions of FER7
 ANGRY = 0
 
@@ -49,7 +50,6 @@ class SkinReader(Rule):
 def planted(model: nn.Module) -> LoadedNetwork:
     """A network as pages and commands load it; images go to it as -1 to 1."""
     card = read_card(make_network(type(model).__name__.lower(), None))
-    spec = ImageSpec(channels=1, height=SIDE, width=SIDE, standardise="fixed")
     return LoadedNetwork(
-        model.eval(), card.model_copy(update={"image": spec, "tta": "none", "title": type(model).__name__})
+        model.eval(), card.model_copy(update={"image": PLAIN, "tta": "none", "title": type(model).__name__})
     )
