@@ -320,7 +320,8 @@ def head(scene: Scene, side: int) -> NDArray[np.uint8]:
 
 @st.cache_data(max_entries=256, show_spinner=False)
 def _head(scene: str, side: int) -> NDArray[np.uint8]:
-    return render([Scene.model_validate_json(scene)], side, colour=True)[0]
+    image: NDArray[np.uint8] = render([Scene.model_validate_json(scene)], side, colour=True)[0]
+    return image
 
 
 def moved_by(scene: Scene, action: str, side: int) -> NDArray[np.bool_]:

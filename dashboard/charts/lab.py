@@ -34,8 +34,9 @@ def answers(probs: Mapping[str, Mapping[str, float]]) -> alt.LayerChart:
         y=alt.Y("expression:N", sort=names, title=None),
         x=alt.X("probability:Q", title="probability (%)", scale=alt.Scale(domain=[0, 112]), axis=alt.Axis(values=[0, 50, 100])),
         tooltip=["network:N", "expression:N", alt.Tooltip("probability:Q", format=".1f")],
-        **({"yOffset": alt.YOffset("network:N", sort=list(probs))} if several else {}),
     )  # fmt: skip
+    if several:
+        base = base.encode(yOffset=alt.YOffset("network:N", sort=list(probs)))
     colours = alt.Scale(domain=list(probs), range=cycle(len(probs)))
     legend = alt.Legend(orient="bottom", title=None, columns=2, labelLimit=260)
     colour = alt.Color("network:N", scale=colours, legend=legend) if several else expressions_colour("expression:N")

@@ -92,7 +92,10 @@ def persons(networks: Sequence[Checkpoint]) -> None:
         table = one.table()
         table["change"] = table["title"] + ": " + table["from"] + " to " + table["to"]
         if shown == "neutral":
-            answer = str(st.selectbox("Answer to a neutral face", one.expressions, key=f"answer-{name}", width=BOX))
+            clearest = one.expressions.index(str(table["answer"].iloc[int(table["p"].argmin())]))
+            answer = str(
+                st.selectbox("Answer to a neutral face", one.expressions, clearest, key=f"answer-{name}", width=BOX)
+            )
             table_shown = table[table["answer"] == answer]
         else:
             answer, table_shown = shown, table

@@ -56,3 +56,14 @@ def test_a_curve_is_measured_and_then_found(open_page: Open, monkeypatch: pytest
     assert not app.exception
     assert "8 people" in texts(app)
     assert "Not measured yet" not in texts(app)
+
+
+def test_an_expression_that_an_experiment_does_not_take_is_replaced(open_page: Open) -> None:
+    untrained("small")
+    app = open_page("lab", experiment="Muscles", shows="neutral")
+    assert not app.exception
+    assert app.selectbox(key="shows").value == "happy"
+    app = open_page("lab", experiment="Who is in the image")
+    assert app.selectbox(key="shows").value == "neutral"
+    app.segmented_control(key="experiment").set_value("muscles").run()
+    assert not app.exception
