@@ -27,7 +27,7 @@ SECTIONS = {
         "slices": "Slices",
         "robustness": "Robustness",
     },
-    "Explanations": {"explain": "Explain", "regions": "Regions", "map": "Map"},
+    "Explanations": {"explain": "Explain", "regions": "Regions", "map": "Map", "lab": "Lab"},
     "Training and data": {"train": "Train", "runs": "Runs", "sweeps": "Sweeps", "data": "Data"},
     "Demo": {"live": "Live"},
     "Help": {"glossary": "Glossary"},

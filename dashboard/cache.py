@@ -3,9 +3,9 @@ a file's path and time, so that a file written anew is read anew."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Hashable, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 import pandas as pd
@@ -36,11 +36,14 @@ from fer_core.explanation.figure import figure_of
 from fer_core.explanation.means import Band
 from fer_core.explanation.served import explain_as_served
 from fer_core.faces import Face, FaceCrop
+from fer_core.heads import Scene, moved, render
 from fer_core.images import ImageSpec, decode
+from fer_core.lab import answers as asked
 from fer_core.reports.decision import Decision, decide
 from fer_core.runs.store import Checkpoint
 from fer_core.serving.predictor import Predictor
 
+T = TypeVar("T")
 LEAST_SHARE = 0.5  # of a table's images, from which a set of another name is shown with it
 
 
@@ -305,9 +308,54 @@ def predictor(folder: Path) -> Predictor:
     return _predictor(folder, weights_path(folder).stat().st_mtime_ns, card_stamp(folder))  # a new temperature too
 
 
-@st.cache_resource(max_entries=3, show_spinner="Loading the network (the first one takes a few seconds)")
+@st.cache_resource(max_entries=4, show_spinner="Loading the network (the first one takes a few seconds)")
 def _predictor(folder: Path, mtime: int, card: int) -> Predictor:
     return Predictor(folder)
+
+
+def head(scene: Scene, side: int) -> NDArray[np.uint8]:
+    """A rendered head in colour, (side, side, 3)."""
+    return _head(scene.model_dump_json(), side)
+
+
+@st.cache_data(max_entries=256, show_spinner=False)
+def _head(scene: str, side: int) -> NDArray[np.uint8]:
+    image: NDArray[np.uint8] = render([Scene.model_validate_json(scene)], side, colour=True)[0]
+    return image
+
+
+def moved_by(scene: Scene, action: str, side: int) -> NDArray[np.bool_]:
+    """The pixels that an action of a head really moves or shades, (side, side)."""
+    return _moved_by(scene.model_dump_json(), action, side)
+
+
+@st.cache_data(max_entries=256, show_spinner=False)
+def _moved_by(scene: str, action: str, side: int) -> NDArray[np.bool_]:
+    return moved(Scene.model_validate_json(scene), action, side)
+
+
+def answer(folder: Path, scene: Scene) -> tuple[NDArray[np.uint8], dict[str, float]]:
+    """The head as a network is given it, and its probability of each expression."""
+    return _answer(folder, weights_path(folder).stat().st_mtime_ns, card_stamp(folder), scene.model_dump_json())
+
+
+@st.cache_data(max_entries=256, show_spinner=False)
+def _answer(folder: Path, mtime: int, card: int, scene: str) -> tuple[NDArray[np.uint8], dict[str, float]]:
+    return asked.answer(predictor(folder).members[0], Scene.model_validate_json(scene))
+
+
+def experiment(measure: Callable[..., T], folder: Path, *settings: Hashable) -> T:
+    """A finished experiment of `fer_core.lab`, such as `curve.measure`, on a network; shared, so not to be changed."""
+    times = weights_path(folder).stat().st_mtime_ns, card_stamp(folder)
+    found: T = _experiment(measure.__module__, folder, times, settings, measure)
+    return found
+
+
+@st.cache_resource(max_entries=64, show_spinner="Computing the intervals")
+def _experiment(
+    name: str, folder: Path, times: tuple[int, int], settings: tuple[Hashable, ...], _measure: Callable[..., Any]
+) -> Any:
+    return _measure(predictor(folder).members[0], *settings)
 
 
 def layers(folder: Path) -> dict[str, tuple[int, int]]:

@@ -1,0 +1,172 @@
+"""Experiments of the Lab page: response curves, muscles, and who is in the image. What was measured before is shown at once."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Hashable, Sequence
+from typing import Any, TypeVar
+
+import pandas as pd
+import streamlit as st
+
+from dashboard import cache
+from dashboard.behind import table_behind
+from dashboard.charts import lab as charts
+from dashboard.parts.lab_scene import BIND, expression, mouth
+from dashboard.pickers import titles
+from dashboard.text import verbatim
+from fer_core.errors import FerError
+from fer_core.lab import curve, muscles, who
+from fer_core.runs.store import Checkpoint
+
+T = TypeVar("T")
+FEW, BOX = 12, 190  # people at first; pixels of a select box
+PEOPLE = (FEW, 30, 60)
+
+
+def curves(networks: Sequence[Checkpoint]) -> None:
+    """How much of an expression each network needs."""
+    shown, state, people = _asked(with_mouth=True)
+    settings = (shown, people, curve.STEPS, state)
+    found = _measured(networks, shown, curve.measure, curve.is_measured, settings)
+    _command(networks, f"curve NETWORK --expression {shown} --people 60" + (f" --mouth {state}" if state else ""))
+    if not found:
+        return
+    for one in found.values():
+        st.markdown(verbatim(one.sentence()))
+    table = pd.concat([one.table().assign(network=titles()[name]) for name, one in found.items()], ignore_index=True)
+    lines = pd.concat(
+        [curve.fitted_lines([one]).assign(network=titles()[name]) for name, one in found.items()], ignore_index=True
+    )
+    st.altair_chart(charts.response(table, lines, shown), key="response")
+    st.caption(
+        "Points: share of people, with 95 % intervals (Wilson). Line: fitted psychometric function (Wichmann and Hill 2001). Its "
+        "threshold is where it crosses one half; its interval resamples people. The people, their light and their camera are the "
+        "same for all networks."
+    )
+    for name, one in found.items():
+        st.markdown(
+            f"**What {verbatim(titles()[name])} answers instead**: mean probability of each expression, with 95 % bands."
+        )
+        st.altair_chart(charts.mix(one.table()), key=f"mix-{name}")
+    table_behind("charts", table, f"response-{shown}")
+
+
+def action_units(networks: Sequence[Checkpoint]) -> None:
+    """Which action units of an expression each network uses."""
+    shown, state, people = _asked(with_mouth=True, without=("neutral",))
+    found = _measured(networks, shown, muscles.measure, muscles.is_measured, (shown, people, state))
+    _command(networks, f"muscles NETWORK --expression {shown}" + (f" --mouth {state}" if state else ""))
+    for name, one in found.items():
+        table = one.table()
+        table["action unit"] = [f"AU{unit} {title}" for unit, title in zip(table["unit"], table["name"], strict=True)]
+        st.markdown(verbatim(one.sentence()))
+        axis = f"Shapley value: points of the probability of {shown}"
+        st.altair_chart(charts.effects(table, "action unit", axis), key=f"muscles-{name}")
+        pairs = one.pairs()
+        together = pairs[(pairs["p_adjusted"] <= 0.05) & (pairs["difference"] > 0)].sort_values("difference")
+        if len(together):
+            best = together.iloc[-1]
+            st.markdown(
+                f"AU{best['unit']:.0f} and AU{best['other']:.0f} work together: on a neutral face both add "
+                f"{100 * best['difference']:.1f} points more ({100 * best['low']:.1f} to {100 * best['high']:.1f}) than "
+                "the sum of what each adds alone."
+            )
+        table_behind("chart", table, f"muscles-{shown}-{name}")
+    if found:
+        st.caption(
+            f"The units are those of {shown} in FACS that at least half of the people show. Every combination of them was "
+            "rendered. The values add up to the change from a neutral face to the full expression. Grey: not significant (t test "
+            "over people, Holm)."
+        )
+
+
+def persons(networks: Sequence[Checkpoint]) -> None:
+    """What changes when only the person does."""
+    shown, _, people = _asked(with_mouth=False, default="neutral")
+    found = _measured(networks, shown, who.measure, who.is_measured, (shown, who.MAIN, people))
+    _command(networks, f"who NETWORK --expression {shown}")
+    st.info(who.LIMITS)
+    for name, one in found.items():
+        st.markdown(verbatim(one.sentence()))
+        table = one.table()
+        table["change"] = table["title"] + ": " + table["from"] + " to " + table["to"]
+        if shown == "neutral":
+            clearest = one.expressions.index(str(table["answer"].iloc[int(table["p"].argmin())]))
+            answer = str(
+                st.selectbox("Answer to a neutral face", one.expressions, clearest, key=f"answer-{name}", width=BOX)
+            )
+            table_shown = table[table["answer"] == answer]
+        else:
+            answer, table_shown = shown, table
+        axis = f"change of the probability of {answer} (points)"
+        st.altair_chart(charts.effects(table_shown, "change", axis), key=f"who-{name}")
+        table_behind("chart", table, f"who-{shown}-{name}")
+    if found:
+        st.caption(
+            "Each person is rendered twice, with one property changed. Grey: not significant (paired t test over people, Holm "
+            "over all changes and answers)."
+        )
+
+
+def _asked(*, with_mouth: bool, without: Sequence[str] = (), default: str = "happy") -> tuple[str, Any, int]:
+    """Expression, state of the mouth and number of people, as chosen."""
+    row = st.container(horizontal=True, vertical_alignment="bottom")
+    with row.container(width=BOX):
+        shown = expression(without, default)
+    state = None
+    if with_mouth:
+        with row.container(width="content"):
+            state = mouth()
+    with row.container(width=BOX):
+        people = int(st.selectbox("People", PEOPLE, key="people", bind=BIND))
+    return shown, state, people
+
+
+def _measured(
+    networks: Sequence[Checkpoint],
+    shown: str,
+    measure: Callable[..., T],
+    is_measured: Callable[..., bool],
+    settings: tuple[Hashable, ...],
+) -> dict[str, T]:
+    """The finished experiments by the network's name; a button measures the others, with progress."""
+    able = [network for network in networks if shown in network.card.expressions]
+    for network in networks:
+        if network not in able:
+            st.info(f"{verbatim(titles()[network.name])} does not know the expression {shown}.")
+    found, missing = {}, []
+    for network in able:
+        try:
+            if is_measured(cache.predictor(network.folder).members[0], *settings):
+                found[network.name] = cache.experiment(measure, network.folder, *settings)
+            else:
+                missing.append(network)
+        except FerError as error:
+            st.error(verbatim(str(error)))
+    if missing:
+        names = ", ".join(verbatim(titles()[network.name]) for network in missing)
+        st.markdown(f"Not measured yet: {names}.")
+        if st.button("Measure now", type="primary", key="measure"):
+            for network in missing:
+                _measure(network, measure, settings)
+            st.rerun()
+    return found
+
+
+def _measure(network: Checkpoint, measure: Callable[..., object], settings: tuple[Hashable, ...]) -> None:
+    """Measure with a progress bar; finished people are kept if the page is left."""
+    bar, start = st.progress(0.0, f"Rendering heads for {verbatim(titles()[network.name])}"), time.monotonic()
+    st.button("Stop", key=f"stop-{network.name}", help="Finished people are kept.")  # a click ends this run of the page
+
+    def show(done: int, total: int) -> None:
+        left = (time.monotonic() - start) / done * (total - done)
+        bar.progress(done / total, f"{done} of {total} people, about {left:.0f} s left. Finished people are kept.")
+
+    measure(cache.predictor(network.folder).members[0], *settings, progress=show)
+    bar.empty()
+
+
+def _command(networks: Sequence[Checkpoint], words: str) -> None:
+    names = " ".join(network.name for network in networks)
+    st.caption(f"On the command line: `ferscope lab {words.replace('NETWORK', names)}`")

@@ -1,0 +1,69 @@
+"""The Lab page, run in this process: the address holds the scene, and experiments are measured, kept and shown."""
+
+from collections.abc import Callable
+
+import pytest
+from streamlit.testing.v1 import AppTest
+
+from tests.app.conftest import texts
+from tests.untrained import untrained
+
+Open = Callable[..., AppTest]
+
+
+def urls(app: AppTest) -> list[str]:
+    """Where the images of a page lie, by content."""
+    return [one.url for element in app.main.get("image") for one in element.proto.imgs]
+
+
+def test_without_a_network_the_page_leads_to_training(open_page: Open) -> None:
+    app = open_page("lab")
+    assert not app.exception
+    assert "no trained network yet" in texts(app)
+
+
+def test_a_head_has_an_answer_and_the_address_holds_its_scene(open_page: Open) -> None:
+    untrained("small")
+    app = open_page("lab", shows="sad", intensity="40", person="9", browInnerUp="30", yaw="15")
+    assert not app.exception
+    said = texts(app)
+    assert "small predicts" in said
+    assert app.selectbox(key="shows").value == "sad"
+    assert app.slider(key="browInnerUp").value == 30
+    assert app.slider(key="yaw").value == 15
+    before = urls(app)
+    app.slider(key="intensity").set_value(0).run()
+    assert not app.exception
+    assert urls(app)[0] != before[0]
+    next(button for button in app.button if button.label == "Keep this person").click().run()
+    next(button for button in app.button if button.label == "Another person").click().run()
+    assert app.number_input(key="person").value == 10
+    next(button for button in app.button if button.label == "Person 9").click().run()
+    assert app.number_input(key="person").value == 9
+    assert not app.exception
+
+
+def test_a_curve_is_measured_and_then_found(open_page: Open, monkeypatch: pytest.MonkeyPatch) -> None:
+    from dashboard.parts import lab_experiments
+    from fer_core.lab import curve
+
+    monkeypatch.setattr(lab_experiments, "PEOPLE", (8,))
+    monkeypatch.setattr(curve, "STEPS", 5)
+    untrained("small")
+    app = open_page("lab", experiment="Response curve")
+    assert "Not measured yet: small." in texts(app)
+    app.button(key="measure").click().run()
+    assert not app.exception
+    assert "8 people" in texts(app)
+    assert "Not measured yet" not in texts(app)
+
+
+def test_an_expression_that_an_experiment_does_not_take_is_replaced(open_page: Open) -> None:
+    untrained("small")
+    app = open_page("lab", experiment="Muscles", shows="neutral")
+    assert not app.exception
+    assert app.selectbox(key="shows").value == "happy"
+    app = open_page("lab", experiment="Who is in the image")
+    assert app.selectbox(key="shows").value == "neutral"
+    app.segmented_control(key="experiment").set_value("muscles").run()
+    assert not app.exception

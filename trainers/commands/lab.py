@@ -1,0 +1,175 @@
+"""`ferscope lab`: experiments on a network with rendered heads."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Literal, NamedTuple
+
+import pandas as pd
+import typer
+
+from fer_core.lab.curve import STEPS
+from fer_core.lab.muscles import PEOPLE as MUSCLE_PEOPLE
+from fer_core.lab.who import LIMITS, MAIN, PROPERTIES
+from fer_core.lab.who import PEOPLE as WHO_PEOPLE
+from trainers.console import AsJson, app, figures_table, out
+
+if TYPE_CHECKING:
+    from fer_core.serving.predictor import LoadedNetwork
+
+lab_app = typer.Typer(no_args_is_help=True, help="Experiments on a network with rendered heads.")
+app.add_typer(lab_app, name="lab")
+
+Networks = Annotated[list[str], typer.Argument(help="Names of networks or runs, or the paths of their folders.")]
+Shown = Annotated[str, typer.Option("--expression", help="What the heads show, such as happy.")]
+MouthState = Annotated[
+    Literal["open", "closed"] | None,
+    typer.Option("--mouth", help="Default: as most people show the expression."),
+]
+People = Annotated[int, typer.Option("--people", help="Number of rendered people, at least 8.")]
+Seed = Annotated[int, typer.Option(min=0, help="Other people with another seed.")]
+Csv = Annotated[Path | None, typer.Option("--csv", dir_okay=False, help="Write the table to this file.")]
+
+
+class Found(NamedTuple):
+    """What is printed of one network: sentences, the table, and the figures of the table that are shown."""
+
+    sentence: str
+    table: pd.DataFrame
+    shown: pd.DataFrame
+
+
+@lab_app.command("curve")
+def curve(
+    networks: Networks, expression: Shown = "happy", people: People = 60,
+    steps: Annotated[int, typer.Option(help="Number of intensities from 0 to 1, at least 5.")] = STEPS,
+    mouth: MouthState = None, seed: Seed = 0, csv: Csv = None, as_json: AsJson = False,
+) -> None:  # fmt: skip
+    """Measure how much of an expression a network needs: a response curve, its threshold, slope and lapse rate."""
+    from fer_core.lab import curve as lab
+
+    def one(network: LoadedNetwork, progress: Callable[[int, int], None]) -> Found:
+        found = lab.measure(network, expression, people, steps, mouth, seed, progress)
+        table = found.table()
+        own = table[table["expression"] == expression]
+        shown = pd.DataFrame(
+            {
+                "intensity": [f"{x:.2f}" for x in own["intensity"]],
+                "probability": [_share(*row) for row in own[["probability", "low", "high"]].to_numpy()],
+                "predicted": [_share(*row) for row in own[["predicted", "predicted_low", "predicted_high"]].to_numpy()],
+            }
+        )
+        return Found(found.sentence(), table, shown)
+
+    _print(networks, one, csv, as_json)
+
+
+@lab_app.command("muscles")
+def muscles(
+    networks: Networks, expression: Shown = "happy", people: People = MUSCLE_PEOPLE, mouth: MouthState = None,
+    seed: Seed = 0, csv: Csv = None, as_json: AsJson = False,
+) -> None:  # fmt: skip
+    """Measure which action units of an expression a network uses: alone, taken away, and by Shapley values."""
+    from fer_core.lab import muscles as lab
+
+    def one(network: LoadedNetwork, progress: Callable[[int, int], None]) -> Found:
+        found = lab.measure(network, expression, people, mouth, seed, progress)
+        table = found.table()
+        shown = pd.DataFrame(
+            {
+                "action unit": [
+                    f"AU{row.unit} {row.name_}" for row in table.rename(columns={"name": "name_"}).itertuples()
+                ],
+                "alone": [f"{100 * value:+.1f}" for value in table["alone"]],
+                "missing": [f"{-100 * value:+.1f}" for value in table["without"]],
+                "Shapley value": [_change(*row) for row in table[["difference", "low", "high"]].to_numpy()],
+                "p (Holm)": [f"{value:.3f}" for value in table["p_adjusted"]],
+            }
+        )
+        return Found(found.sentence(), table, shown)
+
+    _print(networks, one, csv, as_json)
+
+
+@lab_app.command("who")
+def who(
+    networks: Networks, expression: Shown = "neutral",
+    change: Annotated[
+        list[str] | None,
+        typer.Option("--change", help=f"What is changed: {', '.join(PROPERTIES)}. Can be repeated. Default: {', '.join(MAIN)}."),
+    ] = None,
+    people: People = WHO_PEOPLE, seed: Seed = 0, csv: Csv = None, as_json: AsJson = False,
+) -> None:  # fmt: skip
+    """Measure what changes when only the person does: age, sex, ancestry, skin tone and more, paired over people."""
+    from fer_core.lab import who as lab
+
+    def one(network: LoadedNetwork, progress: Callable[[int, int], None]) -> Found:
+        found = lab.measure(network, expression, change or MAIN, people, seed, progress)
+        table = found.table()
+        shown = pd.DataFrame(
+            {
+                "change": table["title"] + ": " + table["from"] + " to " + table["to"],
+                "answer": table["answer"],
+                "difference (points)": [_change(*row) for row in table[["difference", "low", "high"]].to_numpy()],
+                "p (Holm)": [f"{value:.3f}" for value in table["p_adjusted"]],
+            }
+        )
+        return Found(found.sentence(), table, shown)
+
+    _print(networks, one, csv, as_json, after=LIMITS)
+
+
+def _share(value: float, low: float, high: float) -> str:
+    return f"{100 * value:.1f} ({100 * low:.1f} to {100 * high:.1f})"
+
+
+def _change(value: float, low: float, high: float) -> str:
+    return f"{100 * value:+.1f} ({100 * low:+.1f} to {100 * high:+.1f})"
+
+
+@contextmanager
+def _bar(quiet: bool) -> Iterator[Callable[[int, int], None]]:
+    """A progress bar; Ctrl-C ends the command, and the people that are done are kept."""
+    from rich.progress import Progress
+
+    with Progress(console=out, transient=True, disable=quiet) as bar:
+        task = bar.add_task("People")
+        yield lambda done, total: bar.update(task, completed=done, total=total)
+
+
+def _print(
+    names: Sequence[str],
+    measure: Callable[[LoadedNetwork, Callable[[int, int], None]], Found],
+    csv: Path | None,
+    as_json: bool,
+    after: str = "",
+) -> None:
+    from fer_core.runs.store import find
+    from fer_core.serving.predictor import LoadedNetwork
+    from fer_core.workspace import write_atomically
+
+    tables, sentences = {}, {}
+    for name in names:
+        checkpoint = find(name)
+        with _bar(as_json) as progress:
+            found = measure(LoadedNetwork.of(checkpoint.folder), progress)
+        tables[checkpoint.name], sentences[checkpoint.name] = found.table, found.sentence
+        if not as_json:
+            out.print(found.sentence, soft_wrap=True, highlight=False)
+            shown = figures_table(*found.shown.columns)
+            for row in found.shown.itertuples(index=False):
+                shown.add_row(*map(str, row))
+            out.print(shown)
+    if as_json:
+        rows = {name: table.to_dict("records") for name, table in tables.items()}
+        print(json.dumps({name: {"sentence": sentences[name], "rows": rows[name]} for name in tables}))
+    elif after:
+        out.print(after, soft_wrap=True)
+    if csv is not None:
+        whole = pd.concat(tables, names=["network"]).reset_index("network")
+        write_atomically(csv, whole.to_csv(index=False).encode())
+        if not as_json:
+            out.print(f"Table written to {csv}", soft_wrap=True)
