@@ -19,7 +19,7 @@ from fer_core.heads.actions import UNITS
 from fer_core.runs import store
 from fer_core.runs.store import Checkpoint
 
-LARGE, TRUTH = 240, 120  # pixels of the rendered head, and of what an action moves
+LARGE, TRUTH = 192, 96  # pixels of the rendered head, and of what an action moves
 SIDE = 300  # pixels on the page
 MOST = 4  # networks
 RED = np.array([178, 24, 43])
