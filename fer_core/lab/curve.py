@@ -90,7 +90,7 @@ class Curve:
 
     def sentence(self) -> str:
         """The answer in words; where there is no threshold, no number is given for it."""
-        shown = self.expression if self.mouth is None else f"{self.expression} with the mouth {self.mouth}"
+        how = "" if self.mouth is None else f" with the mouth {self.mouth}"
         own = self.table().query("expression == @self.expression")
         first, last = own.iloc[0], own.iloc[-1]
 
@@ -106,8 +106,8 @@ class Curve:
                     f"for {share(last)} at full intensity, so there is no threshold."
                 )
             return (
-                f"{self.network} predicts {shown} for {share(last)} of {self.people} people at full intensity. The share does "
-                "not rise through one half, so there is no threshold."
+                f"{self.network} predicts {self.expression} for {share(last)} of {self.people} people at full intensity{how}. "
+                "The share does not rise through one half, so there is no threshold."
             )
         low, high = found.threshold_interval
         ends = (
@@ -115,9 +115,9 @@ class Curve:
             f"{'above 100' if np.isposinf(high) else f'{100 * high:.0f}'}"
         )
         return (
-            f"{self.network} needs {100 * found.threshold:.0f} % of a full {shown} expression (95 % CI {ends}, {self.people} "
-            f"people): from there on it predicts {self.expression} for half of the people. There the share rises by "
-            f"{10 * found.slope:.0f} points for each 10 % of intensity. At full intensity it predicts {self.expression} for "
+            f"{self.network} needs {100 * found.threshold:.0f} % of a full {self.expression} expression{how} (95 % CI {ends}, "
+            f"{self.people} people): from there on it predicts {self.expression} for half of the people. There the share rises "
+            f"by {10 * found.slope:.0f} points for each 10 % of intensity. At full intensity it predicts {self.expression} for "
             f"{share(last)}."
         )
 

@@ -1,6 +1,7 @@
 """Experiments on networks whose rule is known find that rule, and nothing else."""
 
 from collections.abc import Iterator
+from dataclasses import replace
 from itertools import permutations
 from pathlib import Path
 
@@ -81,7 +82,8 @@ def test_a_curve_finds_the_brightness_of_the_mouth_and_nothing_in_a_constant_net
     np.testing.assert_array_equal(found.recognised[:2][clear], (bright / 127.5 + 0.09 > 0)[clear])
     assert found.psychometric.threshold is not None
     assert 0.1 < found.psychometric.threshold < 0.8
-    assert "needs" in found.sentence()
+    assert "% of a full happy expression (95 % CI" in found.sentence()
+    assert "of a full happy expression with the mouth closed (95" in replace(found, mouth="closed").sentence()
     flat = curve.measure(planted(Constant()), "happy", PEOPLE, steps=6)
     assert flat.psychometric.threshold is None
     assert flat.psychometric.threshold_interval is None

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Literal, NamedTuple
 import pandas as pd
 import typer
 
+from fer_core.evaluation.comparison import p_value
 from fer_core.lab.curve import STEPS
 from fer_core.lab.muscles import PEOPLE as MUSCLE_PEOPLE
 from fer_core.lab.who import LIMITS, MAIN, PROPERTIES
@@ -86,7 +87,7 @@ def muscles(
                 "alone": [f"{100 * value:+.1f}" for value in table["alone"]],
                 "missing": [f"{-100 * value:+.1f}" for value in table["without"]],
                 "Shapley value": [_change(*row) for row in table[["difference", "low", "high"]].to_numpy()],
-                "p (Holm)": [f"{value:.3f}" for value in table["p_adjusted"]],
+                "p (Holm)": [p_value(value) for value in table["p_adjusted"]],
             }
         )
         return Found(found.sentence(), table, shown)
@@ -114,7 +115,7 @@ def who(
                 "change": table["title"] + ": " + table["from"] + " to " + table["to"],
                 "answer": table["answer"],
                 "difference (points)": [_change(*row) for row in table[["difference", "low", "high"]].to_numpy()],
-                "p (Holm)": [f"{value:.3f}" for value in table["p_adjusted"]],
+                "p (Holm)": [p_value(value) for value in table["p_adjusted"]],
             }
         )
         return Found(found.sentence(), table, shown)
