@@ -36,7 +36,7 @@ def coverage(repeats: int, people: int, centre: float, width: float, lapse: floa
     )
 
 
-def cost(name: str, people: int = 6) -> str:
+def cost(name: str, people: int = 8) -> str:
     network, start = LoadedNetwork.of(find(name).folder), time.process_time()
     curve.measure(network, "surprise", people, seed=int(time.time()))  # people that were never measured
     each = (time.process_time() - start) / (people * curve.STEPS)
