@@ -125,7 +125,7 @@ def test_a_fold_goes_on_with_its_own_split_and_what_has_finished_is_kept(learnab
     assert own.splits == {"train": 29, "val": 3, "test": 32} or sum(own.splits.values()) == 64
     assert not set(own.rows("test")) & set(own.rows("train"))
     assert divided(RunFolder.create("plain", tiny(), str(learnable)), dataset) is dataset
-    with pytest.raises(RunError, match="has not finished; `ferscope crossval --resume cv`"):
+    with pytest.raises(RunError, match="has not finished; continue with `ferscope crossval --resume cv`"):
         made.summary()
     train_fold(made.runs[0], dataset)
     before = (made.runs[0].path / "last.safetensors").stat().st_mtime_ns

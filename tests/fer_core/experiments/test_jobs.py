@@ -37,7 +37,7 @@ def test_a_network_is_evaluated_by_a_process_of_its_own_and_a_second_job_waits_f
     found = [wait(job, ended) for job in (first, second)]
     assert [status.state for status in found] == ["finished", "finished"]
     accuracy = find("judged").predictions("heads-val").correct.mean()
-    assert found[0].message.startswith(f"heads-val: accuracy {accuracy:.2%}")
+    assert found[0].message.startswith(f"Rendered heads, validation set: accuracy {accuracy:.2%}")
     assert len(find("judged").predictions("heads-test")) == 315
 
 
