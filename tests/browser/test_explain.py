@@ -30,7 +30,7 @@ def test_a_wrong_case_is_explained_and_its_link_shows_the_same_elsewhere(page: P
     )
     settle(page)
     main = page.get_by_test_id("stMain")
-    maps = page.locator('img[alt^="Grad-CAM for "]')
+    maps = page.locator('img[alt^="Saliency for "]')
     expect(maps).to_have_count(2)
     expect(maps.first).to_have_attribute("alt", re.compile(f"in contrast to {third}"))
     expect(main.get_by_text("Strong evidence that this map is faithful").first).to_be_visible()

@@ -197,7 +197,7 @@ def test_another_networks_weights_are_refused_before_any_time_is_spent(tmp_path:
         started(tmp_path / "34.safetensors", **small)
     with pytest.raises(ConfigError, match="does not fit mini-xception with its defaults: 0 tensors taken"):
         started(tmp_path / "34.safetensors", network="mini-xception")
-    with pytest.raises(ConfigError, match="there are none for small-vgg; there are for alexnet, "):
+    with pytest.raises(ConfigError, match="there are none for small-vgg, only for alexnet, "):
         started("imagenet", network="small-vgg")
     with pytest.raises(ConfigError, match="ensemble is made of trained networks"):
         started("imagenet", network="ensemble")
