@@ -24,13 +24,15 @@ def test_a_wrong_case_is_explained_and_its_link_shows_the_same_elsewhere(page: P
     first = int(np.flatnonzero(~predictions.correct)[0])  # what the page begins with
     involved = {predictions.table["label"].iloc[first], predictions.predicted[first]}
     third = next(name for name in predictions.expressions.names if name not in involved)
-    region_report.write(folder, made_report(folder))
+    report = made_report(folder)
+    report.methods.loc[0, ["method", "title"]] = ["grad-cam", "Grad-CAM"]  # the method that Explain begins with
+    region_report.write(folder, report)
     page.goto(
         workbench.link("explain", network="looked-into", table="heads-val", only="wrong", explain="both", against=third)
     )
     settle(page)
     main = page.get_by_test_id("stMain")
-    maps = page.locator('img[alt^="Saliency for "]')
+    maps = page.locator('img[alt^="Grad-CAM for "]')
     expect(maps).to_have_count(2)
     expect(maps.first).to_have_attribute("alt", re.compile(f"in contrast to {third}"))
     expect(main.get_by_text("Strong evidence that this map is faithful").first).to_be_visible()
