@@ -123,7 +123,7 @@ def test_corrections_leave_an_audit(sources: Path) -> None:
         ("id,label\n1,happy\n1,sad\n", "line 3: 1 occurs twice"),
         ("id,label\n1,hapy\n", "line 2: “hapy” is no expression \\(did you mean “happy”\\?\\)"),
         ("id,emotion\n1,sad\n", "the column label is missing"),
-        ("id,label\n77777,sad\n", "1 of 1 corrections are of images that the set does not hold, the first: 77777"),
+        ("id,label\n77777,sad\n", "1 of 1 corrections name images that are not in the set, the first: 77777"),
     ],
 )
 def test_wrong_corrections_are_named(sources: Path, text: str, says: str) -> None:
