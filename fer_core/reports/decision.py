@@ -316,10 +316,9 @@ def _cost(a: Checkpoint, b: Checkpoint, unknown: list[str]) -> Finding:
         f"{network.card.parameters:,} parameters, {weights_path(network.folder).stat().st_size / 1e6:.1f} MB"
         for network in (a, b)
     )
-    try:
-        one, other = (multiply_adds(network.folder) for network in (a, b))
-    except NotImplementedError as error:
-        unknown.append(f"How much computation a prediction takes ({error}).")
+    one, other = (multiply_adds(network.folder) for network in (a, b))
+    if one is None or other is None:
+        unknown.append("How much computation a prediction takes: not every network of the two runs in torch.")
         return Finding("Size", first, second, "", "not tested")
     return Finding(
         "Computation per image",
@@ -330,13 +329,12 @@ def _cost(a: Checkpoint, b: Checkpoint, unknown: list[str]) -> Finding:
     )
 
 
-def multiply_adds(folder: Path) -> int:
+def multiply_adds(folder: Path) -> int | None:
     """Multiplications with an addition that the prediction of one image takes, over all views that the card asks for; of
-    “ten-crop-if-close” over the views of FER2013's average image.
+    “ten-crop-if-close” over the views of FER2013's average image. None for a network whose operations torch does not see.
 
     Raises:
         CheckpointError: the weights cannot be loaded.
-        NotImplementedError: it is not a network of torch, whose operations can be counted.
     """
     import torch  # the pages that only read tables do without
     from torch.utils.flop_counter import FlopCounterMode
@@ -349,7 +347,7 @@ def multiply_adds(folder: Path) -> int:
         model(torch.zeros(1, size.channels, size.height, size.width))
     one = int(counter.get_total_flops()) // 2
     if not one:
-        raise NotImplementedError(f"{card.title} does not run in torch")
+        return None
     return round(one * (len(views(card.tta, size.height, size.width)) + 10 * CLOSE_SHARE * (card.tta == IF_CLOSE)))
 
 
@@ -367,7 +365,10 @@ def _verdict(decisive: Finding, findings: Sequence[Finding], a: str, b: str) -> 
         chosen = cheaper
         verdict = f"The accuracies do not differ significantly. Prefer {titles[chosen]}: it needs less computation."
     else:
-        return "The accuracies do not differ significantly, and both need the same computation.", tuple(reasons)
+        computation = (
+            "both need the same computation" if cheaper == "neither" else "how much computation they need is not known"
+        )
+        return f"The accuracies do not differ significantly, and {computation}.", tuple(reasons)
     other = "B" if chosen == "A" else "A"
     secondary = [one for one in findings if one is not decisive and not one.topic.startswith("Accuracy")]
     if more := [one.topic.lower() for one in secondary if one.favours == chosen]:

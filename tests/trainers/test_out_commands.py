@@ -5,20 +5,11 @@ from pathlib import Path
 
 import pytest
 import yaml
-from typer.testing import CliRunner
 
 from fer_core.checkpoint import load_network
 from fer_core.errors import FerError
 from fer_core.runs.folder import RunFolder
-from trainers.cli import app
-
-
-def ferscope(*arguments: object) -> str:
-    done = CliRunner().invoke(app, [str(argument) for argument in arguments])
-    if isinstance(done.exception, FerError):
-        raise done.exception
-    assert done.exit_code == 0, done.output
-    return done.output
+from tests.trainers.command import ferscope
 
 
 def test_a_folder_for_the_hub_has_a_card_and_is_a_checkpoint(tmp_path: Path) -> None:

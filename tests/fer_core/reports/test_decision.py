@@ -106,6 +106,21 @@ def test_multiply_adds_are_those_of_each_convolution_and_linear_layer_times_the_
     assert multiply_adds(untrained("ten", arguments={"widths": [4, 6]}, tta="ten-crop")) == 10 * counted
 
 
+def test_where_the_computation_is_not_known_no_network_is_called_equal_in_it(
+    faces: Dataset, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    right = np.ones(315, bool)
+    pair = network("traced", faces, right), network("plain", faces, right)
+    for one in pair:  # as a network of onnxruntime, whose operations torch does not see
+        monkeypatch.setattr("torch.utils.flop_counter.FlopCounterMode.get_total_flops", lambda counter: 0)
+        assert multiply_adds(one.folder) is None
+    found = decide(*pair, "heads-val", faces)
+    assert (
+        found.verdict == "The accuracies do not differ significantly, and how much computation they need is not known."
+    )
+    assert any(line.startswith("How much computation") for line in found.unknown)
+
+
 def test_a_network_that_fails_on_one_group_is_found_out(faces: Dataset) -> None:
     sex = faces.index.iloc[faces.rows("val")]["sex"].to_numpy()
     first = sorted(set(sex))[0]
