@@ -137,7 +137,7 @@ def decision(a: Checkpoint, b: Checkpoint, key: str) -> Decision:
     return _decision(a.name, b.name, key, times, a, b)
 
 
-@st.cache_resource(max_entries=16, ttl=300, show_spinner="Holding the two networks side by side")
+@st.cache_resource(max_entries=16, ttl=300, show_spinner="Comparing the two networks")
 def _decision(a: str, b: str, key: str, times: tuple[int, ...], _a: Checkpoint, _b: Checkpoint) -> Decision:
     return decide(_a, _b, key, dataset_of(_a.predictions(key)))
 

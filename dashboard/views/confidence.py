@@ -84,7 +84,7 @@ def calibration_in_words(title: str, key: str, tables: dict[str, Predictions], e
             f"{tendency(tables[SCALED])}."
         )
         if after.debiased > found.debiased:
-            said += " **On these images, the fitted temperature makes the confidence worse.**"
+            said += " **On these images, the fitted temperature makes the calibration worse.**"
     return (
         f"{said} What chance alone adds is subtracted (debiased, root mean square). The usual ECE is "
         f"{' and '.join(f'{100 * one:.1f}' for one in usual)} points; a calibrated network would have one of "

@@ -27,7 +27,7 @@ from fer_core.untrusted import read_json
 from fer_core.workspace import write_atomically
 
 State = Literal["waiting", "running", "finished", "failed", "stopped"]
-BREATH = 120.0  # seconds that a new process may take to load before it says a word
+BREATH = 120.0  # seconds that a new process may take to load before it first reports
 SAMPLE = 500  # images of a region report or a robustness table where no other number is asked for
 METHODS_ON = 128  # images on which a region report compares the attribution methods
 
@@ -55,7 +55,7 @@ class Job(BaseModel):
         return _jobs() / self.name
 
     def status(self) -> Status:
-        """How far it is. A job whose process has ended without a word is “failed”, with the end of its log."""
+        """How far it is. A job whose process ended without reporting is “failed”, with the last line of its log."""
         try:
             status = Status.model_validate(read_json(self.folder / "status.json"))
         except (OSError, ValueError) as error:  # pydantic's and JSON's errors are ValueErrors
@@ -67,7 +67,8 @@ class Job(BaseModel):
         return status
 
     def _lives(self, status: Status) -> bool:
-        """Whether its process is alive, as far as this machine can tell; one that has not said a word has a minute for it."""
+        """Whether its process is alive, as far as this machine can tell. A process that has not reported yet is given two
+        minutes to load."""
         if status.pid is None:
             return time.time() - (self.folder / "status.json").stat().st_mtime < BREATH
         process = Process(status.pid, status.started, status.boot, status.host)

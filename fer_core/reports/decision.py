@@ -99,8 +99,8 @@ class Decision:
 
 RULE = (
     "The rule is fixed: the network with the significantly higher accuracy on images that do not occur in training is chosen "
-    "(McNemar's exact test, 5 %). If there is none, the one that needs less computation is preferred. Other tested findings "
-    "(Holm's correction over them) are reasons to weigh. They do not reverse the choice."
+    "(McNemar's exact test, 5 %). If there is none, the one that needs less computation is preferred. Other differences are "
+    "listed as reasons for or against, with Holm's correction. They do not change the choice."
 )
 
 
@@ -394,8 +394,8 @@ def _not_known(a: Checkpoint, b: Checkpoint, key: str, dataset: Dataset | None) 
         if said := IN_WORDS.get(how, ""):
             found.append(f"How good {network.card.title} is on images that were not used to choose its epoch. {said}")
     if set(a.tables) & set(b.tables) == {key}:
-        found.append("How both do on any other data set.")
-    found.append("How both do on the images of the people they will be used on; only those can tell.")
+        found.append("The accuracy of both on any other data set.")
+    found.append("The accuracy of both on images of the people they will be used on. Only such images can show it.")
     return found
 
 
