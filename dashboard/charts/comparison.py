@@ -8,6 +8,7 @@ import pandas as pd
 
 from dashboard.charts.base import expressions_colour
 from fer_core.evaluation.comparison import ALPHA, p_in_words
+from fer_core.evaluation.intervals import bounded
 from fer_core.reports.charts import QUIET, SVG
 
 if TYPE_CHECKING:
@@ -30,7 +31,7 @@ def recall_differences(table: pd.DataFrame, a: str, b: str) -> alt.LayerChart:
             "colour": table["expression"].where(table["p_adjusted"] <= ALPHA, ""),
             **{end: 100 * table[end] for end in ("difference", "low", "high")},
             "words": [
-                f"{row.expression}: {100 * row.difference:+.1f} points ({100 * row.low:.1f} to {100 * row.high:.1f}); "
+                f"{row.expression}: {bounded(row.difference, row.low, row.high, ' points', form='+.1f')}; "
                 f"{a} {100 * row.a:.1f} %, {b} {100 * row.b:.1f} %, {p_in_words(row.p_adjusted)}"
                 for row in found
             ],

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
 import pandas as pd
@@ -27,7 +27,7 @@ def covering(table: pd.DataFrame) -> go.Figure:
     wide = _wide(table, "accuracy_cost", 100)
     shown = [[_cost(_row(table, expression, region)) for region in wide.columns] for expression in wide.index]
     limit = max(1.0, float(wide.abs().max().max()))
-    return _matrix(wide, shown, _hover(table, wide), SIGNED, -limit, limit, "accuracy lost<br>(points)")
+    return _matrix(wide, shown, _hover(table, wide, _covered), SIGNED, -limit, limit, "accuracy lost<br>(points)")
 
 
 def density(table: pd.DataFrame) -> go.Figure:
@@ -38,16 +38,14 @@ def density(table: pd.DataFrame) -> go.Figure:
     """
     wide = _wide(table, "density", 1)
     shown = [[f"{value:.2f}" for value in row] for row in wide.to_numpy()]
-    hover = [
-        [
-            f"{expression}, {region}<br>density {cell['density']:.2f} ({cell['density_low']:.2f} to "
-            f"{cell['density_high']:.2f})<br>share {100 * cell['share']:.1f} %, area {100 * cell['area']:.1f} %"
-            f"<br>n = {cell['n']:,}"
-            for region in wide.columns
-            for cell in [_row(table, expression, region)]
-        ]
-        for expression in wide.index
-    ]
+    hover = _hover(
+        table,
+        wide,
+        lambda cell: (
+            f"<br>density {cell['density']:.2f} ({cell['density_low']:.2f} to {cell['density_high']:.2f})"
+            f"<br>share {100 * cell['share']:.1f} %, area {100 * cell['area']:.1f} %<br>n = {cell['n']:,}"
+        ),
+    )
     top = max(2.0, float(wide.max().max()))
     even = [[0.0, SIGNED[0][1]], [1 / top, SIGNED[1][1]], [1.0, SIGNED[2][1]]]  # white at 1; a density is not below 0
     return _matrix(wide, shown, hover, even, 0.0, top, "density<br>(1 = even)")
@@ -109,19 +107,21 @@ def _cost(cell: pd.Series) -> str:
     return f"({text})" if chance else text
 
 
-def _hover(table: pd.DataFrame, wide: pd.DataFrame) -> list[list[str]]:
+def _hover(table: pd.DataFrame, wide: pd.DataFrame, says: Callable[[pd.Series], str]) -> list[list[str]]:
     return [
-        [
-            f"{expression}, {region} covered<br>accuracy lost: {100 * cell['accuracy_cost']:.1f} points "
-            f"({100 * cell['accuracy_cost_low']:.1f} to {100 * cell['accuracy_cost_high']:.1f})<br>probability of the "
-            f"given label lost: {100 * cell['probability_cost']:.1f} points ({100 * cell['probability_cost_low']:.1f} to "
-            f"{100 * cell['probability_cost_high']:.1f})<br>{100 * cell['area']:.0f} % of the image, so "
-            f"{10 * cell['accuracy_cost'] / cell['area']:.1f} points per tenth of it; n = {cell['n']:,}"
-            for region in wide.columns
-            for cell in [_row(table, expression, region)]
-        ]
+        [f"{expression}, {region}{says(_row(table, expression, region))}" for region in wide.columns]
         for expression in wide.index
     ]
+
+
+def _covered(cell: pd.Series) -> str:
+    return (
+        f" covered<br>accuracy lost: {100 * cell['accuracy_cost']:.1f} points "
+        f"({100 * cell['accuracy_cost_low']:.1f} to {100 * cell['accuracy_cost_high']:.1f})<br>probability of the "
+        f"given label lost: {100 * cell['probability_cost']:.1f} points ({100 * cell['probability_cost_low']:.1f} to "
+        f"{100 * cell['probability_cost_high']:.1f})<br>{100 * cell['area']:.0f} % of the image, so "
+        f"{10 * cell['accuracy_cost'] / cell['area']:.1f} points per tenth of it; n = {cell['n']:,}"
+    )
 
 
 def _matrix(

@@ -33,7 +33,7 @@ EVIDENCE = {  # by the level of a badge
 
 
 @dataclass(frozen=True)
-class Question:
+class Asked:
     """What is explained, for which networks: each target (with its role), alone or in contrast to `against`."""
 
     networks: list[Checkpoint]
@@ -50,7 +50,7 @@ class Seen:
     probs: dict[str, float]
 
 
-def question(choice: Picked, predicted: str, given: str | None, probs: dict[str, float]) -> Question:
+def question(choice: Picked, predicted: str, given: str | None, probs: dict[str, float]) -> Asked:
     """Which expression is explained, against which, and for which networks."""
     row = st.container(horizontal=True, vertical_alignment="bottom")
     second = sorted(probs, key=probs.__getitem__)[-2]
@@ -86,7 +86,7 @@ def question(choice: Picked, predicted: str, given: str | None, probs: dict[str,
     elif rather in kept:
         st.info(f"{rather} cannot be contrasted with itself, so it is explained without a contrast class.")
         rather = None
-    return Question(chosen, kept, rather)
+    return Asked(chosen, kept, rather)
 
 
 def usual_layer(network: Checkpoint) -> str:
@@ -153,7 +153,7 @@ class Map:
     role: str
 
 
-def made(choice: Picked, seen: Sequence[Seen], asked: Question, how: Controls) -> list[Map]:
+def made(choice: Picked, seen: Sequence[Seen], asked: Asked, how: Controls) -> list[Map]:
     """All maps that were asked for, those of the picked network and its first target first."""
     found = []
     for method in how.methods:
@@ -174,7 +174,7 @@ def made(choice: Picked, seen: Sequence[Seen], asked: Question, how: Controls) -
     return found
 
 
-def draw(one: Map, asked: Question, how: Controls, limit: float, side: int, *, named: bool) -> None:
+def draw(one: Map, asked: Asked, how: Controls, limit: float, side: int, *, named: bool) -> None:
     """A map over its image, with its scale, and whether it can be trusted.
 
     Args:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections import Counter
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path, PurePosixPath
 from typing import Any
@@ -36,6 +36,13 @@ SPLIT_WORDS = {
 def subfolders(path: Path) -> list[Path]:
     """The subfolders in alphabetical order, without hidden ones and those of macOS archives."""
     return sorted(entry for entry in path.iterdir() if entry.is_dir() and not entry.name.startswith(HIDDEN))
+
+
+def root_of(path: Path, holds: Callable[[Path], bool]) -> Path | None:
+    """The folder that holds what a reader looks for: the path itself or one of its first subfolders, such as `KDEF`."""
+    if not path.is_dir():
+        return None
+    return next((root for root in (path, *subfolders(path)[:20]) if holds(root)), None)
 
 
 def pictures_below(folder: Path) -> Iterator[Path]:

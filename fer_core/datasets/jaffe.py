@@ -15,28 +15,22 @@ import re
 from pathlib import Path
 
 from fer_core.datasets import OnBad, Reading, reader
-from fer_core.datasets.files import pictures_below, read_files, subfolders
+from fer_core.datasets.files import pictures_below, read_files, root_of
 from fer_core.images import PICTURE_SUFFIXES
 from fer_core.labels import FER7, canonical
 
 NAME = re.compile(r"^([A-Z]{2})\.(AN|DI|FE|HA|NE|SA|SU)\d?\.\d+$")
 
 
-def _root(path: Path) -> Path | None:
-    """The folder of the images: the path itself or a folder in it, such as `jaffe`."""
-    if not path.is_dir():
-        return None
-    for root in (path, *subfolders(path)[:20]):
-        if any(NAME.match(file.stem) for file in root.iterdir() if file.suffix.lower() in PICTURE_SUFFIXES):
-            return root
-    return None
+def _has_images(folder: Path) -> bool:
+    return any(NAME.match(file.stem) for file in folder.iterdir() if file.suffix.lower() in PICTURE_SUFFIXES)
 
 
 @reader(
     "jaffe",
     title="JAFFE",
     dataset="jaffe",
-    recognises=lambda path: _root(path) is not None,
+    recognises=lambda path: root_of(path, _has_images) is not None,
     licence="non-commercial research; no passing on",
     protocol="No official split: leave one person out at a time, or take folds grouped by person.",
     expects=("*.tiff",),
@@ -47,10 +41,8 @@ def read(path: Path, on_bad: OnBad = "refuse") -> Reading:
     Raises:
         DataError: entries that cannot be read.
     """
-    root = _root(path)
-    assert root is not None
     rows = []
-    for file in pictures_below(root):
+    for file in pictures_below(root_of(path, _has_images) or path):
         found = NAME.match(file.stem)
         if not found:
             continue

@@ -16,28 +16,22 @@ import re
 from pathlib import Path
 
 from fer_core.datasets import OnBad, Reading, Skipped, reader
-from fer_core.datasets.files import pictures_below, read_files, subfolders
+from fer_core.datasets.files import pictures_below, read_files, root_of, subfolders
 from fer_core.labels import FER7, canonical
 
 NAME = re.compile(r"^([AB])([FM])(\d\d)(AF|AN|DI|HA|NE|SA|SU)(FL|HL|S|HR|FR)$", re.IGNORECASE)
 FOLDER = re.compile(r"^[AB][FM]\d\d$", re.IGNORECASE)
 
 
-def _root(path: Path) -> Path | None:
-    """The folder that holds the people's folders: the path itself, or a folder such as `KDEF` in it."""
-    if not path.is_dir():
-        return None
-    for root in (path, *subfolders(path)[:20]):
-        if any(FOLDER.match(folder.name) for folder in subfolders(root)):
-            return root
-    return None
+def _has_people(root: Path) -> bool:
+    return any(FOLDER.match(folder.name) for folder in subfolders(root))
 
 
 @reader(
     "kdef",
     title="KDEF",
     dataset="kdef",
-    recognises=lambda path: _root(path) is not None,
+    recognises=lambda path: root_of(path, _has_people) is not None,
     licence="non-commercial research; may be shown with credit",
     protocol="No official split: group by person (who is in both sessions), or train on women and test on men as `nit`.",
     expects=("AF01", "KDEF/AF01", "*/AF01ANS.JPG"),
@@ -48,10 +42,8 @@ def read(path: Path, on_bad: OnBad = "refuse") -> Reading:
     Raises:
         DataError: entries that cannot be read.
     """
-    root = _root(path)
-    assert root is not None
     rows, left_out, accounted = [], [], set()
-    for folder in subfolders(root):
+    for folder in subfolders(root_of(path, _has_people) or path):
         for file in pictures_below(folder):
             found = NAME.match(file.stem)
             if not found:

@@ -22,7 +22,16 @@ from fer_core.datasets.identity import HASH
 from fer_core.errors import DataError
 from fer_core.evaluation import confusion
 from fer_core.evaluation.confusion import Counts, Figures
-from fer_core.evaluation.intervals import FEW, LEVEL, Interval, interval_of, paired_bounds, paired_interval, wilson
+from fer_core.evaluation.intervals import (
+    FEW,
+    LEVEL,
+    Interval,
+    bounded,
+    interval_of,
+    paired_bounds,
+    paired_interval,
+    wilson,
+)
 from fer_core.evaluation.metrics import METRICS, decisions
 from fer_core.evaluation.predictions import KEY, Predictions, image_keys
 from fer_core.evaluation.report import headline
@@ -318,8 +327,8 @@ class Comparison:
     def sentence(self, a: str, b: str) -> str:
         """The result in one sentence, with the names of the networks."""
         first, second, sign = (b, a, 1) if self.difference.accuracy >= 0 else (a, b, -1)
-        low, high = sorted(100 * sign * end for end in self.difference.accuracy_interval)
-        points = f"{100 * abs(self.difference.accuracy):.1f} points ({low:.1f} to {high:.1f})"
+        low, high = sorted(sign * end for end in self.difference.accuracy_interval)
+        points = bounded(abs(self.difference.accuracy), low, high, " points")
         images = f"on the same {self.test.n:,} images ({p_in_words(self.test.p)})"
         if self.better:
             return f"{first} is better than {second}: its accuracy is {points} higher {images}."

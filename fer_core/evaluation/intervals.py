@@ -25,6 +25,8 @@ FEW = 5  # of fewer images no interval is given: it could only be nearly all of 
 PRIOR_DEGREES = 5  # of freedom that a variance estimated from few images is given in addition
 
 
+PERCENT = "\N{NO-BREAK SPACE}%"  # a line does not break before it
+
 Array = NDArray[np.float64]
 
 
@@ -39,9 +41,16 @@ class Interval(NamedTuple):
         return f"{scale * self.low:{form}} to {scale * self.high:{form}}"
 
 
+def bounded(value: float, low: float, high: float, unit: str = "", form: str = ".1f", scale: float = 100.0) -> str:
+    """“66.2 % (64.7 to 67.7)”: a figure with the ends of its interval, all on the figure's scale; “–” where it is not known."""
+    if np.isnan(value):
+        return "–"
+    return f"{scale * value:{form}}{unit} ({Interval(low, high).text(form, scale)})"
+
+
 def percent(share: float) -> str:
     """0.66201 -> “66.2 %”, with a space that does not break; “–” where it is not known."""
-    return "–" if np.isnan(share) else f"{100 * share:.1f}\N{NO-BREAK SPACE}%"
+    return "–" if np.isnan(share) else f"{100 * share:.1f}{PERCENT}"
 
 
 def wilson_bounds(k: ArrayLike, n: ArrayLike, level: float = LEVEL) -> tuple[NDArray[np.float64], NDArray[np.float64]]:

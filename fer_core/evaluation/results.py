@@ -11,7 +11,7 @@ from fer_core.checkpoint import UNKNOWN, Card, read_card, write_card
 from fer_core.datasets import Dataset
 from fer_core.datasets.identity import HASH
 from fer_core.datasets.leaks import leaks_of, shipped_leaks, shipped_near_twins, shipped_table
-from fer_core.evaluation.intervals import percent
+from fer_core.evaluation.intervals import PERCENT, bounded
 from fer_core.evaluation.predictions import Predictions
 from fer_core.evaluation.report import evaluate
 
@@ -142,7 +142,7 @@ def leaks_in_words(figures: dict[str, Any]) -> str:
     low, high = rest["accuracy_interval"]
     return (
         f"{figures['n'] - rest['n']:,} of these {figures['n']:,} images also occur in training. Without them the accuracy is "
-        f"{percent(rest['accuracy'])} ({100 * low:.1f} to {100 * high:.1f}), n = {rest['n']:,}."
+        f"{bounded(rest['accuracy'], low, high, PERCENT)}, n = {rest['n']:,}."
     )
 
 
@@ -152,7 +152,7 @@ def in_words(key: str, figures: dict[str, Any]) -> str:
     f1_low, f1_high = figures["macro_f1_interval"]
     text = (
         f"{key}: accuracy {figures['accuracy']:.2%} ({100 * low:.1f} to {100 * high:.1f}), macro-F1 "
-        f"{100 * figures['macro_f1']:.1f} ({100 * f1_low:.1f} to {100 * f1_high:.1f}), n = {figures['n']:,}; "
+        f"{bounded(figures['macro_f1'], f1_low, f1_high)}, n = {figures['n']:,}; "
         "95 % intervals."
     )
     if leaked := leaks_in_words(figures):

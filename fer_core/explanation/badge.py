@@ -7,6 +7,8 @@ from typing import Literal
 
 import pandas as pd
 
+from fer_core.evaluation.intervals import bounded
+
 LEAST = 0.02  # gain over another image's map, in probability, below which a method is not called supported
 ENOUGH = 30  # fewer images say nothing of a method
 HEAD, HALF = 0.9, 0.6  # a map that keeps more when the head, or half of the layers, is new does not come from them
@@ -88,5 +90,4 @@ def _keeps(row: pd.Series) -> str:
 
 
 def _points(row: pd.Series, figure: str) -> str:
-    low, high = 100 * row[f"{figure}_low"], 100 * row[f"{figure}_high"]
-    return f"{100 * row[figure]:.1f} points ({low:.1f} to {high:.1f})"
+    return bounded(row[figure], row[f"{figure}_low"], row[f"{figure}_high"], " points")

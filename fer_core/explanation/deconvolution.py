@@ -10,15 +10,10 @@ from fer_core.explanation.activations import only_relu_modules
 if TYPE_CHECKING:
     import torch
 
+PAPER = "Zeiler and Fergus 2014, Visualizing and Understanding Convolutional Networks, arXiv 1311.2901"
 
-@method(
-    "deconvolution",
-    title="Deconvolution",
-    paper="Zeiler and Fergus 2014, Visualizing and Understanding Convolutional Networks, arXiv 1311.2901",
-    signed=True,
-    claims="sensitivity",
-    suits=only_relu_modules,
-)
+
+@method("deconvolution", title="Deconvolution", paper=PAPER, signed=True, claims="sensitivity", suits=only_relu_modules)
 def deconvolution(question: Question, parameters: Parameters) -> torch.Tensor:
     """dS/dx with max(0, gradient) in place of each ReLU's own backward step, summed over the channels.
 

@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     import torch
     from torch import nn
 
+PAPER = "Shrikumar, Greenside and Kundaje 2017, Learning Important Features, arXiv 1704.02685"
 RULED = ("relu", "elu", "leaky_relu", "sigmoid", "tanh", "softplus", "softmax")  # Captum has a rule for these
 
 
@@ -28,14 +29,7 @@ def has_rules(model: nn.Module, spec: ImageSpec) -> str | None:
     return None
 
 
-@method(
-    "deep-lift",
-    title="DeepLift",
-    paper="Shrikumar, Greenside and Kundaje 2017, Learning Important Features, arXiv 1704.02685",
-    signed=True,
-    claims="shares",
-    suits=has_rules,
-)
+@method("deep-lift", title="DeepLift", paper=PAPER, signed=True, claims="shares", suits=has_rules)
 def deep_lift(question: Question, parameters: Parameters) -> torch.Tensor:
     """(x - 0) times the multipliers of the rescale rule, summed over the channels; the baseline 0 is the mean grey.
 

@@ -13,6 +13,8 @@ if TYPE_CHECKING:
     import torch
     from torch import nn
 
+PAPER = "Selvaraju et al. 2017, Grad-CAM, arXiv 1610.02391"
+
 
 def has_maps(model: nn.Module, spec: ImageSpec) -> str | None:
     from torch import nn
@@ -22,14 +24,7 @@ def has_maps(model: nn.Module, spec: ImageSpec) -> str | None:
     return "it has no convolution, so no layer with spatial extent"
 
 
-@method(
-    "grad-cam",
-    title="Grad-CAM",
-    paper="Selvaraju et al. 2017, Grad-CAM, arXiv 1610.02391",
-    signed=False,
-    needs_layer=True,
-    suits=has_maps,
-)
+@method("grad-cam", title="Grad-CAM", paper=PAPER, signed=False, needs_layer=True, suits=has_maps)
 def grad_cam(question: Question, parameters: Parameters) -> torch.Tensor:
     """ReLU(sum_k a_k A_k), a_k the mean of dS/dA_k over the map (equations 1 and 2), enlarged bilinearly.
 

@@ -6,37 +6,22 @@ from typing import TYPE_CHECKING
 
 from pydantic import Field
 
-from fer_core.explanation import Parameters, Question, method
-from fer_core.explanation.smoothgrad import gradients_at, paired
+from fer_core.explanation import Question, method
+from fer_core.explanation.smoothgrad import Noise, gradients_at, paired
 
 if TYPE_CHECKING:
     import torch
 
+PAPER = "Lundberg and Lee 2017, A Unified Approach to Interpreting Model Predictions, arXiv 1705.07874"
 
-class Draws(Parameters):
+
+class Draws(Noise):
     draws: int = Field(
-        256,
-        ge=2,
-        le=5000,
-        description="Baselines, each with one point on its path; the fewer, the more two seeds differ.",
+        256, ge=2, le=5000, description="Baselines, each with one point on its path; with few, seeds differ."
     )
-    noise: float = Field(
-        0.05,
-        ge=0,
-        le=1,
-        description="Deviation of the baselines, as a part of the image's range; more needs more draws.",
-    )
-    seed: int = Field(0, ge=0, description="Seed of the draws.")
 
 
-@method(
-    "gradient-shap",
-    title="GradientShap",
-    paper="Lundberg and Lee 2017, A Unified Approach to Interpreting Model Predictions, arXiv 1705.07874",
-    signed=True,
-    claims="shares",
-    parameters=Draws,
-)
+@method("gradient-shap", title="GradientShap", paper=PAPER, signed=True, claims="shares", parameters=Draws)
 def gradient_shap(question: Question, parameters: Draws) -> tuple[torch.Tensor, torch.Tensor]:
     """The mean of (x - b) dS/dx(b + a (x - b)), a uniform in 0..1, b the mean grey plus noise; summed over channels.
 

@@ -10,11 +10,13 @@ from fer_core.explanation.activations import only_relu_modules
 if TYPE_CHECKING:
     import torch
 
+PAPER = "Springenberg et al. 2015, Striving for Simplicity, arXiv 1412.6806"
+
 
 @method(
     "guided-backpropagation",
     title="Guided back-propagation",
-    paper="Springenberg et al. 2015, Striving for Simplicity, arXiv 1412.6806",
+    paper=PAPER,
     signed=True,
     claims="sensitivity",
     suits=only_relu_modules,

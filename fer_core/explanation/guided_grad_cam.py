@@ -14,19 +14,14 @@ if TYPE_CHECKING:
     import torch
     from torch import nn
 
+PAPER = "Selvaraju et al. 2017, Grad-CAM, arXiv 1610.02391"
+
 
 def has_both(model: nn.Module, spec: ImageSpec) -> str | None:
     return has_maps(model, spec) or only_relu_modules(model, spec)
 
 
-@method(
-    "guided-grad-cam",
-    title="Guided Grad-CAM",
-    paper="Selvaraju et al. 2017, Grad-CAM, arXiv 1610.02391",
-    signed=True,
-    needs_layer=True,
-    suits=has_both,
-)
+@method("guided-grad-cam", title="Guided Grad-CAM", paper=PAPER, signed=True, needs_layer=True, suits=has_both)
 def guided_grad_cam(question: Question, parameters: Parameters) -> torch.Tensor:
     """The product of both maps, section 3.2 of the paper, with Grad-CAM enlarged bilinearly.
 

@@ -10,15 +10,10 @@ from fer_core.explanation.grad_cam import at_layer, has_maps
 if TYPE_CHECKING:
     import torch
 
+PAPER = "Draelos and Carin 2020, Use HiResCAM instead of Grad-CAM, arXiv 2011.08891"
 
-@method(
-    "hi-res-cam",
-    title="HiResCAM",
-    paper="Draelos and Carin 2020, Use HiResCAM instead of Grad-CAM, arXiv 2011.08891",
-    signed=False,
-    needs_layer=True,
-    suits=has_maps,
-)
+
+@method("hi-res-cam", title="HiResCAM", paper=PAPER, signed=False, needs_layer=True, suits=has_maps)
 def hi_res_cam(question: Question, parameters: Parameters) -> torch.Tensor:
     """ReLU(sum_k dS/dA_k A_k), enlarged bilinearly. With a linear layer on the maps its sum before the ReLU is the score.
 

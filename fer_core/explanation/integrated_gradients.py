@@ -11,18 +11,15 @@ from fer_core.explanation import Parameters, Question, method
 if TYPE_CHECKING:
     import torch
 
+PAPER = "Sundararajan, Taly and Yan 2017, Axiomatic Attribution for Deep Networks, arXiv 1703.01365"
+
 
 class Path(Parameters):
     steps: int = Field(32, ge=2, le=500, description="Points on the path from the baseline to the image.")
 
 
 @method(
-    "integrated-gradients",
-    title="Integrated gradients",
-    paper="Sundararajan, Taly and Yan 2017, Axiomatic Attribution for Deep Networks, arXiv 1703.01365",
-    signed=True,
-    claims="shares",
-    parameters=Path,
+    "integrated-gradients", title="Integrated gradients", paper=PAPER, signed=True, claims="shares", parameters=Path
 )
 def integrated_gradients(question: Question, parameters: Path) -> torch.Tensor:
     """x times the mean of dS/dx on the straight path from 0 to x (equation 1), summed over the channels.

@@ -11,11 +11,13 @@ from fer_core.explanation.superpixels import Superpixels, fit, grid, scores
 if TYPE_CHECKING:
     import torch
 
+PAPER = "Lundberg and Lee 2017, A Unified Approach to Interpreting Model Predictions, arXiv 1705.07874"
+
 
 @method(
     "kernel-shap",
     title="KernelSHAP",
-    paper="Lundberg and Lee 2017, A Unified Approach to Interpreting Model Predictions, arXiv 1705.07874",
+    paper=PAPER,
     signed=True,
     claims="shares",
     parameters=Superpixels,

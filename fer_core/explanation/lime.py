@@ -12,21 +12,15 @@ from fer_core.explanation.superpixels import Superpixels, fit, grid, scores
 if TYPE_CHECKING:
     import torch
 
+PAPER = "Ribeiro, Singh and Guestrin 2016, “Why Should I Trust You?”, arXiv 1602.04938"
+
 
 class Neighbourhood(Superpixels):
     width: float = Field(0.25, gt=0, le=10, description="Width of the kernel over the cosine distance to the image.")
     ridge: float = Field(1e-3, ge=1e-9, le=100, description="Weight of the penalty on the coefficients.")
 
 
-@method(
-    "lime",
-    title="LIME",
-    paper="Ribeiro, Singh and Guestrin 2016, “Why Should I Trust You?”, arXiv 1602.04938",
-    signed=True,
-    claims="shares",
-    parameters=Neighbourhood,
-    gradients=False,
-)
+@method("lime", title="LIME", paper=PAPER, signed=True, claims="shares", parameters=Neighbourhood, gradients=False)
 def lime(question: Question, parameters: Neighbourhood) -> torch.Tensor:
     """Each superpixel's coefficient, spread evenly over its pixels; so the map's sum is what all of them add.
 

@@ -12,6 +12,8 @@ from fer_core.explanation import Parameters, Question, method
 if TYPE_CHECKING:
     import torch
 
+PAPER = "Zeiler and Fergus 2014, Visualizing and Understanding Convolutional Networks, arXiv 1311.2901"
+
 
 class Patch(Parameters):
     window: int = Field(8, ge=1, description="Side of the covering square, in pixels.")
@@ -24,15 +26,7 @@ class Patch(Parameters):
         return self
 
 
-@method(
-    "occlusion",
-    title="Occlusion",
-    paper="Zeiler and Fergus 2014, Visualizing and Understanding Convolutional Networks, arXiv 1311.2901",
-    signed=True,
-    claims="shares",
-    parameters=Patch,
-    gradients=False,
-)
+@method("occlusion", title="Occlusion", paper=PAPER, signed=True, claims="shares", parameters=Patch, gradients=False)
 def occlusion(question: Question, parameters: Patch) -> torch.Tensor:
     """S(x) - S(x with the square in the mean grey), averaged over the squares that cover a pixel."""
     from captum.attr import Occlusion  # three seconds to import

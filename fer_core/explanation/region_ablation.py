@@ -10,14 +10,10 @@ from fer_core.faces.template import REGIONS, template
 if TYPE_CHECKING:
     import torch
 
+PAPER = "after Zeiler and Fergus 2014, arXiv 1311.2901, with the regions of a face in place of squares"
 
-@method(
-    "region-ablation",
-    title="Ablation of facial regions",
-    paper="after Zeiler and Fergus 2014, arXiv 1311.2901, with the regions of a face in place of squares",
-    signed=True,
-    gradients=False,
-)
+
+@method("region-ablation", title="Ablation of facial regions", paper=PAPER, signed=True, gradients=False)
 def region_ablation(question: Question, parameters: Parameters) -> torch.Tensor:
     """S(x) - S(x with the region in the mean grey) at each pixel of the region; the template of registered faces."""
     import torch

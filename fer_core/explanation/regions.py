@@ -16,7 +16,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from fer_core.evaluation.comparison import holm
-from fer_core.evaluation.intervals import SEED, paired_bounds
+from fer_core.evaluation.intervals import SEED, bounded, paired_bounds
 from fer_core.explanation.means import band
 from fer_core.faces.template import REGIONS, template
 from fer_core.images import ImageSpec
@@ -245,8 +245,8 @@ def verdict(covering: pd.DataFrame, how: Cover = "blur") -> str:
 
 
 def _points(row: Any, unit: bool = True) -> str:
-    low, high = 100 * row["accuracy_cost_low"], 100 * row["accuracy_cost_high"]
-    return f"{100 * row['accuracy_cost']:.1f}{' points' if unit else ''} ({low:.1f} to {high:.1f})"
+    ends = (row["accuracy_cost"], row["accuracy_cost_low"], row["accuracy_cost_high"])
+    return bounded(*ends, " points" if unit else "")
 
 
 def template_fit(images: NDArray[np.uint8], height: int, width: int, regions: NDArray[np.int64]) -> dict[str, float]:

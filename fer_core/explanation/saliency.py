@@ -9,14 +9,10 @@ from fer_core.explanation import Parameters, Question, method
 if TYPE_CHECKING:
     import torch
 
+PAPER = "Simonyan, Vedaldi and Zisserman 2014, Deep Inside Convolutional Networks, arXiv 1312.6034"
 
-@method(
-    "saliency",
-    title="Saliency",
-    paper="Simonyan, Vedaldi and Zisserman 2014, Deep Inside Convolutional Networks, arXiv 1312.6034",
-    signed=False,
-    claims="sensitivity",
-)
+
+@method("saliency", title="Saliency", paper=PAPER, signed=False, claims="sensitivity")
 def saliency(question: Question, parameters: Parameters) -> torch.Tensor:
     """|dS/dx|, the largest over the channels (section 3.1 of the paper)."""
     from captum.attr import Saliency  # three seconds to import

@@ -12,6 +12,8 @@ from fer_core.explanation.grad_cam import at_layer, has_maps
 if TYPE_CHECKING:
     import torch
 
+PAPER = "Wang et al. 2020, Score-CAM: Score-Weighted Visual Explanations, arXiv 1910.01279"
+
 
 class Channels(Parameters):
     channels: int = Field(
@@ -22,7 +24,7 @@ class Channels(Parameters):
 @method(
     "score-cam",
     title="Score-CAM",
-    paper="Wang et al. 2020, Score-CAM: Score-Weighted Visual Explanations, arXiv 1910.01279",
+    paper=PAPER,
     signed=False,
     needs_layer=True,
     parameters=Channels,

@@ -12,28 +12,23 @@ from fer_core.explanation import Parameters, Question, method
 if TYPE_CHECKING:
     import torch
 
+PAPER = "Smilkov et al. 2017, SmoothGrad: removing noise by adding noise, arXiv 1706.03825"
 
-class Smoothing(Parameters):
-    copies: int = Field(
-        400, ge=2, le=5000, description="Noisy copies of each image; the fewer, the more two seeds differ."
-    )
+
+class Noise(Parameters):
     noise: float = Field(
-        0.05,
-        ge=0,
-        le=1,
-        description="Deviation of the noise, as a part of the image's range; more of it needs more copies.",
+        0.05, ge=0, le=1, description="Deviation, as a part of the image's range; more needs more draws."
     )
     seed: int = Field(0, ge=0, description="Seed of the noise.")
 
 
-@method(
-    "smoothgrad",
-    title="SmoothGrad",
-    paper="Smilkov et al. 2017, SmoothGrad: removing noise by adding noise, arXiv 1706.03825",
-    signed=False,
-    claims="sensitivity",
-    parameters=Smoothing,
-)
+class Smoothing(Noise):
+    copies: int = Field(
+        400, ge=2, le=5000, description="Noisy copies of each image; with few of them, two seeds differ."
+    )
+
+
+@method("smoothgrad", title="SmoothGrad", paper=PAPER, signed=False, claims="sensitivity", parameters=Smoothing)
 def smoothgrad(question: Question, parameters: Smoothing) -> tuple[torch.Tensor, torch.Tensor]:
     """|1/n sum dS/dx(x + e)|, e normal with deviation noise (max x - min x), the largest over the channels.
 

@@ -10,14 +10,10 @@ from fer_core.explanation.smoothgrad import Smoothing, noisy_gradients
 if TYPE_CHECKING:
     import torch
 
+PAPER = "Adebayo et al. 2018, Local Explanation Methods for Deep Neural Networks Lack Sensitivity, arXiv 1810.03307"
 
-@method(
-    "vargrad",
-    title="VarGrad",
-    paper="Adebayo et al. 2018, Local Explanation Methods for Deep Neural Networks Lack Sensitivity, arXiv 1810.03307",
-    signed=False,
-    parameters=Smoothing,
-)
+
+@method("vargrad", title="VarGrad", paper=PAPER, signed=False, parameters=Smoothing)
 def vargrad(question: Question, parameters: Smoothing) -> torch.Tensor:
     """The variance of dS/dx(x + e) over the copies, the largest over the channels; zero for a linear network."""
     import torch

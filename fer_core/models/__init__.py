@@ -115,15 +115,16 @@ def head_of(name: str, model: nn.Module) -> str:
 
 
 def titles() -> dict[str, str]:
-    """Title of each registered network by name, read from the decorators in this folder: importing them brings torch,
-    which a form that lists them does not need."""
+    """Title of each registered network by name, read from the calls in this folder that register them.
+
+    Importing the modules would bring torch, which a form that lists networks does not need.
+    """
     found = {}
     for path in sorted(Path(__file__).parent.glob("*.py")):
-        for function in ast.parse(path.read_text(encoding="utf-8")).body:
-            for node in getattr(function, "decorator_list", []):
-                words = {given.arg: given.value for given in getattr(node, "keywords", [])}
-                if "title" in words:  # `network`, or a partial of it for a family
-                    found[ast.literal_eval(node.args[0])] = ast.literal_eval(words["title"])
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            words = {given.arg: given.value for given in node.keywords} if isinstance(node, ast.Call) else {}
+            if isinstance(node, ast.Call) and "title" in words:  # `network`, or a partial of it for a family
+                found[ast.literal_eval(node.args[0])] = ast.literal_eval(words["title"])
     return dict(sorted(found.items()))
 
 

@@ -95,32 +95,23 @@ def imagenet(number: int) -> Callable[[Mapping[str, Any]], Path]:
     )
 
 
+def of(counts: Sequence[int]) -> Callable[..., nn.Module]:
+    """The builder of one column of the paper's table 1. Without `batch_norm` it is the paper's: it trains poorly from scratch."""
+
+    def build(
+        *,
+        classes: int,
+        spec: ImageSpec,
+        width: int = 64,
+        batch_norm: bool = True,
+        head: Sequence[int] = (4096, 1024),
+        dropout: float = 0.5,
+    ) -> nn.Module:
+        return VGG(counts, classes, spec.channels, width=width, batch_norm=batch_norm, head=head, dropout=dropout)
+
+    return build
+
+
 vgg = partial(network, spec=SPEC, attribution_layer="stages.3", paper=PAPER, translate=translate)
-
-
-@vgg("vgg16", title="VGG-16", imagenet=imagenet(16))
-def vgg16(
-    *,
-    classes: int,
-    spec: ImageSpec,
-    width: int = 64,
-    batch_norm: bool = True,
-    head: Sequence[int] = (4096, 1024),
-    dropout: float = 0.5,
-) -> nn.Module:
-    """13 convolutions; without `batch_norm` it is the paper's, which trains poorly from scratch."""
-    return VGG((2, 2, 3, 3, 3), classes, spec.channels, width=width, batch_norm=batch_norm, head=head, dropout=dropout)
-
-
-@vgg("vgg19", title="VGG-19", imagenet=imagenet(19))
-def vgg19(
-    *,
-    classes: int,
-    spec: ImageSpec,
-    width: int = 64,
-    batch_norm: bool = True,
-    head: Sequence[int] = (4096, 1024),
-    dropout: float = 0.5,
-) -> nn.Module:
-    """16 convolutions; arguments as `vgg16`."""
-    return VGG((2, 2, 4, 4, 4), classes, spec.channels, width=width, batch_norm=batch_norm, head=head, dropout=dropout)
+vgg("vgg16", title="VGG-16", imagenet=imagenet(16))(of((2, 2, 3, 3, 3)))
+vgg("vgg19", title="VGG-19", imagenet=imagenet(19))(of((2, 2, 4, 4, 4)))

@@ -173,8 +173,8 @@ def _off(answers: Predictions) -> str:
     """The debiased calibration error, with the usual ECE and its chance level."""
     found = calibration_error(answers)
     return (
-        f"{100 * found.debiased:.1f} points ({100 * found.interval.low:.1f} to {100 * found.interval.high:.1f}; ECE "
-        f"{100 * found.ece:.1f}, {100 * found.by_chance:.1f} by chance alone)"
+        f"{100 * found.debiased:.1f} points ({found.interval.text()}; ECE {100 * found.ece:.1f}, "
+        f"{100 * found.by_chance:.1f} by chance alone)"
     )
 
 

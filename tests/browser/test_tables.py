@@ -15,6 +15,12 @@ from tests.app.examples import make_network, make_pictures, predictions_on
 from tests.browser.conftest import WAIT, Workbench, expect_no_error, known_faces, settle
 
 KEY = "faces-val"
+TITLES = {
+    "Overview": "Overview: how good are the networks?",
+    "Evaluate": "Evaluate: where does the network fail?",
+    "Gallery": "Gallery: which images are wrong?",
+    "Data": "Data: what is in the data set?",
+}
 
 
 @pytest.fixture(scope="session")
@@ -47,17 +53,13 @@ def address(page: Page) -> dict[str, str]:
 @pytest.mark.usefixtures("two_networks")
 def test_a_newcomer_clicks_through_every_table_page(page: Page, workbench: Workbench) -> None:
     page.goto(workbench.link("overview", network="first", table=KEY))
-    expect(page.get_by_role("heading", name="Overview: how good are the networks?")).to_be_visible()
+    expect(page.get_by_role("heading", name=TITLES["Overview"])).to_be_visible()
     expect(page.get_by_role("table").first).to_contain_text("Second network")
     expect(page.locator('[aria-label^="First network, n = "][aria-label*=": Accuracy "]').first).to_be_attached()
     expect_no_error(page)
-    for name, title in (
-        ("Evaluate", "Evaluate: where does the network fail?"),
-        ("Data", "Data: what is in the data set?"),
-        ("Overview", "Overview: how good are the networks?"),
-    ):
+    for name in ("Evaluate", "Data", "Overview"):
         page.get_by_test_id("stSidebarNav").get_by_role("link", name=name).click()
-        expect(page.get_by_role("heading", name=title)).to_be_visible()
+        expect(page.get_by_role("heading", name=TITLES[name])).to_be_visible()
         expect_no_error(page)
         if name != "Data":  # it is about no network, and the choice outlives it
             assert address(page)["network"] == "first"
@@ -85,7 +87,7 @@ def test_a_long_name_pushes_no_figure_out_of_the_table(page: Page, workbench: Wo
 @pytest.mark.usefixtures("two_networks")
 def test_the_overview_is_also_found_by_its_name(page: Page, workbench: Workbench) -> None:
     page.goto(workbench.link("overview", network="second", table=KEY))
-    expect(page.get_by_role("heading", name="Overview: how good are the networks?")).to_be_visible()
+    expect(page.get_by_role("heading", name=TITLES["Overview"])).to_be_visible()
     expect_no_error(page)  # “Page not found” is an error in the console too
     assert answer(page).startswith("Second network has an accuracy of")
     expect(page.get_by_test_id("stSidebarNav").get_by_role("link", name="Overview")).to_have_count(1)
@@ -96,19 +98,15 @@ def test_the_overview_is_also_found_by_its_name(page: Page, workbench: Workbench
 def test_each_press_of_back_undoes_one_step(page: Page, workbench: Workbench) -> None:
     page.goto(workbench.link("overview", network="first", table=KEY))
     settle(page)
-    for name, title in (
-        ("Evaluate", "Evaluate: where does the network fail?"),
-        ("Gallery", "Gallery: which images are wrong?"),
-        ("Data", "Data: what is in the data set?"),
-    ):
+    for name in ("Evaluate", "Gallery", "Data"):
         page.get_by_test_id("stSidebarNav").get_by_role("link", name=name).click()
-        expect(page.get_by_role("heading", name=title)).to_be_visible()
+        expect(page.get_by_role("heading", name=TITLES[name])).to_be_visible()
         settle(page)  # the page has completed its address
     page.go_back()
-    expect(page.get_by_role("heading", name="Gallery: which images are wrong?")).to_be_visible()
+    expect(page.get_by_role("heading", name=TITLES["Gallery"])).to_be_visible()
     settle(page)
     page.go_back()
-    expect(page.get_by_role("heading", name="Evaluate: where does the network fail?")).to_be_visible()
+    expect(page.get_by_role("heading", name=TITLES["Evaluate"])).to_be_visible()
     settle(page)
     before = page.url
     box = page.get_by_role("combobox", name="Label")

@@ -10,6 +10,7 @@ import typer
 from rich.table import Table
 
 from fer_core.errors import ConfigError
+from fer_core.evaluation.intervals import Interval, bounded
 from trainers.console import AsJson, app, figures_table, out
 
 if TYPE_CHECKING:
@@ -50,7 +51,7 @@ def compare(
     out.print(f"{key}: {figures.sentence(one, two)}", soft_wrap=True)
     low, high = figures.difference.macro_f1_interval
     out.print(
-        f"Macro-F1 of {two} is {100 * figures.difference.macro_f1:+.1f} points ({100 * low:.1f} to {100 * high:.1f}) from "
+        f"Macro-F1 of {two} is {bounded(figures.difference.macro_f1, low, high, ' points', form='+.1f')} from "
         f"that of {one}. They agree on {figures.agreement.share:.1%} of the images; {two} corrects "
         f"{figures.test.only_b:,} errors and makes {figures.test.only_a:,} new ones. 95 % intervals: Tango's, for macro-F1 the "
         "delta method's; p of McNemar's exact test.",
@@ -60,7 +61,7 @@ def compare(
     for row in figures.difference.recall.to_dict("records"):
         rows.add_row(
             row["expression"], *(f"{100 * row[name]:.1f}" for name in ("a", "b")), f"{100 * row['difference']:+.1f}",
-            "–" if isnan(row["low"]) else f"{100 * row['low']:.1f} to {100 * row['high']:.1f}",
+            "–" if isnan(row["low"]) else Interval(row["low"], row["high"]).text(),
             p_value(row["p_adjusted"]), f"{row['support']:,}",
         )  # fmt: skip
     out.print(rows)
@@ -88,7 +89,7 @@ def _leaderboard(key: str, tables: dict[str, Predictions], as_json: bool) -> Non
         shown.add_row(
             row["letters"], row["name"],
             *(
-                f"{100 * row[figure]:.1f} ({100 * row[figure + '_low']:.1f} to {100 * row[figure + '_high']:.1f})"
+                bounded(row[figure], row[figure + "_low"], row[figure + "_high"])
                 for figure in ("accuracy", "macro_f1")
             ),
             *("–" if place == 0 else p_value(row[name]) for name in ("p_best", "p_above")),

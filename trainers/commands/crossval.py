@@ -13,6 +13,7 @@ from rich.console import Console
 from rich.table import Table
 
 from fer_core.errors import ConfigError
+from fer_core.evaluation.intervals import Interval, bounded
 from trainers.cluster import Cpus, Gpus, On, spread
 from trainers.console import AsJson, app, on_interrupt, out, refuse_beside_resume, stop_last
 
@@ -84,16 +85,14 @@ def crossval(
         return
     table = Table("fold", "accuracy, %", "95 %", "n")
     for row in found["folds"]:
-        low, high = row["interval"]
-        table.add_row(
-            row["run"], f"{100 * row['accuracy']:.1f}", f"{100 * low:.1f} to {100 * high:.1f}", f"{row['n']:,}"
-        )
+        table.add_row(row["run"], f"{100 * row['accuracy']:.1f}", Interval(*row["interval"]).text(), f"{row['n']:,}")
     out.print(table)
     low, high = found["all"]["accuracy_interval"]
+    whole = bounded(found["all"]["accuracy"], low, high, " %")
     out.print(
         f"Mean over folds {100 * found['mean']:.1f} %, standard deviation {100 * found['sd']:.1f} points. All images, each "
-        f"predicted by the network that was not trained on it: {100 * found['all']['accuracy']:.1f} % ({100 * low:.1f} to "
-        f"{100 * high:.1f}), n = {found['all']['n']:,}. Kept together: {made.told()['kept_together'] or 'nothing'}.\n"
+        f"predicted by the network that was not trained on it: "
+        f"{whole}, n = {found['all']['n']:,}. Kept together: {made.told()['kept_together'] or 'nothing'}.\n"
         f"Table written to {path}",
         soft_wrap=True,
     )

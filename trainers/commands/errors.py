@@ -11,6 +11,7 @@ from rich.console import Console
 from rich.table import Table
 
 from fer_core.errors import ConfigError
+from fer_core.evaluation.intervals import bounded
 from trainers.console import AsJson, app, figures_table, out
 
 if TYPE_CHECKING:
@@ -76,7 +77,7 @@ def labels(
         shown.add_row(
             row["verdict"],
             f"{row['n']:,}",
-            f"{100 * row['share']:.1f} % ({100 * row['low']:.1f} to {100 * row['high']:.1f})",
+            bounded(row["share"], row["low"], row["high"], " %"),
             f"{row['sided']:,}",
             f"{row['supported']:,}",
         )
@@ -112,14 +113,14 @@ def _suspected(whose: str, predictions: Predictions, csv: Path | None, as_json: 
     for column in shown.columns[1:4]:
         column.justify = "right"
     for row in shares.to_dict("records"):
-        share = f"{100 * row['share']:.1f} % ({100 * row['low']:.1f} to {100 * row['high']:.1f})"
+        share = bounded(row["share"], row["low"], row["high"], " %")
         shown.add_row(row["label"], f"{row['n']:,}", f"{row['suspected']:,}", share, row["instead"])
     out.print(shown)
     if checked:
-        low, high = checked.interval
+        share = bounded(checked.share, *checked.interval, " %")
         out.print(
-            f"FER+'s voters contradict the label of {checked.share:.1%} ({100 * low:.1f} to {100 * high:.1f}) of the "
-            f"{checked.suspected:,} suspected images with a majority, and of {checked.share_of_all:.1%} of all "
+            f"FER+'s voters contradict the label of {share} of the {checked.suspected:,} suspected images with a "
+            f"majority, and of {checked.share_of_all:.1%} of all "
             f"{checked.all:,}.",
             soft_wrap=True,
         )
@@ -175,7 +176,7 @@ def slices(
         shown.add_row(
             row["slice"],
             f"{row['n']:,}",
-            f"{100 * row['accuracy']:.1f} ({100 * row['low']:.1f} to {100 * row['high']:.1f})",
+            bounded(row["accuracy"], row["low"], row["high"]),
             f"{100 * row['expected']:.1f}",
             p_value(row["p_adjusted"]),
         )

@@ -10,6 +10,7 @@ import pandas as pd
 import typer
 from rich.table import Table
 
+from fer_core.evaluation.intervals import bounded
 from trainers.console import AsJson, Bad, Data, app, out, report_skipped
 
 Name = Annotated[str, typer.Argument(help="Name of a network or run, or the path of its folder.")]
@@ -135,7 +136,7 @@ def _leaders(methods: pd.DataFrame) -> Table:
         if not row["n"]:
             shown.add_row(row["title"], f"left out: {row['suits']}")
             continue
-        points = f"{100 * row['gain']:.1f} ({100 * row['gain_low']:.1f} to {100 * row['gain_high']:.1f})"
+        points = bounded(row["gain"], row["gain_low"], row["gain_high"])
         verdict = "control" if row["control"] else badge(row).level
         shown.add_row(
             row["title"], verdict, points, *(f"{row[k]:.2f}" for k in ("new_head", "half_new", "other_class"))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal, NamedTuple
 
@@ -12,6 +13,7 @@ import pandas as pd
 import typer
 
 from fer_core.evaluation.comparison import p_value
+from fer_core.evaluation.intervals import bounded
 from fer_core.lab.curve import STEPS
 from fer_core.lab.muscles import PEOPLE as MUSCLE_PEOPLE
 from fer_core.lab.who import LIMITS, MAIN, PROPERTIES
@@ -59,8 +61,10 @@ def curve(
         shown = pd.DataFrame(
             {
                 "intensity": [f"{x:.2f}" for x in own["intensity"]],
-                "probability": [_share(*row) for row in own[["probability", "low", "high"]].to_numpy()],
-                "predicted": [_share(*row) for row in own[["predicted", "predicted_low", "predicted_high"]].to_numpy()],
+                "probability": [bounded(*row) for row in own[["probability", "low", "high"]].to_numpy()],
+                "predicted": [
+                    bounded(*row) for row in own[["predicted", "predicted_low", "predicted_high"]].to_numpy()
+                ],
             }
         )
         return Found(found.sentence(), table, shown)
@@ -123,12 +127,7 @@ def who(
     _print(networks, one, csv, as_json, after=LIMITS)
 
 
-def _share(value: float, low: float, high: float) -> str:
-    return f"{100 * value:.1f} ({100 * low:.1f} to {100 * high:.1f})"
-
-
-def _change(value: float, low: float, high: float) -> str:
-    return f"{100 * value:+.1f} ({100 * low:+.1f} to {100 * high:+.1f})"
+_change = partial(bounded, form="+.1f")
 
 
 @contextmanager

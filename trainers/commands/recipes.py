@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from rich.table import Column, Table
 
+from fer_core.evaluation.intervals import bounded
 from trainers.console import AsJson, app, out
 
 if TYPE_CHECKING:
@@ -48,4 +49,4 @@ def _status(recipe: TrainConfig, row: Row | None) -> str:
 def percent(row: Row) -> str:
     if row.accuracy is None or row.low is None or row.high is None:
         return "–"
-    return f"{100 * row.accuracy:.1f} ({100 * row.low:.1f} to {100 * row.high:.1f})"
+    return bounded(row.accuracy, row.low, row.high)

@@ -99,7 +99,7 @@ def shown(folder: Any, as_json: bool) -> None:
     out.print(f"{folder.name}: {ended} of {folder.sweep.total} trials have ended.")
     table = Table("trial", "state", "accuracy, % (95 %)", "epochs", "settings")
     for trial in trials[:10]:
-        bounds = f" ({100 * trial.bounds.low:.1f} to {100 * trial.bounds.high:.1f})" if trial.bounds else ""
+        bounds = f" ({trial.bounds.text()})" if trial.bounds else ""
         figure = f"{100 * trial.accuracy:.1f}{bounds}" if trial.accuracy is not None else ""
         state = "pruned" if trial.pruned else trial.status.state
         values = (f"{key} = {f'{v:.4g}' if isinstance(v, float) else v}" for key, v in trial.values.items())

@@ -8,15 +8,7 @@ import pytest
 
 from fer_core.datasets.votes import CHOICES, VOTES
 from fer_core.errors import DataError
-from fer_core.evaluation.label_quality import (
-    VERDICTS,
-    by_agreement,
-    ceiling,
-    judge,
-    verdicts,
-    verdicts_by_label,
-    votes_of,
-)
+from fer_core.evaluation import label_quality as quality
 from fer_core.evaluation.predictions import Predictions
 from fer_core.labels import FER7
 from fer_core.workspace import ROOT
@@ -55,24 +47,24 @@ def file(tmp_path: Path) -> Path:
 
 
 def test_errors_are_divided_by_the_stated_rule(table: Predictions, file: Path) -> None:
-    judged = judge(table, votes_of(table, file))
+    judged = quality.judge(table, quality.votes_of(table, file))
     assert judged["verdict"].tolist() == [case[3] for case in CASES]
     assert judged["majority"].tolist() == ["sad", "sad", "", "surprise", "no face", "sad"]
     assert judged["for_label"].tolist() == [10, 6, 5, 3, 2, 3]
     assert judged["for_predicted"].tolist() == [10, 4, 5, 7, 0, 1]
     assert judged["agreement"].tolist() == [1.0, 0.6, 0.5, 0.7, 0.8, 0.375]
-    found = verdicts(judged).set_index("verdict")
+    found = quality.verdicts(judged).set_index("verdict")
     assert found["n"].tolist() == [2, 1, 2]
     assert found["share"].tolist() == [0.4, 0.2, 0.4]
     assert found["sided"].tolist() == [0, 0, 1]
     assert found["supported"].tolist() == [1, 1, 1]
-    assert verdicts_by_label(judged).loc["sad"].tolist() == [2, 1, 0]
-    assert tuple(verdicts_by_label(judged).columns) == VERDICTS
+    assert quality.verdicts_by_label(judged).loc["sad"].tolist() == [2, 1, 0]
+    assert tuple(quality.verdicts_by_label(judged).columns) == quality.VERDICTS
 
 
 def test_the_ceiling_worked_by_hand(table: Predictions, file: Path) -> None:
-    votes = votes_of(table, file)
-    found = ceiling(judge(table, votes), votes)
+    votes = quality.votes_of(table, file)
+    found = quality.ceiling(quality.judge(table, votes), votes)
     assert (found.n, found.decided) == (6, 5)
     assert found.majority == pytest.approx(3 / 5)  # sad, sad, and sad of the last
     assert found.network == pytest.approx(1 / 5)
@@ -82,7 +74,7 @@ def test_the_ceiling_worked_by_hand(table: Predictions, file: Path) -> None:
 
 
 def test_accuracy_by_agreement_counts_each_picture_once(table: Predictions, file: Path) -> None:
-    found = by_agreement(judge(table, votes_of(table, file)))
+    found = quality.by_agreement(quality.judge(table, quality.votes_of(table, file)))
     assert found["agreement"].tolist() == [0.4, 0.5, 0.6, 0.7, 0.8, 1.0]
     assert found["n"].sum() == 6
     assert found["decided"].tolist() == [1, 0, 1, 1, 1, 1]
@@ -97,34 +89,34 @@ def test_who_answers_the_majority_is_at_the_ceiling() -> None:
     votes = pd.DataFrame(0, index=range(70), columns=list(CHOICES))
     for i, name in enumerate(said):
         votes.loc[i, name] = 10
-    judged = judge(answers(said, labels), votes)
-    found = ceiling(judged, votes)
+    judged = quality.judge(answers(said, labels), votes)
+    found = quality.ceiling(judged, votes)
     assert found.network == found.majority == found.plurality == found.voter
-    assert verdicts(judged)["n"].tolist() == [0, 0, sum(i % 3 == 0 for i in range(70))]
+    assert quality.verdicts(judged)["n"].tolist() == [0, 0, sum(i % 3 == 0 for i in range(70))]
 
 
 def test_no_error_divides_into_nothing() -> None:
     votes = pd.DataFrame([[0, 10, *[0] * 8]], columns=list(CHOICES))
-    judged = judge(answers(["happy"], ["happy"]), votes)
-    assert verdicts(judged)["share"].tolist() == [0.0, 0.0, 0.0]
-    assert len(verdicts_by_label(judged)) == 0
+    judged = quality.judge(answers(["happy"], ["happy"]), votes)
+    assert quality.verdicts(judged)["share"].tolist() == [0.0, 0.0, 0.0]
+    assert len(quality.verdicts_by_label(judged)) == 0
 
 
 def test_the_shipped_votes_are_ferplus_in_its_own_rows() -> None:
     table = Predictions.read(ROOT / "checkpoints" / "small-vgg" / "predictions-fer2013-val.parquet")
-    votes = votes_of(table)
+    votes = quality.votes_of(table)
     assert len(votes) == len(table) == 3589
     assert set(votes.sum(axis=1)) <= {9, 10}
     # its authors' rule keeps 3,199 of PublicTest with one of the eight expressions (REFERENCE.md)
-    majority = judge(table, votes)["majority"]
+    majority = quality.judge(table, votes)["majority"]
     assert int(majority.isin(VOTES.values()).sum() - majority.isin(["unknown", "no face"]).sum()) == 3199
 
 
 def test_pictures_without_votes_are_left_out(table: Predictions, file: Path) -> None:
     pd.read_csv(file, dtype={"id": "str"}).query("id in ['00001', '00003']").to_csv(file, index=False)
-    votes = votes_of(table, file)
+    votes = quality.votes_of(table, file)
     assert votes.index.tolist() == [1, 3]
-    assert judge(table, votes)["id"].tolist() == ["00001", "00003"]
+    assert quality.judge(table, votes)["id"].tolist() == ["00001", "00003"]
 
 
 @pytest.mark.parametrize(
@@ -143,12 +135,12 @@ def test_a_file_that_does_not_fit_is_refused(table: Predictions, tmp_path: Path,
     path = tmp_path / "bad.csv"
     path.write_text(text)
     with pytest.raises(DataError, match=said):
-        votes_of(table, path)
+        quality.votes_of(table, path)
 
 
 def test_a_set_without_votes_says_what_to_do() -> None:
     with pytest.raises(DataError, match="give the path of a csv"):
-        votes_of(predictions_elsewhere())
+        quality.votes_of(predictions_elsewhere())
 
 
 def test_votes_of_other_pictures_are_recognised() -> None:
@@ -156,4 +148,4 @@ def test_votes_of_other_pictures_are_recognised() -> None:
     real = Predictions.read(ROOT / "checkpoints" / "small-vgg" / "predictions-fer2013-val.parquet")
     turned = real.table.assign(label=np.roll(real.table["label"].to_numpy(), 1))
     with pytest.raises(DataError, match="another order"):
-        votes_of(Predictions(turned))
+        quality.votes_of(Predictions(turned))

@@ -765,7 +765,7 @@ def test_targets_outside_the_vocabulary_or_of_another_number_are_refused(targets
     ("method", "settings", "message"),
     [
         ("saliency", {"copies": 3}, "copies.*takes no parameters"),
-        ("smoothgrad", {"copies": 0}, "copies.*it takes copies, noise, seed"),
+        ("smoothgrad", {"copies": 0}, "copies.*it takes noise, seed, copies"),
         ("occlusion", {"window": 4, "stride": 5}, "stride of 5 leaves gaps between squares of 4"),
         ("occlusion", {"window": 17}, "17 pixels is larger than the image of 16 x 16"),
     ],
