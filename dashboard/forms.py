@@ -12,7 +12,7 @@ from pydantic.fields import FieldInfo
 from dashboard.text import verbatim
 from fer_core.errors import FerError
 from fer_core.glossary import GLOSSARY
-from fer_core.recipe import toml_value
+from fer_core.recipe import choice_title, toml_value
 
 BIND: Literal["query-params"] = "query-params"  # a changed value is in the address, so that it outlives a reload
 
@@ -57,21 +57,21 @@ def _field(name: str, info: FieldInfo, before: Any, key: str, offered: Mapping[s
     text = before
     if _is_text(kind) and kind is not str:
         text = "" if before is None else toml_value(before)
+
+    def called(value: Any) -> str:
+        return "network default" if value is None else (offered or {}).get(value) or choice_title(value)
+
     changed = key in st.query_params or st.session_state.get(key, text) != text
     title = info.title or name
-    label = f"{title} :primary[changed, was {verbatim(str(text))}]" if changed else title
+    was = called(text) if offered or get_origin(kind) is Literal else str(text)
+    label = f"{title} :primary[changed, was {verbatim(was)}]" if changed else title
     help_ = help_text(name, info)
     if offered:
         options = list(dict.fromkeys([before, *offered]))
-        return st.selectbox(
-            label, options, 0, lambda o: f"{o}: {offered[o]}" if o in offered else o, key, help_, bind=BIND
-        )
+        return st.selectbox(label, options, 0, called, key, help_, bind=BIND)
     if get_origin(kind) is Literal:
         options = [*([None] if kind is not info.annotation else []), *get_args(kind)]
-        return st.selectbox(
-            label, options, options.index(before), lambda o: "network default" if o is None else str(o), key, help_,
-            bind=BIND,
-        )  # fmt: skip
+        return st.selectbox(label, options, options.index(before), called, key, help_, bind=BIND)
     if kind is bool:
         return st.checkbox(label, before, key, help_, bind=BIND)
     if kind in (int, float):

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
 from fer_core import workspace
+from fer_core.durations import duration
 from fer_core.errors import CheckpointError, FerError, UnknownName, shortened
 from fer_core.faces import FOR_PHOTOS, FaceCrop
 from fer_core.images import ImageSpec
@@ -51,9 +52,10 @@ class Cost(BaseModel):
     images_per_second: float = Field(ge=0)
 
     @property
-    def minutes(self) -> tuple[float, str]:
-        """The time used for comparisons: processor time of all threads (“CPU”), or wall-clock time on a GPU (“GPU”)."""
-        return (self.cpu_minutes, "CPU") if "processor" in self.device else (self.wall_minutes, "GPU")
+    def time(self) -> str:
+        """The time used for comparisons: processor time of all threads, “21 min of CPU time”, or wall-clock time on a GPU."""
+        minutes, of = (self.cpu_minutes, "CPU") if "processor" in self.device else (self.wall_minutes, "GPU")
+        return f"{duration(60 * minutes)} of {of} time"
 
 
 class Start(BaseModel):

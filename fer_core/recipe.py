@@ -16,6 +16,17 @@ from fer_core.labels import COLOURS, VOCABULARIES, canonical
 from fer_core.untrusted import is_file, parse_toml, read_text
 
 RECIPES = Path(__file__).with_name("recipes")
+TASKS = {  # of FERscope's own recipes, in the order in which somebody needs them
+    "first": "First network, on rendered heads",
+    "processor": "FER2013, on a processor",
+    "gpu": "FER2013, on a GPU",
+}
+CHOICES = {  # titles of the values of settings that have a few
+    "sgd": "SGD", "adam": "Adam", "adamw": "AdamW", "onecycle": "one cycle", "step": "steps", "plateau": "on plateaus",
+    "flip": "image and mirror image", "ten-crop": "ten crops", "ten-crop-if-close": "ten crops where the answer is close",
+    "fixed": "same for all images", "image": "each image's own", "auto": "automatic", "fp32": "32 bits (fp32)",
+    "bf16": "16 bits (bf16)", "fp16": "16 bits (fp16)", "channels_last": "channels last",
+}  # fmt: skip
 
 
 class Section(BaseModel):
@@ -28,7 +39,12 @@ class About(Section):
     """Where a recipe comes from and what to expect of it. Changes nothing about the run."""
 
     title: str = ""
+    task: Literal["first", "processor", "gpu", ""] = Field(
+        "", description="What it is for; a report's recipe has none."
+    )
+    usual: bool = Field(False, description="The one to begin with, of its task.")
     source: str = Field("", description="The report or paper that the recipe follows.")
+    expected: str = Field("", description="The accuracy that it had here, with its images.")
     reported: str = Field("", description="The result reported there, with its data.")
     cost: str = Field("", description="Training time, with the hardware.")
     report: str = Field("", description="Short name of the report whose table the recipe reproduces.")
@@ -462,6 +478,17 @@ def recipes() -> dict[str, Path]:
     return {path.stem: path for path in sorted(RECIPES.glob("*.toml"))}
 
 
+def by_task() -> dict[str, list[str]]:
+    """The shipped recipes that train a network, by the title of their task, the usual one first; those of reports last."""
+    found: dict[str, list[tuple[bool, str]]] = {title: [] for title in TASKS.values()}
+    for name, path in recipes().items():
+        about = load_recipe(path).about
+        if not about.members:
+            task = TASKS[about.task] if about.task else f"Reproduce “{about.source}”"
+            found.setdefault(task, []).append((not about.usual, name))
+    return {task: [name for _, name in sorted(names)] for task, names in found.items()}
+
+
 def parse(values: dict[str, Any], where: str = "the recipe") -> TrainConfig:
     """Check a recipe's values.
 
@@ -521,6 +548,13 @@ def setting_title(key: str) -> str:
         model = field.annotation
     field = model.model_fields.get(name)
     return field.title if field is not None and field.title else key
+
+
+def choice_title(value: object) -> str:
+    """How a setting's value is called: “AdamW” for “adamw”, “0.0316” for 0.0316228, “yes” for true."""
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    return f"{value:.3g}" if isinstance(value, float) else CHOICES.get(str(value), str(value))
 
 
 def to_toml(config: TrainConfig) -> str:

@@ -1,23 +1,31 @@
 """The form of a new run on the Train page: data set, recipe, every setting, the command line, and an estimate."""
 
 import shlex
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from pathlib import Path
 
 import streamlit as st
+from streamlit.delta_generator import DeltaGenerator
 
-from dashboard import forms
+from dashboard import forms, markup
+from dashboard.pickers import choose
 from dashboard.text import verbatim
 from fer_core.datasets.heads import HEADS
 from fer_core.datasets.known import known
+from fer_core.datasets.titles import dataset_title
+from fer_core.durations import duration
 from fer_core.errors import ConfigError, FerError
-from fer_core.experiments.estimate import estimate_elsewhere
+from fer_core.experiments.estimate import estimate_elsewhere, kept
+from fer_core.experiments.expectation import expect
 from fer_core.labels import VOCABULARIES
 from fer_core.models import titles
-from fer_core.recipe import Section, TrainConfig, load_recipe, recipes, to_toml, toml_value
+from fer_core.recipe import Section, TrainConfig, by_task, load_recipe, recipes, setting_title, to_toml, toml_value
+from fer_core.reports.html import Cell
 from fer_core.runs import store
 from fer_core.runs.folder import RunFolder
 from fer_core.training.launch import launch
 
+NAME = 400  # pixels of the box with the name
 # The settings that most trials change, by section; they stand in front of all others.
 FIRST = {"": ("network", "epochs", "batch_size"), "optimizer": ("name", "lr", "weight_decay")}
 
@@ -30,90 +38,139 @@ def new_run() -> None:
     used = RunFolder.named(like).status().data if like else HEADS
     sets = list(dict.fromkeys([used, HEADS, *known()]))
     data = left.selectbox(
-        "Data set", sets, key=f"{start}.data", help="Add your own data set on the Data page.", bind="query-params"
-    )
-    names = [*([like] if like else []), *recipes()]
-    usual = 0 if like else names.index("heads" if data == HEADS else "small-vgg")
-    recipe = middle.selectbox(
-        "Recipe", names, usual, lambda name: recipe_title(name, like), f"{start}.recipe{'.heads' * (data == HEADS)}",
-        bind="query-params",
+        "Data set", sets, format_func=place_title, key=f"{start}.data", bind="query-params",
+        help="Add your own data set on the Data page.",
     )  # fmt: skip
-    proposal = store.free_name(recipe)
+    recipe = choose_recipe(like, data, middle, right)
     source = str(RunFolder.named(recipe).path / "config.toml") if recipe == like else recipe
-    name = right.text_input("Name of the run", proposal, 80, f"{proposal}.name", live=True, bind="query-params")
     base = load_recipe(source)
-    st.markdown(verbatim(about(base)))
-
-    settings = changed_settings(base, recipe, source)
-    wrong = None
-    try:
-        RunFolder.named(name).refuse_taken()
-        config = load_recipe(source, settings)
-    except FerError as error:
-        wrong, config = error, base
-        st.error(verbatim(without_path(error, source)))
+    settings, wrong = changed_settings(base, recipe, source)
+    proposal = store.free_name(recipe)
+    with st.container(width=NAME):
+        name = st.text_input("Name of the run", proposal, 80, f"{proposal}.name", live=True, bind="query-params")
+        try:
+            RunFolder.named(name).refuse_taken()
+        except FerError as error:
+            taken = name in {run.name for run in store.runs()}
+            free = f" “{store.free_name(name)}” is free." if taken else ""
+            st.error(verbatim(f"{error}{free}"))
+            wrong.append("Name of the run")
+    config = base if wrong else load_recipe(source, settings)
     command = ["ferscope", "train", source, "--data", data, "--name", name]
     command += [part for setting in settings for part in ("--set", setting)]
+    with st.container(horizontal=True, vertical_alignment="center"):
+        started = st.button("Start training", type="primary", disabled=bool(wrong))
+        asked_for = st.button(
+            "Estimate time and memory", disabled=bool(wrong), help="Trains a few steps and discards them."
+        )
+        if wrong:
+            st.markdown(f"To start, correct: {verbatim('; '.join(wrong))}.")
+        else:
+            estimated(source, data, config, settings, asked_for)
     with st.expander("Recipe and command line"):
         st.markdown("To start this run from a terminal:")
         st.code(shlex.join(command), "bash", wrap_lines=True)
         st.markdown("The recipe with these settings; all other settings have their defaults:")
         st.code(to_toml(config), "toml")
-    with st.container(horizontal=True, vertical_alignment="center"):
-        started = st.button("Start training", type="primary", disabled=wrong is not None)
-        asked_for = st.button(
-            "Estimate time and memory", disabled=wrong is not None, help="Trains a few steps and discards them."
-        )
-        estimated(source, data, settings, asked_for)
     if started:
         run = RunFolder.create(name, config, data)
         launch(run)
-        st.query_params["run"] = run.name
-        st.query_params.pop("like", None)
+        st.query_params.from_dict({"run": run.name})  # what was typed here is no start for the next run
         st.rerun()
 
 
+def place_title(place: str) -> str:
+    """A data set as the form calls it: its title, with its name where somebody has given it one of its own."""
+    title = dataset_title(place)
+    return title if title != place or "/" not in place else f"{Path(place).name} ({place})"
+
+
+def choose_recipe(like: str | None, data: str, middle: DeltaGenerator, right: DeltaGenerator) -> str:
+    """The recipe: first its task, then one of this task; a table says what to expect of each.
+
+    Args:
+        like: a run whose settings are the start; its recipe is the first choice.
+    """
+    tasks = by_task()
+    if like:
+        tasks = {f"As the run {like}": [like]} | tasks
+    asked = st.query_params.get("recipe")
+    usual = list(tasks)[0 if like or data == HEADS else 1]
+    of_asked = next((task for task, names in tasks.items() if asked in names), usual)
+    if asked != st.session_state.get("last-recipe"):  # from a link, which names no task
+        st.query_params["task"] = of_asked
+    task = choose("Task", list(tasks), "task", default=usual, place=middle)
+    recipe = choose("Recipe", tasks[task], "recipe", lambda name: recipe_title(name, like), place=right)
+    if recipe != like:
+        expectations(tasks[task], recipe, data)
+    return recipe
+
+
 def recipe_title(name: str, like: str | None) -> str:
-    return f"same as run {name}" if name == like else f"{name}: {load_recipe(name).about.title}"
+    return f"Same settings as {name}" if name == like else load_recipe(name).about.title
 
 
-def estimated(source: str, data: str, settings: Sequence[str], measure: bool) -> None:
+def expectations(names: Sequence[str], chosen: str, data: str) -> None:
+    """What to expect of the recipes of a task: time on this machine and accuracy, the chosen one bold."""
+    networks = store.checkpoints().values()
+    loaded = {name: load_recipe(name) for name in names}
+    found = {name: expect(name, recipe, data, networks) for name, recipe in loaded.items()}
+    rows: list[list[Cell]] = [
+        [
+            recipe.about.title,
+            f"{one.time} ({one.time_source})" if one.time else "not measured yet",
+            recipe.about.cost or "–",
+            one.accuracy or "–",
+            one.accuracy_source or "–",
+        ]
+        for (name, one), recipe in zip(found.items(), loaded.values(), strict=True)
+    ]
+    header = ("Recipe", "Time on this machine", "Time elsewhere", "Accuracy to expect", "According to")
+    st.html(markup.table(header, rows, words=range(len(header)), picked=list(names).index(chosen)))
+    unknown = [name for name, one in found.items() if not one.time]
+    if unknown and st.button(
+        f"Measure the time of {'this recipe' if len(names) == 1 else f'{len(unknown)} recipes'} on this machine",
+        help="Trains a few steps of each and discards them. This takes some ten seconds a recipe.",
+    ):
+        measure(unknown, loaded, data)
+
+
+def measure(names: Sequence[str], loaded: Mapping[str, TrainConfig], data: str) -> None:
+    """Estimate recipes one after the other; what cannot be measured is said, and the others are measured."""
+    bar, refused = st.progress(0.0), []
+    for number, name in enumerate(names):
+        title = loaded[name].about.title
+        bar.progress(number / len(names), f"Measuring a few steps of {title} ({number + 1} of {len(names)})")
+        try:
+            estimate_elsewhere(name, data)
+        except ConfigError as error:
+            refused.append(f"{title}: {error}")
+    bar.empty()
+    if refused:
+        st.warning(verbatim(f"Not measured. {' '.join(refused)}"))
+    else:
+        st.rerun()  # the table stands above
+
+
+def estimated(source: str, data: str, config: TrainConfig, settings: Sequence[str], measure: bool) -> None:
     """Time and memory of the whole run, estimated from a few steps."""
-    known = st.session_state.setdefault("estimates", {})
-    key = (source, data, *settings)
     if measure:
         try:
             with st.spinner("Measuring a few steps (about ten seconds)"):
-                known[key] = estimate_elsewhere(source, data, settings)
+                estimate_elsewhere(source, data, settings)
         except ConfigError as error:
-            known[key] = error
-    found = known.get(key)
-    if isinstance(found, ConfigError):
-        st.error(verbatim(str(found)))
-    elif found:
+            st.error(verbatim(str(error)))
+            return
+    if found := kept(config, data):
         st.markdown(
             f"About **{duration(found.seconds)}** ({found.seconds_per_epoch:.1f} s per epoch) and "
-            f"**{found.memory / 1e9:.1f} GB** on {verbatim(found.device)} at its current load, "
-            f"estimated from {found.measured} steps."
+            f"**{found.memory / 1e9:.1f} GB** on {verbatim(found.device)}, estimated from {found.measured} steps."
         )
 
 
-def duration(seconds: float) -> str:
-    if seconds < 90:
-        return f"{seconds:.0f} s"
-    return f"{seconds / 60:.0f} min" if seconds < 5400 else f"{seconds / 3600:.1f} h"
-
-
-def about(config: TrainConfig) -> str:
-    """Where a recipe comes from and which result to expect."""
-    source = config.about.source and f"Source: {config.about.source}."
-    reported = config.about.reported and f"Reported: {config.about.reported}."
-    cost = config.about.cost and f"Training takes {config.about.cost}."
-    return " ".join(part for part in (source, reported, cost) if part)
-
-
-def changed_settings(base: TrainConfig, recipe: str, source: str) -> list[str]:
-    """Draw every setting of a recipe and return the changed ones as `key=value`, as the command line takes them.
+def changed_settings(base: TrainConfig, recipe: str, source: str) -> tuple[list[str], list[str]]:
+    """Draw every setting of a recipe. Returns the changed ones as `key=value`, as the command line takes them, and the titles
+    of those that the recipe refuses; each has its error below its field.
 
     Args:
         recipe: its name, the first part of the settings' keys in the address.
@@ -122,21 +179,23 @@ def changed_settings(base: TrainConfig, recipe: str, source: str) -> list[str]:
 
     def draw(model: Section, names: Sequence[str], prefix: str) -> None:
         def check(name: str, value: object) -> None:
-            try:
-                load_recipe(source, [f"{prefix}{name}={toml_value(value)}"])
+            setting = f"{prefix}{name}={plain(value)}"
+            found.append(setting)
+            try:  # with those that fit, so that what two settings have against each other stands at the second
+                load_recipe(source, [*fitting, setting])
+                fitting.append(setting)
             except ConfigError as error:
-                said = without_path(error, source)
-                if said.startswith(f"{prefix}{name}"):  # an error of several settings is shown for the whole recipe
-                    raise ConfigError(said) from error
+                wrong.append(f"{place}{setting_title(prefix + name)}")
+                raise ConfigError(without_path(error, source)) from error
 
-        values = forms.fields(model, names, recipe, prefix=prefix, check=check, choices=choices)
-        found.extend(f"{prefix}{name}={plain(value)}" for name, value in values.items())
+        forms.fields(model, names, recipe, prefix=prefix, check=check, choices=choices)
 
     found: list[str] = []
+    fitting: list[str] = []
+    wrong: list[str] = []
+    place = ""  # where the field is, if it is folded
     choices = {
-        "network": {
-            name: title for name, title in titles().items() if name != "ensemble"
-        },  # made of networks, not trained
+        "network": {name: title for name, title in titles().items() if name != "ensemble"},  # made of networks
         "expressions": {name: ", ".join(one.names) for name, one in VOCABULARIES.items()},
     }
     sections = {name: value for name in TrainConfig.model_fields if isinstance(value := getattr(base, name), Section)}
@@ -148,10 +207,11 @@ def changed_settings(base: TrainConfig, recipe: str, source: str) -> list[str]:
         tabs = [TrainConfig.model_fields[name].title or name for name in sections]
         for tab, section in zip(st.tabs([*tabs, "Other"]), [*sections, ""], strict=True):
             with tab:
+                place = f"All settings, {TrainConfig.model_fields[section].title if section else 'Other'}: "
                 drawn = (*FIRST.get(section, ()), "about", *(sections if section == "" else ()))
                 rest = [name for name in type(groups[section]).model_fields if name not in drawn]
                 draw(groups[section], rest, section and f"{section}.")
-    return found
+    return found, wrong
 
 
 def plain(value: object) -> str:

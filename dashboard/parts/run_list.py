@@ -63,15 +63,15 @@ def undo_delete() -> None:
 
 
 def all_runs(current: str | None) -> None:
-    """The runs of this workspace, the newest first, as links."""
-    runs = store.runs()
-    st.subheader("Runs")
+    """The runs of this workspace, the newest first, as links; without the one that is shown above them."""
+    runs = [run for run in store.runs() if run.name != current]
+    st.subheader("Other runs" if current else "Runs")
     undo_delete()
     if not runs:
-        st.markdown("There are no runs yet. The first one, with the rendered heads, takes about a minute.")
+        st.markdown("There are no other runs yet." if current else "There are no runs yet.")
         return
     active = any(run.look().active for run in runs[:NEWEST])
-    st.fragment(rows, run_every=UPDATE if active else None)(runs[:NEWEST], current)
+    st.fragment(rows, run_every=UPDATE if active else None)(runs[:NEWEST])
     if older := [run.name for run in runs[NEWEST:]]:
         name = st.selectbox("Older runs", older, None, placeholder=f"{len(older):,} more")
         if name:
@@ -79,7 +79,7 @@ def all_runs(current: str | None) -> None:
             st.rerun()
 
 
-def rows(runs: list[RunFolder], current: str | None) -> None:
+def rows(runs: list[RunFolder]) -> None:
     """One line per run: link, state, progress, best validation accuracy, data set."""
     widths = [3.6, 1.7, 1.8, 1.5, 1.8]
     for column, heading in zip(
@@ -89,7 +89,7 @@ def rows(runs: list[RunFolder], current: str | None) -> None:
     for run in runs:
         status, results = run.look(), run.metrics()
         name, state, share, best, data = st.columns(widths, vertical_alignment="center")
-        name.page_link("views/train.py", label=run.name, query_params={"run": run.name}, disabled=run.name == current)
+        name.page_link("views/train.py", label=run.name, query_params={"run": run.name})
         state.markdown(status.state)
         left = f", {status.time_left} left" if status.time_left else ""
         share.markdown(f"{status.progress:.0%}{left}")

@@ -66,8 +66,6 @@ def state_and_figures(run: RunFolder, known: tuple[bool, bool]) -> None:
         st.metric("Learning rate", f"{results[-1].lr:.2g}" if results else "–", width="content")
         speed = f"{status.images_per_second:,.0f} images/s" if status.images_per_second else "–"
         st.metric("Speed", speed, width="content")
-        if status.active:
-            st.metric("Time left", status.time_left or "–", width="content")
 
 
 def curves_and_log(run: RunFolder) -> None:

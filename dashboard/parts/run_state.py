@@ -66,8 +66,10 @@ def waiting(run: RunFolder) -> str:
 def progress(status: RunStatus) -> str:
     if status.state == "finished":
         return f"{status.epoch} of {status.epochs} epochs"
-    epoch = min(status.epoch + 1, status.epochs)
-    return f"Epoch {epoch} of {status.epochs}, {status.progress:.0%} of the run" if status.steps else "Not started yet"
+    if not status.steps:
+        return "Not started yet"
+    left = f", {status.time_left} left" if status.time_left else ""
+    return f"Epoch {min(status.epoch + 1, status.epochs)} of {status.epochs}{left}"
 
 
 def buttons(run: RunFolder, status: RunStatus) -> None:

@@ -67,7 +67,6 @@ def card(network: store.Checkpoint, key: str) -> None:
     """A network's accuracy, where it is weakest, its confusion matrix in small, and what it costs."""
     report = cache.report(network.tables[key])
     weakest = report.per_class[report.per_class["support"] > 0].sort_values("recall", kind="stable").iloc[0]
-    minutes, of = network.card.cost.minutes
     with st.container(border=True, width=CARD, key=f"card-{network.name}"):
         st.markdown(f"**{verbatim(titles()[network.name])}**")
         st.markdown(
@@ -75,7 +74,7 @@ def card(network: store.Checkpoint, key: str) -> None:
             f"Weakest: {weakest['expression']} (recall {percent(weakest['recall'])})"
         )
         st.html(markup.small_matrix(report.confusion, report.expressions))
-        st.markdown(f"{network.card.parameters:,} parameters, trained in {minutes:,.0f} {of} minutes")
+        st.markdown(f"{network.card.parameters:,} parameters, trained in {network.card.cost.time}")
         st.page_link("views/evaluate.py", label="Evaluate", query_params={"network": network.name, "table": key})
 
 

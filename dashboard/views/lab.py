@@ -31,7 +31,7 @@ def main() -> None:
     st.title("Lab: which movement of a face changes the answer?", help=explained("Attribution map", "Grad-CAM"))
     known = store.checkpoints()
     if not known:
-        st.info("There is no trained network yet. Train one on the rendered heads; this takes about a minute.")
+        st.info("There is no trained network yet. Train one on the rendered heads; this takes a few minutes.")
         st.page_link("views/train.py", label="Train a network")
         return
     row = st.container(horizontal=True, vertical_alignment="bottom")

@@ -46,7 +46,6 @@ def accuracy_in_words(network: Checkpoint, key: str | None) -> str:
 
 def row(network: Checkpoint, report: Headline | None, group: str | None) -> list[Cell]:
     card = network.card
-    minutes, of = card.cost.minutes
     figures: list[Cell] = ["–", "–", "–", "–"]
     if report:
         figures = [
@@ -62,7 +61,7 @@ def row(network: Checkpoint, report: Headline | None, group: str | None) -> list
         f"{card.parameters:,}" if card.parameters else "–",
         card.chosen_epoch,
         card.seeds,
-        "–" if card.imported else f"{minutes:,.1f}\u00a0{of}",
+        "–" if card.imported else card.cost.time,
         chosen_on(card.chosen_on),
     ]
 
@@ -74,7 +73,7 @@ def chosen_on(data: str) -> str:
 
 
 HEADER = (
-    "Network", "Source", "Letters", "Accuracy, %", "Macro-F1, %", "n", "Parameters", "Best epoch", "Seed", "Training, min",
+    "Network", "Source", "Letters", "Accuracy, %", "Macro-F1, %", "n", "Parameters", "Best epoch", "Seed", "Training",
     "Best epoch chosen on",
 )  # fmt: skip
 

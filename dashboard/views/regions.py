@@ -31,7 +31,7 @@ def main() -> None:
     st.title("Regions: which parts of the face matter?", help=explained("Region ablation", "Attribution map"))
     choice = picked()
     if choice is None:
-        st.info("There is no trained network yet. Train one on the rendered heads; this takes about a minute.")
+        st.info("There is no trained network yet. Train one on the rendered heads; this takes a few minutes.")
         st.page_link("views/train.py", label="Train a network")
         return
     known = reports.find(choice.checkpoint.folder)

@@ -9,6 +9,7 @@ from dashboard import curves, markup
 from dashboard.charts.reproduction import reported_and_reproduced
 from dashboard.text import verbatim
 from fer_core.datasets.titles import dataset_title, table_title
+from fer_core.durations import duration
 from fer_core.evaluation.intervals import Interval
 from fer_core.experiments import reproduction
 from fer_core.experiments.reproduction import Row
@@ -17,7 +18,7 @@ from fer_core.reports.html import Cell, share
 from fer_core.runs.folder import RunFolder
 
 PLOTLY = {"displayModeBar": False}
-HEADER = ("Network", "Reported, %", "Reproduced, %", "Outcome", "Epochs", "CPU min", "n", "Data set")
+HEADER = ("Network", "Reported, %", "Reproduced, %", "Outcome", "Epochs", "CPU time", "n", "Data set")
 SUMMARY = ("Report", "Results run", "Agree", "Others")
 # Rows of the tables that nobody trains.
 BESIDE = {
@@ -105,7 +106,7 @@ def cells(row: Row) -> list[Cell]:
         else share(row.accuracy, Interval(row.low, row.high)),
         row.verdict or row.state,
         f"{round(row.epochs * row.share, 2):g} of {row.asked}" if row.asked else "–",
-        "–" if row.cpu_minutes is None else f"{row.cpu_minutes:.1f}",
+        "–" if row.cpu_minutes is None else duration(60 * row.cpu_minutes),
         f"{row.n:,}" if row.n else "–",
         table_title(f"{row.data}-{row.split}") if row.split else dataset_title(row.data),
     ]

@@ -14,10 +14,11 @@ from dashboard.markup import sparkline
 from dashboard.pickers import to_address
 from dashboard.text import estimate, verbatim
 from fer_core.datasets.titles import dataset_title
+from fer_core.durations import duration
 from fer_core.errors import FerError
 from fer_core.evaluation.intervals import Interval, percent, wilson
 from fer_core.glossary import explained
-from fer_core.recipe import Section, TrainConfig, setting_title
+from fer_core.recipe import Section, TrainConfig, choice_title, setting_title
 from fer_core.reports.html import Cell, share
 from fer_core.runs import store
 from fer_core.runs.diagnosis import Diagnosis, diagnose
@@ -154,19 +155,15 @@ def rows(runs: list[Compared], names: list[str]) -> list[list[Cell]]:
                 sparkline([result.val_accuracy for result in run.results if result.val_accuracy is not None]),
                 f"{run.best.epoch} of {run.status.epochs}",
                 run.said.verdict if run.said else "",
-                f"{run.minutes:,.1f}",
-                *(setting_value(run.settings.get(name)) for name in names),
+                duration(60 * run.minutes),
+                *(choice_title(run.settings.get(name)) for name in names),
             ]
         )
     return found
 
 
-def setting_value(value: object) -> str:
-    return f"{value:g}" if isinstance(value, float) else str(value)
-
-
 HEADER = (
-    "Run", "State", "Best validation accuracy, %", "Difference, points", "By epoch", "Best epoch", "Diagnosis", "CPU min",
+    "Run", "State", "Best validation accuracy, %", "Difference, points", "By epoch", "Best epoch", "Diagnosis", "CPU time",
 )  # fmt: skip
 
 

@@ -19,13 +19,23 @@ from fer_core.experiments.sweep_file import load_sweep, sweep_files
 from fer_core.experiments.sweep_folder import SweepFolder, Trial, sweeps
 from fer_core.experiments.sweep_process import RESUME, launch
 from fer_core.glossary import explained
-from fer_core.recipe import setting_title
+from fer_core.recipe import choice_title, load_recipe, setting_title
 from fer_core.reports.html import Cell, share
 from fer_core.runs import queue
 
 PLOTLY = {"displayModeBar": False}
 WATCH = 3.0  # seconds between two updates of a running sweep
 BEST = 10  # trials in the table
+SAMPLERS = {
+    "grid": "All combinations are tried.",
+    "random": "The values are drawn at random.",
+    "tpe": "New values are drawn near the best ones so far (TPE).",
+}
+PRUNERS = {
+    "none": "Every trial runs to its end.",
+    "median": "A trial that is below the median of the others ends early.",
+    "halving": "The worse half of the trials ends early, again and again (successive halving).",
+}
 METRIC = "best accuracy"  # a column of the downloaded table
 
 
@@ -39,15 +49,17 @@ def new_sweep() -> None:
     """The form of a new sweep."""
     left, middle, right = st.columns(3)
     files = sweep_files()
-    file = left.selectbox("Sweep file", list(files), format_func=lambda name: f"{name}: {load_sweep(name).about.title}")
+    file = left.selectbox("Sweep", list(files), format_func=lambda name: load_sweep(name).about.title)
     data = middle.selectbox("Data set", [HEADS, *known()], format_func=dataset_title)
     workers = right.number_input("Worker processes", 1, 64, 1, help="All workers share the processor or the GPU.")
     taken = {folder.name for folder in sweeps()}
     name = next(name for n in range(1, len(taken) + 2) if (name := file if n == 1 else f"{file}-{n}") not in taken)
     sweep = load_sweep(file)
-    st.caption(
-        f"{sweep.total:,} trials of the recipe {verbatim(sweep.recipe)}, with sampler {sweep.sampler} and pruner {sweep.pruner}. "
-        f"Settings: {verbatim(', '.join(map(setting_title, sweep.space)))}."
+    recipe = load_recipe(sweep.recipe).about.title
+    st.markdown(
+        f"The sweep trains {sweep.total:,} networks from the recipe “{verbatim(recipe)}” and varies "
+        f"{verbatim(', '.join(setting_title(name).lower() for name in sweep.space))}. {SAMPLERS[sweep.sampler]} "
+        f"{PRUNERS[sweep.pruner]}"
     )
     command = ["ferscope", "sweep", file, "--data", data, "--name", name, "--workers", str(workers)]
     with st.expander("Sweep file and command line"):
@@ -72,7 +84,7 @@ def best_in_words(folder: SweepFolder, trials: list[Trial]) -> str:
         return f"{done} No trial has an accuracy yet."
     best = max(scored, key=lambda trial: trial.accuracy or 0)
     reached = estimate(best.accuracy or 0, best.bounds, best.n) if best.bounds else f"**{percent(best.accuracy or 0)}**"
-    values = ", ".join(f"{setting_title(name)} = {setting_value(value)}" for name, value in best.values.items())
+    values = ", ".join(f"{setting_title(name)} = {choice_title(value)}" for name, value in best.values.items())
     rivals = [t for t in scored if t is not best and best.bounds and t.bounds and t.bounds.high >= best.bounds.low]
     first = "Best validation accuracy" if ended == folder.sweep.total else "Best validation accuracy so far"
     said = f"{first}: {reached}, with {verbatim(values)}. {done}"
@@ -82,16 +94,12 @@ def best_in_words(folder: SweepFolder, trials: list[Trial]) -> str:
     return said
 
 
-def setting_value(value: object) -> str:
-    return f"{value:.3g}" if isinstance(value, float) else str(value)
-
-
 def row(trial: Trial) -> list[Cell]:
     figure: Cell = ""
     if trial.accuracy is not None:
         figure = share(trial.accuracy, trial.bounds)
     state = "pruned" if trial.pruned else trial.status.state
-    return [trial.run.name, state, figure, str(trial.epochs), *map(setting_value, trial.values.values())]
+    return [trial.run.name, state, figure, str(trial.epochs), *map(choice_title, trial.values.values())]
 
 
 def progress(folder: SweepFolder, running: bool) -> None:
@@ -202,6 +210,6 @@ if found:
     except FerError as error:  # said here, so that another can be started
         st.error(verbatim(str(error)))
 else:
-    st.info("There are no sweeps yet. Start one below; the first one takes a few minutes.")
+    st.info("There are no sweeps yet. Start one below.")
 with st.expander("New sweep", expanded=not found):
     new_sweep()

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
+import os
+import platform
 import subprocess
 import sys
 import tempfile
@@ -18,9 +21,9 @@ import psutil
 
 from fer_core.datasets import Dataset, open_dataset
 from fer_core.errors import ConfigError, FerError
-from fer_core.recipe import TrainConfig, load_recipe, to_toml
+from fer_core.recipe import About, TrainConfig, load_recipe, to_toml
 from fer_core.runs.folder import RunFolder, RunStatus, Stopped
-from fer_core.workspace import ROOT, write_atomically
+from fer_core.workspace import ROOT, home, write_atomically
 
 if TYPE_CHECKING:
     import torch
@@ -146,8 +149,8 @@ def _memory(device: torch.device) -> int:
     return torch.cuda.max_memory_allocated(device) if device.type == "cuda" else psutil.Process().memory_info().rss
 
 
-def estimate_elsewhere(recipe: str, data: str, settings: Sequence[str]) -> Estimate:
-    """The same in a process of its own, for pages that are to stay free of torch.
+def estimate_elsewhere(recipe: str, data: str, settings: Sequence[str] = ()) -> Estimate:
+    """The same in a process of its own, for pages that are to stay free of torch. The answer is kept, see `kept`.
 
     Raises:
         ConfigError: with the sentence of whatever the other process refused.
@@ -156,7 +159,23 @@ def estimate_elsewhere(recipe: str, data: str, settings: Sequence[str]) -> Estim
     answer = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
     if answer.returncode:
         raise ConfigError(answer.stderr.strip()[-500:].removeprefix("Error: "))
+    write_atomically(_kept_at(load_recipe(recipe, settings), data), answer.stdout.encode())
     return Estimate(**json.loads(answer.stdout))
+
+
+def kept(config: TrainConfig, data: str) -> Estimate | None:
+    """The last estimate of a recipe with a data set on this machine, if there was one."""
+    try:
+        return Estimate(**json.loads(_kept_at(config, data).read_text(encoding="utf-8")))
+    except (OSError, ValueError, TypeError):  # none yet, or of another version
+        return None
+
+
+def _kept_at(config: TrainConfig, data: str) -> Path:
+    """Two recipes that differ in their words or seed only take equally long. A workspace may be shared by machines."""
+    same = config.model_copy(update={"about": About(), "seed": 0})
+    key = "\n".join((to_toml(same), data, platform.node(), str(os.cpu_count())))
+    return home() / "estimates" / f"{hashlib.sha256(key.encode()).hexdigest()[:16]}.json"
 
 
 def main(recipe: str, data: str, *settings: str) -> int:

@@ -364,7 +364,6 @@ def _accuracies(network: Checkpoint) -> list[float | None]:
 
 def _facts(network: Checkpoint) -> list[tuple[str, str]]:
     card = network.card
-    minutes, of = card.cost.minutes
     size = f"{card.image.height} x {card.image.width}, {'grey' if card.image.channels == 1 else 'colour'}"
     return [
         ("Network", card.network + "".join(f", {key} {value}" for key, value in card.arguments.items())),
@@ -378,7 +377,7 @@ def _facts(network: Checkpoint) -> list[tuple[str, str]]:
         ("Seed", card.seeds),
         ("Test-time augmentation", card.tta),
         ("Temperature", f"{card.temperature:.3f}" if card.temperature else "not fitted"),
-        ("Cost", f"{minutes:,.1f} {of} minutes on {card.cost.device}"),
+        ("Cost", f"{card.cost.time} on {card.cost.device}"),
         ("Made", f"{card.created[:10]} with {', '.join(f'{key} {value}' for key, value in card.versions.items())}"),
     ]
 

@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal, Self
 from pydantic import ConfigDict, Field, TypeAdapter, ValidationError
 
 from fer_core import workspace
+from fer_core.durations import duration
 from fer_core.errors import FULL, FerError, RunError, shortened
 from fer_core.recipe import TrainConfig, load_recipe, to_toml
 from fer_core.runs.process import Process
@@ -133,14 +134,8 @@ class RunStatus:
 
     @property
     def time_left(self) -> str:
-        """“3 min 05 s” while it trains, else empty."""
-        if self.state != "running" or not self.seconds_left:
-            return ""
-        minutes, seconds = divmod(round(self.seconds_left), 60)
-        hours, minutes = divmod(minutes, 60)
-        if hours:
-            return f"{hours} h {minutes:02d} min"
-        return f"{minutes} min {seconds:02d} s" if minutes else f"{seconds} s"
+        """“3 min” while it trains, else empty."""
+        return duration(self.seconds_left) if self.state == "running" and self.seconds_left else ""
 
 
 @dataclass(frozen=True)

@@ -17,7 +17,7 @@ PARAMETERS = {
     "labels": ["by", "verdict"],
     "explain": ["image", "method", "layer", "beside"],
     "map": ["picture", "features"],
-    "train": ["run", "like", "new.data", "new.recipe"],
+    "train": ["run", "like", "new.data", "task", "recipe"],
     "runs": ["run"],
     "sweeps": ["sweep"],
     "data": ["data", "view", "samples", "split"],

@@ -143,11 +143,18 @@ def test_without_a_search_the_page_offers_one_with_its_command_line(open_page: O
     app = open_page("sweeps")
     assert not app.exception
     assert "There are no sweeps yet" in texts(app)
-    next(box for box in app.selectbox if box.label == "Sweep file").set_value("heads-tpe").run()
+    next(box for box in app.selectbox if box.label == "Sweep").set_value("heads-tpe").run()
     assert any(
         block.value == "ferscope sweep heads-tpe --data heads --name heads-tpe --workers 1" for block in app.code
     )
-    assert "12 trials of the recipe heads, with sampler tpe" in texts(app).replace("\\", "")
+    assert next(box for box in app.selectbox if box.label == "Sweep").options == [
+        "Learning rate and weight decay on rendered heads",
+        "Learning rate, batch, epochs, early stopping",
+    ]
+    assert (
+        "The sweep trains 12 networks from the recipe “Rendered heads in a few minutes” and varies learning rate"
+        in texts(app).replace("\\", "")
+    )
 
 
 def test_a_search_names_its_best_settings_with_their_interval(open_page: Open) -> None:

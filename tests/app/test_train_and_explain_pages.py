@@ -59,10 +59,90 @@ def test_the_network_is_chosen_from_the_registry(open_page: Open) -> None:
     app = open_page("train")
     networks = field(app, "network")
     assert networks.value == "small-vgg"
-    assert "mini-xception: mini-Xception" in networks.options
+    assert "mini-Xception" in networks.options
     assert not any(option.startswith("ensemble") for option in networks.options)  # it is made, not trained
     networks.set_value("mini-xception").run()
     assert command_line(app).endswith("--set network=mini-xception")
+
+
+def test_recipes_are_chosen_by_task_with_time_and_accuracy_to_expect(open_page: Open) -> None:
+    app = open_page("train")
+    assert field(app, "Task").value == "First network, on rendered heads"
+    assert field(app, "Recipe").value == "heads"
+    assert field(app, "Data set").options == ["Rendered heads"]
+    assert {"Rendered heads in a few minutes", "not measured yet", "90.5 % (86.7 to 93.2)"} <= in_the_table(app)
+    field(app, "Task").set_value("FER2013, on a processor").run()
+    assert field(app, "Recipe").value == "small-vgg"
+    assert field(app, "Recipe").options[0] == "Small VGG"
+    assert command_line(app) == "ferscope train small-vgg --data heads --name small-vgg"
+    assert field(open_page("train", recipe="kaist-vgg19"), "Task").value.startswith("Reproduce “Facial Expression")
+
+
+def in_the_table(app: AppTest) -> set[str]:
+    cells = re.findall(r"<t[hd][^>]*>\s*([^<]*?)\s*<", app.main.get("html")[0].proto.body)
+    return {part for cell in cells for part in (cell, cell.partition(" on the ")[0])}
+
+
+def test_the_time_of_a_recipe_is_that_of_a_run_here_or_an_estimate(open_page: Open) -> None:
+    folder = make_network("mine", None)
+    RunFolder.named("mine").write(replace(RunFolder.named("mine").status(), data="heads"))
+    card = read_card(folder)
+    assert "not measured yet" in in_the_table(open_page("train"))
+    write_card(folder, card.model_copy(update={"recipe": load_recipe("heads", ["seed=7"]).model_dump(mode="json")}))
+    assert "7 min (measured in the run mine)" in in_the_table(open_page("train"))
+
+
+def test_no_choice_shows_a_key(open_page: Open) -> None:
+    app = open_page("train")
+    shown = {option for box in app.main.selectbox for option in box.options}
+    assert not shown & {
+        "small-vgg",
+        "heads",
+        "fer7",
+        "sgd",
+        "adamw",
+        "onecycle",
+        "ten-crop-if-close",
+        "auto",
+        "channels_last",
+    }
+    assert {"AdamW", "one cycle", "ten crops where the answer is close", "automatic"} <= shown
+    field(app, "Optimiser").set_value("sgd").run()
+    assert field(app, "Optimiser").label.endswith("changed, was AdamW]")
+
+
+def test_an_error_stands_at_its_field_and_names_it_at_the_button(open_page: Open) -> None:
+    app = open_page("train")
+    field(app, "Device").set_value("toaster").run()
+    assert len(app.error) == 1
+    beside = list(app.main)  # in the order of the page
+    place = next(n for n, one in enumerate(beside) if getattr(one, "label", "").startswith("Device"))
+    assert beside[place + 1].type == "error"
+    assert "To start, correct: All settings, Other: Device." in texts(app).replace("\\", "")
+    field(app, "Device").set_value("cpu")
+    field(app, "optimizer.sgd_after").set_value(0.5).run()  # fits AdamW
+    assert not app.error
+    field(app, "optimizer.name").set_value("sgd").run()  # and not SGD
+    assert len(app.error) == 1
+    assert "sgd_after switches from Adam to SGD" in app.error[0].value.replace("\\", "")
+    assert button(app, "Start training").disabled
+
+
+def test_a_free_name_is_said_where_one_is_taken(open_page: Open) -> None:
+    RunFolder.create("taken", load_recipe("heads"), "heads")
+    app = open_page("train")
+    field(app, "Name of the run").set_value("taken").run()
+    assert "“taken-2” is free." in app.error[0].value.replace("\\", "")
+
+
+def test_a_run_has_one_figure_for_its_progress(open_page: Open) -> None:
+    run = RunFolder.create("busy", load_recipe("heads"), "heads")
+    trains = replace(run.status(), state="running", epoch=2, epochs=60, step=5, steps=23, seconds_left=185.0)
+    run.write(trains.of(Process.this()))
+    app = open_page("train", run="busy")
+    assert [bar.proto.text for bar in app.get("progress")] == ["Epoch 3 of 60, 3 min left"]
+    assert "Time left" not in [metric.label for metric in app.metric]
+    assert "There are no other runs yet." in texts(app)
 
 
 def test_every_setting_of_a_recipe_has_its_field(open_page: Open) -> None:

@@ -8,7 +8,17 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from fer_core.errors import ConfigError, UnknownName
-from fer_core.recipe import About, TrainConfig, load_recipe, parse, recipes, to_toml, toml_value
+from fer_core.recipe import (
+    About,
+    TrainConfig,
+    by_task,
+    choice_title,
+    load_recipe,
+    parse,
+    recipes,
+    to_toml,
+    toml_value,
+)
 
 
 def test_every_shipped_recipe_is_valid_and_says_where_it_comes_from() -> None:
@@ -17,7 +27,13 @@ def test_every_shipped_recipe_is_valid_and_says_where_it_comes_from() -> None:
         about = load_recipe(path).about
         assert about.title
         head = path.read_text(encoding="utf-8").split("\n\n")[0]
-        assert ("Reported: " if about.report else "Expected:") in head
+        if about.report:
+            assert "Reported: " in head
+            assert not about.task
+        else:
+            assert about.task
+            assert "%" in about.expected
+            assert "minutes" in about.cost
         assert "Run: ferscope " in head
 
 
@@ -108,6 +124,24 @@ def test_the_names_of_a_sweeps_choices_are_those_of_old_journals() -> None:
     assert [toml_value(value) for value in (0.001, 1e-05, 3, True, "adam", [0.5, 0.75], {"width": 4})] == [
         "0.001", "1e-05", "3", "true", '"adam"', "[0.5, 0.75]", "{width = 4}",
     ]  # fmt: skip
+
+
+def test_recipes_are_sorted_by_task_the_usual_one_first() -> None:
+    found = by_task()
+    assert list(found)[:3] == ["First network, on rendered heads", "FER2013, on a processor", "FER2013, on a GPU"]
+    assert [names[0] for names in found.values()][:3] == ["heads", "small-vgg", "fer2013-best"]
+    assert all(task.startswith("Reproduce “") for task in list(found)[3:])
+    listed = [name for names in found.values() for name in names]
+    assert set(listed) == set(recipes()) - {"emotions-ensemble"}  # it is made of other recipes' networks
+    assert len(listed) == len(set(listed))
+
+
+@pytest.mark.parametrize(
+    ("value", "title"),
+    [("adamw", "AdamW"), ("onecycle", "one cycle"), (0.031622776, "0.0316"), (True, "yes"), (64, "64"), ("own", "own")],
+)
+def test_values_of_settings_have_titles(value: object, title: str) -> None:
+    assert choice_title(value) == title
 
 
 def test_all_mistakes_are_named_at_once() -> None:

@@ -86,8 +86,8 @@ def test_a_gpus_cost_is_its_time_on_the_clock() -> None:
     for folder, one in zip(made(2), (on_gpu, on_cpu), strict=True):
         write_card(folder, read_card(folder).model_copy(update={"cost": one}))
     texts = document([find("net0"), find("net1")]).cards
-    assert "5.4 GPU minutes on NVIDIA H100" in texts["net0"]
-    assert "7.2 CPU minutes on x86\\_64 processor" in texts["net1"]
+    assert "5 min of GPU time on NVIDIA H100" in texts["net0"]
+    assert "7 min of CPU time on x86\\_64 processor" in texts["net1"]
 
 
 def test_a_title_is_never_markup() -> None:
