@@ -33,7 +33,7 @@ def runtime_files() -> dict[str, bytes]:
         ConfigError: npm is not here or does not answer, or the package is another than the one that is known.
     """
     with tarfile.open(fileobj=io.BytesIO(_package())) as archive:
-        files = {}
+        files: dict[str, bytes] = {}
         for name in (name for form in FORMS.values() for name in form):
             member = archive.extractfile(f"package/dist/{name}")
             assert member is not None, name  # the hash tells that it is there
