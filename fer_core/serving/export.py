@@ -6,7 +6,7 @@ import io
 import logging
 import warnings
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -40,41 +40,19 @@ def export_onnx(folder: Path, target: Path) -> float:
         ConfigError: onnx or onnxruntime is not installed; or the network learned faces that were aligned or evenly lit,
             which the file's users would have to do themselves.
     """
-    try:
-        import onnx
-        import onnxruntime
-    except ImportError as error:
-        raise ConfigError(
-            f"Exporting needs onnx and onnxruntime ({error.name} is missing): pip install 'ferscope[export]'."
-        ) from error
+    onnx, onnxruntime = _tools()
     import torch
 
     model, card = load_network(folder)
     served = _served(model, card)
     spec = card.image
-    if (done := spec.preparation) and (done.light or done.align != "none"):
-        raise ConfigError(
-            f"{card.name} learned faces with align {done.align} and light {', '.join(done.light) or 'none'}, which programs "
-            "that take an ONNX file do not do; predict with `ferscope predict`, or export a network of plain faces."
-        )
+    _refuse_prepared(card)
     shape = (spec.height, spec.width) if spec.channels == 1 else (spec.height, spec.width, 3)
     pictures = np.random.default_rng(0).integers(0, 256, (4, *shape), dtype=np.uint8)
-    buffer = io.BytesIO()
-    with warnings.catch_warnings(), torch.no_grad():
-        warnings.simplefilter("ignore")  # the tracer warns of each Python number, and that it is the older exporter
-        logging.getLogger("torch.onnx").setLevel(logging.ERROR)
-        torch.onnx.export(
-            served,
-            (torch.from_numpy(pictures[:2]),),
-            buffer,  # type: ignore[arg-type]  # the older exporter writes into it, the annotation is the newer one's
-            input_names=["pictures"],
-            output_names=["probs"],
-            dynamic_axes={"pictures": {0: "n"}, "probs": {0: "n"}},
-            opset_version=OPSET,
-            dynamo=False,  # the newer exporter needs onnxscript and is four times as slow for these networks
-        )
+    content = _traced(served, torch.from_numpy(pictures[:2]), "pictures", "probs")
+    with torch.no_grad():
         wanted = served(torch.from_numpy(pictures)).numpy()
-    file = onnx.load_from_string(buffer.getvalue())
+    file = onnx.load_from_string(content)
     facts = {"card": card.model_dump_json(), "haar_margin": repr(framed_for(card.face, "haar").margin)}
     onnx.helper.set_model_props(file, facts)
     file.doc_string = f"{card.title}: facial expressions, exported by FERscope"
@@ -90,6 +68,72 @@ def export_onnx(folder: Path, target: Path) -> float:
         )
     write_atomically(target, content)
     return apart
+
+
+def network_bytes(folder: Path) -> bytes:
+    """A checkpoint's network alone as ONNX: `inputs`, (N, C, H, W) float32 normalised, to `logits`, (N, K).
+
+    Raises:
+        CheckpointError, ConfigError: as `export_onnx`.
+    """
+    import torch
+
+    _, onnxruntime = _tools()
+    model, card = load_network(folder)
+    _refuse_prepared(card)
+    inputs = torch.from_numpy(np.random.default_rng(0).normal(size=(4, *card.image.shape)).astype(np.float32))
+    content = _traced(model, inputs[:2], "inputs", "logits")
+    with torch.no_grad():
+        wanted = model(inputs).softmax(dim=1).numpy()
+    session = onnxruntime.InferenceSession(content, providers=["CPUExecutionProvider"])
+    (logits,) = session.run(None, {"inputs": inputs.numpy()})
+    apart = float(np.abs(torch.from_numpy(logits).softmax(dim=1).numpy() - wanted).max())
+    if not apart <= TOLERANCE:
+        raise CheckpointError(
+            f"The ONNX file of {card.name} gives other probabilities than the network (they differ by up to {apart:.2g}); "
+            "it was not written."
+        )
+    return content
+
+
+def _tools() -> tuple[Any, Any]:
+    try:
+        import onnx
+        import onnxruntime
+    except ImportError as error:
+        raise ConfigError(
+            f"Exporting needs onnx and onnxruntime ({error.name} is missing): pip install 'ferscope[export]'."
+        ) from error
+    return onnx, onnxruntime
+
+
+def _refuse_prepared(card: Card) -> None:
+    if (done := card.image.preparation) and (done.light or done.align != "none"):
+        raise ConfigError(
+            f"{card.name} learned faces with align {done.align} and light {', '.join(done.light) or 'none'}, which programs "
+            "that take an ONNX file do not do; predict with `ferscope predict`, or export a network of plain faces."
+        )
+
+
+def _traced(model: nn.Module, example: torch.Tensor, given: str, answer: str) -> bytes:
+    """A module as ONNX, for any number of images."""
+    import torch
+
+    buffer = io.BytesIO()
+    with warnings.catch_warnings(), torch.no_grad():
+        warnings.simplefilter("ignore")  # the tracer warns of each Python number, and that it is the older exporter
+        logging.getLogger("torch.onnx").setLevel(logging.ERROR)
+        torch.onnx.export(
+            model,
+            (example,),
+            buffer,  # type: ignore[arg-type]  # the older exporter writes into it, the annotation is the newer one's
+            input_names=[given],
+            output_names=[answer],
+            dynamic_axes={given: {0: "n"}, answer: {0: "n"}},
+            opset_version=OPSET,
+            dynamo=False,  # the newer exporter needs onnxscript and is four times as slow for these networks
+        )
+    return buffer.getvalue()
 
 
 def _served(model: nn.Module, card: Card) -> nn.Module:

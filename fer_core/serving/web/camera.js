@@ -1,0 +1,35 @@
+// The camera: one frame after the other, as fast as they are answered.
+
+const WANTED = { video: { facingMode: "user", width: { ideal: 640 }, height: { ideal: 480 } }, audio: false };
+
+/** Show the camera in `video` and hand its frames to `take`, which answers each, until the returned function is called. */
+export async function watch(video, take) {
+  if (!navigator.mediaDevices?.getUserMedia) {
+    throw new Error("This browser gives no camera to this page. Open it from https or from localhost, or open a photo.");
+  }
+  let stream;
+  try {
+    stream = await navigator.mediaDevices.getUserMedia(WANTED);
+  } catch (error) {
+    throw new Error(
+      error.name === "NotAllowedError"
+        ? "The camera was not allowed. Allow it in the address bar and start again, or open a photo."
+        : `No camera was found (${error.message}). Connect one, or open a photo.`,
+    );
+  }
+  let running = true;
+  const stop = () => {
+    running = false;
+    stream.getTracks().forEach((track) => track.stop());
+    video.srcObject = null;
+  };
+  video.srcObject = stream;
+  await video.play();
+  (async () => {
+    while (running) {
+      if (document.hidden || !video.videoWidth) await new Promise((resolve) => setTimeout(resolve, 100));
+      else await take(await createImageBitmap(video)).catch(stop);
+    }
+  })();
+  return stop;
+}

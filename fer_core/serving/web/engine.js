@@ -1,0 +1,134 @@
+// The worker: it finds faces and asks networks, so that the page stays quick. Its client is client.js.
+
+import { findFaces } from "./mtcnn.js";
+import { Network } from "./network.js";
+import { occlusion } from "./occlusion.js";
+import { rgbOf } from "./pixels.js";
+import { warnings } from "./quality.js";
+
+let ort;
+let site; // page.json
+let providers = ["wasm"];
+let detector;
+const networks = new Map(); // name -> promise of a Network
+let shown; // the last image, and its faces: what a map is made of
+
+async function start(address, isolated) {
+  site = await (await fetch(new URL("page.json", address))).json();
+  const gpu = await hasGpu();
+  try {
+    await openRuntime(address, isolated, gpu ? "webgpu" : "wasm");
+    if (gpu) providers = ["webgpu", "wasm"];
+  } catch (error) {
+    if (!gpu) throw error;
+    await openRuntime(address, isolated, "wasm"); // offline, the larger one may not have been kept
+  }
+  const parts = await Promise.all(site.detector.map(async (file) => session(new URL(file, address), ["wasm"])));
+  detector = Object.fromEntries(["pnet", "rnet", "onet"].map((name, at) => [name, runner(parts[at])]));
+  return { threads: ort.env.wasm.numThreads, gpu: providers[0] === "webgpu" };
+}
+
+async function hasGpu() {
+  if (!("gpu" in navigator) || !("Suspending" in WebAssembly)) return false;
+  const adapter = await navigator.gpu.requestAdapter().catch(() => null);
+  return adapter !== null && !adapter.info?.isFallbackAdapter && !adapter.isFallbackAdapter;
+}
+
+async function openRuntime(address, isolated, kind) {
+  const { module, glue, binary } = site.runtime[kind];
+  const [wasm, opened] = await Promise.all([
+    bytesOf(new URL(binary, address)),
+    import(new URL(module, address).href),
+  ]);
+  ort = opened;
+  ort.env.wasm.wasmPaths = { mjs: new URL(glue, address).href };
+  ort.env.wasm.wasmBinary = wasm;
+  ort.env.wasm.numThreads = isolated ? Math.min(4, navigator.hardwareConcurrency || 1) : 1;
+  ort.env.logLevel = "error";
+}
+
+async function bytesOf(url) {
+  const answer = await fetch(url);
+  if (!answer.ok) throw new Error(`${url} is not there (${answer.status}).`);
+  if (!url.pathname.endsWith(".gz")) return answer.arrayBuffer();
+  return new Response(answer.body.pipeThrough(new DecompressionStream("gzip"))).arrayBuffer();
+}
+
+async function session(url, executionProviders) {
+  const model = new Uint8Array(await bytesOf(url));
+  return ort.InferenceSession.create(model, { executionProviders, graphOptimizationLevel: "all" });
+}
+
+// A session as a function; one call after the other, since a session takes one at a time.
+function runner(opened) {
+  const [name] = opened.inputNames;
+  let last = Promise.resolve();
+  return (data, dims) => {
+    const answer = last.then(() => opened.run({ [name]: new ort.Tensor("float32", data, dims) }));
+    last = answer.catch(() => {});
+    return answer;
+  };
+}
+
+function network(name, address) {
+  if (!networks.has(name)) {
+    const card = site.networks.find((one) => one.name === name);
+    const opened = session(new URL(card.file, address), providers).catch(() =>
+      session(new URL(card.file, address), ["wasm"]),
+    );
+    networks.set(name, opened.then((one) => new Network(runner(one), card)));
+    opened.catch(() => networks.delete(name)); // it may be there next time
+  }
+  return networks.get(name);
+}
+
+// Faces of an image with each network's probabilities, the largest face first.
+async function predict(bitmap, names, address) {
+  const image = pixelsOf(bitmap);
+  const begun = performance.now();
+  const faces = await findFaces(image, detector);
+  const found = performance.now();
+  shown = { image, faces };
+  const opened = await Promise.all(names.map((name) => network(name, address)));
+  const answers = [];
+  for (const face of faces) {
+    const probabilities = {};
+    let why = [];
+    for (const [at, one] of opened.entries()) {
+      const { window, picture } = one.prepare(image, face);
+      if (at === 0) why = warnings(face, window, one.card.image, site.limits);
+      probabilities[one.card.name] = await one.probabilities(picture);
+    }
+    answers.push({ ...face, probabilities, warnings: why });
+  }
+  return { width: image.width, height: image.height, faces: answers, finding: found - begun, whole: performance.now() - begun };
+}
+
+function pixelsOf(bitmap) {
+  const canvas = new OffscreenCanvas(bitmap.width, bitmap.height);
+  const context = canvas.getContext("2d", { willReadFrequently: true });
+  context.fillStyle = "#fff";
+  context.fillRect(0, 0, canvas.width, canvas.height);
+  context.drawImage(bitmap, 0, 0);
+  bitmap.close();
+  return rgbOf(context.getImageData(0, 0, canvas.width, canvas.height));
+}
+
+// The map of one face of the last image, with the square of the image that it covers.
+async function explain(name, number, target, address, progress) {
+  const one = await network(name, address);
+  const face = shown.faces[number];
+  const { picture } = one.prepare(shown.image, face);
+  return { ...(await occlusion(one, picture, target, progress)), frame: one.frame(face) };
+}
+
+const METHODS = { start, predict, explain };
+
+addEventListener("message", async ({ data: { id, method, given } }) => {
+  try {
+    const progress = (share) => postMessage({ id, share });
+    postMessage({ id, answer: await METHODS[method](...given, progress) });
+  } catch (error) {
+    postMessage({ id, problem: error.message });
+  }
+});

@@ -1,0 +1,233 @@
+// The page: where the image comes from, which networks are asked, and what is shown of their answers.
+
+import { about, column, element } from "./answers.js";
+import { watch } from "./camera.js";
+import * as engine from "./client.js";
+import { open } from "./photos.js";
+import * as stage from "./stage.js";
+
+const find = (selector) => document.querySelector(selector);
+const status = (text) => { find("#status").textContent = text; };
+
+const state = { site: null, networks: [], answer: null, face: 0, stop: null, map: null, turn: 0 };
+
+function problem(error) {
+  find("#problem").textContent = error?.message ?? "";
+  find("#problem").hidden = !error;
+}
+
+const cardOf = (name) => state.site.networks.find((card) => card.name === name);
+
+/** Ask the networks about an image. Of several at once only the last one is shown. */
+async function look(bitmap, description, isCamera = false) {
+  const turn = (state.turn += 1);
+  problem(null);
+  if (!isCamera) {
+    for (const one of document.querySelectorAll("#examples button")) one.setAttribute("aria-pressed", "false");
+    stage.show(await createImageBitmap(bitmap), description);
+    find("#faces").replaceChildren();
+    status("Looking for faces …");
+  }
+  state.bitmapOf = { description, isCamera };
+  const answer = await engine.predict(bitmap, state.networks);
+  if (turn !== state.turn) return;
+  state.answer = answer;
+  state.face = Math.min(state.face, Math.max(0, answer.faces.length - 1));
+  if (!isCamera) state.face = 0;
+  draw();
+}
+
+function draw() {
+  const { faces, whole } = state.answer;
+  const isCamera = Boolean(state.stop);
+  const count = faces.length === 1 ? "1 face" : `${faces.length} faces`;
+  if (faces.length) status(isCamera ? `${count}; ${rate()} frames a second` : `${count}, ${Math.round(whole)} ms`);
+  else status("No face was found. Use a photo in which a face is larger than 32 pixels and not covered.");
+  stage.frame(state.answer, cardOf(state.networks[0]), state.site.threshold, state.face, (at) => {
+    state.face = at;
+    state.map = null;
+    if (!isCamera) stage.paint(null);
+    draw();
+  });
+  const face = faces[state.face];
+  find("#warnings").hidden = !face?.warnings.length;
+  find("#warnings").replaceChildren(...(face?.warnings ?? []).map((text) => element("li", {}, `The face is ${text}.`)));
+  find("#answers").replaceChildren(
+    ...(face ? state.networks.map((name) => column(cardOf(name), face.probabilities[name], state.site.threshold, map)) : []),
+  );
+  if (isCamera) for (const button of document.querySelectorAll(".map")) button.hidden = true;
+}
+
+const times = [];
+function rate() {
+  const now = performance.now();
+  times.push(now);
+  while (times.length > 1 && now - times[0] > 2000) times.shift();
+  return times.length > 1 ? ((1000 * (times.length - 1)) / (now - times[0])).toFixed(1) : "–";
+}
+
+/** Draw the map of a network's prediction over the face, or take it away again. */
+async function map(card, target, button, line) {
+  const shown = button.getAttribute("aria-pressed") === "true";
+  for (const one of document.querySelectorAll(".map button")) one.setAttribute("aria-pressed", "false");
+  for (const one of document.querySelectorAll(".map p")) one.textContent = "What does the prediction depend on?";
+  stage.paint(null);
+  if (shown) return;
+  const { turn, face } = state;
+  button.disabled = true;
+  try {
+    const found = await engine.explain(card.name, face, target, (share) => {
+      line.textContent = `Covering parts of the face … ${Math.round(100 * share)} %`;
+    });
+    if (turn !== state.turn || face !== state.face) return;
+    const limit = stage.paint(found);
+    button.setAttribute("aria-pressed", "true");
+    line.replaceChildren(
+      `When a red part is covered, the score of “${card.expressions[target]}” falls; for a blue part it rises. `,
+      `${(-limit).toFixed(2)}`, element("span", { class: "scale", role: "img", "aria-label": "from blue to red" }), limit.toFixed(2),
+    );
+  } catch (error) {
+    problem(error);
+  } finally {
+    button.disabled = false;
+  }
+}
+
+async function example(button, { file, text }) {
+  stopCamera();
+  await look(await createImageBitmap(await (await fetch(file)).blob(), { colorSpaceConversion: "none" }), text);
+  button.setAttribute("aria-pressed", "true");
+}
+
+async function photo(file) {
+  if (!file) return;
+  stopCamera();
+  status("");
+  await look(await open(file), `Your photo, ${file.name}`);
+}
+
+function stopCamera() {
+  state.stop?.();
+  state.stop = null;
+  find("#camera").setAttribute("aria-pressed", "false");
+  find("#camera").textContent = "Start the camera";
+}
+
+async function camera() {
+  if (state.stop) {
+    stopCamera();
+    status("The camera is off.");
+    return;
+  }
+  problem(null);
+  status("Waiting for the camera …");
+  state.stop = await watch(find("#video"), async (bitmap) => {
+    try {
+      await look(bitmap, "The camera", true);
+    } catch (error) {
+      stopCamera();
+      problem(error);
+      throw error;
+    }
+  });
+  stage.showVideo();
+  find("#camera").setAttribute("aria-pressed", "true");
+  find("#camera").textContent = "Stop the camera";
+}
+
+/** Run what somebody asked for; what goes wrong is told in a sentence. */
+const told = (work) => async (...given) => {
+  try {
+    await work(...given);
+  } catch (error) {
+    status("");
+    problem(error);
+  }
+};
+
+function choices() {
+  const boxes = state.site.networks.map((card, at) => {
+    const input = element("input", { type: "checkbox", value: card.name, checked: at === 0 });
+    input.addEventListener("change", told(async () => {
+      const chosen = boxes.filter((box) => box.checked).map((box) => box.value);
+      if (!chosen.length) input.checked = true; // one network is asked at least
+      else state.networks = chosen;
+      if (!state.stop) await again();
+    }));
+    find("#networks").append(element("label", {}, input, card.title));
+    return input;
+  });
+  state.networks = [state.site.networks[0].name];
+  find("#networks").hidden = boxes.length === 1;
+}
+
+async function again() {
+  const bitmap = await createImageBitmap(find("#picture"));
+  const pressed = find("#examples button[aria-pressed='true']");
+  await look(bitmap, find("#picture").getAttribute("aria-label"));
+  pressed?.setAttribute("aria-pressed", "true");
+}
+
+function examples() {
+  for (const one of state.site.examples) {
+    const image = element("img", { src: one.file, alt: one.text, width: 176, height: 176 });
+    const button = element("button", { type: "button", title: one.text, "aria-pressed": "false" }, image);
+    button.addEventListener("click", told(() => example(button, one)));
+    find("#examples").append(button);
+  }
+}
+
+function listen() {
+  find("#file").addEventListener("change", told(async ({ target }) => {
+    const [file] = target.files;
+    target.value = ""; // so that the same photo can be opened again
+    await photo(file);
+  }));
+  find("#camera").addEventListener("click", told(camera));
+  document.addEventListener("paste", told(({ clipboardData }) => photo(clipboardData.files[0])));
+  document.addEventListener("dragover", (event) => { event.preventDefault(); document.body.classList.add("dropping"); });
+  document.addEventListener("dragleave", () => document.body.classList.remove("dropping"));
+  document.addEventListener("drop", told(async (event) => {
+    event.preventDefault();
+    document.body.classList.remove("dropping");
+    await photo(event.dataTransfer.files[0]);
+  }));
+  addEventListener("resize", () => { if (state.answer) draw(); });
+}
+
+// The smallest module with an instruction of 128 bits: whether it is valid tells whether the runtime can work.
+const SIMD = [0, 97, 115, 109, 1, 0, 0, 0, 1, 5, 1, 96, 0, 1, 123, 3, 2, 1, 0, 10, 10, 1, 8, 0, 65, 0, 253, 15, 253, 98, 11];
+
+function check() {
+  if (typeof WebAssembly !== "object" || !WebAssembly.validate(new Uint8Array(SIMD))) {
+    throw new Error("This browser has no WebAssembly with SIMD, which the networks need. Use a browser of 2023 or later.");
+  }
+  if (typeof OffscreenCanvas === "undefined") {
+    throw new Error("This browser cannot draw outside of the page, which the networks need. Use a browser of 2023 or later.");
+  }
+}
+
+async function keep() {
+  if (!("serviceWorker" in navigator)) return;
+  await navigator.serviceWorker.register("sw.js").catch(() => null); // a private window has none; the page works without
+}
+
+async function main() {
+  check();
+  state.site = await (await fetch("page.json")).json();
+  find("#limits").textContent = state.site.notes.join(" ");
+  find("#cards").append(...state.site.networks.map(about));
+  choices();
+  examples();
+  listen();
+  const started = engine.start();
+  const first = find("#examples button");
+  const host = await started;
+  const threads = host.threads > 1 ? `${host.threads} threads` : "1 thread";
+  find("#host").textContent = `FERscope ${state.site.version}; the networks run by ${host.gpu ? "WebGPU" : `WebAssembly, ${threads}`}.`;
+  await example(first, state.site.examples[0]);
+  document.body.dataset.ready = "true";
+  await keep();
+}
+
+told(main)();

@@ -1,0 +1,85 @@
+"""onnxruntime-web, which the web page runs networks with: one version of npm's package, checked by its hash."""
+
+from __future__ import annotations
+
+import gzip
+import hashlib
+import io
+import shutil
+import subprocess
+import tarfile
+import tempfile
+from pathlib import Path
+
+from fer_core.errors import ConfigError
+from fer_core.workspace import cache, write_atomically
+
+VERSION = "1.30.0"
+SHA512 = (
+    "ab4cbe26baedba45d2cec05610c71c55fa97db92d19a8b171c5f8269126683ca"
+    "590a5cdc57bb2f35ce2b298de32f4d956fb42644c0ecd528a0a91e025c07ca61"
+)
+# The form for every browser, and the one that also knows WebGPU: the module, what starts the binary, and the binary.
+FORMS = {
+    "wasm": ("ort.wasm.min.mjs", "ort-wasm-simd-threaded.mjs", "ort-wasm-simd-threaded.wasm"),
+    "webgpu": ("ort.jspi.min.mjs", "ort-wasm-simd-threaded.jspi.mjs", "ort-wasm-simd-threaded.jspi.wasm"),
+}
+
+
+def runtime_files() -> dict[str, bytes]:
+    """The runtime's files by name; binaries are gzipped, which makes them a quarter as large on any host.
+
+    Raises:
+        ConfigError: npm is not here or does not answer, or the package is another than the one that is known.
+    """
+    with tarfile.open(fileobj=io.BytesIO(_package())) as archive:
+        files: dict[str, bytes] = {}
+        for name in (name for form in FORMS.values() for name in form):
+            member = archive.extractfile(f"package/dist/{name}")
+            assert member is not None, name  # the hash tells that it is there
+            data = member.read()
+            files |= {f"{name}.gz": gzip.compress(data, mtime=0)} if name.endswith(".wasm") else {name: data}
+    return files
+
+
+def runtime_addresses(folder: str) -> dict[str, dict[str, str]]:
+    """Where the page finds each form's files: {form: {module, glue, binary}}."""
+    return {
+        form: {"module": f"{folder}/{module}", "glue": f"{folder}/{glue}", "binary": f"{folder}/{binary}.gz"}
+        for form, (module, glue, binary) in FORMS.items()
+    }
+
+
+def _package() -> bytes:
+    """The package as npm has it, from the workspace's cache where it is kept."""
+    kept = cache() / f"onnxruntime-web-{VERSION}.tgz"
+    if kept.is_file() and hashlib.sha512(data := kept.read_bytes()).hexdigest() == SHA512:
+        return data
+    npm = shutil.which("npm")
+    if npm is None:
+        raise ConfigError(
+            f"The page needs onnxruntime-web {VERSION}, which npm brings, and npm is not here: install Node.js, or put the "
+            f"package's file at {kept}."
+        )
+    with tempfile.TemporaryDirectory() as folder:
+        answer = subprocess.run(
+            [npm, "pack", f"onnxruntime-web@{VERSION}", "--silent"],
+            cwd=folder,
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        found = list(Path(folder).glob("*.tgz"))
+        if answer.returncode or not found:
+            raise ConfigError(
+                f"npm did not bring onnxruntime-web {VERSION} ({answer.stderr.strip()[-200:] or 'no file came'}); check the "
+                f"network, or put the package's file at {kept}."
+            )
+        data = found[0].read_bytes()
+    if (sha := hashlib.sha512(data).hexdigest()) != SHA512:
+        raise ConfigError(
+            f"npm's onnxruntime-web {VERSION} is another file than the one that is known (SHA-512 {sha[:12]}…, expected "
+            f"{SHA512[:12]}…), so it is not used."
+        )
+    write_atomically(kept, data)
+    return data

@@ -1,0 +1,137 @@
+"""The exported web page in a real Chromium: it answers as the library, also without a network, and asks no other host."""
+
+import json
+import shutil
+import threading
+from collections.abc import Iterator
+from functools import partial
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+from playwright.sync_api import Page, expect
+
+from fer_core.heads.shipped import portraits
+from fer_core.reports.web_page import write_page
+from fer_core.runs.store import find
+from fer_core.serving.predictor import Predictor
+from fer_core.workspace import CHECKPOINTS
+from tests.heads_scenes import scenes
+
+IMAGES = 60
+PREDICT = """async ([names, networks]) => {
+    const { predict } = await import('./client.js');
+    const { open } = await import('./photos.js');
+    const found = [];
+    for (const name of names) {
+        const blob = await (await fetch('images/' + name)).blob();
+        found.push((await predict(await open(new File([blob], name)), networks)).faces);
+    }
+    return found;
+}"""
+
+
+class Quiet(SimpleHTTPRequestHandler):
+    def log_message(self, *_: object) -> None:
+        return None
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    if shutil.which("npm") is None:
+        pytest.skip("npm is not installed, which brings onnxruntime-web")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("FERSCOPE_HOME", str(tmp_path_factory.mktemp("home")))
+        site = tmp_path_factory.mktemp("site") / "page"
+        write_page([find("small-vgg"), find("fer2013-best")], site)
+    return site
+
+
+@pytest.fixture
+def address(folder: Path) -> Iterator[str]:
+    server = ThreadingHTTPServer(("127.0.0.1", 0), partial(Quiet, directory=str(folder)))
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    yield f"http://127.0.0.1:{server.server_port}/"
+    server.shutdown()
+    server.server_close()
+
+
+def opened(page: Page, address: str) -> list[str]:
+    """Open the page and wait for its first answer; the list receives the address of each request."""
+    asked: list[str] = []
+    page.on("request", lambda request: asked.append(request.url))
+    page.goto(address)
+    expect(page.locator("body[data-ready=true]")).to_be_attached()
+    expect(page.locator("article[data-network=small-vgg] tr")).to_have_count(7)
+    return asked
+
+
+def test_the_probabilities_are_those_of_the_library(folder: Path, address: str, page: Page) -> None:
+    place, names, images = folder / "images", [], scenes(IMAGES)
+    place.mkdir(exist_ok=True)
+    for number, image in enumerate(images):
+        names.append(f"{number}.png")
+        Image.fromarray(image).save(place / names[-1], compress_level=1)
+    opened(page, address)
+    found = page.evaluate(PREDICT, [names, ["small-vgg", "fer2013-best"]])
+    for network in ("small-vgg", "fer2013-best"):
+        predictor, elsewhere = Predictor(CHECKPOINTS / network), []
+        for number, (image, faces) in enumerate(zip(images, found, strict=True)):
+            wanted = predictor.predict(image)
+            if [one.face.box for one in wanted] != [tuple(face["box"]) for face in faces]:
+                elsewhere.append(number)
+                continue
+            for one, face in zip(wanted, faces, strict=True):
+                np.testing.assert_allclose(face["probabilities"][network], list(one.probs.values()), atol=1e-3)
+                if network == "small-vgg":
+                    assert len(face["warnings"]) == len(one.warnings), (number, face["warnings"], one.warnings)
+        # NumPy sorts candidates of one score in an order of the processor's, and a score may lie on a threshold
+        assert len(elsewhere) <= IMAGES // 20, elsewhere
+
+
+def test_it_works_without_a_network_after_the_first_visit_and_asks_no_other_host(address: str, page: Page) -> None:
+    asked = opened(page, address)
+    page.evaluate("navigator.serviceWorker.ready")
+    page.wait_for_function("navigator.serviceWorker.controller !== null")
+    page.context.set_offline(True)
+    page.reload()
+    expect(page.locator("body[data-ready=true]")).to_be_attached()
+    page.get_by_role("button", name="Rendered face 2, happy").click()
+    expect(page.locator("#status")).to_contain_text("1 face")
+    page.get_by_role("button", name="Show the map").click()
+    expect(page.get_by_text("When a red part is covered")).to_be_visible()
+    assert {url for url in asked if not url.startswith((address, "blob:", "data:"))} == set()
+    assert page.console_errors == []
+    sent = page.evaluate("fetch('https://example.com/').then(() => 'sent', () => 'refused')")
+    assert sent == "refused"
+
+
+def test_what_cannot_be_used_is_told_in_a_sentence(address: str, page: Page, tmp_path: Path) -> None:
+    opened(page, address)
+    empty, heic, grey, large = (tmp_path / name for name in ("a.png", "b.heic", "c.png", "d.png"))
+    empty.write_bytes(b"")
+    heic.write_bytes(b"\0\0\0\x18ftypheic" + bytes(40))
+    Image.new("RGB", (300, 300), "grey").save(grey)
+    Image.new("1", (10_000, 10_000)).save(large)
+    for file, said in ((empty, "0 bytes"), (heic, "cannot open HEIC"), (large, "100 megapixels")):
+        page.locator("#file").set_input_files(file)
+        expect(page.locator("#problem")).to_contain_text(said)
+    page.locator("#file").set_input_files(grey)
+    expect(page.locator("#status")).to_contain_text("No face was found")
+
+
+def test_sizes(folder: Path) -> None:
+    site = json.loads((folder / "page.json").read_text(encoding="utf-8"))
+    assert [one["name"] for one in site["networks"]] == ["small-vgg", "fer2013-best"]
+    second = (folder / "networks" / "fer2013-best.onnx").stat().st_size
+    files = [path for path in folder.rglob("*") if path.is_file() and path.parent.name != "images"]
+    whole = sum(path.stat().st_size for path in files) - second
+    runtime = sum(path.stat().st_size for path in files if path.parent.name == "runtime")
+    assert whole < 20e6
+    assert whole - runtime < 8e6
+
+
+def test_the_examples_are_the_rendered_heads(folder: Path) -> None:
+    assert len(list((folder / "examples").iterdir())) == 2 * len(portraits().expressions)
