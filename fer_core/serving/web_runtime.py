@@ -15,6 +15,7 @@ from fer_core.errors import ConfigError
 from fer_core.workspace import cache, write_atomically
 
 VERSION = "1.30.0"
+PATIENCE = 120  # seconds for npm, which tries for minutes where there is no network
 SHA512 = (
     "ab4cbe26baedba45d2cec05610c71c55fa97db92d19a8b171c5f8269126683ca"
     "590a5cdc57bb2f35ce2b298de32f4d956fb42644c0ecd528a0a91e025c07ca61"
@@ -62,13 +63,14 @@ def _package() -> bytes:
             f"package's file at {kept}."
         )
     with tempfile.TemporaryDirectory() as folder:
-        answer = subprocess.run(
-            [npm, "pack", f"onnxruntime-web@{VERSION}", "--silent"],
-            cwd=folder,
-            capture_output=True,
-            text=True,
-            check=False,
-        )
+        command = [npm, "pack", f"onnxruntime-web@{VERSION}", "--silent"]
+        try:
+            answer = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False, timeout=PATIENCE)
+        except subprocess.TimeoutExpired as error:
+            raise ConfigError(
+                f"npm did not bring onnxruntime-web {VERSION} within {PATIENCE} seconds; check the network, or put the "
+                f"package's file at {kept}."
+            ) from error
         found = list(Path(folder).glob("*.tgz"))
         if answer.returncode or not found:
             raise ConfigError(
