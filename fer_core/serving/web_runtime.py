@@ -27,11 +27,16 @@ FORMS = {
 }
 
 
+class RuntimeMissing(ConfigError):
+    """npm, or what it would bring, cannot be had on this machine."""
+
+
 def runtime_files() -> dict[str, bytes]:
     """The runtime's files by name; binaries are gzipped, which makes them a quarter as large on any host.
 
     Raises:
-        ConfigError: npm is not here or does not answer, or the package is another than the one that is known.
+        RuntimeMissing: npm is not here or does not answer.
+        ConfigError: the package is another than the one that is known.
     """
     with tarfile.open(fileobj=io.BytesIO(_package())) as archive:
         files: dict[str, bytes] = {}
@@ -58,7 +63,7 @@ def _package() -> bytes:
         return data
     npm = shutil.which("npm")
     if npm is None:
-        raise ConfigError(
+        raise RuntimeMissing(
             f"The page needs onnxruntime-web {VERSION}, which npm brings, and npm is not here: install Node.js, or put the "
             f"package's file at {kept}."
         )
@@ -67,13 +72,13 @@ def _package() -> bytes:
         try:
             answer = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False, timeout=PATIENCE)
         except subprocess.TimeoutExpired as error:
-            raise ConfigError(
+            raise RuntimeMissing(
                 f"npm did not bring onnxruntime-web {VERSION} within {PATIENCE} seconds; check the network, or put the "
                 f"package's file at {kept}."
             ) from error
         found = list(Path(folder).glob("*.tgz"))
         if answer.returncode or not found:
-            raise ConfigError(
+            raise RuntimeMissing(
                 f"npm did not bring onnxruntime-web {VERSION} ({answer.stderr.strip()[-200:] or 'no file came'}); check the "
                 f"network, or put the package's file at {kept}."
             )

@@ -56,11 +56,11 @@ export function about(card) {
     element(
       "table",
       {},
+      element("caption", { class: "note" }, note), // HTML wants it first; the style puts it below
       element("thead", {}, element("tr", {}, element("th", { scope: "col" }, data), element("th", { scope: "col" }, `n = ${n.toLocaleString("en")}`))),
       element("tbody", {}, ...rows.map(([figure, value, interval]) =>
         element("tr", {}, element("th", { scope: "row" }, figure), element("td", {}, value, " ", element("span", { class: "interval" }, interval))),
       )),
-      element("caption", { class: "note" }, note),
     ),
   );
   const facts = card.facts.map(([what, value]) =>
