@@ -40,7 +40,7 @@ def test_the_page_of_a_damaged_run_says_what_is_wrong_and_still_lists_the_others
         app = open_page("train", run=f"bad-{list(DAMAGE).index(kind)}")
         assert not app.exception
         assert re.search("damaged|TOML", texts(app))
-        assert "Runs" in texts(app)
+        assert "Other runs" in texts(app)
     assert RunFolder.named("good").look().state == "finished"
 
 
