@@ -3,7 +3,7 @@ a file's path and time, so that a file written anew is read anew."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -342,20 +342,6 @@ def answer(folder: Path, scene: Scene) -> tuple[NDArray[np.uint8], dict[str, flo
 @st.cache_data(max_entries=256, show_spinner=False)
 def _answer(folder: Path, mtime: int, card: int, scene: str) -> tuple[NDArray[np.uint8], dict[str, float]]:
     return asked.answer(predictor(folder).members[0], Scene.model_validate_json(scene))
-
-
-def experiment(measure: Callable[..., T], folder: Path, *settings: Hashable) -> T:
-    """A finished experiment of `fer_core.lab`, such as `curve.measure`, on a network; shared, so not to be changed."""
-    times = weights_path(folder).stat().st_mtime_ns, card_stamp(folder)
-    found: T = _experiment(measure.__module__, folder, times, settings, measure)
-    return found
-
-
-@st.cache_resource(max_entries=64, show_spinner="Computing the intervals")
-def _experiment(
-    name: str, folder: Path, times: tuple[int, int], settings: tuple[Hashable, ...], _measure: Callable[..., Any]
-) -> Any:
-    return _measure(predictor(folder).members[0], *settings)
 
 
 def layers(folder: Path) -> dict[str, tuple[int, int]]:

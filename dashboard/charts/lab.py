@@ -57,7 +57,7 @@ def response(table: pd.DataFrame, lines: pd.DataFrame, shown: str) -> alt.LayerC
 
     Args:
         table: of `Curve.table`, with a column `network`.
-        lines: of `fitted_lines`.
+        lines: of `Curve.tables`, the fit, with a column `network`.
         shown: the expression.
     """
     import altair as alt

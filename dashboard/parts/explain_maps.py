@@ -19,6 +19,7 @@ from fer_core.explanation import region_report as reports
 from fer_core.explanation.badge import badge
 from fer_core.explanation.overlay import colour, overlay
 from fer_core.glossary import GLOSSARY, explained
+from fer_core.lab import results, truth
 from fer_core.models import attribution_layer
 from fer_core.runs import store
 from fer_core.runs.store import Checkpoint
@@ -227,7 +228,15 @@ def heading(one: Map) -> None:
 
 
 def trust(one: Map) -> tuple[str, str]:
-    """Level of evidence and details for this method on this network and layer: what a report measured, if there is one."""
+    """Level of evidence and details for this method on this network and layer: what a report and the lab measured."""
+    level, details = _measured_on_images(one)
+    known = results.kept(one.seen.network.folder, truth.measure)
+    said = next((words for result in known if (words := truth.about_method(result.table, one.method.name))), "")
+    return level, f"{details} {said}".strip()
+
+
+def _measured_on_images(one: Map) -> tuple[str, str]:
+    """What a region report says of a map."""
     known = reports.find(one.seen.network.folder)
     for key, path in known.items():
         report = cache.explanation_report(path)

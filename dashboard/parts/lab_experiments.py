@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Hashable, Sequence
-from typing import Any, TypeVar
+from collections.abc import Callable, Sequence
+from typing import Any
 
 import pandas as pd
 import streamlit as st
@@ -16,10 +16,10 @@ from dashboard.parts.lab_scene import BIND, expression, mouth
 from dashboard.pickers import titles
 from dashboard.text import verbatim
 from fer_core.errors import FerError
-from fer_core.lab import curve, muscles, who
+from fer_core.lab import curve, muscles, results, who
+from fer_core.lab.results import Measured, Result
 from fer_core.runs.store import Checkpoint
 
-T = TypeVar("T")
 FEW, BOX = 12, 190  # people at first; pixels of a select box
 PEOPLE = (FEW, 30, 60)
 
@@ -28,15 +28,15 @@ def curves(networks: Sequence[Checkpoint]) -> None:
     """How much of an expression each network needs."""
     shown, state, people = _asked(with_mouth=True)
     settings = (shown, people, curve.STEPS, state)
-    found = _measured(networks, shown, curve.measure, curve.is_measured, settings)
+    found = _measured(networks, shown, curve.measure, settings)
     _command(networks, f"curve NETWORK --expression {shown} --people 60" + (f" --mouth {state}" if state else ""))
     if not found:
         return
     for one in found.values():
-        st.markdown(verbatim(one.sentence()))
-    table = pd.concat([one.table().assign(network=titles()[name]) for name, one in found.items()], ignore_index=True)
+        st.markdown(verbatim(one.sentence))
+    table = pd.concat([one.table.assign(network=titles()[name]) for name, one in found.items()], ignore_index=True)
     lines = pd.concat(
-        [curve.fitted_lines([one]).assign(network=titles()[name]) for name, one in found.items()], ignore_index=True
+        [one.tables["fit"].assign(network=titles()[name]) for name, one in found.items()], ignore_index=True
     )
     st.altair_chart(charts.response(table, lines, shown), key="response")
     st.caption(
@@ -48,22 +48,22 @@ def curves(networks: Sequence[Checkpoint]) -> None:
         st.markdown(
             f"**What {verbatim(titles()[name])} answers instead**: mean probability of each expression, with 95 % bands."
         )
-        st.altair_chart(charts.mix(one.table()), key=f"mix-{name}")
+        st.altair_chart(charts.mix(one.table), key=f"mix-{name}")
     table_behind("charts", table, f"response-{shown}")
 
 
 def action_units(networks: Sequence[Checkpoint]) -> None:
     """Which action units of an expression each network uses."""
     shown, state, people = _asked(with_mouth=True, without=("neutral",))
-    found = _measured(networks, shown, muscles.measure, muscles.is_measured, (shown, people, state))
+    found = _measured(networks, shown, muscles.measure, (shown, people, state))
     _command(networks, f"muscles NETWORK --expression {shown}" + (f" --mouth {state}" if state else ""))
     for name, one in found.items():
-        table = one.table()
+        table = one.table
         table["action unit"] = [f"AU{unit} {title}" for unit, title in zip(table["unit"], table["name"], strict=True)]
-        st.markdown(verbatim(one.sentence()))
+        st.markdown(verbatim(one.sentence))
         axis = f"Shapley value: points of the probability of {shown}"
         st.altair_chart(charts.effects(table, "action unit", axis), key=f"muscles-{name}")
-        pairs = one.pairs()
+        pairs = one.tables["pairs"]
         together = pairs[(pairs["p_adjusted"] <= 0.05) & (pairs["difference"] > 0)].sort_values("difference")
         if len(together):
             best = together.iloc[-1]
@@ -84,18 +84,17 @@ def action_units(networks: Sequence[Checkpoint]) -> None:
 def persons(networks: Sequence[Checkpoint]) -> None:
     """What changes when only the person does."""
     shown, _, people = _asked(with_mouth=False, default="neutral")
-    found = _measured(networks, shown, who.measure, who.is_measured, (shown, who.MAIN, people))
+    found = _measured(networks, shown, who.measure, (shown, who.MAIN, people))
     _command(networks, f"who NETWORK --expression {shown}")
     st.info(who.LIMITS)
     for name, one in found.items():
-        st.markdown(verbatim(one.sentence()))
-        table = one.table()
+        st.markdown(verbatim(one.sentence))
+        table = one.table
         table["change"] = table["title"] + ": " + table["from"] + " to " + table["to"]
         if shown == "neutral":
-            clearest = one.expressions.index(str(table["answer"].iloc[int(table["p"].argmin())]))
-            answer = str(
-                st.selectbox("Answer to a neutral face", one.expressions, clearest, key=f"answer-{name}", width=BOX)
-            )
+            asked = list(dict.fromkeys(table["answer"]))
+            clearest = asked.index(str(table["answer"].iloc[int(table["p"].argmin())]))
+            answer = str(st.selectbox("Answer to a neutral face", asked, clearest, key=f"answer-{name}", width=BOX))
             table_shown = table[table["answer"] == answer]
         else:
             answer, table_shown = shown, table
@@ -124,37 +123,31 @@ def _asked(*, with_mouth: bool, without: Sequence[str] = (), default: str = "hap
 
 
 def _measured(
-    networks: Sequence[Checkpoint],
-    shown: str,
-    measure: Callable[..., T],
-    is_measured: Callable[..., bool],
-    settings: tuple[Hashable, ...],
-) -> dict[str, T]:
+    networks: Sequence[Checkpoint], shown: str, measure: Callable[..., Measured], settings: tuple[Any, ...]
+) -> dict[str, Result]:
     """The finished experiments by the network's name; a button measures the others, with progress."""
     able = [network for network in networks if shown in network.card.expressions]
     for network in networks:
         if network not in able:
             st.info(f"{verbatim(titles()[network.name])} does not know the expression {shown}.")
-    found, missing = {}, []
-    for network in able:
-        try:
-            if is_measured(cache.predictor(network.folder).members[0], *settings):
-                found[network.name] = cache.experiment(measure, network.folder, *settings)
-            else:
-                missing.append(network)
-        except FerError as error:
-            st.error(verbatim(str(error)))
+    kept = {network.name: results.find(network.folder, measure, *settings) for network in able}
+    found = {name: one for name, one in kept.items() if one is not None}
+    missing = [network for network in able if network.name not in found]
     if missing:
         names = ", ".join(verbatim(titles()[network.name]) for network in missing)
         st.markdown(f"Not measured yet: {names}.")
         if st.button("Measure now", type="primary", key="measure"):
-            for network in missing:
-                _measure(network, measure, settings)
-            st.rerun()
+            try:
+                for network in missing:
+                    _measure(network, measure, settings)
+            except FerError as error:
+                st.error(verbatim(str(error)))
+            else:
+                st.rerun()
     return found
 
 
-def _measure(network: Checkpoint, measure: Callable[..., object], settings: tuple[Hashable, ...]) -> None:
+def _measure(network: Checkpoint, measure: Callable[..., Measured], settings: tuple[Any, ...]) -> None:
     """Measure with a progress bar; finished people are kept if the page is left."""
     bar, start = st.progress(0.0, f"Rendering heads for {verbatim(titles()[network.name])}"), time.monotonic()
     st.button("Stop", key=f"stop-{network.name}", help="Finished people are kept.")  # a click ends this run of the page
@@ -163,7 +156,8 @@ def _measure(network: Checkpoint, measure: Callable[..., object], settings: tupl
         left = (time.monotonic() - start) / done * (total - done)
         bar.progress(done / total, f"{done} of {total} people, about {left:.0f} s left. Finished people are kept.")
 
-    measure(cache.predictor(network.folder).members[0], *settings, progress=show)
+    loaded = cache.predictor(network.folder).members[0]
+    results.measured(network.folder, loaded, measure, *settings, progress=show)
     bar.empty()
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -114,8 +114,8 @@ def regions(scene: Scene, size: int | tuple[int, int]) -> NDArray[np.uint8]:
     return np.asarray(counts.argmax(1).astype(np.uint8).reshape(height, width))
 
 
-def moved(scene: Scene, action: str, size: int | tuple[int, int]) -> NDArray[np.bool_]:
-    """(H, W) the pixels that an action moves or shades.
+def moved(scene: Scene, action: str | Iterable[str], size: int | tuple[int, int]) -> NDArray[np.bool_]:
+    """(H, W) the pixels that an action, or several together, move or shade.
 
     The action is compared with its absence; where the scene does not have it, with the action at full intensity. A pixel
     counts where the surface moves by 0.4 mm or more, or where the image changes by four grey levels or more before the
@@ -129,7 +129,7 @@ def moved(scene: Scene, action: str, size: int | tuple[int, int]) -> NDArray[np.
         ConfigError: the size is out of range.
     """
     height, width = _checked(size)
-    names = list(facial.unpaired({action: 1.0}))
+    names = list(facial.unpaired(dict.fromkeys([action] if isinstance(action, str) else action, 1.0)))
     without = {name: amount for name, amount in scene.actions.items() if name not in names}
     # At full intensity whatever else the face does: `settled` may lower it again.
     amounts = {name: scene.actions.get(name, 0.0) for name in names}

@@ -61,6 +61,14 @@ def check(network: LoadedNetwork, expression: str, people: int) -> None:
     """
     if expression not in network.card.expressions:
         raise UnknownName(f"expression of {network.card.name}", expression, network.card.expressions)
+    check_people(people)
+
+
+def check_people(people: int) -> None:
+    """
+    Raises:
+        ConfigError: too few people for an interval.
+    """
     if people < LEAST:
         raise ConfigError(
             f"An experiment over {people} people is too small for an interval over people; use at least {LEAST}, better 60."
@@ -101,28 +109,37 @@ def answers(network: LoadedNetwork, units: Sequence[Unit], progress: Progress | 
     """
     if not units:
         raise ConfigError("There is no scene to ask about; give at least one.")
-    folder, found = _folder(network), []
+    found, spec, shape = [], network.card.image, (len(units[0]), len(network.card.expressions))
     for number, unit in enumerate(units, 1):
         texts = tuple(scene.model_dump_json() for scene in unit)
-        path = _path(folder, texts)
-        known = _stored(path, (len(unit), len(network.card.expressions)))
-        if known is None:
-            spec = network.card.image
+
+        def asked(texts: tuple[str, ...] = texts) -> NDArray[np.float64]:
             images = _rendered(texts, spec.height, spec.width, spec.channels == 3)
-            known = network.probs(np.stack([fit(image, spec) for image in images]))
-            file = io.BytesIO()
-            np.save(file, known)
-            workspace.write_atomically(path, file.getvalue())
-        found.append(known)
+            return network.probs(np.stack([fit(image, spec) for image in images]))
+
+        found.append(kept(network, texts, shape, asked))
         if progress is not None:
             progress(number, len(units))
     return np.stack(found)
 
 
-def all_stored(network: LoadedNetwork, units: Sequence[Unit]) -> bool:
-    """Whether `answers` would have nothing to measure."""
-    folder = _folder(network)
-    return all(_path(folder, tuple(scene.model_dump_json() for scene in unit)).exists() for unit in units)
+def kept(
+    network: LoadedNetwork, key: Sequence[str], shape: tuple[int, ...], make: Callable[[], NDArray[np.float64]]
+) -> NDArray[np.float64]:
+    """An array that was measured on a network and these texts before, or is now.
+
+    Args:
+        key: all that it depends on besides the network and the renderer.
+        shape: of the array; a file with another one is damaged, and measured anew.
+    """
+    name = hashlib.sha256(json.dumps(list(key)).encode()).hexdigest()[:32]
+    path = workspace.home() / "lab" / fingerprint(network)[:24] / f"{name}.npy"
+    if (known := _stored(path, shape)) is not None:
+        return known
+    made, file = make(), io.BytesIO()
+    np.save(file, made)
+    workspace.write_atomically(path, file.getvalue())
+    return made
 
 
 @lru_cache(KEPT)
@@ -130,29 +147,21 @@ def _rendered(texts: tuple[str, ...], height: int, width: int, colour: bool) -> 
     return render([Scene.model_validate_json(text) for text in texts], (height, width), colour)
 
 
-def _folder(network: LoadedNetwork) -> Path:
-    return workspace.home() / "lab" / fingerprint(network)[:24]
-
-
-def _path(folder: Path, texts: tuple[str, ...]) -> Path:
-    return folder / f"{hashlib.sha256(json.dumps(texts).encode()).hexdigest()[:32]}.npy"
-
-
-def _stored(path: Path, shape: tuple[int, int]) -> NDArray[np.float64] | None:
-    """Stored probabilities; None where there are none, or where the file is damaged and is to be measured anew."""
+def _stored(path: Path, shape: tuple[int, ...]) -> NDArray[np.float64] | None:
+    """A stored array; None where there are none, or where the file is damaged and is to be measured anew."""
     try:
         known = np.load(path, allow_pickle=False)
     except (OSError, ValueError, EOFError):
         return None
     fine = isinstance(known, np.ndarray) and known.dtype == np.float64 and known.shape == shape
-    return known if fine and np.isfinite(known).all() else None
+    return known if fine else None
 
 
 def fingerprint(network: LoadedNetwork) -> str:
     """SHA-256 of all that an answer depends on: weights, architecture, what the card says of the output, the renderer."""
     card = network.card
     about = [repr(network.model), card.image.model_dump(mode="json"), card.tta, card.temperature, card.expressions]
-    found = hashlib.sha256(json.dumps([_renderer(), *about]).encode())
+    found = hashlib.sha256(json.dumps([renderer(), *about]).encode())
     _add_weights(found, network.model)
     return found.hexdigest()
 
@@ -165,11 +174,16 @@ def _add_weights(found: hashlib._Hash, model: nn.Module) -> None:
         found.update(tensor.detach().cpu().contiguous().flatten().view(torch.uint8).numpy().tobytes())
 
 
-@cache
-def _renderer() -> str:
+def renderer() -> str:
     """SHA-256 of the code and the model that render heads."""
+    return code_of(Path(heads.__file__).parent)
+
+
+@cache
+def code_of(folder: Path) -> str:
+    """SHA-256 of the code and the arrays of a package."""
     found = hashlib.sha256()
-    for path in sorted(Path(heads.__file__).parent.rglob("*")):
+    for path in sorted(folder.rglob("*")):
         if path.suffix in (".py", ".npz"):
             found.update(path.read_bytes())
     return found.hexdigest()

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING
@@ -15,7 +14,7 @@ from fer_core.errors import ConfigError
 from fer_core.evaluation.intervals import Interval, percent, wilson_bounds
 from fer_core.heads import Scene, express
 from fer_core.heads.actions import Mouth
-from fer_core.lab.answers import acting, all_stored, answers, check, person_scene
+from fer_core.lab.answers import Progress, acting, answers, check, person_scene
 from fer_core.lab.paired import mean_interval
 from fer_core.lab.psychometric import Psychometric, fit
 
@@ -88,6 +87,11 @@ class Curve:
             )
         return pd.concat(rows, ignore_index=True)
 
+    def tables(self) -> dict[str, pd.DataFrame]:
+        """`answers` as `table`, and `fit`: the fitted share, `predicted`, at 101 values of `intensity`."""
+        x = np.linspace(0, 1, 101)
+        return {"answers": self.table(), "fit": pd.DataFrame({"intensity": x, "predicted": self.psychometric.at(x)})}
+
     def sentence(self) -> str:
         """The answer in words; where there is no threshold, no number is given for it."""
         how = "" if self.mouth is None else f" with the mouth {self.mouth}"
@@ -144,7 +148,7 @@ def measure(
     steps: int = STEPS,
     mouth: Mouth | None = None,
     seed: int = 0,
-    progress: Callable[[int, int], None] | None = None,
+    progress: Progress | None = None,
 ) -> Curve:
     """Measure a response curve; what was measured before is taken from the workspace.
 
@@ -161,19 +165,3 @@ def measure(
     probs = answers(network, scenes(expression, people, steps, mouth, seed), progress)
     card = network.card
     return Curve(card.title, expression, mouth, tuple(card.expressions), np.linspace(0, 1, steps), probs)
-
-
-def is_measured(
-    network: LoadedNetwork, expression: str, people: int, steps: int = STEPS, mouth: Mouth | None = None, seed: int = 0
-) -> bool:
-    """Whether `measure` would take all answers from the workspace."""
-    return all_stored(network, scenes(expression, people, steps, mouth, seed))
-
-
-def fitted_lines(curves: Sequence[Curve], points: int = 101) -> pd.DataFrame:
-    """The fitted shares of several curves: `network`, `intensity`, `predicted`."""
-    x = np.linspace(0, 1, points)
-    return pd.concat(
-        [pd.DataFrame({"network": c.network, "intensity": x, "predicted": c.psychometric.at(x)}) for c in curves],
-        ignore_index=True,
-    )

@@ -6,7 +6,6 @@ for n-person games*, 1953). An expression has seven units at most, so all coalit
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from itertools import combinations
 from math import comb
@@ -20,7 +19,7 @@ from fer_core.errors import ConfigError, UnknownName
 from fer_core.evaluation.intervals import Interval
 from fer_core.heads import EXPRESSIONS, Scene, express
 from fer_core.heads.actions import SHOWN_BY, Mouth, actions_of, unit_of, unpaired, usual_mouth
-from fer_core.lab.answers import acting, all_stored, answers, check, person_scene
+from fer_core.lab.answers import Progress, acting, answers, check, person_scene
 from fer_core.lab.paired import differences
 
 if TYPE_CHECKING:
@@ -82,6 +81,10 @@ class Muscles:
         extra = [w[:, 1 << i | 1 << j] - w[:, 1 << i] - w[:, 1 << j] + w[:, 0] for i, j in chosen]
         named = pd.DataFrame([{"unit": numbers[i], "other": numbers[j]} for i, j in chosen])
         return pd.concat([named, differences(np.stack(extra, 1))], axis=1)
+
+    def tables(self) -> dict[str, pd.DataFrame]:
+        """`units` as `table`, and `pairs`."""
+        return {"units": self.table(), "pairs": self.pairs()}
 
     def sentence(self) -> str:
         """The units that count, strongest first, and those of the expression for which no effect is shown."""
@@ -148,7 +151,7 @@ def measure(
     people: int = PEOPLE,
     mouth: Mouth | None = None,
     seed: int = 0,
-    progress: Callable[[int, int], None] | None = None,
+    progress: Progress | None = None,
 ) -> Muscles:
     """Measure every coalition of an expression's action units; what was measured before is taken from the workspace.
 
@@ -162,13 +165,6 @@ def measure(
     probs = answers(network, scenes(expression, people, mouth, seed), progress)
     worth = probs[:, :, network.card.expressions.index(expression)]
     return Muscles(network.card.title, expression, mouth or usual_mouth(expression), units, worth)
-
-
-def is_measured(
-    network: LoadedNetwork, expression: str, people: int, mouth: Mouth | None = None, seed: int = 0
-) -> bool:
-    """Whether `measure` would take all answers from the workspace."""
-    return all_stored(network, scenes(expression, people, mouth, seed))
 
 
 def shapley(worth: NDArray[np.float64]) -> NDArray[np.float64]:

@@ -7,7 +7,7 @@ photos these go along with much that is held still here.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from fer_core.errors import ConfigError, UnknownName
 from fer_core.evaluation.intervals import Interval
 from fer_core.heads import Person, Scene, express
-from fer_core.lab.answers import acting, all_stored, answers, check, person_scene
+from fer_core.lab.answers import Progress, acting, answers, check, person_scene
 from fer_core.lab.paired import differences
 
 if TYPE_CHECKING:
@@ -107,6 +107,10 @@ class Who:
                 changes.append(pair[:, 1] - pair[:, 0])
         return pd.concat([pd.DataFrame(rows), differences(np.stack(changes, 1))], axis=1)
 
+    def tables(self) -> dict[str, pd.DataFrame]:
+        """`changes` as `table`."""
+        return {"changes": self.table()}
+
     def sentence(self) -> str:
         """The significant changes, largest first."""
         table = self.table()
@@ -162,7 +166,7 @@ def measure(
     properties: Sequence[str] = MAIN,
     people: int = PEOPLE,
     seed: int = 0,
-    progress: Callable[[int, int], None] | None = None,
+    progress: Progress | None = None,
 ) -> Who:
     """Measure paired changes; what was measured before is taken from the workspace.
 
@@ -175,8 +179,3 @@ def measure(
     found = answers(network, scenes(expression, properties, people, seed), progress)
     probs = found.reshape(people, len(properties), 2, -1)
     return Who(network.card.title, expression, tuple(properties), tuple(network.card.expressions), probs)
-
-
-def is_measured(network: LoadedNetwork, expression: str, properties: Sequence[str], people: int, seed: int = 0) -> bool:
-    """Whether `measure` would take all answers from the workspace."""
-    return all_stored(network, scenes(expression, properties, people, seed))

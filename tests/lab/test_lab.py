@@ -60,16 +60,16 @@ def test_answers_are_kept_by_content_and_a_stop_loses_nothing(workspace: Path) -
         lab.answers(network, units, stop)
     files = list((workspace / "lab").rglob("*.npy"))
     assert len(files) == 2
-    assert not lab.all_stored(network, units)
+    first = {path: path.stat().st_mtime_ns for path in files}
     whole = lab.answers(network, units)
-    assert lab.all_stored(network, units)
+    assert {path: path.stat().st_mtime_ns for path in files} == first  # continued, not repeated
     files[0].write_bytes(b"torn")  # measured anew
     np.testing.assert_array_equal(lab.answers(network, units), whole)
-    other = LoadedNetwork(network.model, network.card.model_copy(update={"temperature": 2.0}))
-    assert not lab.all_stored(other, units)
+    known = lab.fingerprint(network)
+    assert lab.fingerprint(LoadedNetwork(network.model, network.card.model_copy(update={"temperature": 2.0}))) != known
     with torch.no_grad():
         network.model.bias += 1  # type: ignore[operator]
-    assert not lab.all_stored(network, units)
+    assert lab.fingerprint(network) != known
 
 
 def test_a_curve_finds_the_brightness_of_the_mouth_and_nothing_in_a_constant_network() -> None:

@@ -16,12 +16,13 @@ from fer_core.evaluation.comparison import p_value
 from fer_core.evaluation.intervals import bounded
 from fer_core.lab.curve import STEPS
 from fer_core.lab.muscles import PEOPLE as MUSCLE_PEOPLE
+from fer_core.lab.truth import PEOPLE as TRUTH_PEOPLE
 from fer_core.lab.who import LIMITS, MAIN, PROPERTIES
 from fer_core.lab.who import PEOPLE as WHO_PEOPLE
 from trainers.console import AsJson, app, figures_table, out
 
 if TYPE_CHECKING:
-    from fer_core.serving.predictor import LoadedNetwork
+    from fer_core.lab.results import Result
 
 lab_app = typer.Typer(no_args_is_help=True, help="Experiments on a network with rendered heads.")
 app.add_typer(lab_app, name="lab")
@@ -54,9 +55,9 @@ def curve(
     """Measure how much of an expression a network needs: a response curve, its threshold, slope and lapse rate."""
     from fer_core.lab import curve as lab
 
-    def one(network: LoadedNetwork, progress: Callable[[int, int], None]) -> Found:
-        found = lab.measure(network, expression, people, steps, mouth, seed, progress)
-        table = found.table()
+    def one(measured: Callable[..., Result]) -> Found:
+        found = measured(lab.measure, expression, people, steps, mouth, seed)
+        table = found.table
         own = table[table["expression"] == expression]
         shown = pd.DataFrame(
             {
@@ -67,7 +68,7 @@ def curve(
                 ],
             }
         )
-        return Found(found.sentence(), table, shown)
+        return Found(found.sentence, table, shown)
 
     _print(networks, one, csv, as_json)
 
@@ -80,9 +81,9 @@ def muscles(
     """Measure which action units of an expression a network uses: alone, taken away, and by Shapley values."""
     from fer_core.lab import muscles as lab
 
-    def one(network: LoadedNetwork, progress: Callable[[int, int], None]) -> Found:
-        found = lab.measure(network, expression, people, mouth, seed, progress)
-        table = found.table()
+    def one(measured: Callable[..., Result]) -> Found:
+        found = measured(lab.measure, expression, people, mouth, seed)
+        table = found.table
         shown = pd.DataFrame(
             {
                 "action unit": [
@@ -94,7 +95,7 @@ def muscles(
                 "p (Holm)": [p_value(value) for value in table["p_adjusted"]],
             }
         )
-        return Found(found.sentence(), table, shown)
+        return Found(found.sentence, table, shown)
 
     _print(networks, one, csv, as_json)
 
@@ -111,9 +112,9 @@ def who(
     """Measure what changes when only the person does: age, sex, ancestry, skin tone and more, paired over people."""
     from fer_core.lab import who as lab
 
-    def one(network: LoadedNetwork, progress: Callable[[int, int], None]) -> Found:
-        found = lab.measure(network, expression, change or MAIN, people, seed, progress)
-        table = found.table()
+    def one(measured: Callable[..., Result]) -> Found:
+        found = measured(lab.measure, expression, change or list(MAIN), people, seed)
+        table = found.table
         shown = pd.DataFrame(
             {
                 "change": table["title"] + ": " + table["from"] + " to " + table["to"],
@@ -122,9 +123,43 @@ def who(
                 "p (Holm)": [p_value(value) for value in table["p_adjusted"]],
             }
         )
-        return Found(found.sentence(), table, shown)
+        return Found(found.sentence, table, shown)
 
     _print(networks, one, csv, as_json, after=LIMITS)
+
+
+@lab_app.command("truth")
+def truth(
+    networks: Networks,
+    method: Annotated[
+        list[str] | None,
+        typer.Option("--method", help="An attribution method. Can be repeated. Default: the nine quick ones."),
+    ] = None,
+    people: People = TRUTH_PEOPLE, seed: Seed = 0, csv: Csv = None, as_json: AsJson = False,
+) -> None:  # fmt: skip
+    """Measure how much of each method's map lies on the pixels that an expression really moves or shades."""
+    from fer_core.lab import truth as lab
+
+    def one(measured: Callable[..., Result]) -> Found:
+        found = measured(lab.measure, method or list(lab.QUICK), people, seed)
+        table = found.table
+        whole = table[table["expression"] == lab.ALL]
+        shown = pd.DataFrame(
+            {
+                "method": whole["title"],
+                "attribution on the truth": [
+                    bounded(*row) for row in whole[["mass", "mass_low", "mass_high"]].to_numpy()
+                ],
+                "maximum on the truth": [
+                    bounded(*row) for row in whole[["pointing", "pointing_low", "pointing_high"]].to_numpy()
+                ],
+                "more than a blob (points)": [_change(*row) for row in whole[["difference", "low", "high"]].to_numpy()],
+                "p (Holm)": ["control" if pd.isna(value) else p_value(value) for value in whole["p_adjusted"]],
+            }
+        )
+        return Found(found.sentence, table, shown)
+
+    _print(networks, one, csv, as_json)
 
 
 _change = partial(bounded, form="+.1f")
@@ -142,11 +177,12 @@ def _bar(quiet: bool) -> Iterator[Callable[[int, int], None]]:
 
 def _print(
     names: Sequence[str],
-    measure: Callable[[LoadedNetwork, Callable[[int, int], None]], Found],
+    ask: Callable[[Callable[..., Result]], Found],
     csv: Path | None,
     as_json: bool,
     after: str = "",
 ) -> None:
+    from fer_core.lab.results import measured
     from fer_core.runs.store import find
     from fer_core.serving.predictor import LoadedNetwork
     from fer_core.workspace import write_atomically
@@ -155,7 +191,7 @@ def _print(
     for name in names:
         checkpoint = find(name)
         with _bar(as_json) as progress:
-            found = measure(LoadedNetwork.of(checkpoint.folder), progress)
+            found = ask(partial(measured, checkpoint.folder, LoadedNetwork.of(checkpoint.folder), progress=progress))
         tables[checkpoint.name], sentences[checkpoint.name] = found.table, found.sentence
         if not as_json:
             out.print(found.sentence, soft_wrap=True, highlight=False)
