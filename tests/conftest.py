@@ -13,12 +13,15 @@ from pathlib import Path
 import numpy as np
 import psutil
 import pytest
+from hypothesis import settings
 from numpy.typing import NDArray
 from PIL import Image
 
 CSV_HEADER = "emotion,pixels,Usage"
 ROOT = Path(__file__).resolve().parents[1]
 
+settings.register_profile("ferscope", deadline=None)  # a busy machine is slow, which is no fault of what is tested
+settings.load_profile("ferscope")
 
 # Markers by place, the first that fits: what a test needs is known by where it lies. `-m fast` is for while one works. A
 # test that says itself what it needs (`process`, `simulation`) is not marked by its place.

@@ -80,6 +80,7 @@ def test_from_a_start_on_rendered_heads_to_the_matrix_and_a_grad_cam(page: Page,
     main.get_by_role("button", name="Next").click()
     page.wait_for_url(lambda url: "image=" in url)
     expect(maps.first).not_to_have_attribute("src", first or "")
+    settle(page)  # until then the sentence is that of the image before
     shown = page.url
     main_text = main.get_by_text("The network predicts").inner_text()
     page.reload()

@@ -5,6 +5,7 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -34,6 +35,23 @@ widths = [4, 8, 8, 8]
 def ferscope(*arguments: object) -> subprocess.CompletedProcess[str]:
     command = [sys.executable, "-m", "trainers.cli", *map(str, arguments)]
     return subprocess.run(command, capture_output=True, text=True, timeout=300, check=False)
+
+
+Here = Callable[..., tuple[int, str]]
+
+
+@pytest.fixture
+def ferscope_here(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Here:
+    """Exit code and standard error of the command in this process, which spares the start of a new one."""
+    from trainers import cli
+
+    def run(*arguments: object) -> tuple[int, str]:
+        monkeypatch.setattr(sys, "argv", ["ferscope", *map(str, arguments)])
+        with pytest.raises(SystemExit) as caught:
+            cli.main()
+        return int(caught.value.code or 0), capsys.readouterr().err
+
+    return run
 
 
 @pytest.fixture
@@ -191,10 +209,16 @@ def test_ctrl_c_while_a_run_is_evaluated_begins_no_other(recipe: Path, learnable
         (["data", "add", "nowhere"], "does not exist"),
     ],
 )
-def test_bad_input_gets_one_sentence_and_exit_code_2(arguments: list[str], says: str) -> None:
-    answer = ferscope(*arguments)
+def test_bad_input_gets_one_sentence_and_exit_code_2(ferscope_here: Here, arguments: list[str], says: str) -> None:
+    code, error = ferscope_here(*arguments)
+    assert code == 2
+    assert says in error
+
+
+def test_a_process_of_its_own_prints_no_traceback_for_bad_input() -> None:
+    answer = ferscope("train", "nothing", "--data", "heads")
     assert answer.returncode == 2
-    assert says in answer.stderr
+    assert "There is no recipe “nothing”" in answer.stderr
     assert "Traceback" not in answer.stderr
 
 
@@ -210,11 +234,11 @@ def test_bad_input_gets_one_sentence_and_exit_code_2(arguments: list[str], says:
     ],
 )
 def test_a_start_that_is_refused_leaves_nothing(
-    recipe: Path, learnable: Path, workspace: Path, arguments: list[str], says: str
+    ferscope_here: Here, recipe: Path, learnable: Path, workspace: Path, arguments: list[str], says: str
 ) -> None:
-    answer = ferscope(arguments[0], recipe, "--data", learnable, *arguments[1:])
-    assert answer.returncode == 2
-    assert says in answer.stderr
+    code, error = ferscope_here(arguments[0], recipe, "--data", learnable, *arguments[1:])
+    assert code == 2
+    assert says in error
     assert not [path for place in ("runs", "crossval") for path in (workspace / place).glob("*")]
 
 
