@@ -141,3 +141,64 @@ def effects(table: pd.DataFrame, label: str, axis: str) -> alt.LayerChart:
     return alt.LayerChart(layer=[zero, reach, dots]).properties(
         height=alt.Step(PER_BAR), description=f"{axis}, by {label}", usermeta=SVG
     )
+
+
+def against(table: pd.DataFrame, axis: str, usual: float, bands: bool = True) -> alt.LayerChart:
+    """Accuracy (%) against a setting: a line a network, with its 95 % band; the usual value is marked.
+
+    Args:
+        table: with `network`, `value`, `accuracy`, `accuracy_low`, `accuracy_high`, `p_adjusted`.
+        axis: title of the axis of the values.
+    """
+    import altair as alt
+
+    rows = table[["network", "value", "p_adjusted"]].copy()
+    for name, column in (("accuracy", "accuracy"), ("low", "accuracy_low"), ("high", "accuracy_high")):
+        rows[name] = 100 * table[column]
+    rows["significant"] = rows["p_adjusted"] <= 0.05
+    names = list(dict.fromkeys(rows["network"]))
+    known = set(names) <= set(COLOURS)
+    colours = alt.Scale(domain=names, range=[COLOURS[name] for name in names] if known else cycle(len(names)))
+    legend = (
+        None if len(names) == 1 else alt.Legend(orient="bottom", title=None, columns=4 if known else 2, labelLimit=320)
+    )
+    base = alt.Chart(rows).encode(
+        x=alt.X("value:Q", title=axis, axis=alt.Axis(grid=False)),
+        color=alt.Color("network:N", scale=colours, legend=legend),
+    )
+    y = alt.Y("accuracy:Q", title="accuracy (%)", scale=alt.Scale(domain=[0, 100]))
+    tips = ["network:N", *(alt.Tooltip(f"{name}:Q", format=".3~g") for name in ("value", "accuracy", "low", "high"))]
+    line = base.mark_line(strokeWidth=2).encode(y=y)
+    dots = base.mark_point(size=60, opacity=1).encode(
+        y=y,
+        tooltip=tips,
+        fill=alt.condition(
+            "datum.significant", alt.Color("network:N", scale=colours, legend=None), alt.value("transparent")
+        ),
+    )
+    mark = alt.Chart(pd.DataFrame({"value": [usual]})).mark_rule(strokeDash=[2, 3], color=QUIET).encode(x="value:Q")
+    band = [base.mark_area(opacity=0.15).encode(y=alt.Y("low:Q", title="accuracy (%)"), y2="high:Q")] if bands else []
+    return alt.LayerChart(layer=[mark, *band, line, dots]).properties(
+        height=320, description=f"Accuracy against {axis}: {', '.join(names)}", usermeta=SVG
+    )
+
+
+def path(probs: pd.DataFrame) -> alt.LayerChart:
+    """Probability (%) of each expression along a movement; `share` of it, `expression`, `probability`."""
+    import altair as alt
+
+    rows = probs.assign(share=100 * probs["share"], probability=100 * probs["probability"])
+    names = list(dict.fromkeys(rows["expression"]))
+    base = alt.Chart(rows).encode(
+        x=alt.X("share:Q", title="share of the movement (%)", axis=alt.Axis(grid=False)),
+        y=alt.Y("probability:Q", title="probability (%)"),
+        color=alt.Color(
+            "expression:N",
+            scale=alt.Scale(domain=names, range=[COLOURS.get(name, QUIET) for name in names]),
+            legend=alt.Legend(orient="bottom", title=None, columns=4, symbolOpacity=1),
+        ),
+    )
+    tips = ["expression:N", *(alt.Tooltip(f"{name}:Q", format=".1f") for name in ("share", "probability"))]
+    return alt.LayerChart(
+        layer=[base.mark_line(strokeWidth=2), base.mark_circle(size=40).encode(tooltip=tips)]
+    ).properties(height=280, description="Probability of each expression along the movement", usermeta=SVG)

@@ -17,6 +17,7 @@ from dashboard.pickers import titles
 from dashboard.text import verbatim
 from fer_core.errors import FerError
 from fer_core.lab import curve, muscles, results, who
+from fer_core.lab import view as lab_view
 from fer_core.lab.results import Measured, Result
 from fer_core.runs.store import Checkpoint
 
@@ -28,8 +29,8 @@ def curves(networks: Sequence[Checkpoint]) -> None:
     """How much of an expression each network needs."""
     shown, state, people = _asked(with_mouth=True)
     settings = (shown, people, curve.STEPS, state)
-    found = _measured(networks, shown, curve.measure, settings)
-    _command(networks, f"curve NETWORK --expression {shown} --people 60" + (f" --mouth {state}" if state else ""))
+    found = measured_here(networks, shown, curve.measure, settings)
+    command(networks, f"curve NETWORK --expression {shown} --people 60" + (f" --mouth {state}" if state else ""))
     if not found:
         return
     for one in found.values():
@@ -55,8 +56,8 @@ def curves(networks: Sequence[Checkpoint]) -> None:
 def action_units(networks: Sequence[Checkpoint]) -> None:
     """Which action units of an expression each network uses."""
     shown, state, people = _asked(with_mouth=True, without=("neutral",))
-    found = _measured(networks, shown, muscles.measure, (shown, people, state))
-    _command(networks, f"muscles NETWORK --expression {shown}" + (f" --mouth {state}" if state else ""))
+    found = measured_here(networks, shown, muscles.measure, (shown, people, state))
+    command(networks, f"muscles NETWORK --expression {shown}" + (f" --mouth {state}" if state else ""))
     for name, one in found.items():
         table = one.table
         table["action unit"] = [f"AU{unit} {title}" for unit, title in zip(table["unit"], table["name"], strict=True)]
@@ -84,8 +85,8 @@ def action_units(networks: Sequence[Checkpoint]) -> None:
 def persons(networks: Sequence[Checkpoint]) -> None:
     """What changes when only the person does."""
     shown, _, people = _asked(with_mouth=False, default="neutral")
-    found = _measured(networks, shown, who.measure, (shown, who.MAIN, people))
-    _command(networks, f"who NETWORK --expression {shown}")
+    found = measured_here(networks, shown, who.measure, (shown, who.MAIN, people))
+    command(networks, f"who NETWORK --expression {shown}")
     st.info(who.LIMITS)
     for name, one in found.items():
         st.markdown(verbatim(one.sentence))
@@ -108,6 +109,42 @@ def persons(networks: Sequence[Checkpoint]) -> None:
         )
 
 
+def views(networks: Sequence[Checkpoint]) -> None:
+    """Accuracy against pose, light, and how the face is cut."""
+    row = st.container(horizontal=True, vertical_alignment="bottom")
+    titled = {name: what.title for name, what in lab_view.VIEWS.items()}
+    with row.container(width=BOX):
+        chosen = str(
+            st.selectbox(
+                "Change", titled, list(titled).index("margin"), format_func=titled.__getitem__, key="changes", bind=BIND
+            )
+        )
+    with row.container(width=BOX):
+        people = int(st.selectbox("People", PEOPLE, key="people", bind=BIND))
+    found = measured_here(networks, None, lab_view.measure, (chosen, people))
+    command(networks, f"view NETWORK --change {chosen} --people {people}")
+    if not found:
+        return
+    for one in found.values():
+        st.markdown(verbatim(one.sentence))
+    table = pd.concat([one.table.assign(network=titles()[name]) for name, one in found.items()], ignore_index=True)
+    what = lab_view.VIEWS[chosen]
+    axis = f"{what.title.lower()} ({what.unit.strip()})" if what.unit else what.title.lower()
+    st.altair_chart(charts.against(table[table["expression"] == lab_view.ALL], axis, what.usual), key="against")
+    st.caption(
+        "Mean over all expressions that the network knows, with 95 % intervals over people (Student). The dashed line is the "
+        "usual value, with which each person is compared. A filled point differs significantly from it (Holm over the values). "
+        "A margin of 0 cuts at the longer side of MTCNN's box."
+    )
+    if len(found) == 1:
+        st.markdown("**By expression**")
+        parts = table[table["expression"] != lab_view.ALL]
+        st.altair_chart(
+            charts.against(parts.assign(network=parts["expression"]), axis, what.usual, bands=False), key="parts"
+        )
+    table_behind("charts", table, f"view-{chosen}")
+
+
 def _asked(*, with_mouth: bool, without: Sequence[str] = (), default: str = "happy") -> tuple[str, Any, int]:
     """Expression, state of the mouth and number of people, as chosen."""
     row = st.container(horizontal=True, vertical_alignment="bottom")
@@ -122,11 +159,11 @@ def _asked(*, with_mouth: bool, without: Sequence[str] = (), default: str = "hap
     return shown, state, people
 
 
-def _measured(
-    networks: Sequence[Checkpoint], shown: str, measure: Callable[..., Measured], settings: tuple[Any, ...]
+def measured_here(
+    networks: Sequence[Checkpoint], shown: str | None, measure: Callable[..., Measured], settings: tuple[Any, ...]
 ) -> dict[str, Result]:
     """The finished experiments by the network's name; a button measures the others, with progress."""
-    able = [network for network in networks if shown in network.card.expressions]
+    able = [network for network in networks if shown is None or shown in network.card.expressions]
     for network in networks:
         if network not in able:
             st.info(f"{verbatim(titles()[network.name])} does not know the expression {shown}.")
@@ -161,6 +198,6 @@ def _measure(network: Checkpoint, measure: Callable[..., Measured], settings: tu
     bar.empty()
 
 
-def _command(networks: Sequence[Checkpoint], words: str) -> None:
+def command(networks: Sequence[Checkpoint], words: str) -> None:
     names = " ".join(network.name for network in networks)
     st.caption(f"On the command line: `ferscope lab {words.replace('NETWORK', names)}`")

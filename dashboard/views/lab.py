@@ -6,7 +6,7 @@ from numpy.typing import NDArray
 
 from dashboard import cache
 from dashboard.charts import lab as charts
-from dashboard.parts import lab_experiments
+from dashboard.parts import lab_experiments, lab_smallest
 from dashboard.parts.lab_scene import BIND, Chosen, settings, strongest
 from dashboard.pickers import choose_networks, switch, titles
 from dashboard.text import verbatim
@@ -24,7 +24,10 @@ SIDE = 300  # pixels on the page
 MOST = 4  # networks
 RED = np.array([178, 24, 43])
 MAPS = ("grad-cam", "saliency", "integrated-gradients", "occlusion")
-EXPERIMENTS = {"try": "What if", "curve": "Response curve", "muscles": "Muscles", "who": "Who is in the image"}
+EXPERIMENTS = {
+    "try": "What if", "curve": "Response curve", "muscles": "Muscles", "who": "Who is in the image",
+    "view": "View and framing", "smallest": "Smallest change",
+}  # fmt: skip
 
 
 def main() -> None:
@@ -49,8 +52,12 @@ def main() -> None:
         lab_experiments.curves(networks)
     elif which == "muscles":
         lab_experiments.action_units(networks)
-    else:
+    elif which == "who":
         lab_experiments.persons(networks)
+    elif which == "view":
+        lab_experiments.views(networks)
+    else:
+        lab_smallest.smallest(networks)
 
 
 @st.fragment

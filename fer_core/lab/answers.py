@@ -132,14 +132,22 @@ def kept(
         key: all that it depends on besides the network and the renderer.
         shape: of the array; a file with another one is damaged, and measured anew.
     """
-    name = hashlib.sha256(json.dumps(list(key)).encode()).hexdigest()[:32]
-    path = workspace.home() / "lab" / fingerprint(network)[:24] / f"{name}.npy"
-    if (known := _stored(path, shape)) is not None:
+    if (known := before(network, key, shape)) is not None:
         return known
     made, file = make(), io.BytesIO()
     np.save(file, made)
-    workspace.write_atomically(path, file.getvalue())
+    workspace.write_atomically(_place(network, key), file.getvalue())
     return made
+
+
+def before(network: LoadedNetwork, key: Sequence[str], shape: tuple[int, ...]) -> NDArray[np.float64] | None:
+    """What `kept` has kept; None where nothing was measured yet."""
+    return _stored(_place(network, key), shape)
+
+
+def _place(network: LoadedNetwork, key: Sequence[str]) -> Path:
+    name = hashlib.sha256(json.dumps(list(key)).encode()).hexdigest()[:32]
+    return workspace.home() / "lab" / fingerprint(network)[:24] / f"{name}.npy"
 
 
 @lru_cache(KEPT)

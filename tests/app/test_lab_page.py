@@ -67,3 +67,32 @@ def test_an_expression_that_an_experiment_does_not_take_is_replaced(open_page: O
     assert app.selectbox(key="shows").value == "neutral"
     app.segmented_control(key="experiment").set_value("muscles").run()
     assert not app.exception
+
+
+def test_accuracy_against_the_margin_is_measured_and_drawn(open_page: Open, monkeypatch: pytest.MonkeyPatch) -> None:
+    from dashboard.parts import lab_experiments
+    from fer_core.lab import view
+
+    monkeypatch.setattr(lab_experiments, "PEOPLE", (8,))
+    monkeypatch.setitem(view.VIEWS, "margin", view.VIEWS["margin"]._replace(values=(0.0, view.DEFAULT_MARGIN)))
+    untrained("small")
+    app = open_page("lab", experiment="View and framing")
+    app.button(key="measure").click().run()
+    assert not app.exception
+    assert "on 8 heads with all expressions" in texts(app)
+    assert "Not measured yet" not in texts(app)
+
+
+def test_a_smallest_change_is_searched_on_demand_and_then_found(
+    open_page: Open, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from fer_core.lab import smallest
+
+    monkeypatch.setattr(smallest, "ROUNDS", 1)
+    untrained("small")
+    app = open_page("lab", experiment="Smallest change")
+    assert "Which movement of this face" in texts(app)
+    app.button(key="search").click().run()
+    assert not app.exception
+    assert "turns" in texts(app) or "nothing has to move" in texts(app)
+    assert not [button for button in app.button if button.key == "search"]

@@ -16,7 +16,10 @@ from fer_core.evaluation.comparison import p_value
 from fer_core.evaluation.intervals import bounded
 from fer_core.lab.curve import STEPS
 from fer_core.lab.muscles import PEOPLE as MUSCLE_PEOPLE
+from fer_core.lab.smallest import PEOPLE as SMALLEST_PEOPLE
 from fer_core.lab.truth import PEOPLE as TRUTH_PEOPLE
+from fer_core.lab.view import PEOPLE as VIEW_PEOPLE
+from fer_core.lab.view import VIEWS
 from fer_core.lab.who import LIMITS, MAIN, PROPERTIES
 from fer_core.lab.who import PEOPLE as WHO_PEOPLE
 from trainers.console import AsJson, app, figures_table, out
@@ -155,6 +158,56 @@ def truth(
                 ],
                 "more than a blob (points)": [_change(*row) for row in whole[["difference", "low", "high"]].to_numpy()],
                 "p (Holm)": ["control" if pd.isna(value) else p_value(value) for value in whole["p_adjusted"]],
+            }
+        )
+        return Found(found.sentence, table, shown)
+
+    _print(networks, one, csv, as_json)
+
+
+@lab_app.command("view")
+def view(
+    networks: Networks,
+    change: Annotated[str, typer.Option("--change", help=f"What is changed: {', '.join(VIEWS)}.")] = "margin",
+    people: People = VIEW_PEOPLE, seed: Seed = 0, csv: Csv = None, as_json: AsJson = False,
+) -> None:  # fmt: skip
+    """Measure accuracy against pose, light, or how the face is cut, compared with the usual value on the same people."""
+    from fer_core.lab import view as lab
+
+    def one(measured: Callable[..., Result]) -> Found:
+        found = measured(lab.measure, change, people, seed)
+        table = found.table
+        whole = table[table["expression"] == lab.ALL]
+        shown = pd.DataFrame(
+            {
+                VIEWS[change].title: [lab.worded(change, value) for value in whole["value"]],
+                "accuracy": [bounded(*row) for row in whole[["accuracy", "accuracy_low", "accuracy_high"]].to_numpy()],
+                "difference (points)": [_change(*row) for row in whole[["difference", "low", "high"]].to_numpy()],
+                "p (Holm)": ["usual" if pd.isna(value) else p_value(value) for value in whole["p_adjusted"]],
+            }
+        )
+        return Found(found.sentence, table, shown)
+
+    _print(networks, one, csv, as_json)
+
+
+@lab_app.command("smallest")
+def smallest(
+    networks: Networks, expression: Shown = "happy",
+    to: Annotated[str, typer.Option("--to", help="The answer that the expression is to turn into.")] = "neutral",
+    people: People = SMALLEST_PEOPLE, seed: Seed = 0, csv: Csv = None, as_json: AsJson = False,
+) -> None:  # fmt: skip
+    """Search the smallest movements of faces that turn one answer of a network into another."""
+    from fer_core.lab import smallest as lab
+
+    def one(measured: Callable[..., Result]) -> Found:
+        found = measured(lab.measure, expression, to, people, seed)
+        table = found.table
+        shown = pd.DataFrame(
+            {
+                "action unit": [f"AU{unit} {title}" for unit, title in zip(table["unit"], table["title"], strict=True)],
+                "used on (%)": [bounded(*row) for row in table[["share", "low", "high"]].to_numpy()],
+                "change (%)": [f"{100 * value:+.0f}" for value in table["change"]],
             }
         )
         return Found(found.sentence, table, shown)
