@@ -24,7 +24,7 @@ from fer_core.errors import DataError
 from fer_core.evaluation import embedding
 from fer_core.evaluation import label_issues as issues
 from fer_core.evaluation.calibration import with_temperature
-from fer_core.evaluation.comparison import Comparison, compare, leaderboard
+from fer_core.evaluation.comparison import Comparison, McNemar, compare, leaderboard, mcnemar_exact
 from fer_core.evaluation.gallery import positions
 from fer_core.evaluation.predictions import Predictions
 from fer_core.evaluation.report import EvaluationReport, Headline, evaluate, headline
@@ -107,6 +107,24 @@ def standings(tables: Mapping[str, Path]) -> pd.DataFrame:
 @st.cache_resource(max_entries=16, show_spinner="Comparing all networks")
 def _standings(tables: tuple[tuple[str, Path, int], ...]) -> pd.DataFrame:
     return leaderboard({name: Predictions.read(path) for name, path, _ in tables})
+
+
+def pair_tests(tables: Mapping[str, Path], first: str) -> dict[str, McNemar]:
+    """The test of one network against each other one, on the images that the two share; those that share none are left out."""
+    return _pair_tests(tuple((name, path, path.stat().st_mtime_ns) for name, path in sorted(tables.items())), first)
+
+
+@st.cache_resource(max_entries=64, show_spinner="Comparing all networks")
+def _pair_tests(tables: tuple[tuple[str, Path, int], ...], first: str) -> dict[str, McNemar]:
+    read = {name: Predictions.read(path) for name, path, _ in tables}
+    found = {}
+    for name, other in read.items():
+        try:
+            if name != first:
+                found[name] = mcnemar_exact(read[first], other)
+        except DataError:
+            continue
+    return found
 
 
 def comparison(a: Checkpoint, b: Checkpoint, key: str) -> Comparison:

@@ -46,12 +46,11 @@ def renew_address() -> None:
 PICKER = 260  # pixels of a picker in a row that wraps on a narrow page
 T = TypeVar("T", bound=str)
 
-# Pages that show images: their default is a table whose images are on this machine, while other pages show the benchmark.
-WITH_IMAGES = {"evaluate", "explain", "gallery", "map", "regions", "slices"}
-
-
 # Pages about one network and its predictions. The pickers stand at their top, and on no other page.
-OF_ONE_NETWORK = {*WITH_IMAGES, "overview", "compare", "decide", "confidence", "labels", "robustness"}
+OF_ONE_NETWORK = {
+    "overview", "compare", "decide", "confidence", "evaluate", "gallery", "labels", "slices", "robustness", "explain", "regions",
+    "map",
+}  # fmt: skip
 
 
 def draw(page: str) -> None:
@@ -74,7 +73,7 @@ def draw(page: str) -> None:
         place=place.container(width=PICKER),
     )  # fmt: skip
     tables = list(networks[name].tables) if name else []
-    default = next(filter(cache.is_here, tables), None) if page in WITH_IMAGES else None
+    default = next(filter(cache.is_here, tables), None)  # the same on every page, so that all are about the same images
     key = choose_if_any(
         "Data set", tables, "table", table_title, default=default, empty="not evaluated yet",
         place=place.container(width=PICKER),

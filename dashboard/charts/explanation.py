@@ -8,12 +8,12 @@ from typing import TYPE_CHECKING
 import pandas as pd
 
 from dashboard.charts.base import figure
+from fer_core.explanation.regions import significant
 from fer_core.reports.charts import ACCENT, QUIET
 
 if TYPE_CHECKING:
     import plotly.graph_objects as go
 
-ALPHA = 0.05
 # Blue-white-red as the maps have it, centred on nothing lost.
 SIGNED = [[0.0, "rgb(33,102,172)"], [0.5, "rgb(255,255,255)"], [1.0, "rgb(178,24,43)"]]
 
@@ -100,11 +100,8 @@ def _wide(table: pd.DataFrame, figure_: str, scale: float) -> pd.DataFrame:
 
 def _cost(cell: pd.Series) -> str:
     """The figure; in brackets where it is not significant, in a table without a correction where its interval holds 0."""
-    chance = cell["accuracy_cost_low"] <= 0 <= cell["accuracy_cost_high"]
-    if "p_adjusted" in cell.index:
-        chance = not cell["p_adjusted"] <= ALPHA
     text = f"{100 * cell['accuracy_cost']:.1f}"
-    return f"({text})" if chance else text
+    return text if significant(cell) else f"({text})"
 
 
 def _hover(table: pd.DataFrame, wide: pd.DataFrame, says: Callable[[pd.Series], str]) -> list[list[str]]:

@@ -14,7 +14,7 @@ from dashboard.text import verbatim
 from fer_core.datasets.titles import table_in_words
 from fer_core.errors import FerError
 from fer_core.evaluation.intervals import percent
-from fer_core.explanation import METHODS, Method
+from fer_core.explanation import METHODS, Method, by_kind
 from fer_core.explanation import region_report as reports
 from fer_core.explanation.badge import badge
 from fer_core.explanation.overlay import colour, overlay
@@ -105,14 +105,26 @@ class Controls:
     shared: bool
 
 
+def chosen_methods() -> list[Method]:
+    """A row of methods for each kind; the titles of those that are chosen are in the address, as `methods`."""
+    here = "methods" in st.query_params
+    asked = st.query_params.get_all("methods") if here else [METHODS.get(name).title for name in USUAL]
+    kinds = by_kind()
+
+    def follow() -> None:
+        chosen = [title for kind in kinds for title in st.session_state[f"methods-{kind}"]]
+        st.query_params["methods"] = chosen or ""  # none is a choice too
+
+    for kind, methods in kinds.items():
+        titles = [method.title for method in methods]
+        st.session_state[f"methods-{kind}"] = [title for title in titles if title in asked]
+        st.pills(f"Methods: {kind}", titles, selection_mode="multi", key=f"methods-{kind}", on_change=follow)
+    return [method for methods in kinds.values() for method in methods if method.title in asked]
+
+
 def controls(choice: Picked) -> Controls:
     """What is chosen in the drawer."""
-    titles = {name: method.title for name, method in METHODS.items()}
-    names = st.pills(
-        "Methods", list(titles), selection_mode="multi", default=USUAL, format_func=titles.__getitem__, key="methods",
-        bind="query-params",
-    )  # fmt: skip
-    methods = [METHODS.get(name) for name in names]
+    methods = chosen_methods()
     row = st.container(horizontal=True, vertical_alignment="bottom")
     layer = None
     if any(method.needs_layer for method in methods):

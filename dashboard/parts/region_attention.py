@@ -12,7 +12,6 @@ from dashboard.text import images, verbatim
 from fer_core.evaluation.intervals import percent
 from fer_core.explanation.means import Band
 from fer_core.explanation.overlay import colour, common_limit
-from fer_core.glossary import explained
 from fer_core.models import attribution_layer
 from fer_core.runs import store
 
@@ -21,7 +20,6 @@ MOST = 400  # images on which the maps of two networks are compared
 
 def attention_on_errors(choice: Picked) -> None:
     """Mean maps of one cell of the confusion matrix compared with the correct predictions."""
-    st.subheader("How attention differs on errors", help=explained("Grad-CAM"))
     table = None if choice.table is None else cache.predictions(choice.checkpoint.tables[choice.table])
     dataset = None if table is None else cache.dataset_of(table)
     if table is None or dataset is None:
@@ -59,7 +57,6 @@ def attention_on_errors(choice: Picked) -> None:
 
 def attention_of_two_networks(choice: Picked) -> None:
     """Mean maps of two networks on the same images, and their difference."""
-    st.subheader("How attention differs between two networks")
     table = None if choice.table is None else cache.predictions(choice.checkpoint.tables[choice.table])
     others = {name: one for name, one in store.checkpoints().items() if name != choice.checkpoint.name}
     if table is None or cache.dataset_of(table) is None or not others:

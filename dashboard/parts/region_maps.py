@@ -1,25 +1,27 @@
 """Mean maps of the Regions page, and what draws them."""
 
+from collections.abc import Iterable
+
 import numpy as np
 import streamlit as st
 from numpy.typing import NDArray
 
 from dashboard.pickers import choose
-from fer_core.explanation import METHODS
+from fer_core.explanation import METHODS, by_kind
 from fer_core.explanation.overlay import colour, common_limit
 from fer_core.explanation.region_report import RegionReport
 
 SIDE = 132  # pixels of a mean map
-BOX = 200
+BOX = 300
 
 
 def mean_maps(report: RegionReport) -> None:
     st.subheader("Mean map of each expression")
     method = choose(
         "Method of the mean maps",
-        list(report.means["method"].unique()),
+        sorted_by_kind(report.means["method"].unique()),
         "mean",
-        title_of,
+        title_and_kind,
         place=st.container(width=BOX),
     )
     table = report.means[report.means["method"] == method]
@@ -63,3 +65,14 @@ def enlarged(pixels: NDArray[np.uint8]) -> NDArray[np.uint8]:
 
 def title_of(method: str) -> str:
     return METHODS.get(method).title
+
+
+def title_and_kind(method: str) -> str:
+    """“Grad-CAM, class activation”, as a picker names it."""
+    return f"{title_of(method)}, {METHODS.get(method).kind}"
+
+
+def sorted_by_kind(names: Iterable[str]) -> list[str]:
+    """Methods as pickers and tables have them: those of a kind together."""
+    asked = set(names)
+    return [method.name for methods in by_kind().values() for method in methods if method.name in asked]

@@ -6,12 +6,14 @@ import streamlit as st
 
 from dashboard import markup
 from dashboard.charts import explanation as charts
-from dashboard.parts.region_maps import title_of
+from dashboard.parts.region_maps import sorted_by_kind, title_of
 from dashboard.text import verbatim
-from fer_core.explanation import METHODS
+from fer_core.explanation import KINDS, METHODS, by_kind
 from fer_core.explanation.badge import badge
 from fer_core.explanation.region_report import RegionReport
 from fer_core.glossary import explained
+
+CONTROL = "control"  # no method: what stands in for one
 
 
 def trust_in_methods(report: RegionReport) -> None:
@@ -45,14 +47,28 @@ def trust_in_methods(report: RegionReport) -> None:
         "probability changes than with the same method's map of another image of the same expression. Bars: confidence intervals "
         f"that hold together for all {int(measured['compared'].iloc[0])} methods with 95 %."
     )
-    header = ["Method", "Verdict", "Advantage", "New head", "Half new", "Other class", "Infidelity", "Max-sensitivity"]
+    header = [
+        "Method",
+        "Kind",
+        "Verdict",
+        "Advantage",
+        "New head",
+        "Half new",
+        "Other class",
+        "Infidelity",
+        "Max-sensitivity",
+    ]
     truth = "pointing" in measured
     header += ["Maximum in the mask", "Attribution in the mask"] if truth else []
     rows = []
-    for row in measured.to_dict("records"):
+    kinds = {method.name: kind for kind, methods in by_kind().items() for method in methods}
+    kind_of = measured["method"].map(kinds).fillna(CONTROL)
+    grouped = measured.assign(kind=pd.Categorical(kind_of, [*KINDS, CONTROL], ordered=True))
+    for row in grouped.sort_values("kind", kind="stable").to_dict("records"):
         cells = [
             row["title"],
-            "control" if row["control"] else verdicts[row["title"]].level,
+            row["kind"],
+            "–" if row["control"] else verdicts[row["title"]].level,
             f"{100 * row['gain']:z.1f}",
         ]
         cells += [
@@ -61,7 +77,7 @@ def trust_in_methods(report: RegionReport) -> None:
         ]
         cells += [f"{100 * row[name]:.0f} %" for name in ("pointing", "mass")] if truth else []
         rows.append(cells)
-    st.html(markup.table(header, rows, words=(0, 1)))
+    st.html(markup.table(header, rows, words=(0, 1, 2)))
     chance = ""
     if truth:
         share = f"{100 * measured['chance'].iloc[0]:.0f} %"
@@ -75,7 +91,9 @@ def trust_in_methods(report: RegionReport) -> None:
     left = report.methods[report.methods["n"] == 0]
     for row in left.to_dict("records"):
         st.caption(verbatim(f"{row['title']} does not suit this network: {row['suits']}."))
-    if rest := [title_of(name) for name in METHODS.names() if name not in set(report.methods["method"])]:
+    if rest := [
+        title_of(name) for name in sorted_by_kind(METHODS.names()) if name not in set(report.methods["method"])
+    ]:
         st.caption(
             f"Not compared, because they are slow or similar to these: {', '.join(rest)}. The command can measure them too."
         )

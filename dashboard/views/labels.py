@@ -12,6 +12,7 @@ from dashboard.behind import table_behind
 from dashboard.charts import labels as charts
 from dashboard.pickers import choose, evaluated, titles, to_address
 from dashboard.text import images, interval, verbatim
+from fer_core.datasets.heads import HEADS
 from fer_core.datasets.known import linked
 from fer_core.datasets.titles import dataset_title, split_title, table_in_words
 from fer_core.datasets.votes import have_votes
@@ -158,9 +159,35 @@ def suspected(path: Path, checkpoint: Checkpoint, key: str, whose: str) -> None:
     gallery.show(table, chosen, checkpoint.name, key, view=("suspected", str(path), label), note=note)
 
 
+def of_heads(key: str) -> bool:
+    return key.rpartition("-")[0] == HEADS
+
+
+def voted_instead(network: Checkpoint, key: str) -> str:
+    """For rendered heads, whose labels are right: a table of the network whose images people have voted on, or the page ends."""
+    voted = next((other for other in network.tables if has_votes(network, other)), None)
+    st.info(
+        "The label of a rendered head is what it was made to show, so each error is the network's. "
+        + (f"The figures below are of {verbatim(table_in_words(voted))}." if voted else "")
+    )
+    if voted is None:
+        asked = {"network": network.name, "table": key, "outcome": "wrong"}
+        st.page_link("views/gallery.py", label="Show the errors in Gallery", query_params=asked)
+        st.stop()
+    return voted
+
+
+def has_votes(network: Checkpoint, key: str) -> bool:
+    """Whether votes of people are shipped for the images of a table."""
+    table = cache.predictions(network.tables[key]).table
+    return have_votes(table, str(table["dataset"].iloc[0]))
+
+
 st.title("Labels: is the network wrong, or the label?", help=explained("Confidence interval"))
 checkpoint, key = evaluated("see whether its errors are due to wrong labels")
 title = titles()[checkpoint.name]
+if of_heads(key) and st.query_params.get("by", VOTES) == VOTES and not st.query_params.get("votes"):
+    key = voted_instead(checkpoint, key)
 table = cache.served(checkpoint, key)
 dataset, split = (str(table.table[column].iloc[0]) for column in ("dataset", "split"))
 folds = crossval.finished(dataset)

@@ -3,7 +3,6 @@
 import re
 from collections.abc import Callable
 from functools import partial
-from pathlib import Path
 
 import pandas as pd
 import streamlit as st
@@ -11,11 +10,10 @@ import streamlit as st
 from dashboard import cache, curves, damaged, markup
 from dashboard.behind import table_behind
 from dashboard.pickers import evaluate_link, picked, titles
-from dashboard.text import estimate, images, verbatim
+from dashboard.text import estimate, verbatim
 from fer_core.datasets.titles import split_title, table_in_words, table_title
-from fer_core.errors import DataError
 from fer_core.evaluation import optimism
-from fer_core.evaluation.comparison import p_in_words
+from fer_core.evaluation.comparison import ALPHA, McNemar, p_in_words
 from fer_core.evaluation.report import Headline
 from fer_core.evaluation.results import leaks_in_words
 from fer_core.evaluation.seeds import FIGURES, over_seeds
@@ -44,12 +42,12 @@ def accuracy_in_words(network: Checkpoint, key: str | None) -> str:
     )
 
 
-def row(network: Checkpoint, report: Headline | None, group: str | None) -> list[Cell]:
+def row(network: Checkpoint, report: Headline | None, p: Cell) -> list[Cell]:
     card = network.card
     figures: list[Cell] = ["–", "–", "–", "–"]
     if report:
         figures = [
-            group or "–",
+            p,
             share(report.accuracy, report.accuracy_interval),
             share(report.macro_f1, report.macro_f1_interval),
             f"{report.n:,}",
@@ -73,7 +71,7 @@ def chosen_on(data: str) -> str:
 
 
 HEADER = (
-    "Network", "Source", "Letters", "Accuracy, %", "Macro-F1, %", "n", "Parameters", "Best epoch", "Seed", "Training",
+    "Network", "Source", "p", "Accuracy, %", "Macro-F1, %", "n", "Parameters", "Best epoch", "Seed", "Training",
     "Best epoch chosen on",
 )  # fmt: skip
 
@@ -99,19 +97,12 @@ def summary(networks: dict[str, Checkpoint], reports: dict[str, Headline]) -> pd
     )
 
 
-def groups(tables: dict[str, Path]) -> tuple[dict[str, str], int]:
-    """Letters and p of each network on the leaderboard, and how many images all share; empty and 0 if there is none."""
-    try:
-        board = cache.standings(tables) if len(tables) > 1 else None
-    except DataError:
-        return {}, 0
-    if board is None:
-        return {}, 0
-    told = [
-        letters if place == 0 else f"{letters} ({p_in_words(p)})"
-        for place, (letters, p) in enumerate(zip(board["letters"], board["p_best"], strict=True))
-    ]
-    return dict(zip(board["name"], told, strict=True)), int(board["n"].iloc[0])
+def told(tests: dict[str, McNemar]) -> dict[str, Cell]:
+    """p of each network against the picked one, grey where it is not significant."""
+    return {
+        name: p_in_words(test.p) if test.p <= ALPHA else markup.light(p_in_words(test.p))
+        for name, test in tests.items()
+    }
 
 
 def side_by_side(networks: dict[str, Checkpoint], key: str) -> None:
@@ -227,32 +218,37 @@ if key is None:
     evaluate_link(network.name)
 tables = {name: other.tables[key] for name, other in networks.items() if key in other.tables}
 reports = cache.headlines(tables)
-group, shared = groups({name: tables[name] for name in reports})
-on = (
-    f", on the {images(shared)} that all have predicted"
-    if any(report.n > shared > 0 for report in reports.values())
-    else ""
-)
+here = {name: tables[name] for name in reports}
+tests = cache.pair_tests(here, network.name) if network.name in here else {}
+apart = told(tests)
 order = sorted(networks, key=lambda name: -reports[name].accuracy if name in reports else 1)
 st.html(
     markup.table(
         HEADER,
-        [row(networks[name], reports.get(name), group.get(name)) for name in order],
+        [row(networks[name], reports.get(name), apart.get(name, "–")) for name in order],
         words=(0, 1, 10),
         picked=order.index(network.name),
     )
 )
+differ = [name for name, test in tests.items() if test.p <= ALPHA]
+other = "one other network" if len(tests) == 1 else f"{len(tests)} other networks"
 st.markdown(
-    "Two networks that share a letter do not differ significantly; p compares each network with the best."
+    (
+        f"{verbatim(titles()[network.name])} differs significantly from **{len(differ)}** of {other}. p compares it with each "
+        "network alone, as Compare does for a pair; networks chosen on Compare are corrected together. "
+        if tests
+        else ""
+    )
     + (
-        f" A dash means: not evaluated on {verbatim(table_in_words(key))}."
+        f"A dash means: not evaluated on {verbatim(table_in_words(key))}."
         if key and len(reports) < len(networks)
         else ""
     )
 )
 st.caption(
-    f"Letters and p: McNemar's exact test with Holm's correction over all pairs{on}. Grey: 95 % confidence intervals (accuracy: "
-    "Wilson, macro-F1: delta method). Figures on the data that chose the best epoch are slightly too high."
+    "p: McNemar's exact test on the images that both networks have predicted, without correction for several networks. Grey: not "
+    "significant, and 95 % confidence intervals (accuracy: Wilson, macro-F1: delta method). Figures on the data that chose the "
+    "best epoch are slightly too high."
 )
 accuracies = [epoch.val_accuracy for epoch in network.run.metrics()]
 if said := optimism.in_words(network.card, accuracies, shipped=network.shipped):

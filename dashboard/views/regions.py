@@ -7,9 +7,9 @@ import streamlit as st
 
 from dashboard import cache
 from dashboard.parts.region_attention import attention_of_two_networks, attention_on_errors
-from dashboard.parts.region_maps import mean_maps
+from dashboard.parts.region_maps import SIDE, mean_maps
 from dashboard.parts.region_methods import trust_in_methods
-from dashboard.parts.region_report import attribution_by_region, covered_regions
+from dashboard.parts.region_report import attribution_by_region, covered_regions, face
 from dashboard.pickers import Picked, choose, evaluate_link, picked
 from dashboard.text import images, verbatim
 from fer_core.datasets.heads import HEADS
@@ -39,8 +39,11 @@ def main() -> None:
         region_report(choice, known)
     else:
         no_report(choice)
-    attention_on_errors(choice)
-    attention_of_two_networks(choice)
+    # a link to maps that were computed opens the part with them
+    with st.expander("How attention differs on errors", expanded="compute" in st.query_params):
+        attention_on_errors(choice)
+    with st.expander("How attention differs between two networks", expanded="compute-networks" in st.query_params):
+        attention_of_two_networks(choice)
 
 
 def region_report(choice: Picked, known: Mapping[str, Path]) -> None:
@@ -57,19 +60,11 @@ def region_report(choice: Picked, known: Mapping[str, Path]) -> None:
             f"There is no report on {verbatim(table_in_words(choice.table))} yet. The figures below are of "
             f"{verbatim(table_in_words(key))}."
         )
-    st.markdown(f"**{verbatim(about['verdict'])}**")
-    part = "" if about["n"] == about["n_of_split"] else f" of {about['n_of_split']:,}, a random sample"
-    st.caption(
-        verbatim(
-            f"{table_title(key)}: {images(about['n'])}{part}. Methods are compared on {about['methods_n']:,} of them. Layer: "
-            f"{about['layer']}. 95 % confidence intervals over images. {VIEWS[about.get('tta', 'none')]}"
-        )
-    )
-    if fit := about.get("template"):
-        st.caption(
-            f"Regions come from one fixed template. On {fit['found']} of {fit['faces']} images a face was detected; there, eyes, "
-            f"nose and mouth of the template overlap with those of the face by {percent(fit['core_overlap'])} (median)."
-        )
+    row = st.container(horizontal=True, gap="medium")
+    with row.container(width=SIDE):
+        face(report)
+    with row.container(width="stretch"):
+        what_is_measured(report, key)
     covered_regions(report)
     for title, draw in (
         ("Attribution by region", attribution_by_region),
@@ -82,6 +77,25 @@ def region_report(choice: Picked, known: Mapping[str, Path]) -> None:
         st.warning(f"{reason} Make the report again on the Data page or with this command:")
         evaluate_link(choice.checkpoint.name, "regions", label="Make the report again")
         st.code(command(choice.checkpoint.name, about["data"], about["split"]), None, wrap_lines=True)
+
+
+def what_is_measured(report: reports.RegionReport, key: str) -> None:
+    """The main result, and of which images it is."""
+    about = report.about
+    figures, _, conclusion = str(about["verdict"]).rpartition(". ")
+    st.markdown(f"**{verbatim(conclusion)}** {verbatim(f'{figures}.' if figures else '')}")
+    part = "" if about["n"] == about["n_of_split"] else f" of {about['n_of_split']:,}, a random sample"
+    st.caption(
+        verbatim(
+            f"{table_title(key)}: {images(about['n'])}{part}. Methods are compared on {about['methods_n']:,} of them. Layer: "
+            f"{about['layer']}. 95 % confidence intervals over images. {VIEWS[about.get('tta', 'none')]}"
+        )
+    )
+    if fit := about.get("template"):
+        st.caption(
+            f"Regions come from one fixed template. On {fit['found']} of {fit['faces']} images a face was detected; there, eyes, "
+            f"nose and mouth of the template overlap with those of the face by {percent(fit['core_overlap'])} (median)."
+        )
 
 
 def no_report(choice: Picked) -> None:

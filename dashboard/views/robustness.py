@@ -84,34 +84,61 @@ def examples(dataset: Dataset, split: str, kind: str) -> None:
     st.html(markup.gallery(items))
 
 
+Results = dict[str, dict[str, Measured]]  # sample -> network -> where
+
+
+def all_measured() -> Results:
+    """All measurements of this workspace."""
+    found: Results = defaultdict(dict)
+    for network in store.checkpoints().values():
+        try:
+            known = measured(network.folder)
+        except FerError:  # no weights any more: it cannot be measured, and the others can
+            continue
+        for one in known:
+            found[one.sample][network.name] = one
+    return found
+
+
+def of_network(results: Results, network: Checkpoint, key: str) -> Results:
+    """Those samples of one split that a network was measured on."""
+    return {
+        number: found
+        for number, found in results.items()
+        if (one := found.get(network.name)) and f"{one.dataset}-{one.split}" == key
+    }
+
+
+def not_measured(network: Checkpoint, source: Dataset | None, split: str, command: str) -> None:
+    """How to measure a network on the data set that is picked."""
+    if source is None:
+        st.markdown("The images are not on this machine. Add the data set first.")
+        st.page_link("views/data.py", label="Add the data set")
+        return
+    st.markdown(f"To measure all images, run `{command}`; add `--limit 500` to measure some.")
+    if st.button(f"Measure {HERE} images now", type="primary"):
+        measure_here(network, source, split)
+
+
 st.title("Robustness: how much accuracy is lost on corrupted images?", help=explained("Corruption and severity"))
 network, key = evaluated("see how it copes with corrupted images")
 table = cache.predictions(network.tables[key])
 name, split = (str(table.table[column].iloc[0]) for column in ("dataset", "split"))
 source = cache.dataset_of(table)
-results: dict[str, dict[str, Measured]] = defaultdict(dict)  # sample -> network -> where
-for other in store.checkpoints().values():
-    try:
-        known = measured(other.folder)
-    except FerError:  # no weights any more: it cannot be measured, and the others can
-        continue
-    for one in known:
-        if (one.dataset, one.split) == (name, split):
-            results[one.sample][other.name] = one
-mine = {number: found for number, found in results.items() if network.name in found}
 command = f"ferscope robustness {network.name} --data {cache.place_of(table) or name} --split {split}"
+results = all_measured()
+mine = of_network(results, network, key)
 if not mine:
+    other = next((f"{one.dataset}-{one.split}" for found in results.values() if (one := found.get(network.name))), None)
     st.info(
-        f"{verbatim(titles()[network.name])} has not been measured on corrupted images of {verbatim(table_in_words(key))} yet. "
-        f"To measure all images, run `{command}`; add `--limit 500` to measure some."
+        f"{verbatim(titles()[network.name])} has not been measured on corrupted images of {verbatim(table_in_words(key))} yet."
+        + (f" The figures below are of {verbatim(table_in_words(other))}." if other else "")
     )
-    if source is None:
-        st.markdown("The images are not on this machine. Add the data set first.")
-        st.page_link("views/data.py", label="Add the data set")
-    elif st.button(f"Measure {HERE} images now", type="primary"):
-        measure_here(network, source, split)
-    st.stop()
-
+    not_measured(network, source, split, command)
+    if other is None:
+        st.stop()
+    key, mine = other, of_network(results, network, other)
+    source, split = None, other.rpartition("-")[2]
 chosen = (
     choose(
         "Measured images",

@@ -9,8 +9,8 @@ from __future__ import annotations
 
 import re
 import shlex
-from collections.abc import Callable, Collection, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from functools import cached_property, partial
 from pathlib import Path
 from typing import Literal, Protocol, cast
@@ -19,6 +19,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from fer_core.datasets.columns import Column
 from fer_core.errors import DataError, UnknownName
 from fer_core.images import ImageSpec, Preparation, decode, fit
 from fer_core.labels import Expressions
@@ -84,6 +85,7 @@ class Reader:
         example: writes a small set of the layout below an empty folder and returns the path to open; the contract tests read
             it. The readers that came with the program have theirs in `tests/contracts/layouts.py`.
         rank: the order in which layouts are tried; the least specific ones come last.
+        columns: the words of columns of its index besides id, split and label.
     """
 
     name: str
@@ -98,6 +100,7 @@ class Reader:
     beside: Callable[[Path], list[Path]] = lambda path: []
     rank: int = 0
     example: Callable[[Path], Path] | None = None
+    columns: Mapping[str, Column] = field(default_factory=dict)
 
     def called(self, path: Path, fingerprint: str, itself: bool) -> str:
         """The name in predictions tables of the set at a path.
@@ -157,12 +160,27 @@ def reader(
     beside: Callable[[Path], list[Path]] = lambda path: [],
     rank: int = 0,
     example: Callable[[Path], Path] | None = None,
+    columns: Mapping[str, Column] | None = None,
 ) -> Callable[[Read], Read]:
     """Decorator that registers a reading function under a name; see `Reader` for the arguments."""
 
     def add(read: Read) -> Read:
         READERS.register(name)(
-            Reader(name, title, dataset, recognises, read, licence, protocol, expects, modes, beside, rank, example)
+            Reader(
+                name,
+                title,
+                dataset,
+                recognises,
+                read,
+                licence,
+                protocol,
+                expects,
+                modes,
+                beside,
+                rank,
+                example,
+                columns or {},
+            )
         )
         return read
 

@@ -6,7 +6,10 @@ The titles of sets are those of their layouts (`READERS`); a set of one's own ke
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from fer_core.datasets import READERS
+from fer_core.datasets.columns import Column
 
 SPLITS = {"train": "training set", "val": "validation set", "test": "test set"}
 
@@ -20,6 +23,11 @@ def dataset_title(name: str) -> str:
         if layout.dataset and (mode := name.removeprefix(f"{layout.dataset}-")) in layout.modes:
             return f"{title} ({mode})"
     return name
+
+
+def columns_in_words(name: str) -> Mapping[str, Column]:
+    """The words of the columns that the layout of a data set declares, by the name that its tables have, “heads”."""
+    return next((layout.columns for _, layout in READERS.items() if layout.dataset == name), {})
 
 
 def split_title(split: str) -> str:

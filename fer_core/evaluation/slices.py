@@ -7,15 +7,19 @@ by Holm for all slices that were tried.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from itertools import combinations
+from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
 from fer_core.datasets import Dataset
+from fer_core.datasets.columns import Column, column
 from fer_core.datasets.identity import HASH
+from fer_core.datasets.titles import columns_in_words
 from fer_core.errors import DataError
 from fer_core.evaluation.comparison import holm
 from fer_core.evaluation.gallery import positions
@@ -29,13 +33,23 @@ MOST_VALUES = 30  # of a column that is no number; a column of names has a slice
 NOT_SLICED = frozenset({"id", "split", "label", "file", "left", "top", HASH})
 
 
-def columns_of(dataset: Dataset, predictions: Predictions) -> pd.DataFrame:
+def columns_of(dataset: Dataset, predictions: Predictions, *, acted: bool = False) -> pd.DataFrame:
     """(n rows) the data set's information on each image besides its label: person, source, face size and so on.
 
     Columns of votes are left out, because they are labels too. Images that are no longer in the set get no values.
+
+    Args:
+        acted: also columns that say how the expression is shown, such as the actions of a rendered face. There are so many
+            of them that the correction for them all hides what the other columns would show.
     """
-    place = positions(dataset, predictions.table)
-    names = [name for name in dataset.index.columns if name not in NOT_SLICED and not str(name).startswith("votes_")]
+    place, said = positions(dataset, predictions.table), columns_in_words(dataset.name)
+    names = [
+        name
+        for name in dataset.index.columns
+        if name not in NOT_SLICED
+        and not str(name).startswith("votes_")
+        and (acted or not column(str(name), said).acted)
+    ]
     found = dataset.index[names].iloc[np.maximum(place, 0)].reset_index(drop=True)
     return found.mask(pd.Series(place < 0))
 
@@ -45,7 +59,8 @@ class Slices:
     """All tested slices, the one furthest below its expected accuracy first.
 
     Attributes:
-        table: one row a slice: `slice` (in words), `columns` (how many conditions), `n`, `accuracy` with `low`, `high`
+        table: one row a slice: `slice` (in words), `key` (its columns and values as the index has them, which links hold;
+            it stays when the words change), `columns` (how many conditions), `n`, `accuracy` with `low`, `high`
             (Wilson 95 %), `expected` (accuracy that its mix of labels would give), `difference` (accuracy less
             expected), `p` and `p_adjusted` (Holm over all rows).
         members: (slices, n) bool, the images of each slice, in the order of the predictions table.
@@ -62,6 +77,7 @@ def find(
     min_support: int = MIN_SUPPORT,
     bins: int = BINS,
     crossed: bool = False,
+    said: Mapping[str, Column] | None = None,
 ) -> Slices:
     """Test every slice with enough images inside and outside it.
 
@@ -70,6 +86,7 @@ def find(
             with about as many images each; of any other column each value is a slice. Empty values belong to none.
         min_support: at least 20.
         crossed: also every pair of conditions on two columns.
+        said: the words of columns, by name; see `titles.columns_in_words`.
 
     Raises:
         DataError: the columns have another number of rows, or `min_support` is too small.
@@ -79,17 +96,17 @@ def find(
     if min_support < LEAST_SUPPORT:
         raise DataError(f"A slice needs {LEAST_SUPPORT} images or more for its test to hold; found {min_support}.")
     single = [
-        (str(name), words, mask) for name in columns for words, mask in _conditions(str(name), columns[name], bins)
+        (str(name), condition)
+        for name in columns
+        for condition in _conditions(str(name), columns[name], bins, column(str(name), said or {}))
     ]
-    tried = [(words, 1, mask) for _, words, mask in single]
+    tried = [condition for _, condition in single]
     if crossed:
-        for (a, words_a, mask_a), (b, words_b, mask_b) in combinations(single, 2):
-            if a != b:
-                tried.append((f"{words_a}, {words_b}", 2, mask_a & mask_b))
+        tried += [one & other for (a, one), (b, other) in combinations(single, 2) if a != b]
     n = len(predictions)
-    tried = [one for one in tried if min_support <= int(one[2].sum()) <= n - min_support]
-    members = np.array([mask for *_, mask in tried], dtype=bool).reshape(len(tried), n)
-    table = pd.DataFrame({"slice": [words for words, *_ in tried], "columns": [count for _, count, _ in tried]})
+    tried = [one for one in tried if min_support <= int(one.mask.sum()) <= n - min_support]
+    members = np.array([one.mask for one in tried], dtype=bool).reshape(len(tried), n)
+    table = pd.DataFrame([(one.words, one.key, one.columns) for one in tried], columns=["slice", "key", "columns"])
     table["n"] = members.sum(axis=1)
     hits = (members & predictions.correct).sum(axis=1)
     table["accuracy"] = hits / np.maximum(table["n"], 1)
@@ -103,22 +120,44 @@ def find(
     return Slices(table.iloc[order].reset_index(drop=True), members[order])
 
 
-def _conditions(name: str, column: pd.Series, bins: int) -> list[tuple[str, NDArray[np.bool_]]]:
-    """The conditions on one column, in words, with the images that meet each."""
-    if pd.api.types.is_numeric_dtype(column) and not pd.api.types.is_bool_dtype(column) and column.nunique() > bins:
-        values = column.to_numpy(float)
-        part = pd.qcut(column, bins, labels=False, duplicates="drop")
-        found = []
-        for number in sorted(part.dropna().unique()):
+class _Condition(NamedTuple):
+    """What the images of a slice have in common: in words, as the index has it, on how many columns, and which they are."""
+
+    words: str
+    key: str
+    columns: int
+    mask: NDArray[np.bool_]
+
+    def __and__(self, other: _Condition) -> _Condition:
+        return _Condition(
+            f"{self.words}, {other.words}",
+            f"{self.key}, {other.key}",
+            self.columns + other.columns,
+            self.mask & other.mask,
+        )
+
+
+def _conditions(name: str, values: pd.Series, bins: int, said: Column) -> list[_Condition]:
+    """The conditions on one column."""
+    if pd.api.types.is_numeric_dtype(values) and not pd.api.types.is_bool_dtype(values) and values.nunique() > bins:
+        numbers = values.to_numpy(float)
+        part = pd.qcut(values, bins, labels=False, duplicates="drop")
+        found, below = [], None
+        every = sorted(part.dropna().unique())
+        for number in every:
             mask = (part == number).to_numpy()
-            low, high = values[mask].min(), values[mask].max()
-            found.append((f"{name} {low:.3g} to {high:.3g}", mask))
+            low, high = numbers[mask].min(), numbers[mask].max()
+            words = said.of_range(below, low, high, last=number == every[-1])
+            found.append(_Condition(words, f"{name} {low:.3g} to {high:.3g}", 1, mask))
+            below = high
         return found
-    counts = column.dropna().astype("str").value_counts()
+    counts = values.dropna().astype("str").value_counts()
     if len(counts) > MOST_VALUES:
         counts = counts.head(MOST_VALUES)
-    text = column.astype("str").where(column.notna())
-    return [(f"{name} {value}", (text == value).to_numpy()) for value in counts.index]
+    text = values.astype("str").where(values.notna())
+    return [
+        _Condition(said.of_value(value), f"{name} {value}", 1, (text == value).to_numpy()) for value in counts.index
+    ]
 
 
 def _within_labels(

@@ -13,7 +13,7 @@ from __future__ import annotations
 import copy
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any, Literal, TypeVar
+from typing import TYPE_CHECKING, Any, Literal, TypeVar, get_args
 
 import numpy as np
 from numpy.typing import NDArray
@@ -31,6 +31,8 @@ if TYPE_CHECKING:  # a form is drawn from a method's parameters without torch
 
 COARSEST = 4  # a 2 x 2 or 3 x 3 map stretched over a face shows nothing
 
+Kind = Literal["class activation", "gradient", "perturbation"]
+KINDS: tuple[Kind, ...] = get_args(Kind)
 Claim = Literal["sensitivity", "shares", "place"]
 
 
@@ -135,6 +137,13 @@ class Method:
     attribute: Attribute
     gradients: bool = True
 
+    @property
+    def kind(self) -> Kind:
+        """What the map is made of: a layer's maps, the gradient at the pixels, or answers to changed images."""
+        if self.needs_layer:
+            return "class activation"
+        return "gradient" if self.gradients else "perturbation"
+
     def refusal(self, model: nn.Module, spec: ImageSpec) -> str | None:
         """Why it cannot explain this network; None if it can."""
         if self.gradients and not getattr(model, "differentiable", True):
@@ -147,6 +156,12 @@ class Method:
 
 
 METHODS: Registry[Method] = Registry("attribution method", __name__)
+
+
+def by_kind() -> dict[Kind, list[Method]]:
+    """All methods by their kind, in the order of `KINDS`; within a kind by title."""
+    methods = sorted((method for _, method in METHODS.items()), key=lambda method: method.title.casefold())
+    return {kind: [method for method in methods if method.kind == kind] for kind in KINDS}
 
 
 def suits_all(model: nn.Module, spec: ImageSpec) -> str | None:

@@ -219,6 +219,27 @@ def sentences(covering: pd.DataFrame, how: Cover = "blur") -> dict[str, str]:
     return found
 
 
+def costliest(covering: pd.DataFrame, how: Cover = "blur") -> pd.DataFrame:
+    """The region that costs each expression most when it is covered.
+
+    Args:
+        covering: as `covering_table` gives it.
+
+    Returns:
+        One row an expression with images, “all” first: the row of its costliest region, and `significant`.
+    """
+    table = covering[(covering["cover"] == how) & covering["region"].isin(REGIONS) & (covering["n"] > 0)]
+    first = table.loc[table.groupby("expression", sort=False)["accuracy_cost"].idxmax()]
+    return first.assign(significant=[significant(row) for _, row in first.iterrows()]).reset_index(drop=True)
+
+
+def significant(row: pd.Series) -> bool:
+    """Whether covering a region changes the accuracy: after correction, in a table without one by its interval."""
+    if "p_adjusted" in row.index:
+        return bool(row["p_adjusted"] <= ALPHA)
+    return not row["accuracy_cost_low"] <= 0 <= row["accuracy_cost_high"]
+
+
 ALPHA = 0.05
 NOTHING = 0.01  # a loss of accuracy whose interval stays below one point is called none
 

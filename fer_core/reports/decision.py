@@ -7,7 +7,7 @@ network is named. What was not measured is listed, for it may matter more than a
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from math import isnan, sqrt
@@ -20,8 +20,9 @@ import pandas as pd
 from fer_core import __version__
 from fer_core.checkpoint import Card, load_network, weights_path
 from fer_core.datasets import Dataset
+from fer_core.datasets.columns import Column
 from fer_core.datasets.leaks import leaks_of, shipped_leaks
-from fer_core.datasets.titles import dataset_title, table_in_words
+from fer_core.datasets.titles import columns_in_words, dataset_title, table_in_words
 from fer_core.errors import DataError
 from fer_core.evaluation import robustness, slices
 from fer_core.evaluation.calibration import calibration_error, with_temperature
@@ -280,7 +281,8 @@ def _within(a: Predictions, b: Predictions, dataset: Dataset | None, unknown: li
     if columns.shape[1] == 0:
         unknown.append("Accuracy by groups of people: the data set does not say who is in its images.")
         return []
-    found = [slices.find(table, columns).table for table in (a, b)]
+    said = columns_in_words(dataset.name)
+    found = [slices.find(table, columns, said=said).table for table in (a, b)]
     findings = []
     weak = [table[(table["p_adjusted"] <= ALPHA) & (table["difference"] < 0)] for table in found]
     if len(found[0]):
@@ -293,14 +295,14 @@ def _within(a: Predictions, b: Predictions, dataset: Dataset | None, unknown: li
     if not people:
         unknown.append("Accuracy by groups of people: the data set does not say who is in its images.")
         return findings
-    first, second = (_gap(table, columns[people]) for table in (a, b))
+    first, second = (_gap(table, columns[people], said) for table in (a, b))
     findings.append(Finding("Group of people furthest below expectation", first, second, "", "not tested"))
     return findings
 
 
-def _gap(table: Predictions, columns: pd.DataFrame) -> str:
+def _gap(table: Predictions, columns: pd.DataFrame, said: Mapping[str, Column]) -> str:
     """The group furthest below what its mix of labels gives, with its test."""
-    found = slices.find(table, columns, min_support=slices.LEAST_SUPPORT).table
+    found = slices.find(table, columns, min_support=slices.LEAST_SUPPORT, said=said).table
     if not len(found):
         return "no group is large enough"
     worst = found.iloc[0]

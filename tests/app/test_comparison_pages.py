@@ -180,7 +180,19 @@ def test_a_missing_expression_has_no_row_among_those_compared(open_page: OpenPag
     assert "Holm's correction over 6 expressions" in said(open_page("compare"))
 
 
-def test_overview_groups_networks_shows_the_parts_side_by_side_and_the_deviation_over_seeds(
+def test_overview_and_compare_have_the_same_p_for_a_pair(open_page: OpenPage) -> None:
+    tables = {f"net{seed}": predictions_elsewhere(seed=seed, skill=0.5 + 0.07 * seed) for seed in range(3)}
+    for name, table in tables.items():
+        make_network(name, table, title=name)
+    words = said(open_page("overview", network="net0"))
+    for other in ("net1", "net2"):
+        p = p_in_words(compare(tables["net0"], tables[other]).test.p)
+        row = next(row for row in re.findall(r"<tr.*?</tr>", words) if other in row)
+        assert p.replace("<", "&lt;") in row
+        assert p in said(open_page("compare", network="net0", other=other))
+
+
+def test_overview_tests_networks_shows_the_parts_side_by_side_and_the_deviation_over_seeds(
     open_page: OpenPage,
 ) -> None:
     for seed, skill in enumerate((0.9, 0.9, 0.2)):
@@ -193,8 +205,9 @@ def test_overview_groups_networks_shows_the_parts_side_by_side_and_the_deviation
     app = open_page("overview", network="net0", table="elsewhere-val")
     words = said(app)
     rows = re.findall(r"<tr.*?</tr>", words)
-    group = {name: next(row for row in rows if name in row) for name in ("Network 0", "Network 1", "Network 2")}
-    assert [re.search(r"<td>a\b", row) is not None for row in group.values()] == [True, True, False]
+    found = {name: next(row for row in rows if name in row) for name in ("Network 0", "Network 1", "Network 2")}
+    assert ["&lt; 0.001" in row for row in found.values()] == [False, False, True]
+    assert "Network 0 differs significantly from **1** of 2 other networks." in words
     assert "Accuracy by split" in words
     assert "training set, n = 210" in words
     both = [evaluate(predictions_elsewhere(seed=seed + 7, skill=0.9)).accuracy for seed in range(2)]

@@ -15,7 +15,7 @@ from fer_core.datasets import open_dataset
 from fer_core.datasets.known import add
 from fer_core.evaluation.intervals import percent
 from fer_core.evaluation.predict import predict_checkpoint
-from fer_core.explanation import region_report
+from fer_core.explanation import METHODS, region_report
 from fer_core.explanation.regions import CORE
 from fer_core.faces.template import REGIONS
 from fer_core.labels import FER7
@@ -98,7 +98,13 @@ def test_a_report_is_shown_with_its_answer_first_and_what_it_says_of_methods(ope
     said = texts(app).replace("\\", "")
     assert "Eyes, nose and mouth matter, the background does not." in said
     assert "50 images of 210, a random sample" in said
-    assert "For happy, covering the mouth costs 30.0 points" in said
+    assert "For happy, covering" not in said  # one line of a table each, for the cover that is chosen
+    assert re.search(r"all expressions</th>.*?mouth.*?30\.0.*?28\.0 to 32\.0", said, re.DOTALL)
+    folded = [one.label for one in app.main.expander]
+    assert folded[0] == "The costliest region of each expression"
+    assert {"Comparison of the methods", "How attention differs on errors"} <= set(folded)
+    assert re.search(r"LIME.*?perturbation.*?not supported", said, re.DOTALL)
+    assert said.index(">gradient<") < said.index(">perturbation<")
     assert "attribution is densest in **mouth**" in said
     assert "1 of 2 methods" in said
     assert "DeepLift does not suit this network: no rule for its gelu." in said
@@ -225,3 +231,17 @@ def test_the_mean_maps_of_two_networks_and_their_difference_are_shown(open_page:
     )  # equal weights
     again = open_page("regions", network="one", table="faces-val", **{"compute-networks": "true"})
     assert again.toggle(key="compute-networks").value  # a reload, or a link, shows them too
+
+
+def test_methods_are_picked_by_kind_and_a_saved_link_names_them_as_before(open_page: Open, explained: str) -> None:
+    app = open_page("explain", network="one", table="faces-val", image=explained, methods="Saliency")
+    rows = [group for group in app.main.button_group if (group.key or "").startswith("methods-")]
+    assert [row.label for row in rows] == ["Methods: class activation", "Methods: gradient", "Methods: perturbation"]
+    assert [row.value for row in rows] == [[], ["Saliency"], []]
+    assert sum(len(row.options) for row in rows) == len(METHODS.names())
+    rows[2].set_value(["Occlusion"]).run()
+    assert {
+        caption.split()[0]
+        for caption in captions(app)
+        if " for sad (" in caption or " for " in caption.partition("(")[0]
+    } == {"Saliency", "Occlusion"}

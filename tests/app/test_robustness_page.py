@@ -23,7 +23,7 @@ def test_what_was_measured_is_shown_and_what_was_not_is_offered(open_page: OpenP
     predict_checkpoint(folder, dataset, "val")
     app = open_page("robustness", network="one")
     assert not app.exception
-    assert "`ferscope robustness one --data faces --split val`" in app.info[0].value
+    assert "`ferscope robustness one --data faces --split val`" in texts(app)
     assert [button.label for button in app.button] == ["Measure 100 images now"]
     measure("one", folder, dataset, "val", sample(dataset, "val"), ["darker", "jpeg"])
     app = open_page("robustness", network="one", damage="jpeg")
@@ -32,6 +32,10 @@ def test_what_was_measured_is_shown_and_what_was_not_is_offered(open_page: OpenP
     assert "n = 14) on clean images of" in said
     assert "on average over 2 corruptions at 5 severities" in said
     assert said.count("jpeg: ") == 6  # the image, and five severities of it
+    predictions_elsewhere().write(folder / "predictions-elsewhere-val.parquet")
+    app = open_page("robustness", network="one", table="elsewhere-val")
+    assert "The figures below are of" in app.info[0].value.replace("\\", "")
+    assert "n = 14) on clean images of the faces validation set" in texts(app).replace("\\", "")
 
 
 def test_without_the_pictures_the_page_says_what_to_do(open_page: OpenPage) -> None:

@@ -49,14 +49,14 @@ def test_dark_pictures_are_found_to_be_harder(
     make_network("one", table, title="Network One")
     app = open_page("slices", network="one", support="20")
     assert not app.exception
-    assert "The hardest is **brightness" in app.markdown[0].value.replace("\\", "")
+    assert "The hardest images for Network One are **brightness up to" in app.markdown[0].value.replace("\\", "")
     assert " **0.0\N{NO-BREAK SPACE}%** (95\N{NO-BREAK SPACE}% CI 0.0 to" in app.markdown[0].value
     errors = [image for element in app.get("html") for image in re.findall(r"id (\S+) of ", element.proto.body)]
-    assert len(errors) == 16
+    assert len(errors) == 8
     assert set(errors) <= set(index["id"][dark])
     assert "the table contains all" not in texts(app)  # so has the chart
     known = pd.DataFrame({"person": np.arange(140) % 3})  # three more slices than fit the chart
-    monkeypatch.setattr("fer_core.evaluation.slices.columns_of", lambda dataset, predictions: known)
+    monkeypatch.setattr("fer_core.evaluation.slices.columns_of", lambda dataset, predictions, acted: known)
     assert "The chart shows the 12 hardest and the 3 easiest slices; the table contains all." in texts(app.run())
 
 
@@ -65,3 +65,33 @@ def test_without_the_pictures_the_page_says_what_to_do(open_page: OpenPage) -> N
     app = open_page("slices", network="one")
     assert not app.exception
     assert "Add the data set to see its slices." in texts(app)
+
+
+def test_rendered_heads_are_sliced_in_words_and_a_saved_link_still_opens(open_page: OpenPage) -> None:
+    heads = open_dataset("heads")
+    rows = heads.rows("test")
+    index = heads.index.iloc[rows]
+    logits = np.random.default_rng(0).normal(size=(len(rows), 7))
+    make_network(
+        "one", Predictions.from_logits(index["id"].tolist(), "heads", "test", index["label"].tolist(), logits, FER7)
+    )
+    app = open_page("slices", network="one", table="heads-test")
+    said = texts(app).replace("\\", "")
+    assert "The hardest images for" in said
+    assert (
+        "**No difference is significant** after correction for all" in said
+    )  # chance has no hard images, but a hardest
+    options = app.selectbox(key="slice").options
+    assert {"mouth open", "short hair", "men", "yaw above 8.2°"} <= set(options)
+    assert not any("mouthSmile" in option or "AU " in option for option in options)
+    saved = next(key for key in saved_keys(app) if key.startswith("yaw"))
+    assert open_page("slices", network="one", slice=saved).query_params["slice"] == saved
+    app = open_page(
+        "slices", network="one", slice="jawOpen 0.153 to 0.751"
+    )  # as addresses were before actions were left out
+    assert app.toggle(key="acted").value
+    assert any(option.startswith("AU 26, jaw drop above") for option in app.selectbox(key="slice").options)
+
+
+def saved_keys(app: AppTest) -> list[str]:
+    return [str(key) for key in app.main.dataframe[0].value["key"]]

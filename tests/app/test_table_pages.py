@@ -67,14 +67,15 @@ def test_the_answer_comes_first_with_its_interval_and_n(open_page: OpenPage) -> 
     )
 
 
-def test_groups_say_on_how_many_pictures_they_compare_where_not_all_networks_read_all(open_page: OpenPage) -> None:
-    make_network("whole", predictions_elsewhere(210))
-    make_network("also-whole", predictions_elsewhere(210, seed=1))
-    assert "Holm's correction over all pairs. " in texts(open_page("overview"))
-    make_network("part", predictions_elsewhere(140))
-    assert "Holm's correction over all pairs, on the 140 images that all have predicted. " in texts(
-        open_page("overview")
-    )
+def test_the_tests_of_a_network_do_not_depend_on_what_else_lies_in_the_workspace(open_page: OpenPage) -> None:
+    make_network("one", predictions_elsewhere(210))
+    make_network("two", predictions_elsewhere(210, seed=1, skill=0.5))
+    before = re.search(r"p (=|&lt;) [\d.]+", texts(open_page("overview", network="one")))
+    make_network("third", predictions_elsewhere(140))  # with fewer images
+    words = texts(open_page("overview", network="one"))
+    assert before
+    assert before[0] in words
+    assert "without correction for several networks" in words
 
 
 def test_a_link_to_an_unknown_network_says_so_and_shows_another(open_page: OpenPage) -> None:
@@ -207,3 +208,12 @@ def test_a_path_that_is_not_there_is_named(open_page: OpenPage, tmp_path: Path) 
 
 def _press(app: AppTest, label: str) -> None:
     next(button for button in app.button if button.label == label).click().run()
+
+
+def test_every_page_opens_with_the_same_data_set_one_whose_images_are_here(open_page: OpenPage) -> None:
+    folder = make_network("one", predictions_elsewhere())
+    make_network("two", predictions_elsewhere(seed=1))
+    predictions_on(open_dataset("heads"), "test").write(folder / "predictions-heads-test.parquet")
+    for view in ("overview", "gallery", "labels", "robustness", "regions", "evaluate"):
+        assert open_page(view, network="one").query_params["table"] == "heads-test", view
+    assert "is what it was made to show" in texts(open_page("labels", network="one"))

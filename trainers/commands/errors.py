@@ -144,6 +144,7 @@ def slices(
     import pandas as pd
 
     from fer_core.datasets import open_dataset
+    from fer_core.datasets.titles import columns_in_words
     from fer_core.errors import DataError
     from fer_core.evaluation.comparison import ALPHA, p_value
     from fer_core.evaluation.gallery import not_here, positions
@@ -162,7 +163,9 @@ def slices(
         predictions, place = predictions.where(place >= 0), place[place >= 0]
     measured = picture_statistics(dataset.picture(int(row)) for row in place)
     columns = pd.concat([measured, columns_of(dataset, predictions)], axis=1)
-    found = find(predictions, columns, min_support=min_support, crossed=crossed).table
+    found = find(
+        predictions, columns, min_support=min_support, crossed=crossed, said=columns_in_words(dataset.name)
+    ).table
     if as_json:
         print(json.dumps(found.to_dict("records")))
         return

@@ -5,10 +5,13 @@ import pandas as pd
 import pytest
 from statsmodels.stats.contingency_tables import StratifiedTable
 
+from fer_core.datasets import open_dataset
+from fer_core.datasets.columns import Column
+from fer_core.datasets.titles import columns_in_words
 from fer_core.errors import DataError
 from fer_core.evaluation.intervals import wilson
 from fer_core.evaluation.predictions import Predictions
-from fer_core.evaluation.slices import find
+from fer_core.evaluation.slices import columns_of, find
 from fer_core.labels import FER7
 from tests.app.examples import predictions_elsewhere
 
@@ -69,7 +72,7 @@ def test_a_real_weakness_is_found_among_many_that_are_none() -> None:
     correct = random.random(2100) < np.where(columns["brightness"] < 0.2, 0.5, 0.75)
     found = find(made(labels, correct), columns, crossed=False)
     significant = found.table[found.table["p_adjusted"] <= 0.05]
-    assert found.table["slice"].iloc[0].startswith("brightness 0.000")
+    assert found.table["slice"].iloc[0].startswith("brightness up to 0.")
     assert all(words.startswith("brightness") for words in significant["slice"])
     assert len(found.table) == 30
     np.testing.assert_array_equal(found.members.sum(axis=1), found.table["n"])
@@ -83,11 +86,35 @@ def test_crossed_slices_meet_both_conditions_and_keep_their_support() -> None:
     assert len(pairs)
     assert found.table["n"].min() >= 30
     for i in pairs.index:
-        part, group = pairs.loc[i, "slice"].split(", ")
+        part, group = pairs.loc[i, "key"].split(", ")
         rows = columns[found.members[i]]
         assert set(rows["b"]) == {group.removeprefix("b ")}
         low, high = (float(word) for word in part.removeprefix("a ").split(" to "))
         assert rows["a"].between(low - 1e-3, high + 1e-3).all()
+
+
+def test_slices_are_said_in_declared_words_and_keep_the_key_of_the_index() -> None:
+    columns = pd.DataFrame(
+        {"yaw": np.repeat([-30.5, -8.0, 1.0, 9.0, 15.0, 40.0], 35), "glasses": ["none", "thin"] * 105}
+    )
+    said = {"yaw": Column("yaw", "°"), "glasses": Column("glasses", values={"none": "no glasses"})}
+    found = find(predictions_elsewhere(210), columns, min_support=20, said=said).table.set_index("key")["slice"]
+    assert found["yaw -30.5 to -8"] == "yaw up to −8°"  # two of the six values are in the lowest part
+    assert found["yaw 9 to 9"] == "yaw 9 to 9°"
+    assert found["yaw 40 to 40"] == "yaw above 15°"
+    assert found["glasses none"] == "no glasses"
+    assert found["glasses thin"] == "glasses thin"
+
+
+def test_the_actions_of_a_rendered_face_are_said_by_facs_and_left_out_unless_asked_for() -> None:
+    said = columns_in_words("heads")
+    assert said["mouthSmileLeft"].title == "AU 12, lip corner puller (left)"
+    heads = open_dataset("heads")
+    table = Predictions.from_logits(
+        heads.index["id"], "heads", "test", heads.index["label"], np.zeros((len(heads), 7)), FER7
+    )
+    assert "mouthSmileLeft" not in columns_of(heads, table)
+    assert "mouthSmileLeft" in columns_of(heads, table, acted=True)
 
 
 def test_the_order_of_rows_changes_nothing() -> None:

@@ -128,7 +128,7 @@ def test_a_network_that_fails_on_one_group_is_found_out(faces: Dataset) -> None:
     found = decide(network("unfair", faces, right), network("fair", faces, np.ones(315, bool)), "heads-val", faces)
     assert found.verdict.startswith("Choose fair.")
     group = next(one for one in found.findings if one.topic.startswith("Group of people"))
-    assert group.a.startswith(f"sex {first}")
+    assert group.a.startswith({"female": "women", "male": "men"}[first])
     assert "p < 0.001" in group.a
     assert "expected 100.0\N{NO-BREAK SPACE}%" in group.b
 
