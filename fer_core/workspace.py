@@ -1,12 +1,15 @@
-"""The workspace, which holds runs, the image cache and the list of data sets."""
+"""The workspace, which holds runs, the image cache and the list of data sets; and where the shipped networks are."""
 
 import os
 import re
 import secrets
 from pathlib import Path
 
+from platformdirs import user_data_path
+
 ROOT = Path(__file__).resolve().parent.parent
-CHECKPOINTS = ROOT / "checkpoints"
+CHECKOUT = (ROOT / "pyproject.toml").exists()  # otherwise a wheel was installed, and only the workspace may be written
+CHECKPOINTS = ROOT / "checkpoints" if CHECKOUT else ROOT / "fer_core" / "checkpoints"
 
 
 # Names that mean a device on Windows, also with an ending: a folder of that name can be made elsewhere, and not be copied.
@@ -19,8 +22,20 @@ def names_a_device(name: str) -> bool:
 
 
 def home() -> Path:
-    """The workspace folder: `FERSCOPE_HOME`, or `workspace/` in the checkout. Read at each call, so tests can move it."""
-    return Path(os.environ.get("FERSCOPE_HOME") or ROOT / "workspace")
+    """The workspace folder: `FERSCOPE_HOME`; or else `workspace/` in a checkout, and where the platform keeps a user's
+    data if a wheel was installed. Read at each call, so tests can move it."""
+    if named := os.environ.get("FERSCOPE_HOME"):
+        return Path(named)
+    return ROOT / "workspace" if CHECKOUT else user_data_path("ferscope", appauthor=False)
+
+
+def start_folder() -> Path:
+    """Where the program's own processes start: in a checkout, so that `python -m` finds its packages without an
+    installation, or in the workspace, so that nothing lands in the installed package."""
+    if CHECKOUT:
+        return ROOT
+    home().mkdir(parents=True, exist_ok=True)
+    return home()
 
 
 def runs() -> Path:

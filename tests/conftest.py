@@ -6,6 +6,7 @@ import os
 # take it from the others. What the tests start inherits it.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
+import socket
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from pathlib import Path
@@ -55,6 +56,13 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         name = next((name for name, places in MARKED.items() if place.startswith(places)), None)
         if name and not any(item.get_closest_marker(own) for own in (*MARKED, "simulation")):
             item.add_marker(name)
+
+
+def free_port() -> int:
+    """A port of this machine on which nobody listens."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        return int(free.getsockname()[1])
 
 
 @pytest.fixture(autouse=True)

@@ -32,7 +32,7 @@ def copy(tmp_path_factory: pytest.TempPathFactory) -> Path:
     place = tmp_path_factory.mktemp("extended")
     for name in ("fer_core", "dashboard", "trainers", "tests"):
         shutil.copytree(ROOT / name, place / name, ignore=shutil.ignore_patterns("__pycache__"))
-    for name in ("pyproject.toml", "README.md", "CONTRIBUTING.md", "checkpoints", ".streamlit"):
+    for name in ("pyproject.toml", "README.md", "CONTRIBUTING.md", "checkpoints"):
         (place / name).symlink_to(ROOT / name)
     if (known := ROOT / ".mypy_cache").is_dir():  # what mypy knows of the unchanged files saves it a minute
         shutil.copytree(known, place / known.name)

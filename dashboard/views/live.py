@@ -16,9 +16,10 @@ from urllib.parse import urlencode, urlsplit
 import streamlit as st
 
 from dashboard import pickers
+from dashboard.guard import LOCAL
 from fer_core.errors import RunError
 from fer_core.glossary import explained
-from fer_core.workspace import ROOT
+from fer_core.workspace import start_folder
 
 PATIENCE = 180  # seconds; importing torch and Gradio takes 5 on an idle machine and a minute on a busy one
 HEIGHT = 1900  # pixels, for all that Live shows in a narrow window: it has no scroll bar of its own
@@ -70,7 +71,7 @@ def server() -> Server:
     output = tempfile.TemporaryFile()  # noqa: SIM115, closed with the server
     process = subprocess.Popen(
         [sys.executable, "-m", "dashboard.live", *origins()],
-        cwd=ROOT, stdin=subprocess.PIPE, stdout=output, stderr=subprocess.STDOUT,
+        cwd=start_folder(), stdin=subprocess.PIPE, stdout=output, stderr=subprocess.STDOUT,
     )  # fmt: skip
     started = Server(process, output)
     give_up = time.monotonic() + PATIENCE
@@ -90,9 +91,10 @@ st.title("Live: try a network on your own images", help=explained("Face detector
 picked = pickers.picked()
 query = {"network": picked.checkpoint.name if picked else "", "__theme": st.context.theme.type or "light"}
 address = f"{server().url}?{urlencode(query)}"
-if urlsplit(st.context.url or "//localhost").hostname not in ("localhost", "127.0.0.1", "::1"):
+names = (urlsplit(st.context.url or "//localhost").hostname, st.get_option("server.address"))
+if not set(names) <= set(LOCAL):
     st.info(
-        "The live app works only on the machine that runs FERscope. To use it from another machine, run "
+        "The live app works only on the machine that runs FERscope, outside a container. To use it from elsewhere, run "
         "`ferscope live --host 0.0.0.0`."
     )
 st.markdown(f"Try a network on your photos, camera, video or test set. [Open in a new tab]({address}).")

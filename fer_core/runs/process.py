@@ -78,6 +78,6 @@ def _started(pid: int) -> float | None:
 def detached(arguments: list[str], log: IO[bytes]) -> subprocess.Popen[bytes]:
     """Start a process that outlives this one and its terminal, on the same workspace."""
     return subprocess.Popen(
-        arguments, cwd=workspace.ROOT, stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True,
+        arguments, cwd=workspace.start_folder(), stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True,
         env=os.environ | {"FERSCOPE_HOME": str(workspace.home().absolute())},
     )  # fmt: skip

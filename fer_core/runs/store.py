@@ -254,8 +254,12 @@ def promote(name: str, shipped_name: str = "", *, half: bool = False) -> Path:
             behind: evaluate what is shipped.
 
     Raises:
-        RunError: the run has not finished, or a shipped network has that name already.
+        RunError: the run has not finished, a shipped network has that name already, or this is no checkout.
     """
+    if not workspace.CHECKOUT:
+        raise RunError(
+            f"A network is shipped from a checkout, and {workspace.ROOT} is none. Use the run “{name}” as it is."
+        )
     run = RunFolder.named(name)
     if (state := run.status().state) != "finished":
         raise RunError(f"The run “{name}” is {state}; only a finished one can be promoted.")

@@ -2,7 +2,6 @@
 
 import os
 import shutil
-import socket
 import subprocess
 import sys
 import time
@@ -20,6 +19,7 @@ from playwright.sync_api import Browser, Error, Page, expect, sync_playwright
 from fer_core.datasets.known import add
 from fer_core.workspace import ROOT
 from tests.app.examples import make_pictures
+from tests.conftest import free_port
 
 WAIT = 300.0  # seconds for anything to appear; the machine may be busy with a training
 BROWSERS = ("chromium", "chromium-browser", "google-chrome")
@@ -46,10 +46,7 @@ def start_server(
 ) -> tuple[Workbench, subprocess.Popen[bytes]]:
     """Start a Streamlit server on a port, or on a free one, and wait until it answers."""
     home.mkdir(parents=True, exist_ok=True)
-    if not port:
-        with socket.socket() as free:
-            free.bind(("127.0.0.1", 0))
-            port = free.getsockname()[1]
+    port = port or free_port()
     command = [sys.executable, "-m", "streamlit", "run", str(script), "--server.port", str(port)]
     output = home / f"server-{port}.txt"
     with output.open("wb") as log:  # a file: nobody reads a pipe while tests run

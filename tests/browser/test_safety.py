@@ -1,7 +1,6 @@
 """Both servers against pages of other sites: they answer to no foreign name, take no upload, and are shown in no frame."""
 
 import http.client
-import socket
 import threading
 from functools import partial
 from http.server import BaseHTTPRequestHandler, HTTPServer
@@ -10,6 +9,7 @@ from urllib.parse import urlsplit
 from playwright.sync_api import Page
 
 from tests.browser.conftest import Workbench
+from tests.conftest import free_port
 
 
 def ask(url: str, method: str, path: str, **headers: str) -> tuple[int, str]:
@@ -58,9 +58,7 @@ class Frames(BaseHTTPRequestHandler):
 
 
 def test_another_site_cannot_show_the_workbench_in_a_frame(page: Page, workbench: Workbench) -> None:
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
+    port = free_port()
     other = HTTPServer(("127.0.0.1", port), partial(Frames, workbench.url))
     threading.Thread(target=other.serve_forever, daemon=True).start()
     try:

@@ -334,6 +334,13 @@ def test_names_tags_and_the_trash() -> None:
             act("second")
 
 
+def test_an_installed_package_ships_nothing_more(monkeypatch: pytest.MonkeyPatch) -> None:
+    RunFolder.create("mine", tiny(), "heads")
+    monkeypatch.setattr(workspace, "CHECKOUT", False)
+    with pytest.raises(RunError, match="shipped from a checkout"):
+        store.promote("mine")
+
+
 def test_no_run_is_given_the_name_of_a_shipped_network(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(workspace, "CHECKPOINTS", tmp_path)
     (tmp_path / "small-vgg").mkdir()

@@ -1,4 +1,4 @@
-"""`ferscope live`: the command line finds it by its entry point in pyproject.toml."""
+"""`ferscope open` and `ferscope live`: the command line finds them by their entry points in pyproject.toml."""
 
 from __future__ import annotations
 
@@ -6,6 +6,27 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
+
+
+def open_workbench(
+    port: Annotated[int, typer.Option(help="Port to listen on.")] = 8501,
+    host: Annotated[
+        str,
+        typer.Option(
+            help="Address to listen on. The workbench has no password and opens files of this machine: name another "
+            "address only where you trust everybody who reaches it."
+        ),
+    ] = "localhost",
+    browser: Annotated[bool, typer.Option(help="Open the browser.")] = True,
+) -> None:
+    """Open the workbench in the browser. Ctrl-C ends it; training runs continue."""
+    from streamlit.web.cli import main  # brings the server, 2 s
+
+    # its other options are in .streamlit/config.toml beside the script
+    main([
+        "run", str(Path(__file__).with_name("Home.py")), f"--server.port={port}", f"--server.address={host}",
+        f"--server.headless={str(not browser).lower()}",
+    ])  # fmt: skip
 
 
 def live(
