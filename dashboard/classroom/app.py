@@ -48,8 +48,13 @@ PHONE = """
 .class-note { margin: .2rem 0 .5rem; font-size: 1rem; }
 .class-face figcaption { margin-top: .5rem; font-size: 1.05rem; }
 .answers .wrap { display: grid !important; grid-template-columns: 1fr 1fr; gap: .45rem; }
-.answers label { min-height: 2.9rem; font-size: 1rem; margin: 0 !important; }
-.sure .wrap { grid-template-columns: 1fr 1fr; }
+.answers label { min-height: 2.7rem; font-size: 1rem; margin: 0 !important; }
+.answers label.selected { outline: 2px solid var(--color-accent); outline-offset: -2px; }
+.regions .wrap { grid-template-columns: 1fr 1fr 1fr; }
+.regions label { font-size: .85rem; padding: .3rem .45rem !important; }
+.gradio-container main, .gradio-container .main { padding: .3rem !important; gap: .5rem !important; }
+.gradio-container .column { gap: .6rem !important; }
+.html-container { padding: 0 !important; }
 .class-send { min-height: 3.2rem; font-size: 1.1rem; }
 .class-results { display: grid; grid-template-columns: repeat(auto-fill, minmax(8rem, 1fr)); gap: .9rem; margin-top: .8rem; }
 .class-results figure { margin: 0; font-size: .85rem; overflow-wrap: anywhere; }
@@ -76,7 +81,9 @@ def build() -> gr.Blocks:
             face = gr.HTML(js_on_load=TOUCH)
             choice = gr.Radio([], show_label=False, label="Answer", container=False, elem_classes="answers")
             region = gr.Radio(
-                list(REGIONS), label="Where does it look? Touch the face, or choose", elem_classes="answers"
+                list(REGIONS),
+                label="Where does it look? Touch the face, or choose",
+                elem_classes=["answers", "regions"],
             )
             sure = gr.Radio(list(SURE), label="How sure are you?", elem_classes=["answers", "sure"])
             send = gr.Button("Answer", variant="primary", elem_classes="class-send")

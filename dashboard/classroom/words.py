@@ -47,7 +47,7 @@ def face(about: About, item: Item) -> Markup:
         notes.append(f"The face shows {item.label}.")
     drawn = source(item.map) if about.task == SHORTCUT else ""
     alt = f"{UNSEEN.get(about.task, 'A face')}, image {item.position + 1}"
-    return _part("face", source(item.image), alt, item.position + 1, about.size, about.kind.question, drawn, notes)
+    return _part("face", source(item.image), alt, about.kind.question, drawn, notes)
 
 
 def revealed(item: Item, answer: Answer) -> Markup:

@@ -30,18 +30,19 @@ if TYPE_CHECKING:
     from fer_core.runs.store import Checkpoint
     from fer_core.serving.predictor import LoadedNetwork
 
-LARGEST = (
-    384  # pixels of the longer side of an image; smaller ones are enlarged by the browser, so they stay small to send
-)
-MAP = 240  # pixels of a map
+SMALLEST, LARGEST = 192, 384  # pixels of the longer side of an image: smooth on a phone, and quick to send
+MAP = 192  # pixels of a map
 METHOD = "grad-cam"
 Facts = Mapping[int, dict[str, Any]]
 
 
 def png(image: NDArray[np.uint8]) -> bytes:
-    """An image (H, W[, 3]) as a PNG file, made smaller where its longer side has more than `LARGEST` pixels a face."""
-    drawn = Image.fromarray(image)
-    drawn.thumbnail((2 * LARGEST, LARGEST), Image.Resampling.LANCZOS)
+    """An image (H, W[, 3]) as a PNG file; a small one is enlarged, a large one made smaller."""
+    drawn, side = Image.fromarray(image), max(image.shape[:2])
+    factor = min(LARGEST, max(SMALLEST, side)) / side
+    drawn = drawn.resize(
+        (round(factor * drawn.width) or 1, round(factor * drawn.height) or 1), Image.Resampling.BICUBIC
+    )
     kept = io.BytesIO()
     drawn.save(kept, "PNG")
     return kept.getvalue()

@@ -15,6 +15,7 @@ from fer_core.classroom.session import Session
 from fer_core.classroom.tasks import NO_EXPRESSION
 from fer_core.errors import ClassError
 from fer_core.evaluation.confusion import Counts, count_pairs
+from fer_core.evaluation.error_consistency import ErrorConsistency, of_counts
 from fer_core.evaluation.intervals import Interval, wilson
 from fer_core.evaluation.predictions import Predictions
 from fer_core.foreign.predictions import LEAST, Imported, import_predictions
@@ -131,6 +132,20 @@ def of_each(session: Session) -> pd.DataFrame:
         seconds=("seconds", "median"),
     )
     return made.reset_index()
+
+
+def consistency(session: Session) -> ErrorConsistency:
+    """Are the class (its most frequent answers, of equal ones the first) and the network wrong on the same images?
+
+    Raises:
+        ClassError: no image has both an answer of the class and of the network.
+    """
+    table = image_by_image(session)
+    both = table[(table["n"] > 0) & (table["network"] != "")]
+    if not len(both):
+        raise ClassError("No image has been answered by the class and by a network.")
+    a, b = ((both[who] == both["truth"]).to_numpy(dtype=np.int64) for who in ("most", "network"))
+    return of_counts(count_pairs(a, b, 2))
 
 
 # ------------------------------------------------------------------------------------------------------ people as a network

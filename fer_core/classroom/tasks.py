@@ -7,7 +7,7 @@ from dataclasses import dataclass
 READ, GUESS, SHORTCUT, LABEL = "read", "guess", "shortcut", "label"
 NETWORKS = ("Network A", "Network B")
 NO_EXPRESSION = ("unknown", "no face")  # FER+'s two choices that are no expressions
-SURE = {"a guess": 0.25, "rather unsure": 0.5, "rather sure": 0.75, "certain": 1.0}  # in words, and as a probability
+SURE = {"a guess": 0.25, "unsure": 0.5, "fairly sure": 0.75, "certain": 1.0}  # in words, and as a probability
 
 
 @dataclass(frozen=True)
