@@ -95,7 +95,7 @@ def build() -> gr.Blocks:
 
         def join(code: str, nickname: str, word: str, request: gr.Request) -> list[Any]:
             try:
-                if wait := allowance.take(client(request.request.scope)):
+                if wait := allowance.take(_who_asks(request)):
                     raise ClassError(
                         f"Too many people join from your address at once. Try again in {wait:.0f} seconds."
                     )
@@ -140,11 +140,17 @@ def build() -> gr.Blocks:
             **quick,
         )  # fmt: skip
         send.click(answer, [ticket, position, choice, sure, region], page, api_name="answer", **quick)
-        onwards.click(look, ticket, page, api_name=False, **quick)
+        onwards.click(look, ticket, page, api_name="next", **quick)
         gr.on([app.load, gr.Timer(POLL).tick], look, [ticket, shown], page, api_name="look", **quick)
-        app.load(_code_of_address, outputs=code, api_name=False, queue=False, show_progress="hidden")
-        face.select(_touched, [ticket], region, api_name=False, queue=False, show_progress="hidden", preprocess=False)
+        app.load(_code_of_address, outputs=code, api_visibility="private", queue=False, show_progress="hidden")
+        face.select(
+            _touched, [ticket], region, api_visibility="private", queue=False, show_progress="hidden", preprocess=False
+        )
     return app
+
+
+def _who_asks(request: gr.Request) -> str:
+    return client(request.request.scope) if request.request is not None else ""
 
 
 def _of(ticket: Any) -> tuple[Session, Student]:
@@ -262,7 +268,7 @@ def start(
         build, port, host, share=share, certificate=certificate, key=key, names=names,
         middleware=[Middleware(OnlyAnswers)], css=CSS + PHONE, head=NO_SCRIPT,
     ) as app:  # fmt: skip
-        url = app.share_url or app.local_url
+        url = app.share_url or app.local_url or ""
         if not app.share_url and host not in LOCAL:
             scheme = "https" if certificate else "http"
             url = f"{scheme}://{address.of_this_machine()}:{app.server_port}/"

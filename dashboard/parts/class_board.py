@@ -71,9 +71,7 @@ def buttons(session: Session, about: About, state: State, opened: int) -> None:
     elif state in ("paused", "ended"):
         steps = {"Continue": "running", "Show the answers to all": "revealed"}
     for label, target in steps.items():
-        if row.button(
-            label, help="The class ends, and its answers can then be kept." if target == "revealed" else None
-        ):
+        if row.button(label):
             session.turn(target)
             st.rerun(scope="fragment")
 
@@ -93,17 +91,18 @@ def matrices(session: Session, about: About, state: State) -> Markup:
     names, of_class, of_network = people.matrices(session)
     found = people.score(session)
     said = f": {percent(found.accuracy)}" if found.people else ""
-    if found.people > 1:
-        said += f" (95 % CI {found.interval.text()})"
+    more = f"95 % CI {found.interval.text()}" if found.people > 1 else ""
     across = "rows: what the network predicts; columns: what the class guesses" if about.task == GUESS else (
         "rows: label; columns: answer. Every answer of the class counts."
     )  # fmt: skip
-    drawn = _part("matrix", f"Class{said}", names, _rows(names, of_class), across)
+    drawn = _part("matrix", f"Class{said}", more, names, _rows(names, of_class), across)
     if about.network and about.task != GUESS:
-        theirs = f": {percent(found.network)} (95 % CI {found.network_interval.text()})" if found.images else ""
+        theirs = f": {percent(found.network)}" if found.images else ""
+        more = f"95 % CI {found.network_interval.text()}" if found.images else ""
         drawn += _part(
             "matrix",
             f"{about.network}{theirs}",
+            more,
             names,
             _rows(names, of_network),
             f"on the {found.images} images that the class has seen",
@@ -124,7 +123,7 @@ def shortcut(session: Session, state: State) -> Markup:
         if state == "revealed"
         else "Which one it is stands here when the answers are shown."
     )
-    return _part("matrix", "Which network has learned a shortcut?", names, [{**row, "cells": cells}], words)
+    return _part("matrix", "Which network has learned a shortcut?", "", names, [{**row, "cells": cells}], words)
 
 
 def agreement(table: pd.DataFrame) -> Markup:

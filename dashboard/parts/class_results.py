@@ -35,15 +35,20 @@ def draw(session: Session) -> None:
             st.markdown(f"One person has given {found.answers:,} answers.")
         if about.network and about.kind.people and found.images:
             st.markdown(
-                f"{verbatim(about.network)} has an accuracy of {estimate(found.network, found.network_interval, found.images)} on "
-                f"the {images(found.images)} that the class has seen."
+                f"{verbatim(about.network)} has an accuracy of "
+                f"{estimate(found.network, found.network_interval, found.images)} on the images that the class has seen."
             )
             st.markdown(verbatim(people.consistency(session).sentence), help=explained("Cohen's kappa"))
         st.caption("Intervals: Student's over the people of the class; Wilson's over images for the network.")
         who(session)
         table = people.image_by_image(session).sort_values("difference", ascending=False)
         st.subheader("Image by image")
-        st.dataframe(table.drop(columns="position"), hide_index=True, height=280)
+        table[["agreement", "right"]] *= 100
+        share = st.column_config.NumberColumn(format="%.0f %%")
+        st.dataframe(
+            table.drop(columns="position"), hide_index=True, height=280,
+            column_config={"agreement": share, "right": share, "difference": st.column_config.NumberColumn(format="%.2f")},
+        )  # fmt: skip
         together(session)
     take_away(session)
 
@@ -52,13 +57,14 @@ def who(session: Session) -> None:
     """The people of the class, and a way to take one out."""
     st.subheader("Who answered")
     table = people.of_each(session)
-    shares = st.column_config.NumberColumn(format="percent")
+    shares = st.column_config.NumberColumn(format="%.0f %%")
+    table[["right", "sure"]] *= 100
     st.dataframe(
         table, hide_index=True, height=240,
         column_config={"right": shares, "sure": shares, "seconds": st.column_config.NumberColumn(format="%.1f s")},
     )  # fmt: skip
     with st.expander("Take somebody out"):
-        name = st.selectbox("Nickname", session.students()["nickname"], key="out")
+        name = st.selectbox("Nickname", session.students()["nickname"].tolist(), key="out")
         if st.button("Take out, with all answers") and name:
             session.remove(str(name))
             st.rerun()

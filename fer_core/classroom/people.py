@@ -144,7 +144,7 @@ def consistency(session: Session) -> ErrorConsistency:
     both = table[(table["n"] > 0) & (table["network"] != "")]
     if not len(both):
         raise ClassError("No image has been answered by the class and by a network.")
-    a, b = ((both[who] == both["truth"]).to_numpy(dtype=np.int64) for who in ("most", "network"))
+    a, b = ((both[who] == both["truth"]).to_numpy().astype(np.int64) for who in ("most", "network"))
     return of_counts(count_pairs(a, b, 2))
 
 

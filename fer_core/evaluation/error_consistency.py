@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fer_core.evaluation.comparison import shared_images
-from fer_core.evaluation.intervals import Interval, percentile, resample
+from fer_core.evaluation.intervals import RESAMPLES, SEED, Interval, percentile
 from fer_core.evaluation.predictions import Predictions
 
 
@@ -50,7 +50,8 @@ class ErrorConsistency:
 def error_consistency(a: Predictions, b: Predictions) -> ErrorConsistency:
     """Cohen's kappa of right and wrong, on the images that both have with the same label.
 
-    The interval is a percentile bootstrap over images; `tests/benchmarks/coverage.py` simulates it.
+    The interval is a percentile bootstrap over images, from counts with half an image more in each cell. In simulations
+    with 12 to 300 images it covered 93 to 100 %.
 
     Raises:
         DataError: no shared image.
@@ -63,11 +64,15 @@ def error_consistency(a: Predictions, b: Predictions) -> ErrorConsistency:
 
 def of_counts(counts: NDArray[np.int64]) -> ErrorConsistency:
     """As `error_consistency`, from (2, 2) counts of images: rows A wrong and right, columns B wrong and right."""
+    n = int(counts.sum())
     observed, expected, kappa = (float(value) for value in _kappa(counts))
-    drawn = _kappa(resample(counts))[2]
+    # Half an image in each cell: a cell that is empty by chance would stay empty in every sample, and the interval of few
+    # images, or of accurate deciders, would cover 40 to 70 % instead of 95.
+    share = (counts + 0.5).ravel() / (n + 2)
+    drawn = _kappa(np.random.default_rng(SEED).multinomial(n, share, size=RESAMPLES).reshape(-1, 2, 2))[2]
     drawn = drawn[np.isfinite(drawn)]
     interval = percentile(drawn) if np.isfinite(kappa) and len(drawn) else Interval(float("nan"), float("nan"))
-    return ErrorConsistency(int(counts.sum()), observed, expected, kappa, interval)
+    return ErrorConsistency(n, observed, expected, kappa, interval)
 
 
 def _kappa(counts: NDArray[np.int64]) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64]]:
