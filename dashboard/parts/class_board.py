@@ -26,7 +26,7 @@ from fer_core.evaluation.intervals import percent
 from fer_core.reports.html import part
 
 EVERY = 2.0  # seconds between two looks
-SHOWN = 4  # images
+SHOWN = 3  # images
 IN_WORDS = {"running": "running", "paused": "paused", "ended": "ended", "revealed": "answers shown"}
 _part = partial(part, "board.html", within=TEMPLATES)
 

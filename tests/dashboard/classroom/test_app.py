@@ -2,6 +2,7 @@
 
 import re
 import subprocess
+import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -68,6 +69,7 @@ def test_twenty_students_lose_no_answer_when_the_server_is_killed() -> None:
             def kill_in_the_middle() -> None:
                 while sum(len(pupil.confirmed) for pupil in pupils) < 100:
                     assert not all(one.done() for one in done)
+                    time.sleep(0.02)
                 server.kill()
                 server.wait(30)
                 again.append(start_app(port))
