@@ -38,7 +38,7 @@ def draw(session: Session) -> None:
                 f"{verbatim(about.network)} has an accuracy of "
                 f"{estimate(found.network, found.network_interval, found.images)} on the images that the class has seen."
             )
-            st.markdown(verbatim(people.consistency(session).sentence), help=explained("Cohen's kappa"))
+            st.markdown(verbatim(people.consistency(session).sentence), help=explained("Error consistency"))
         st.caption("Intervals: Student's over the people of the class; Wilson's over images for the network.")
         who(session)
         table = people.image_by_image(session).sort_values("difference", ascending=False)

@@ -25,7 +25,7 @@ def called(code: str) -> str:
 
 
 def main() -> None:
-    st.title("Class: what do people answer?", help=explained("Cohen's kappa", "Confidence interval"))
+    st.title("Class: what do people answer?", help=explained("Error consistency", "Confidence interval"))
     codes = [session.code for session in sessions()]
     row = st.container(horizontal=True, vertical_alignment="bottom")
     code = choose("Session", [NEW, *codes], "class", called, default=NEW, place=row.container(width=340))

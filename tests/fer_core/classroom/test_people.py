@@ -7,7 +7,7 @@ import pytest
 from fer_core.classroom import people
 from fer_core.classroom.session import Session, choices_of
 from fer_core.errors import ClassError
-from fer_core.evaluation.error_consistency import error_consistency
+from fer_core.evaluation.comparison import compare
 from fer_core.evaluation.predictions import Predictions
 from fer_core.labels import FER7
 from fer_core.runs import store
@@ -89,7 +89,8 @@ def test_error_consistency_of_class_and_network_by_hand() -> None:
     network = Predictions.from_logits(
         table.table["id"].tolist(), "heads", "test", TRUTH, logits, FER7, table.table["hash"].tolist()
     )
-    found = error_consistency(table, network)
+    found = compare(table, network).consistency
+    assert people.consistency(session) == found
     assert (found.n, found.observed, found.expected, found.kappa) == (4, 0.75, 0.5, 0.5)
 
 
