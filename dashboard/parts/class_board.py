@@ -62,18 +62,15 @@ def _board(session: Session, url: str) -> None:
 def buttons(session: Session, about: About, state: State, opened: int) -> None:
     """Pause, continue, next, end and reveal."""
     row = st.container(horizontal=True)
-    if about.together and opened < about.size and state == "running" and row.button("Next image", type="primary"):
-        session.advance()
-        st.rerun(scope="fragment")
+    if about.together and opened < about.size and state == "running":
+        row.button("Next image", type="primary", on_click=session.advance)
     steps: dict[str, State] = {}
     if state == "running":
         steps = {"Pause": "paused", "End": "ended", "Show the answers to all": "revealed"}
     elif state in ("paused", "ended"):
         steps = {"Continue": "running", "Show the answers to all": "revealed"}
     for label, target in steps.items():
-        if row.button(label):
-            session.turn(target)
-            st.rerun(scope="fragment")
+        row.button(label, on_click=session.turn, args=(target,))
 
 
 def _rows(names: tuple[str, ...], matrix: Counts) -> list[dict[str, object]]:

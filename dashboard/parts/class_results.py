@@ -117,5 +117,5 @@ def take_away(session: Session) -> None:
         st.markdown("Images, nicknames and answers of this class are deleted. This cannot be undone.")
         if st.button("Delete for good", type="primary"):
             session.delete()
-            st.query_params.clear()
+            del st.query_params["class"]
             st.rerun()

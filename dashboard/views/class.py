@@ -39,7 +39,7 @@ def main() -> None:
         st.error(verbatim(str(error)))
         if st.button("Delete this file"):
             session.delete()
-            st.query_params.clear()
+            del st.query_params["class"]
             st.rerun()
         return
     if switch("View", VIEWS, "view", "board", place=row.container(width="content")) == "board":

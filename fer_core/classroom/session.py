@@ -11,6 +11,7 @@ import json
 import re
 import secrets
 import sqlite3
+import threading
 import time
 import unicodedata
 from collections.abc import Iterator, Sequence
@@ -21,7 +22,7 @@ from typing import Any, Literal, get_args
 
 import pandas as pd
 
-from fer_core.classroom.tasks import LABEL, NO_EXPRESSION, TASKS, Task
+from fer_core.classroom.tasks import GUESS, LABEL, NO_EXPRESSION, TASKS, Task
 from fer_core.errors import ClassError, shortened
 from fer_core.spreadsheet import as_csv
 from fer_core.workspace import home
@@ -32,7 +33,10 @@ SIGNS = "ACDEFGHJKLMNPQRTUVWXY3479"  # of a code: none looks like another on a p
 CODE = re.compile(f"[{SIGNS}]{{5}}")
 LONGEST_NAME = 24
 MOST_STUDENTS, MOST_ITEMS = 200, 200
+AWAY = 120.0  # seconds after which whoever has not answered no longer counts as the vote of an image
 PATIENCE = 30.0  # seconds that an answer waits for another one to be written
+
+_TURN = threading.Lock()  # SQLite lets writers of a process wait by chance, so that one of twenty may wait for seconds
 
 SCHEMA = """
 CREATE TABLE session (about TEXT NOT NULL, state TEXT NOT NULL, open INTEGER NOT NULL);
@@ -224,7 +228,7 @@ class Session:
         """One transaction: all of it is kept, or nothing."""
         if new:
             self.path.touch(exist_ok=False)
-        with self._open() as base:
+        with _TURN, self._open() as base:
             if new:
                 base.execute("PRAGMA journal_mode = WAL")
                 base.executescript(SCHEMA)
@@ -337,23 +341,22 @@ class Session:
     def question(self, token: str, *, now: float | None = None) -> Item | None:
         """The image that somebody is asked about now; None when there is none for them at the moment, or the class has ended.
 
-        The first call for an image starts its clock; a reload goes on with it.
+        The first call for an image starts its clock, if an answer has not; a reload goes on with it.
 
         Raises:
             ClassError: nobody has this token.
         """
-        with self._writing() as base:
+        at = time.time() if now is None else now
+        with self._open() as base:
             who = _who(base, token)
-            state, opened = base.execute("SELECT state, open FROM session").fetchone()
-            if state in ("ended", "revealed"):
-                return None
-            position = _next(base, who["number"], opened, _about(base))
+            position, fresh = _asked(base, who, at)
             if position is None:
                 return None
-            if who["item"] != position:
-                at = time.time() if now is None else now
-                base.execute("UPDATE students SET item = ?, since = ? WHERE number = ?", (position, at, who["number"]))
-            return _item(base.execute("SELECT * FROM items WHERE position = ?", (position,)).fetchone())
+            item = _item(base.execute("SELECT * FROM items WHERE position = ?", (position,)).fetchone())
+        if fresh:
+            with self._writing() as base:
+                _start_clock(base, who["number"], position, at)
+        return item
 
     def answer(
         self, token: str, position: int, choice: str, confidence: float, region: str = "", *, now: float | None = None
@@ -386,6 +389,10 @@ class Session:
                 "INSERT INTO answers VALUES (?, ?, ?, ?, ?, ?, ?) RETURNING *",
                 (who["number"], position, choice, confidence, max(0.0, at - who["since"]), region[:40], at),
             ).fetchone()
+            following, fresh = _asked(base, who, at)
+            # Here, so that an answer costs one transaction; after a guess something else is shown first.
+            if following is not None and fresh and about.task != GUESS:
+                _start_clock(base, who["number"], following, at)
             return _answer(made)
 
     def own_answers(self, token: str) -> dict[int, Answer]:
@@ -487,22 +494,44 @@ def _who(base: sqlite3.Connection, token: str) -> sqlite3.Row:
     return found
 
 
-def _next(base: sqlite3.Connection, student: int, opened: int, about: About) -> int | None:
+def _next(base: sqlite3.Connection, student: int, opened: int, about: About, now: float) -> int | None:
     """The position that a student is asked about next.
 
-    Where only some people label an image, the one with the fewest votes comes first, so that all get about the same number;
-    two who ask at once may bring it one above. Ties are in an order of each student's own.
+    Where only some people label an image, the one with the fewest votes comes first, so that all get the same number. Whoever
+    was shown an image less than `AWAY` seconds ago counts as a vote. Ties are in an order of each student's own.
     """
     where = "position < ? AND NOT EXISTS (SELECT 1 FROM answers WHERE item = position AND student = ?)"
     if not about.votes:
         row = base.execute(f"SELECT min(position) FROM items WHERE {where}", (opened, student)).fetchone()
         return None if row[0] is None else int(row[0])
     row = base.execute(
-        f"SELECT position, (SELECT count(*) FROM answers WHERE item = position) AS n FROM items WHERE {where} AND n < ? "
+        "SELECT position, (SELECT count(*) FROM answers WHERE item = position) + (SELECT count(*) FROM students AS other "
+        "WHERE other.item = position AND other.number != ? AND since > ? AND NOT EXISTS (SELECT 1 FROM answers "
+        f"WHERE item = position AND student = other.number)) AS n FROM items WHERE {where} AND n < ? "
         "ORDER BY n, (position * 7919 + ? * 104729) % 1009 LIMIT 1",
-        (opened, student, about.votes, student),
+        (student, now - AWAY, opened, student, about.votes, student),
     ).fetchone()
     return None if row is None else int(row["position"])
+
+
+def _asked(base: sqlite3.Connection, who: sqlite3.Row, now: float) -> tuple[int | None, bool]:
+    """The position that a student is asked about, None for none, and whether its clock has yet to start.
+
+    An image that was shown stays until it is answered, also where others have labelled it meanwhile.
+    """
+    state, opened = base.execute("SELECT state, open FROM session").fetchone()
+    if state in ("ended", "revealed"):
+        return None, False
+    shown = who["item"]
+    if shown is not None:
+        done = base.execute("SELECT 1 FROM answers WHERE student = ? AND item = ?", (who["number"], shown)).fetchone()
+        if done is None:
+            return int(shown), False
+    return _next(base, who["number"], opened, _about(base), now), True
+
+
+def _start_clock(base: sqlite3.Connection, student: int, position: int, at: float) -> None:
+    base.execute("UPDATE students SET item = ?, since = ? WHERE number = ?", (position, at, student))
 
 
 def _item(row: sqlite3.Row) -> Item:

@@ -28,10 +28,10 @@ def test_a_student_answers_every_image_once_in_order() -> None:
     ada = session.join(" Ada  L. ")
     assert ada.nickname == "Ada L."
     for position in range(3):
-        asked = session.question(ada.token, now=100.0 * position)
+        asked = session.question(ada.token, now=0.0)
         assert asked is not None
         assert asked.position == position
-        kept = session.answer(ada.token, position, "sad", 0.75, now=100.0 * position + 2.5)
+        kept = session.answer(ada.token, position, "sad", 0.75, now=2.5 * (position + 1))  # the next is shown at once
         assert (kept.choice, kept.confidence, kept.seconds) == ("sad", 0.75, 2.5)
     assert session.question(ada.token) is None
     assert session.students().to_dict("records") == [{"nickname": "Ada L.", "answered": 3}]
