@@ -29,7 +29,7 @@ SECTIONS = {
     },
     "Explanations": {"explain": "Explain", "regions": "Regions", "map": "Map", "lab": "Lab"},
     "Training and data": {"train": "Train", "runs": "Runs", "sweeps": "Sweeps", "data": "Data"},
-    "Demo": {"live": "Live"},
+    "Demo": {"live": "Live", "class": "Class"},
     "Help": {"glossary": "Glossary"},
 }
 named = {name for pages in SECTIONS.values() for name in pages}

@@ -48,6 +48,10 @@ class RunError(FerError):
     """A training run cannot be started, stopped or resumed."""
 
 
+class ClassError(FerError):
+    """A class does not allow this: an unknown code, a nickname that is taken, an answer after the end."""
+
+
 class UnknownName(FerError):
     """A name is not in a registry or vocabulary; the message lists the known ones."""
 

@@ -82,6 +82,11 @@ GLOSSARY: dict[str, Term] = {
         "A difference that chance alone would produce in less than 5 % of experiments. A difference that is not significant "
         "may still be real, but these data do not show it."
     ),
+    "Error consistency": Term(
+        "Whether two networks, or people and a network, are wrong on the same images: Cohen's kappa of right and wrong. It is 0 "
+        "where errors coincide as often as by chance, 1 where they always do, and negative where they avoid each other.",
+        "Geirhos, Meding and Wichmann 2020, arXiv 2006.16736",
+    ),
     "Cohen's kappa": Term(
         "Agreement of two networks beyond what chance would produce. 0 is chance, 1 is perfect agreement.",
         "Cohen 1960, doi 10.1177/001316446002000104",

@@ -7,9 +7,10 @@ import secrets
 import signal
 import tempfile
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from typing import Any
 from urllib.parse import urlsplit
 
 import gradio as gr
@@ -79,6 +80,39 @@ def start(
     local = not share and host in LOCAL
     if not local and not password:
         raise ConfigError(f"Others could reach the live app ({'shared link' if share else host}). Set a password.")
+    with served(
+        lambda: build(local=local), port, host, share=share, certificate=certificate, key=key, names=names,
+        framers=framers, middleware=[Middleware(Brake)], max_file_size=MAX_UPLOAD, css=CSS, footer_links=["api"],
+        auth=gate(password) if password else None,
+        auth_message="Enter any user name, and the password that was printed when the app started.",
+    ) as app:  # fmt: skip
+        yield app
+
+
+@contextmanager
+def served(
+    build: Callable[[], gr.Blocks],
+    port: int,
+    host: str,
+    *,
+    share: bool,
+    certificate: Path | None,
+    key: Path | None,
+    names: Sequence[str],
+    framers: Sequence[str] = (),
+    middleware: Sequence[Middleware] = (),
+    **settings: Any,
+) -> Iterator[gr.Blocks]:
+    """A Gradio app behind the guard of both servers, until the block ends.
+
+    Args:
+        build: makes the app, not started yet.
+        middleware: of this app, behind the guard.
+        settings: of Gradio's `launch`.
+
+    Raises:
+        ConfigError: the port is taken, the certificate cannot be used, or there is no space for temporary files.
+    """
     if (certificate is None) != (key is None):
         raise ConfigError("HTTPS needs a certificate and its key. Give both --certificate and --key.")
     for file in filter(None, (certificate, key)):
@@ -88,30 +122,26 @@ def start(
     policy = Policy.of(host, names, framers=framers)
     with _temporary() as folder, swept(folder / "uploads"):
         os.environ["GRADIO_TEMP_DIR"] = str(folder / "uploads")  # components ask for it when they are made
-        app = build(local=local)
+        app = build()
         try:
             app.launch(
                 server_name=host,
                 server_port=port or None,
                 share=share,
-                auth=gate(password) if password else None,
-                auth_message="Enter any user name, and the password that was printed when the app started.",
-                max_file_size=MAX_UPLOAD,
                 max_threads=THREADS,
                 ssl_certfile=str(certificate) if certificate else None,
                 ssl_keyfile=str(key) if key else None,
                 ssl_verify=False,  # concerns only the program's request to itself; a LAN's certificate is often self-signed
                 theme=THEME,
-                css=CSS,
-                footer_links=["api"],
                 run_history=False,
                 enable_monitoring=False,
-                app_kwargs={"middleware": [Middleware(Guard, policy=policy), Middleware(Brake)]},
+                app_kwargs={"middleware": [Middleware(Guard, policy=policy), *middleware]},
                 ssr_mode=False,
                 mcp_server=False,
                 _frontend=False,  # otherwise a request to itself that takes over three seconds, on a busy machine, ends it
                 prevent_thread_lock=True,
                 quiet=True,
+                **settings,
             )
         except OSError as error:
             raise ConfigError(

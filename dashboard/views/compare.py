@@ -90,6 +90,7 @@ def overall_difference(found: Comparison, a: str, b: str, pair: tuple[Checkpoint
         f"{percent(found.agreement.share)} of the images ({interval(found.agreement.interval)}; Cohen's kappa "
         f"{found.agreement.kappa:.2f})."
     )
+    st.markdown(verbatim(found.consistency.sentence), help=explained("Error consistency"))
     for name, network in zip((a, b), pair, strict=True):
         if leaked := leaks_in_words(network.card.results.get(key, {})):
             st.markdown(verbatim(f"{name}: {leaked}"))

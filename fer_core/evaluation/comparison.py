@@ -22,6 +22,7 @@ from fer_core.datasets.identity import HASH
 from fer_core.errors import DataError
 from fer_core.evaluation import confusion
 from fer_core.evaluation.confusion import Counts, Figures
+from fer_core.evaluation.error_consistency import ErrorConsistency, of_counts
 from fer_core.evaluation.intervals import (
     FEW,
     LEVEL,
@@ -288,6 +289,16 @@ def agreement(a: Predictions, b: Predictions) -> Agreement:
     return Agreement(len(a), same / len(a), wilson(same, len(a)), float(decisions.kappa(together)))
 
 
+def error_consistency(a: Predictions, b: Predictions) -> ErrorConsistency:
+    """Are two networks, or people, wrong on the same images?
+
+    Raises:
+        DataError: no shared image.
+    """
+    a, b = _pair(a, b)
+    return of_counts(confusion.count_pairs(a.correct.astype(np.int64), b.correct.astype(np.int64), 2))
+
+
 @dataclass(frozen=True, eq=False)
 class Comparison:
     """The full comparison of two networks, A and B, by `compare`.
@@ -303,6 +314,7 @@ class Comparison:
     test: McNemar
     difference: Difference
     agreement: Agreement
+    consistency: ErrorConsistency
     cells: pd.DataFrame
     changed: pd.DataFrame
     pairs: int = 1
@@ -354,6 +366,8 @@ class Comparison:
             "agreement": self.agreement.share,
             "agreement_interval": list(self.agreement.interval),
             "kappa": self.agreement.kappa,
+            "error_consistency": None if np.isnan(self.consistency.kappa) else self.consistency.kappa,
+            "error_consistency_interval": [None if np.isnan(end) else end for end in self.consistency.interval],
             "recall": recall.astype(object).where(recall.notna(), None).to_dict("records"),
             "cells": self.cells.to_dict("records"),
         }
@@ -384,6 +398,7 @@ def compare(a: Predictions, b: Predictions) -> Comparison:
         test=mcnemar_exact(a, b),
         difference=paired_difference(a, b),
         agreement=agreement(a, b),
+        consistency=error_consistency(a, b),
         cells=cell_differences(a, b),
         changed=changed(a, b),
     )

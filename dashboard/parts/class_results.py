@@ -1,0 +1,121 @@
+"""What came of a session: the class beside the network, its people, consensus, export and delete."""
+
+from __future__ import annotations
+
+import streamlit as st
+
+from dashboard.behind import table_behind
+from dashboard.text import estimate, images, verbatim
+from fer_core.classroom import people
+from fer_core.classroom.session import Session
+from fer_core.classroom.tasks import SHORTCUT
+from fer_core.errors import FerError
+from fer_core.glossary import explained
+
+
+def draw(session: Session) -> None:
+    """Sentence first, then tables, then what can be done with them."""
+    about, found = session.about, people.score(session)
+    if not found.people:
+        st.info("Nobody has answered yet. The results appear with the first answers.")
+    else:
+        named = (
+            "right"
+            if about.kind.people
+            else "right in their guesses"
+            if about.task != SHORTCUT
+            else "right about the network"
+        )
+        if found.people > 1:
+            said = estimate(found.accuracy, found.interval)
+            st.markdown(
+                f"The class is {named} in {said} of its {found.answers:,} answers, on average over {found.people} people."
+            )
+        else:
+            st.markdown(f"One person has given {found.answers:,} answers.")
+        if about.network and about.kind.people and found.images:
+            st.markdown(
+                f"{verbatim(about.network)} has an accuracy of "
+                f"{estimate(found.network, found.network_interval, found.images)} on the images that the class has seen."
+            )
+            st.markdown(verbatim(people.consistency(session).sentence), help=explained("Error consistency"))
+        st.caption("Intervals: Student's over the people of the class; Wilson's over images for the network.")
+        who(session)
+        table = people.image_by_image(session).sort_values("difference", ascending=False)
+        st.subheader("Image by image")
+        table[["agreement", "right"]] *= 100
+        share = st.column_config.NumberColumn(format="%.0f %%")
+        st.dataframe(
+            table.drop(columns="position"), hide_index=True, height=280,
+            column_config={"agreement": share, "right": share, "difference": st.column_config.NumberColumn(format="%.2f")},
+        )  # fmt: skip
+        together(session)
+    take_away(session)
+
+
+def who(session: Session) -> None:
+    """The people of the class, and a way to take one out."""
+    st.subheader("Who answered")
+    table = people.of_each(session)
+    shares = st.column_config.NumberColumn(format="%.0f %%")
+    table[["right", "sure"]] *= 100
+    st.dataframe(
+        table, hide_index=True, height=240,
+        column_config={"right": shares, "sure": shares, "seconds": st.column_config.NumberColumn(format="%.1f s")},
+    )  # fmt: skip
+    with st.expander("Take somebody out"):
+        name = st.selectbox("Nickname", session.students()["nickname"].tolist(), key="out")
+        if st.button("Take out, with all answers") and name:
+            session.remove(str(name))
+            st.rerun()
+
+
+def together(session: Session) -> None:
+    """The consensus and how good each person is."""
+    if not session.about.kind.people:
+        return
+    st.subheader("Consensus and the quality of each person")
+    try:
+        found = people.consensus_of(session)
+    except FerError as error:
+        st.info(verbatim(str(error)))
+        return
+    differ = found.images[found.images["majority"] != found.images["consensus"]]
+    st.markdown(
+        f"The consensus differs from the majority on **{images(len(differ))}** of {len(found.images)}. It weighs people and the "
+        "network by how often they agree with others."
+    )
+    st.dataframe(found.raters, hide_index=True, height=240)
+    st.caption(
+        "CROWDLAB (Goh, Tkachenko and Mueller 2022, arXiv 2210.06812), of the library cleanlab. Majority: ties go to the "
+        "network's more probable expression."
+    )
+    table_behind("consensus", found.images, f"consensus-{session.code}")
+
+
+def take_away(session: Session) -> None:
+    """Export, keep as a network, delete."""
+    st.subheader("Keep or delete")
+    row = st.container(horizontal=True)
+    row.download_button("Download answers (csv)", session.export(), f"class-{session.code}.csv", "text/csv")
+    if session.about.kind.people:
+        row.download_button(
+            "Download votes (csv)", people.votes_csv(session), f"votes-{session.code}.csv", "text/csv",
+            help="The Labels page reads this file.",
+        )  # fmt: skip
+        if row.button("Keep the class as a network", help="Overview, Evaluate, Compare and other pages then show it."):
+            try:
+                folder = people.as_network(session)
+            except FerError as error:
+                st.error(verbatim(str(error)))
+            else:
+                st.success(f"The class is kept as the network {verbatim(folder.name)}.")
+                key = f"{session.facts()['dataset'].iloc[0]}-{session.facts()['split'].iloc[0]}"
+                for view, label in (("overview", "Open in Overview"), ("compare", "Open in Compare")):
+                    st.page_link(f"views/{view}.py", label=label, query_params={"network": folder.name, "table": key})
+    with row.popover("Delete"):
+        st.markdown("Images, nicknames and answers of this class are deleted. This cannot be undone.")
+        if st.button("Delete for good", type="primary"):
+            session.delete()
+            del st.query_params["class"]
+            st.rerun()

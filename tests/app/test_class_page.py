@@ -1,0 +1,116 @@
+"""The Class page, run in this process: start a session, follow it, keep it as a network, delete it."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from streamlit.testing.v1 import AppTest
+
+from fer_core.classroom.session import Session, sessions
+from fer_core.runs import store
+from tests.app.conftest import texts
+from tests.fer_core.classroom.test_people import TRUTH, answered
+
+Open = Callable[..., AppTest]
+
+
+def press(app: AppTest, label: str) -> AppTest:
+    return next(button for button in app.button if button.label == label).click().run()
+
+
+def test_a_class_on_rendered_heads_is_started_without_any_network(open_page: Open) -> None:
+    app = open_page("class")
+    assert not app.exception
+    app.number_input(key="number").set_value(5).run()
+    press(app, "Start the class")
+    assert not app.exception
+    (session,) = sessions()
+    assert (session.about.size, session.about.task, session.about.network) == (5, "read", "")
+    assert session.code in texts(app)
+    assert "The students' app is not open" in texts(app)
+
+
+def test_the_shortcut_needs_no_network_of_the_workspace(open_page: Open) -> None:
+    app = open_page("class")
+    app.segmented_control(key="task").set_value("shortcut").run()
+    press(app, "Start the class")
+    assert not app.exception
+    (session,) = sessions()
+    items = session.items()
+    same = [item.facts["square"] == item.label for item in items]
+    assert same == [True] * 4 + [False] * 8
+    assert [item.map is not None for item in items] == [False] * 8 + [True] * 4
+    assert {item.truth for item in items} < {"Network A", "Network B"}
+    assert "Which one it is stands here" in texts(app)
+
+
+def test_pause_continue_end_and_reveal(open_page: Open) -> None:
+    session = answered()
+    app = open_page("class", **{"class": session.code})
+    assert not app.exception
+    for name in ("Ada", "Ben", "Cem"):
+        assert name in texts(app)
+    for label, state in (
+        ("Pause", "paused"),
+        ("Continue", "running"),
+        ("End", "ended"),
+        ("Show the answers to all", "revealed"),
+    ):
+        press(app, label)
+        assert session.state()[0] == state
+    assert not app.exception
+
+
+def test_images_are_shown_only_when_everybody_has_answered_them(open_page: Open) -> None:
+    session = answered()  # Cem has not answered the last one
+    app = open_page("class", **{"class": session.code})
+    assert "Image 4" in texts(app)  # its bar
+    assert 'alt="Image 4"' not in texts(app)
+    session.turn("ended")
+    app.run()
+    assert 'alt="Image 4"' in texts(app)
+
+
+def test_results_keep_the_class_as_a_network_and_delete_it(open_page: Open, workspace: Path) -> None:
+    session = answered()
+    app = open_page("class", **{"class": session.code}, view="Results")
+    assert not app.exception
+    said = texts(app)
+    assert "72.2\N{NO-BREAK SPACE}%" in said  # (3/4 + 3/4 + 2/3) / 3
+    assert "Net has an accuracy of **50.0\N{NO-BREAK SPACE}%**" in said
+    assert "Error consistency is 0\\.50" in said
+    press(app, "Keep the class as a network")
+    assert not app.exception
+    (network,) = store.checkpoints().values()
+    assert len(network.predictions("heads-test")) == len(TRUTH)
+    press(app, "Delete for good")
+    assert not app.exception
+    assert sessions() == []
+
+
+def test_a_class_is_a_network_on_the_pages_that_read_tables(open_page: Open) -> None:
+    from fer_core.classroom import people
+
+    folder = people.as_network(answered())
+    for page in ("overview", "evaluate", "confidence", "slices", "labels", "compare"):
+        app = open_page(page, network=folder.name, table="heads-test")
+        assert not app.exception, page
+        assert not app.error, page
+
+
+def test_a_damaged_class_is_told_and_can_be_deleted(open_page: Open) -> None:
+    session = answered()
+    session.path.write_bytes(b"torn")
+    app = open_page("class", **{"class": session.code})
+    assert not app.exception
+    assert "cannot be used" in texts(app)
+    press(app, "Delete this file")
+    assert sessions() == []
+
+
+@pytest.mark.parametrize("code", ["AAAAA", "new"])
+def test_a_link_to_a_class_that_is_gone_shows_the_form(open_page: Open, code: str) -> None:
+    app = open_page("class", **{"class": code})
+    assert not app.exception
+    assert any(button.label == "Start the class" for button in app.button)
+    assert not Session("AAAAA").path.exists()
