@@ -174,7 +174,7 @@ def _only(**changed: Any) -> list[Any]:
 
 
 def _shows(*columns: str) -> dict[str, Any]:
-    return {name: gr.Column(visible=name in columns) for name in ("joining", "asking", "after")}
+    return {name: gr.update(visible=name in columns) for name in ("joining", "asking", "after")}
 
 
 def _join_again(problem: str) -> list[Any]:
@@ -188,6 +188,7 @@ def _join_again(problem: str) -> list[Any]:
     )
 
 
+# Plain updates: to make a component for each part of each page would cost more than to look up what it shows.
 def _page(session: Session, student: Student, message: str = "") -> list[Any]:
     """All that somebody sees now. Its last part names it, so that a page that shows it already is left alone."""
     about, (state, _) = session.about, session.state()
@@ -208,9 +209,9 @@ def _page(session: Session, student: Student, message: str = "") -> list[Any]:
         **{**parts, "position": item.position},
         **_shows("asking"),
         face=words.face(about, item),
-        choice=gr.Radio(list(about.choices), value=None),
-        region=gr.Radio(value=None, visible=bool(about.kind.region)),
-        sure=gr.Radio(value=None),
+        choice=gr.update(choices=[(one, one) for one in about.choices], value=None),
+        region=gr.update(value=None, visible=bool(about.kind.region)),
+        sure=gr.update(value=None),
         shown=f"{session.code} {item.position}",
     )
 

@@ -421,11 +421,10 @@ class Session:
             if before != "running" and state == "running":
                 base.execute("UPDATE students SET since = ?", (time.time(),))
 
-    def advance(self) -> int:
-        """Open the next image, where all have the same one, and return how many are open."""
+    def advance(self) -> None:
+        """Open the next image, where all have the same one."""
         with self._writing() as base:
             base.execute("UPDATE session SET open = min(open + 1, ?)", (_about(base).size,))
-            return int(base.execute("SELECT open FROM session").fetchone()["open"])
 
     def remove(self, nickname: str) -> None:
         """Take a student and their answers out."""
