@@ -163,7 +163,7 @@ def against(table: pd.DataFrame, axis: str, usual: float, bands: bool = True) ->
         None if len(names) == 1 else alt.Legend(orient="bottom", title=None, columns=4 if known else 2, labelLimit=320)
     )
     base = alt.Chart(rows).encode(
-        x=alt.X("value:Q", title=axis, axis=alt.Axis(grid=False)),
+        x=alt.X("value:Q", title=axis, axis=alt.Axis(grid=False, tickCount=9)),
         color=alt.Color("network:N", scale=colours, legend=legend),
     )
     y = alt.Y("accuracy:Q", title="accuracy (%)", scale=alt.Scale(domain=[0, 100]))
@@ -179,7 +179,9 @@ def against(table: pd.DataFrame, axis: str, usual: float, bands: bool = True) ->
     mark = alt.Chart(pd.DataFrame({"value": [usual]})).mark_rule(strokeDash=[2, 3], color=QUIET).encode(x="value:Q")
     band = [base.mark_area(opacity=0.15).encode(y=alt.Y("low:Q", title="accuracy (%)"), y2="high:Q")] if bands else []
     return alt.LayerChart(layer=[mark, *band, line, dots]).properties(
-        height=320, description=f"Accuracy against {axis}: {', '.join(names)}", usermeta=SVG
+        height=320 if len(names) == 1 else 400,  # with the legend
+        description=f"Accuracy against {axis}: {', '.join(names)}",
+        usermeta=SVG,
     )
 
 
@@ -190,7 +192,7 @@ def path(probs: pd.DataFrame) -> alt.LayerChart:
     rows = probs.assign(share=100 * probs["share"], probability=100 * probs["probability"])
     names = list(dict.fromkeys(rows["expression"]))
     base = alt.Chart(rows).encode(
-        x=alt.X("share:Q", title="share of the movement (%)", axis=alt.Axis(grid=False)),
+        x=alt.X("share:Q", title="share of the movement (%)", axis=alt.Axis(grid=False, tickCount=6)),
         y=alt.Y("probability:Q", title="probability (%)"),
         color=alt.Color(
             "expression:N",
@@ -201,4 +203,4 @@ def path(probs: pd.DataFrame) -> alt.LayerChart:
     tips = ["expression:N", *(alt.Tooltip(f"{name}:Q", format=".1f") for name in ("share", "probability"))]
     return alt.LayerChart(
         layer=[base.mark_line(strokeWidth=2), base.mark_circle(size=40).encode(tooltip=tips)]
-    ).properties(height=280, description="Probability of each expression along the movement", usermeta=SVG)
+    ).properties(height=360, description="Probability of each expression along the movement", usermeta=SVG)

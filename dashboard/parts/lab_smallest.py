@@ -15,7 +15,7 @@ from dashboard.parts.lab_scene import BIND, settings
 from dashboard.pickers import titles
 from dashboard.text import verbatim
 from fer_core.errors import FerError
-from fer_core.evaluation.intervals import percent
+from fer_core.evaluation.intervals import PERCENT, percent
 from fer_core.heads import Scene
 from fer_core.lab import smallest as lab
 from fer_core.runs.store import Checkpoint
@@ -76,12 +76,11 @@ def one_face(network: Checkpoint, scene: Scene, to: str) -> None:
     if not change.turned or not change.size:
         return
     strip = lab.strip(scene, change, SIDE, IMAGES)
-    with st.container(horizontal=True, gap="small"):
-        for number, image in enumerate(strip):
-            share = number / (IMAGES - 1)
-            step = round(share * (lab.STEPS - 1))
-            answer = change.expressions[int(change.path[step].argmax())]
-            st.image(image, f"{share:.0%}: {answer}", SIDE, alt=f"The head at {share:.0%} of the movement")
+    for number, (column, image) in enumerate(zip(st.columns(IMAGES, gap="small"), strip, strict=True)):
+        share = number / (IMAGES - 1)
+        answer = change.expressions[int(change.path[round(share * (lab.STEPS - 1))].argmax())]
+        words = f"{100 * share:.0f}{PERCENT}"
+        column.image(image, f"{words}: {answer}", "stretch", alt=f"The head at {words} of the movement")
     rows = [
         {"share": step / (lab.STEPS - 1), "expression": name, "probability": change.path[step, i]}
         for step in range(lab.STEPS)

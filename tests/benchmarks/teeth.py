@@ -16,7 +16,33 @@ from fer_core.images import decode
 from fer_core.runs.store import find
 from fer_core.serving.predictor import Predictor
 
-TEETH = """004 006 008 009 010 013 021 022 025 027 034 041 097 100 102 114 118 120 125 127 128 129 132 137 139""".split()
+TEETH = [
+    "004",
+    "006",
+    "008",
+    "009",
+    "010",
+    "013",
+    "021",
+    "022",
+    "025",
+    "027",
+    "034",
+    "041",
+    "097",
+    "100",
+    "102",
+    "114",
+    "118",
+    "120",
+    "125",
+    "127",
+    "128",
+    "129",
+    "132",
+    "137",
+    "139",
+]
 
 
 def smiles(name: str, folder: Path) -> None:
@@ -28,8 +54,8 @@ def smiles(name: str, folder: Path) -> None:
             probs = faces[0].probs
             found[path.stem in TEETH].append(max(probs, key=probs.__getitem__) == "happy")
     for teeth, right in found.items():
-        shown = "visible" if teeth else "not visible"
-        print(f"{name}: teeth {shown}: happy on {np.mean(right):.0%} ({wilson(sum(right), len(right)).text('.0f')}) of {len(right)}")
+        shown, share = "visible" if teeth else "not visible", f"{np.mean(right):.0%}"
+        print(f"{name}: teeth {shown}: happy on {share} ({wilson(sum(right), len(right)).text('.0f')}) of {len(right)}")
 
 
 if __name__ == "__main__":
