@@ -63,9 +63,7 @@ def buttons(session: Session, about: About, state: State, opened: int) -> None:
     """Pause, continue, next, end and reveal."""
     row = st.container(horizontal=True)
     if about.together and opened < about.size and state == "running":
-        if row.button("Next image", type="primary"):
-            session.advance()
-            st.rerun()
+        row.button("Next image", type="primary", on_click=session.advance)
     steps: dict[str, State] = {}
     if state == "running":
         steps = {"Pause": "paused", "End": "ended", "Show the answers to all": "revealed"}
