@@ -86,7 +86,8 @@ def measured(
     chosen = _settings(measure, settings)
     about = {"format": FORMAT, "network": _served(folder), "renderer": renderer(), "settings": chosen}
     kept = {name: json.loads(table.to_json(orient="split", index=False)) for name, table in tables.items()}
-    text = json.dumps(about | {"sentence": found.sentence(), "tables": kept}, ensure_ascii=False)
+    answer = {"sentence": found.sentence(), "tables": kept}
+    text = json.dumps(about | answer | {"digest": _digest(answer)}, ensure_ascii=False)
     write_atomically(place_for(folder) / _name(measure, chosen), (text + "\n").encode())
     return Result(chosen, found.sentence(), tables)
 
@@ -111,10 +112,17 @@ def _read(path: Path, folder: Path) -> Result | None:
             return None
         if not shipped and stored["renderer"] != renderer():
             return None
+        if stored["digest"] != _digest({name: stored[name] for name in ("sentence", "tables")}):
+            return None
         tables = {name: pd.DataFrame(one["data"], columns=one["columns"]) for name, one in stored["tables"].items()}
         return Result(dict(stored["settings"]), str(stored["sentence"]), tables) if tables else None
     except (OSError, ValueError, KeyError, TypeError, AttributeError, DataError, CheckpointError):
         return None  # damaged by hand: it is measured anew, from the answers that are kept
+
+
+def _digest(answer: Mapping[str, Any]) -> str:
+    """SHA-256 of a sentence and its tables: a file that was changed by hand is no result."""
+    return hashlib.sha256(json.dumps(answer, sort_keys=True).encode()).hexdigest()
 
 
 def _served(folder: Path) -> str:
