@@ -64,8 +64,7 @@ if source is None:
         f"The images of {verbatim(table_in_words(key))} are not on this machine, or this workspace does not know their path. Add "
         "the data set to see its slices."
     )
-    if st.button("Add the data set", type="primary"):
-        st.switch_page("views/data.py")
+    gallery.ways_on()
     st.stop()
 summary = st.container()
 said = columns_in_words(source.name)
