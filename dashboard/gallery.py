@@ -86,7 +86,7 @@ def show(
         if note is nothing
         else "label → prediction, confidence, further figures, id"
     )
-    st.caption(f"Below each image: {lines}. Click an image to explain it. The arrow keys turn the page.")
+    st.markdown(f"Below each image: {lines}. Click an image to explain it. The arrow keys turn the page.")
     if len(items) < len(page):
         st.info(
             f"{images(len(page) - len(items))} of this page are not in {dataset_title(source.name)}, so they are not shown."

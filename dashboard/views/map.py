@@ -142,7 +142,7 @@ chosen = st.plotly_chart(
     selection_mode=["points", "box", "lasso"], config={"displaylogo": False},
 )  # fmt: skip
 hover_image.over_charts(cache.sheet(source, network.card.image, tuple(frame["place"].tolist())))
-st.caption(
+st.markdown(
     "Point at a dot to see its image. Click it to see its neighbours. To see all images of an area, choose the lasso or the box "
     "in the tools at the top right of the chart and draw around them. "
     + (
