@@ -1,10 +1,12 @@
 """The router: the only `st.navigation` call, the shared pickers, and the one place where an expected error is shown."""
 
 from collections.abc import Callable
+from contextlib import ExitStack
 from pathlib import Path
 
 import streamlit as st
 from starlette.middleware import Middleware
+from streamlit.navigation.page import StreamlitPage
 
 from dashboard import pickers, tour
 from dashboard.guard import Guard, Policy
@@ -54,15 +56,28 @@ def main() -> None:
     st.html(Path(__file__).with_name("style.css"))
     pages = {
         section: [
-            st.Page(f"views/{name}.py", title=title, url_path="start" if name == FIRST else name, default=name == FIRST)
+            st.Page(
+                f"views/{name}.py",
+                title=title,
+                url_path=f"the-{name}" if name == FIRST else name,
+                default=name == FIRST,
+            )
             for name, title in named.items()
         ]
         for section, named in SECTIONS.items()
     }
     # The first page has the bare address; who types its name, as that of any other page, is led there.
-    for address, name in {FIRST: FIRST, **FORMER}.items():
+    for address, name in {FIRST: FIRST, "start": FIRST, **FORMER}.items():
         pages["Performance"].append(st.Page(leads_to(name), title=address, url_path=address, visibility="hidden"))
     page = st.navigation(pages, expanded=True)
+    with ExitStack() as working:
+        with st.container(key="working"):  # over the page, so that nothing moves when it goes
+            working.enter_context(st.spinner(f"Working on {page.title}", show_time=True))
+        run(page)
+
+
+def run(page: StreamlitPage) -> None:
+    """The page with what stands above it; an expected error is one sentence."""
     try:
         tour.draw(page.url_path or FIRST)
         pickers.draw(page.url_path)

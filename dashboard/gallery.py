@@ -17,11 +17,12 @@ from numpy.typing import NDArray
 
 from dashboard import cache, markup
 from dashboard.markup import Picture
-from dashboard.text import verbatim
+from dashboard.pickers import picked, say_missing
+from dashboard.text import images, verbatim
 from fer_core.datasets import Dataset
 from fer_core.datasets.heads import HEADS
 from fer_core.datasets.identity import HASH
-from fer_core.datasets.titles import dataset_title, split_title
+from fer_core.datasets.titles import dataset_title, split_title, table_title
 from fer_core.evaluation.gallery import not_here, positions
 from fer_core.evaluation.intervals import percent
 from fer_core.evaluation.predictions import KEY, Predictions
@@ -62,17 +63,11 @@ def show(
     """
     if not len(frame):
         return
-    page = frame.iloc[page_of(len(frame), each, (view, network, key))]
     source = cache.dataset_of(table)
     if source is None:
-        name = str(table.table["dataset"].iloc[0])
-        st.info(
-            f"The images of {verbatim(dataset_title(name))} are not on this machine, or this workspace does not know their "
-            f"path. Ids on this page: {verbatim(', '.join(page['id']))}."
-        )
-        if st.button("Add the data set"):
-            st.switch_page("views/data.py")
+        not_here_in_words(table, len(frame))
         return
+    page = frame.iloc[page_of(len(frame), each, (view, network, key))]
     everywhere = cache.positions_of(table, source)
     if lost := not_here(source, table.table, everywhere):
         st.info(verbatim(lost))
@@ -91,10 +86,32 @@ def show(
         if note is nothing
         else "label → prediction, confidence, further figures, id"
     )
-    st.caption(f"Below each image: {lines}. Click an image to explain it. The arrow keys turn the page.")
+    st.markdown(f"Below each image: {lines}. Click an image to explain it. The arrow keys turn the page.")
     if len(items) < len(page):
-        missing = sorted(page["id"][there < 0])
-        st.info(f"Not shown, because they are not in {dataset_title(source.name)}: {verbatim(', '.join(missing))}.")
+        st.info(
+            f"{images(len(page) - len(items))} of this page are not in {dataset_title(source.name)}, so they are not shown."
+        )
+
+
+def not_here_in_words(table: Predictions, count: int) -> None:
+    """Why no image is shown, what that leaves untouched, and the ways on."""
+    name = dataset_title(str(table.table["dataset"].iloc[0]))
+    st.info(
+        f"{images(count)} of {verbatim(name)} cannot be shown, because the data set is not on this machine or this workspace "
+        "does not know its path. All figures are computed without the images."
+    )
+    ways_on()
+
+
+def ways_on() -> None:
+    """Where the images of the picked table are not here: to add them, or a table of the network whose images are."""
+    with st.container(horizontal=True):
+        if st.button("Add the data set", type="primary"):
+            st.switch_page("views/data.py")
+        choice = picked()
+        here = next(filter(cache.is_here, choice.checkpoint.tables), None) if choice else None
+        if choice and here and here != choice.table:
+            st.button(f"Show {table_title(here)} instead", on_click=st.query_params.update, args=({"table": here},))
 
 
 def _places(
@@ -122,6 +139,9 @@ def page_of(count: int, each: int, view: Hashable) -> slice:
         return slice(0, count)
     asked = st.query_params.get("page", "1")
     page = max(1, min(int(asked), pages)) if asked.isdecimal() else 1
+    if str(page) != asked:
+        say_missing(f"page {asked}", f"page {page}")
+        _turn(page)
     # The page is in the address alone: a key of its own for each page, because Streamlit warns of a pagination whose
     # value is set by the program.
     key = f"page-{page}"

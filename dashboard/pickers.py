@@ -4,7 +4,7 @@ The address is the truth: a link shows what its sender saw, also when the defaul
 """
 
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal, TypeVar
 
@@ -159,7 +159,7 @@ def choose(
     value = asked if asked is not None and asked in options else fallback
     wished = asked != last or lasting  # else the options changed, not the wish
     if asked is not None and asked not in options and wished:
-        st.info(verbatim(f"“{asked}” from the link does not exist here. Showing {title(value)} instead."))
+        say_missing(asked, title(value))
     st.session_state[param] = value
 
     def follow() -> None:
@@ -168,6 +168,25 @@ def choose(
     place.selectbox(label, options, key=param, format_func=title, on_change=follow)
     st.session_state[f"last-{param}"] = value
     to_address(param, value)
+    return value
+
+
+def say_missing(asked: str, shown: str) -> None:
+    """What a link names is not there, and something else is shown."""
+    st.info(verbatim(f"“{asked}” from the link does not exist here. Showing {shown} instead."))
+
+
+def linked(param: str, options: Collection[str], fallback: str, what: str) -> str:
+    """The id that the address names as `param`, else the fallback; a link to an id that is not there gets a calm message.
+
+    Args:
+        what: before the fallback's id in the message, “image”.
+    """
+    asked, last = st.query_params.get(param), f"last-{param}"
+    if asked is not None and asked not in options and asked != st.session_state.get(last):
+        say_missing(asked, f"{what} {fallback}")  # else the filters changed, not the wish
+    value = asked if asked is not None and asked in options else fallback
+    st.session_state[last] = value
     return value
 
 

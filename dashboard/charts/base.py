@@ -37,7 +37,7 @@ def figure(height: int, **layout: object) -> go.Figure:
             "height": height,
             "margin": {"l": 8, "r": 8, "t": 28, "b": 8},
             "hoverlabel": {"namelength": -1},
-            "legend": {"orientation": "h", "y": 1.02, "yanchor": "bottom", "x": 0},
+            "legend": {"orientation": "h", "y": 1.02, "yanchor": "bottom", "x": 0, "traceorder": "normal"},
             "dragmode": False,
             **layout,
         }

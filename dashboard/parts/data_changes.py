@@ -110,7 +110,7 @@ def preparation(dataset: Dataset) -> None:
         )
     if galleries:
         st.html("<br>".join(galleries))
-    st.caption(
+    st.markdown(
         "To prepare the whole data set into a new folder, run "
         f"`ferscope data prepare {name_in_commands(dataset)} FOLDER --detector {detector} --align {align} --light dog`. "
         "To normalise illumination in training only, set `image.light` in a recipe. The network's card stores these steps, and "

@@ -71,7 +71,7 @@ def means(dataset: Dataset) -> None:
             for name, face in apart.items()
         )
     )
-    st.caption(
+    st.markdown(
         f"Red: brighter than the mean. Blue: darker. Full colour: {limit:.0f} grey levels. An overall tint is a difference in "
         "light, not in the face."
     )

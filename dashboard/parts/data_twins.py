@@ -59,7 +59,7 @@ def twins(dataset: Dataset) -> None:
                 "cut or compressed differently."
             )
     st.markdown(" ".join(words))
-    st.caption(
+    st.markdown(
         "Turned copies, and copies shifted by more than a pixel or two, are not found here: "
         f"`ferscope data leaks {dataset.name} --turned` finds them."
     )

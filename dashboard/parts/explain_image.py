@@ -7,8 +7,8 @@ import pandas as pd
 import streamlit as st
 from streamlit.delta_generator import DeltaGenerator
 
-from dashboard import cache
-from dashboard.pickers import Picked, choose, to_address
+from dashboard import cache, gallery
+from dashboard.pickers import Picked, choose, linked, to_address
 from dashboard.text import verbatim
 from fer_core.checkpoint import Card
 from fer_core.datasets.heads import HEADS
@@ -51,9 +51,9 @@ def choose_image(choice: Picked) -> ExplainedImage | None:
     if source == "table" and dataset is None:
         st.info(
             f"The images of {verbatim(table_in_words(choice.table or ''))} are not on this machine, or this workspace does not "
-            "know their path. Add the data set on the Data page, or choose another source in the box above."
+            "know their path. Add the data set, or choose another source in the box above."
         )
-        st.page_link("views/data.py", label="Add the data set")
+        gallery.ways_on()
         return None
     if source == "table":
         known = table.table.filter(["id", "split", "label", HASH])
@@ -91,8 +91,7 @@ def browse(frame: pd.DataFrame, row: DeltaGenerator) -> pd.Series | None:
     if not ids:
         st.info("No image matches these filters. Choose “all” in one of them.")
         return None
-    asked = st.query_params.get("image")
-    position = ids.index(asked) if asked in ids else 0
+    position = ids.index(linked("image", ids, ids[0], "image"))
     for name, key, step in (("Previous", "Left", -1), ("Next", "Right", 1)):
         neighbour = position + step
         inside = 0 <= neighbour < len(ids)

@@ -71,7 +71,7 @@ def single_actions() -> dict[str, float]:
     """Action by its name without a side -> change, -1 to 1, for those that are changed."""
     changes = {}
     with st.expander("Single actions", expanded=False):
-        st.caption("0 leaves an action as the expression has it, −100 takes it away, +100 makes it full.")
+        st.markdown("0 leaves an action as the expression has it, −100 takes it away, +100 makes it full.")
         for place, part in zip(st.tabs([part.capitalize() for part in PARTS]), PARTS, strict=True):
             with place:
                 for name in SINGLE:

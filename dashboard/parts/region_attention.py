@@ -109,7 +109,7 @@ def pair(found: Sequence[Band], one: str, other: str, more: str) -> None:
             alt="Difference of the two mean maps; white where it is not significant",
         )  # fmt: skip
         scale(True, bound)
-    st.caption(
+    st.markdown(
         f"Red: more attention {verbatim(more)}. White: not significant for this pixel alone. {percent(float(differs.mean()))} of "
         "the pixels are coloured; chance alone would colour about 5 %, or more with few images."
     )

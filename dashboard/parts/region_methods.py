@@ -90,7 +90,7 @@ def trust_in_methods(report: RegionReport) -> None:
     )
     left = report.methods[report.methods["n"] == 0]
     for row in left.to_dict("records"):
-        st.caption(verbatim(f"{row['title']} does not suit this network: {row['suits']}."))
+        st.markdown(verbatim(f"{row['title']} does not suit this network: {row['suits']}."))
     if rest := [
         title_of(name) for name in sorted_by_kind(METHODS.names()) if name not in set(report.methods["method"])
     ]:

@@ -33,10 +33,13 @@ def covered_regions(report: RegionReport) -> None:
     st.plotly_chart(
         charts.covering(table), key="covering", alt="Loss of accuracy in points, by expression and covered region"
     )
+    st.markdown(
+        "Loss of accuracy in points; in brackets: not significant. The network has never been trained on covered faces, so "
+        "part of a loss may come from the cover itself."
+    )
     st.caption(
-        "Loss of accuracy in points, each covered image compared with the same image uncovered. In brackets: not significant "
-        "after one correction over all regions and expressions (exact McNemar tests, Holm). A network has never been trained on "
-        "covered faces, so part of a loss may come from the cover itself."
+        "Each covered image is compared with the same image uncovered: exact McNemar tests, one correction over all regions and "
+        "expressions (Holm)."
     )
     with st.expander("The costliest region of each expression"):
         by_expression(table, how)

@@ -73,7 +73,7 @@ def main() -> None:
         cells(found, a, b, f"{pair[0].name}-{pair[1].name}-{key}")
     everyone(chosen, choice)
     if rest and len(beside) < len(rest):
-        st.caption(
+        st.markdown(
             f"{len(rest) - len(beside)} more networks have been evaluated on these images. Choose them at the top to compare "
             "them too."
         )
@@ -99,9 +99,10 @@ def overall_difference(found: Comparison, a: str, b: str, pair: tuple[Checkpoint
             f"Both networks are compared on the {images(n)} that they have in common with the same label. {verbatim(a)} was "
             f"evaluated on {found.size_a:,} images, {verbatim(b)} on {found.size_b:,}."
         )
+    st.markdown("The result holds for these two training runs and this data set.")
     st.caption(
         f"McNemar's exact test{correction(found.pairs)}. A network is called better if p ≤ {ALPHA}. Intervals: Tango's for "
-        "accuracy and recall, delta method for macro-F1. The result holds for these two training runs and this data set."
+        "accuracy and recall, delta method for macro-F1."
     )
 
 
@@ -164,10 +165,10 @@ def cells(found: Comparison, a: str, b: str, name: str) -> None:
     )
     if len(told):
         st.altair_chart(confusion.difference(table, a, b), key="cells")
-        st.caption(
-            f"Number of images: {verbatim(b)} minus {verbatim(a)}. Coloured cells differ significantly (McNemar's exact test "
-            "per cell, Holm's correction over all cells), grey cells do not."
+        st.markdown(
+            f"Number of images: {verbatim(b)} minus {verbatim(a)}. Coloured cells differ significantly, grey cells do not."
         )
+        st.caption("McNemar's exact test per cell, Holm's correction over all cells.")
     table_behind("matrix", table, f"cells-{name}")
 
 

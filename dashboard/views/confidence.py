@@ -54,10 +54,8 @@ def main() -> None:
         bins = {name: calibration.reliability(table, equal=equal) for name, table in tables.items()}
         st.altair_chart(reliability(bins, chosen))
         st.altair_chart(charts.histogram(bins[chosen]))
-        st.caption(
-            "Below the dotted line the network is overconfident, above it underconfident. Bars: 95 % confidence intervals "
-            "(Wilson)."
-        )
+        st.markdown("Below the dotted line the network is overconfident, above it underconfident.")
+        st.caption("Bars: 95 % confidence intervals (Wilson).")
         every = pd.concat(bins, names=["confidence of"]).reset_index("confidence of")
         table_behind("chart", every, f"reliability-{network.name}-{key}")
     with right.container(key="risk"):
@@ -138,7 +136,7 @@ def offer_temperature(network: Checkpoint, key: str, table: Predictions) -> None
     card, split = network.card, calibration.validation_split(network.card)
     here = set(table.table["split"]) == {split}
     if card.temperature:
-        st.caption(
+        st.markdown(
             f"Calibrated with a temperature of {card.temperature:.3f}{_error(table, card.temperature, here)}, fitted on the "
             f"{verbatim(split_title(split))} and stored "
             "in the network's card. The Live page uses it too."
@@ -146,11 +144,11 @@ def offer_temperature(network: Checkpoint, key: str, table: Predictions) -> None
             help=explained("Temperature"),
         )
     elif not split:
-        st.caption(
+        st.markdown(
             "This network cannot be calibrated: it was trained without a validation set, or its members have none in common."
         )
     elif network.shipped or not here:
-        st.caption(
+        st.markdown(
             f"This network is not calibrated yet. To calibrate it on its validation set, run "
             f"`ferscope calibrate {network.name} --data DATA`.",
             help=explained("Temperature"),

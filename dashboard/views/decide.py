@@ -48,9 +48,9 @@ st.html(
     )
 )
 st.caption(
-    f"On {images(found.n)} of {verbatim(found.data)} that both networks predicted. In brackets: 95 % confidence intervals. "
-    "“not tested” means that the figures are shown without a test."
+    f"On {images(found.n)} of {verbatim(found.data)} that both networks predicted. In brackets: 95 % confidence intervals."
 )
+st.markdown("“not tested” means that the figures are shown without a test.")
 st.download_button("Download as csv", as_csv(table), f"decision-{key}.csv", "text/csv")
 st.markdown(f"**How the choice is made.** {RULE}")
 st.subheader("What is not known")

@@ -109,7 +109,7 @@ with left:
         on_select=follow_click,
         selection_mode="cell",
     )
-    st.caption(
+    st.markdown(
         "Rows are labels, columns are predictions. Click a cell to see its images, or choose label and prediction in the boxes."
     )
     cells = matrix_cells(report.confusion, names)

@@ -174,7 +174,7 @@ def actions(table: Predictions, frame: pd.DataFrame, stem: str) -> None:
             help="The csv has the format of the split files that `ferscope data split` writes.",
         )
         if reason:
-            st.caption(verbatim(reason))
+            st.markdown(verbatim(reason))
     left, right = st.columns(2, gap="large")
     with left, st.form("keep", border=False):
         name = st.text_input(
@@ -192,7 +192,7 @@ def actions(table: Predictions, frame: pd.DataFrame, stem: str) -> None:
             "Correct the selected images", disabled=not selected, help=None if selected else "Select images first."
         ):
             mark(chosen, label)
-    st.caption(
+    st.markdown(
         "Corrections are saved in the workspace, with an entry in the audit for each change. The original data stays unchanged."
     )
 

@@ -3,7 +3,7 @@
 import streamlit as st
 
 from dashboard import cache, markup, tour
-from dashboard.pickers import titles, to_address
+from dashboard.pickers import say_missing, titles, to_address
 from dashboard.text import estimate, verbatim
 from fer_core.datasets.titles import table_in_words, table_title
 from fer_core.evaluation.intervals import percent
@@ -84,7 +84,10 @@ person = int(st.session_state.setdefault("home-person", 0))
 names = showcase.expressions()
 with controls:
     if "shown-face" not in st.session_state:  # not bound to the address, which other pages would have to keep
-        st.session_state["shown-face"] = asked if (asked := st.query_params.get("face")) in names else "happy"
+        asked = st.query_params.get("face", "happy")
+        st.session_state["shown-face"] = face = asked if asked in names else "happy"
+        if face != asked:
+            say_missing(asked, face)
     chosen = st.segmented_control("The face shows", names, key="shown-face")
     to_address("face", chosen or "happy")
     if st.button("Another person"):

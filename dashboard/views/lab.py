@@ -69,7 +69,7 @@ def what_if(networks: list[Checkpoint]) -> None:
     with right:
         the_head(networks, chosen)
     for note in chosen.notes:
-        st.caption(verbatim(note))
+        st.markdown(verbatim(note))
 
 
 def the_head(networks: list[Checkpoint], chosen: Chosen) -> None:

@@ -11,7 +11,7 @@ import streamlit as st
 from dashboard import cache, gallery, hover_image, markup
 from dashboard.charts import map as charts
 from dashboard.markup import Picture
-from dashboard.pickers import choose, evaluated, titles
+from dashboard.pickers import choose, evaluated, linked, titles
 from dashboard.text import images, verbatim
 from fer_core.datasets import Dataset
 from fer_core.datasets.heads import HEADS
@@ -105,8 +105,7 @@ table = cache.served(network, key)
 source, split = cache.dataset_of(table), str(table.table["split"].iloc[0])
 if source is None or split not in source.splits:
     st.info(f"The images of {verbatim(table_in_words(key))} are not on this machine. Add the data set to see its map.")
-    if st.button("Add the data set", type="primary"):
-        st.switch_page("views/data.py")
+    gallery.ways_on()
     st.stop()
 own = read_features(network, source, split, "The map")
 if own is None:
@@ -143,7 +142,7 @@ chosen = st.plotly_chart(
     selection_mode=["points", "box", "lasso"], config={"displaylogo": False},
 )  # fmt: skip
 hover_image.over_charts(cache.sheet(source, network.card.image, tuple(frame["place"].tolist())))
-st.caption(
+st.markdown(
     "Point at a dot to see its image. Click it to see its neighbours. To see all images of an area, choose the lasso or the box "
     "in the tools at the top right of the chart and draw around them. "
     + (
@@ -169,7 +168,6 @@ elif picked_rows:
         )
     gallery.show(table, inside, network.name, key, view=("embedding", name))
 
-asked = st.query_params.get("picture")
-found = np.flatnonzero(frame["id"] == asked)
-default = int(found[0]) if len(found) else int(frame["loss"].argmax())
-neighbourhood(network, source, own, split, frame.iloc[default])
+ids = frame["id"].tolist()
+shown = linked("picture", ids, ids[int(frame["loss"].argmax())], "image")
+neighbourhood(network, source, own, split, frame.iloc[ids.index(shown)])

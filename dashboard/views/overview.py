@@ -272,7 +272,7 @@ histories = {titles()[name]: networks[name].run.metrics() for name in (network.n
 histories = {title: epochs for title, epochs in histories.items() if epochs}
 if histories:
     curves.show(histories)
-    st.caption("Training figures are measured on augmented images, so they can be worse than validation figures.")
+    st.markdown("Training figures are measured on augmented images, so they can be worse than validation figures.")
     epochs = pd.concat({title: pd.DataFrame(results) for title, results in histories.items()}, names=["network"])
     epochs = epochs.reset_index("network")
     table_behind("chart", epochs, "history")

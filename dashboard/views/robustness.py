@@ -158,10 +158,10 @@ if others:
 st.plotly_chart(charts.curves(tables), config=PLOTLY, key="curves")
 st.caption(
     "Error bars: 95 % confidence intervals (Wilson). Networks with test-time averaging are measured with the image and its "
-    "mirror image. Lengths are in pixels of a 48 x 48 face. Method: Hendrycks and Dietterich 2019, arXiv 1903.12261. To "
-    f"measure more images, run `{command}`; it takes several networks at once.",
+    "mirror image. Lengths are in pixels of a 48 x 48 face. Method: Hendrycks and Dietterich 2019, arXiv 1903.12261.",
     help=explained("Test-time averaging"),
 )
+st.markdown(f"To measure more images, run `{command}`; it takes several networks at once.")
 everything = pd.concat(tables, names=["network"]).reset_index("network")
 table_behind("charts", everything, f"robustness-{network.name}-{key}")
 if source is not None:

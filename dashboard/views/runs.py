@@ -135,7 +135,7 @@ def choose() -> list[RunFolder]:
     default = [name for name in asked if name in runs] or [name for name, run in runs.items() if run.metrics()][:FIRST]
     names = right.multiselect("Runs", list(runs), default, key=f"runs-{tag}")
     if len(names) < len(runs):
-        st.caption(f"{len(names):,} of {len(runs):,} runs are compared. Choose more in the box above.")
+        st.markdown(f"{len(names):,} of {len(runs):,} runs are compared. Choose more in the box above.")
     to_address("run", *names)
     return [runs[name] for name in names]
 

@@ -64,8 +64,7 @@ if source is None:
         f"The images of {verbatim(table_in_words(key))} are not on this machine, or this workspace does not know their path. Add "
         "the data set to see its slices."
     )
-    if st.button("Add the data set", type="primary"):
-        st.switch_page("views/data.py")
+    gallery.ways_on()
     st.stop()
 summary = st.container()
 said = columns_in_words(source.name)
@@ -108,11 +107,13 @@ if len(ends) < len(found.table):
     st.markdown(f"The chart shows the {DRAWN - 3} hardest and the 3 easiest slices; the table contains all.")
 st.plotly_chart(charts.slices(ends, float(table.correct.mean()), ALPHA), config=PLOTLY, key="slices")
 meanings = [words.meaning for words in said.values() if words.meaning and ends["slice"].str.contains(words.title).any()]
-st.caption(
+st.markdown(
     "Dotted line: accuracy on all images. Expected: the accuracy that the slice's mix of expressions explains. Grey: not "
-    "significant at 5 % (Cochran-Mantel-Haenszel test within labels, Holm's correction). Brightness and contrast: mean and "
-    "standard deviation of the grey levels (0 to 255). Sharpness: variance of the Laplacian divided by that of the image. "
-    + " ".join(meanings),
+    f"significant. {' '.join(meanings)}"
+)
+st.caption(
+    "Significant: at 5 % (Cochran-Mantel-Haenszel test within labels, Holm's correction). Brightness and contrast: mean and "
+    "standard deviation of the grey levels (0 to 255). Sharpness: variance of the Laplacian divided by that of the image.",
     help=explained("Cochran-Mantel-Haenszel test", "Holm's correction"),
 )
 table_behind("chart", found.table, f"slices-{checkpoint.name}-{key}")

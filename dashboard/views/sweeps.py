@@ -134,7 +134,7 @@ def progress(folder: SweepFolder, running: bool) -> None:
             )
             st.caption("Share of the variance of accuracy that a setting explains (PED-ANOVA over finished trials).")
         else:
-            st.caption("This chart needs eight finished trials with different accuracies.")
+            st.markdown("This chart needs eight finished trials with different accuracies.")
     table = pd.DataFrame([trial.values for trial in scored])
     table[METRIC] = values
     if len(scored) > 1:

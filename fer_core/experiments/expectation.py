@@ -5,8 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 
+from pydantic import ValidationError
+
 from fer_core.datasets.titles import table_in_words
 from fer_core.durations import duration
+from fer_core.errors import FerError
 from fer_core.evaluation.intervals import Interval, percent
 from fer_core.experiments.estimate import kept
 from fer_core.recipe import TrainConfig
@@ -66,7 +69,7 @@ def _plain(recipe: TrainConfig, network: Checkpoint) -> dict[str, object]:
 def _accuracy(name: str, recipe: TrainConfig, networks: Iterable[Checkpoint]) -> tuple[str, str]:
     about = recipe.about
     for one in networks:
-        if one.shipped and one.name == name and _learns(one.card.recipe) == _learns(recipe.model_dump(mode="json")):
+        if one.shipped and one.name == name and _learned(one) == _learns(recipe):
             for key, figures in one.card.results.items():
                 bounds = Interval(*figures["accuracy_interval"])
                 words = f"{percent(figures['accuracy'])} ({bounds.text()}) on {table_in_words(key)}"
@@ -76,5 +79,13 @@ def _accuracy(name: str, recipe: TrainConfig, networks: Iterable[Checkpoint]) ->
     return about.reported, about.source if about.reported else ""
 
 
-def _learns(recipe: dict[str, object]) -> dict[str, object]:
-    return {key: value for key, value in recipe.items() if key not in TECHNICAL}
+def _learns(recipe: TrainConfig) -> dict[str, object]:
+    return {key: value for key, value in recipe.model_dump(mode="json").items() if key not in TECHNICAL}
+
+
+def _learned(network: Checkpoint) -> dict[str, object]:
+    """The settings that a network was trained with; a card leaves out those that the recipe left as they are."""
+    try:
+        return _learns(TrainConfig.model_validate(network.card.recipe))
+    except (FerError, ValidationError):  # a setting that has another name by now
+        return {}

@@ -120,7 +120,7 @@ def test_without_the_pictures_ids_and_figures_remain(open_page: OpenPage) -> Non
     make_network("far", predictions_elsewhere(), title="Far")
     app = open_page("gallery", network="far")
     assert not app.exception
-    assert "are not on this machine" in app.info[0].value
+    assert "is not on this machine" in app.info[0].value
 
 
 def test_answers_stay_with_their_faces_when_rows_are_moved_or_gone(

@@ -1,9 +1,11 @@
 """No parameter of an address is taken for a path: each names something among what is offered, or is said to be unknown."""
 
 from collections.abc import Callable
+from contextlib import AbstractContextManager
 from pathlib import Path
 
 import pytest
+import streamlit as st
 from streamlit.testing.v1 import AppTest
 
 from tests.app.conftest import texts
@@ -35,3 +37,33 @@ def test_a_path_in_any_parameter_opens_nothing(open_page: Open, workspace: Path,
     app = open_page(view, **{name: ("../../secret", str(secret))[at % 2] for at, name in enumerate(PARAMETERS[view])})
     assert not app.exception, app.exception
     assert "SECRET-WORDS" not in texts(app)
+
+
+def test_whatever_a_page_computes_it_says_that_it_works(open_page: Open, monkeypatch: pytest.MonkeyPatch) -> None:
+    said = []
+    spinner = st.spinner
+
+    def heard(text: str, *, show_time: bool = False) -> AbstractContextManager[None]:
+        said.append((text, show_time))
+        return spinner(text, show_time=show_time)
+
+    monkeypatch.setattr(st, "spinner", heard)
+    app = open_page("glossary")
+    assert not app.exception
+    assert ("Working on Glossary", True) in said
+
+
+def test_the_first_page_has_several_addresses_and_none_is_unknown(
+    open_page: Open, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    drawn: list[str] = []
+    page = st.Page
+
+    def noted(*given: object, **named: object) -> object:
+        drawn.append(str(named["url_path"]))
+        return page(*given, **named)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(st, "Page", noted)
+    assert not open_page("glossary").exception
+    assert "start" in drawn  # a page of its own that leads home
+    assert drawn[0] != "start"  # of the default page the address is not looked at

@@ -151,14 +151,33 @@ def _shown(app: AppTest) -> list[str]:
     return [image for element in app.get("html") for image in re.findall(r"id (\S+) of ", element.proto.body)]
 
 
-def test_pictures_that_are_not_on_this_machine_are_listed_by_id(open_page: OpenPage) -> None:
+def test_images_that_are_not_on_this_machine_are_a_sentence_and_two_ways_on(open_page: OpenPage) -> None:
     table = predictions_elsewhere(70)  # ten of each expression: less than a page
-    make_network("one", table)
-    app = open_page("evaluate", true="sad", predicted="sad")
+    predictions_on(open_dataset("heads"), "test").write(make_network("one", table) / "predictions-heads-test.parquet")
+    app = open_page("evaluate", table="elsewhere-val", true="sad", predicted="sad")
     ids = table.table["id"][(table.table["label"] == "sad") & (table.predicted == "sad")]
-    assert "are not on this machine" in app.info[0].value
-    assert all(image in app.info[0].value for image in ids)
+    assert f"{len(ids)} images of elsewhere cannot be shown" in app.info[0].value
+    assert not any(image in texts(app) for image in ids)
     assert "Add the data set" in [button.label for button in app.button]
+    next(button for button in app.button if button.label == "Show Rendered heads, test set instead").click().run()
+    assert app.query_params["table"] == "heads-test"
+    assert _shown(app)
+
+
+def test_a_link_to_an_image_or_page_that_does_not_exist_says_so_once(open_page: OpenPage) -> None:
+    predictions_on(open_dataset("heads"), "test").write(make_network("one", None) / "predictions-heads-test.parquet")
+    app = open_page("gallery", network="one", page="99")
+    assert "“page 99” from the link does not exist here." in said_plainly(app)
+    assert "does not exist" not in said_plainly(app.run())
+    app = open_page("explain", network="one", image="nobody")
+    assert "“nobody” from the link does not exist here. Showing image" in said_plainly(app)
+    assert "does not exist" not in said_plainly(app.run())
+    app = open_page("home", face="bored")
+    assert "“bored” from the link does not exist here. Showing happy instead." in said_plainly(app)
+
+
+def said_plainly(app: AppTest) -> str:
+    return " ".join(info.value for info in app.main.info).replace("\\", "")
 
 
 def test_a_damaged_table_is_one_sentence_in_an_error_box(open_page: OpenPage) -> None:
