@@ -51,6 +51,7 @@ OF_ONE_NETWORK = {
     "overview", "compare", "decide", "confidence", "evaluate", "gallery", "labels", "slices", "robustness", "explain", "regions",
     "map",
 }  # fmt: skip
+OF_FIGURES = {"overview", "compare", "decide", "confidence"}
 
 
 def draw(page: str) -> None:
@@ -73,7 +74,8 @@ def draw(page: str) -> None:
         place=place.container(width=PICKER),
     )  # fmt: skip
     tables = list(networks[name].tables) if name else []
-    default = next(filter(cache.is_here, tables), None)  # the same on every page, so that all are about the same images
+    # Figures open with a network's first set, its benchmark; pages about images open with the first whose images are here.
+    default = None if page in OF_FIGURES else next(filter(cache.is_here, tables), None)
     key = choose_if_any(
         "Data set", tables, "table", table_title, default=default, empty="not evaluated yet",
         place=place.container(width=PICKER),

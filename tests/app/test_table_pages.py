@@ -229,10 +229,14 @@ def _press(app: AppTest, label: str) -> None:
     next(button for button in app.button if button.label == label).click().run()
 
 
-def test_every_page_opens_with_the_same_data_set_one_whose_images_are_here(open_page: OpenPage) -> None:
+def test_pages_about_images_open_with_one_set_whose_images_are_here_and_figures_with_the_first(
+    open_page: OpenPage,
+) -> None:
     folder = make_network("one", predictions_elsewhere())
     make_network("two", predictions_elsewhere(seed=1))
     predictions_on(open_dataset("heads"), "test").write(folder / "predictions-heads-test.parquet")
-    for view in ("overview", "gallery", "labels", "robustness", "regions", "evaluate"):
+    for view in ("gallery", "labels", "robustness", "regions", "evaluate"):
         assert open_page(view, network="one").query_params["table"] == "heads-test", view
+    for view in ("overview", "compare", "decide", "confidence"):
+        assert open_page(view, network="one").query_params["table"] == "elsewhere-val", view
     assert "is what it was made to show" in texts(open_page("labels", network="one"))

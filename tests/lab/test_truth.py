@@ -115,7 +115,13 @@ def test_a_result_is_kept_for_its_weights_and_a_damaged_one_is_measured_anew() -
     text = path.read_text(encoding="utf-8")
     without = json.loads(text)
     del without["tables"]["answers"]["columns"][-1]
-    damages = ("", "[1]", json.dumps(json.loads(text) | {"renderer": "another"}), json.dumps({"format": 1}), json.dumps(without))
+    damages = (
+        "",
+        "[1]",
+        json.dumps(json.loads(text) | {"renderer": "another"}),
+        json.dumps({"format": 1}),
+        json.dumps(without),
+    )
     for damage in damages:
         path.write_text(damage, encoding="utf-8")
         assert results.find(folder, curve.measure, *settings) is None
