@@ -106,7 +106,7 @@ def export_int8(
 def _quantised(content: bytes, images: NDArray[np.uint8]) -> bytes:
     import onnx
     from onnxruntime.quantization import CalibrationDataReader, QuantFormat, QuantType, quantize_static
-    from onnxruntime.quantization.quant_utils import add_pre_process_metadata
+    from onnxruntime.quantization.shape_inference import quant_pre_process
 
     class Sample(CalibrationDataReader):  # type: ignore[misc]  # onnxruntime has no types
         def __init__(self) -> None:
@@ -116,10 +116,9 @@ def _quantised(content: bytes, images: NDArray[np.uint8]) -> bytes:
             start = next(self.batches, None)
             return None if start is None else {"pictures": images[start : start + BATCH]}
 
-    whole = onnx.load_from_string(content)
-    add_pre_process_metadata(whole)  # nothing is left to do before: torch has folded the normalisations already
     with tempfile.TemporaryDirectory() as place:
-        small = Path(place) / "small.onnx"
+        whole, small = Path(place) / "whole.onnx", Path(place) / "small.onnx"
+        quant_pre_process(onnx.load_from_string(content), whole, skip_symbolic_shape=True)  # constants are folded
         quantize_static(
             whole, small, Sample(), quant_format=QuantFormat.QDQ, op_types_to_quantize=["Conv", "Gemm", "MatMul"],
             per_channel=True, reduce_range=True, activation_type=QuantType.QUInt8, weight_type=QuantType.QInt8,
