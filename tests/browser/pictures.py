@@ -26,12 +26,12 @@ WINDOW = {"width": 1280, "height": 860}
 
 def computed(page: Page) -> None:
     page.get_by_role("button", name="Compute features").click()
-    page.get_by_test_id("stVegaLiteChart").or_(page.get_by_test_id("stPlotlyChart")).first.wait_for()
+    page.locator(".js-plotly-plot .nsewdrag").first.wait_for()
 
 
 PREPARED: dict[str, Callable[[Page], None]] = {  # what shows more than the first look
     "map": computed,
-    "live": lambda page: page.frame_locator("iframe").get_by_role("tab").first.wait_for(),
+    "live": lambda page: page.frame_locator('iframe[title="Live app"]').get_by_role("tab", name="Photo").wait_for(),
 }
 QUALITY = 60  # of WebP: text stays sharp
 
@@ -48,7 +48,7 @@ def main(*names: str) -> None:
                 if prepare := PREPARED.get(name):
                     prepare(page)
                     settle(page)
-                page.wait_for_load_state("networkidle")  # charts load their own images
+                page.evaluate("Promise.all([...document.images].map((image) => image.decode()))")
                 image = Image.open(io.BytesIO(page.screenshot()))
                 image.save(PLACE / f"{name}.webp", quality=QUALITY, method=6)
                 print(name, image.size, (PLACE / f"{name}.webp").stat().st_size)
