@@ -24,10 +24,12 @@ def open_workbench(
     """Open the workbench in the browser. Ctrl-C ends it; training runs continue."""
     from streamlit.web.cli import main  # brings the server, 2 s
 
-    # its other options are in .streamlit/config.toml beside the script
+    # Its other options are in .streamlit/config.toml beside the script. An address to show is always named: otherwise
+    # Streamlit asks a server of the internet for this machine's.
+    shown = "localhost" if host in ("0.0.0.0", "::") else host
     main([
         "run", str(Path(__file__).with_name("Home.py")), f"--server.port={port}", f"--server.address={host}",
-        f"--server.headless={str(not browser).lower()}",
+        f"--browser.serverAddress={shown}", f"--server.headless={str(not browser).lower()}",
     ])  # fmt: skip
 
 

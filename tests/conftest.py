@@ -31,7 +31,7 @@ MARKED = {
     "real_data": ("tests/fer_core/datasets/test_real_files.py",),
     "process": (
         "tests/fer_core/runs/", "tests/fer_core/training/", "tests/fer_core/experiments/", "tests/trainers/", "tests/app/",
-        "tests/dashboard/live/", "tests/test_extending.py",
+        "tests/dashboard/live/", "tests/test_extending.py", "tests/package/test_wheel.py",
     ),
     "fast": (
         "tests/fer_core/evaluation/test_metrics.py", "tests/fer_core/evaluation/test_predictions.py",

@@ -40,6 +40,17 @@ def export_onnx(folder: Path, target: Path) -> float:
         ConfigError: onnx or onnxruntime is not installed; or the network learned faces that were aligned or evenly lit,
             which the file's users would have to do themselves.
     """
+    content, apart = served_bytes(folder)
+    write_atomically(target, content)
+    return apart
+
+
+def served_bytes(folder: Path) -> tuple[bytes, float]:
+    """What `export_onnx` writes, and what it returns.
+
+    Raises:
+        CheckpointError, ConfigError: as `export_onnx`.
+    """
     onnx, onnxruntime = _tools()
     import torch
 
@@ -66,8 +77,7 @@ def export_onnx(folder: Path, target: Path) -> float:
             f"The ONNX file of {card.name} gives other probabilities than the network (they differ by up to {apart:.2g}); "
             "it was not written."
         )
-    write_atomically(target, content)
-    return apart
+    return content, apart
 
 
 def network_bytes(folder: Path) -> bytes:
