@@ -1,10 +1,7 @@
 """The exported web page in a real Chromium: it answers as the library, also without a network, and asks no other host."""
 
 import json
-import threading
 from collections.abc import Iterator
-from functools import partial
-from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import numpy as np
@@ -13,11 +10,13 @@ from PIL import Image
 from playwright.sync_api import Page, expect
 
 from fer_core.heads.shipped import portraits
+from fer_core.models.logits import CLOSE
 from fer_core.reports.web_page import write_page
 from fer_core.runs.store import find
 from fer_core.serving.predictor import Predictor
 from fer_core.serving.web_runtime import RuntimeMissing
 from fer_core.workspace import CHECKPOINTS
+from tests.browser.web_page_server import served
 from tests.heads_scenes import scenes
 
 IMAGES = 60
@@ -31,11 +30,6 @@ PREDICT = """async ([names, networks]) => {
     }
     return found;
 }"""
-
-
-class Quiet(SimpleHTTPRequestHandler):
-    def log_message(self, *_: object) -> None:
-        return None
 
 
 @pytest.fixture(scope="module")
@@ -52,11 +46,8 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture
 def address(folder: Path) -> Iterator[str]:
-    server = ThreadingHTTPServer(("127.0.0.1", 0), partial(Quiet, directory=str(folder)))
-    threading.Thread(target=server.serve_forever, daemon=True).start()
-    yield f"http://127.0.0.1:{server.server_port}/"
-    server.shutdown()
-    server.server_close()
+    with served(folder) as address:
+        yield address
 
 
 def opened(page: Page, address: str) -> list[str]:
@@ -90,6 +81,34 @@ def test_the_probabilities_are_those_of_the_library(folder: Path, address: str, 
                     assert len(face["warnings"]) == len(one.warnings), (number, face["warnings"], one.warnings)
         # equal scores of candidates have an order of their own in each library, and a score may lie on a threshold
         assert len(elsewhere) <= IMAGES // 20, elsewhere
+
+
+EXPLAIN = """async ([name, network]) => {
+    const { predict, explain } = await import('./client.js');
+    const { open } = await import('./photos.js');
+    const blob = await (await fetch('images/' + name)).blob();
+    await predict(await open(new File([blob], name)), [network]);
+    return (await explain(network, 0, 3, () => {})).whole;
+}"""
+
+
+def test_a_map_says_whether_it_explains_ten_crops(folder: Path, address: str, page: Page) -> None:
+    """Of a network that takes ten crops where its answer is close, and of a network that never does."""
+    predictor, place = Predictor(CHECKPOINTS / "fer2013-best"), folder / "images"
+    place.mkdir(exist_ok=True)
+    flat = {}
+    for number, image in enumerate(portraits().images.reshape(-1, 176, 176, 3)):
+        (flip,) = predictor.predict(image, tta="flip")
+        first, second = sorted(np.log(list(flip.probs.values())) * (predictor.card.temperature or 1))[:-3:-1]
+        flat[bool(second - first >= np.log(CLOSE))] = f"portrait-{number}.png"
+        Image.fromarray(image).save(place / f"portrait-{number}.png", compress_level=1)
+        if len(flat) == 2:
+            break
+    opened(page, address)
+    for is_close, name in flat.items():
+        assert page.evaluate(EXPLAIN, [name, "fer2013-best"]) is not is_close
+        assert page.evaluate(EXPLAIN, [name, "small-vgg"]) is True
+    assert set(flat) == {False, True}
 
 
 def test_it_works_without_a_network_after_the_first_visit_and_asks_no_other_host(address: str, page: Page) -> None:

@@ -20,7 +20,7 @@ export async function watch(video, take) {
   let running = true;
   const stop = () => {
     running = false;
-    stream.getTracks().forEach((track) => track.stop());
+    for (const track of stream.getTracks()) track.stop();
     video.srcObject = null;
   };
   video.srcObject = stream;

@@ -20,7 +20,8 @@ const cardOf = (name) => state.site.networks.find((card) => card.name === name);
 
 /** Ask the networks about an image. Of several at once only the last one is shown. */
 async function look(bitmap, description, isCamera = false) {
-  const turn = (state.turn += 1);
+  state.turn += 1;
+  const { turn } = state;
   problem(null);
   if (!isCamera) {
     for (const one of document.querySelectorAll("#examples button")) one.setAttribute("aria-pressed", "false");
@@ -85,6 +86,7 @@ async function map(card, target, button, line) {
     line.replaceChildren(
       `When a red part is covered, the score of “${card.expressions[target]}” falls; for a blue part it rises. `,
       `${(-limit).toFixed(2)}`, element("span", { class: "scale", role: "img", "aria-label": "from blue to red" }), limit.toFixed(2),
+      found.whole ? "" : ". The map is of the face and its mirror image; the prediction averages ten crops, which a map would take too long for.",
     );
   } catch (error) {
     problem(error);

@@ -132,7 +132,10 @@ async function each(image, boxes, side, network) {
       exchange(patch, (value) => (value - 127.5) * 0.0078125, input, at * side * side * 3);
     });
     const outputs = await network(input, [some.length, side, side, 3]);
-    for (const [name, { data }] of Object.entries(outputs)) (parts[name] ??= []).push(...data);
+    for (const [name, { data }] of Object.entries(outputs)) {
+      parts[name] ??= [];
+      parts[name].push(...data);
+    }
   }
   return Object.fromEntries(Object.entries(parts).map(([name, values]) => [name, Float32Array.from(values)]));
 }

@@ -50,10 +50,15 @@ export class Network {
     });
     if (tta === kind) return mean;
     for (const [at, logits] of mean.entries()) {
-      const [first, second] = [...logits].sort((a, b) => b - a);
-      if (second - first >= Math.log(this.card.tta.close)) [mean[at]] = await this.logits([inputs[at]], "ten-crop");
+      if (this.isClose(logits)) [mean[at]] = await this.logits([inputs[at]], "ten-crop");
     }
     return mean;
+  }
+
+  /** Whether the second expression is nearly as probable as the first, so that ten crops are taken. */
+  isClose(logits) {
+    const [first, second] = [...logits].sort((a, b) => b - a);
+    return second - first >= Math.log(this.card.tta.close);
   }
 
   async passes(inputs) {
@@ -62,7 +67,7 @@ export class Network {
     for (let start = 0; start < inputs.length; start += AT_ONCE) {
       const some = inputs.slice(start, start + AT_ONCE);
       const batch = new Float32Array(some.length * channels * height * width);
-      some.forEach((input, at) => batch.set(input, at * input.length));
+      for (const [at, input] of some.entries()) batch.set(input, at * input.length);
       const { data } = (await this.run(batch, [some.length, channels, height, width])).logits;
       const size = data.length / some.length;
       for (let at = 0; at < some.length; at++) found.push(Array.from(data.subarray(at * size, (at + 1) * size)));

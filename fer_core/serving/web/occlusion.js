@@ -2,11 +2,15 @@
 
 const SHARE = 1 / 6; // of the side: the covering square; from one to the next it is half of that
 
-/** The map { width, height, values } of the expression at `target` in the card's order, of one prepared face. */
+/**
+ * The map { width, height, values, whole } of the expression at `target` in the card's order, of one prepared face. `whole`: the
+ * network's own answer was explained; otherwise it averages ten crops, and the map is of the face and its mirror image.
+ */
 export async function occlusion(network, picture, target, progress) {
   const { channels, height, width } = network.card.image;
   const input = network.normalised(picture);
-  const tta = network.card.tta.kind === "none" ? "none" : "flip"; // ten crops would take five times as long
+  const { kind } = network.card.tta;
+  const tta = kind === "none" ? "none" : "flip"; // ten crops would take five times as long
   const square = Math.max(2, Math.round(SHARE * Math.min(height, width)));
   const step = Math.max(1, Math.floor(square / 2));
   const places = (side) => Array.from({ length: Math.ceil((side - square) / step) + 1 }, (_, at) => at * step);
@@ -33,5 +37,6 @@ export async function occlusion(network, picture, target, progress) {
     });
     progress(Math.min(1, (start + some.length) / squares.length));
   }
-  return { width, height, values: sum.map((value, at) => value / count[at]) };
+  const isWhole = kind === tta || (kind === "ten-crop-if-close" && !network.isClose(whole));
+  return { width, height, values: sum.map((value, at) => value / count[at]), whole: isWhole };
 }
