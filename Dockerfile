@@ -5,7 +5,7 @@ COPY . .
 RUN pip wheel --no-cache-dir --no-deps --wheel-dir /wheels .
 
 FROM python:3.13-slim
-# An index with torch's wheels without CUDA makes the image some 3 GB smaller: --build-arg PIP_EXTRA_INDEX_URL=...
+# An index with torch's wheels without CUDA makes the image smaller by its CUDA libraries: --build-arg PIP_EXTRA_INDEX_URL=...
 ARG PIP_EXTRA_INDEX_URL
 RUN --mount=type=bind,from=wheel,source=/wheels,target=/wheels pip install --no-cache-dir /wheels/*.whl
 RUN useradd --create-home --uid 1000 ferscope && install --directory --owner ferscope --group ferscope /workspace

@@ -25,7 +25,7 @@ from fer_core.serving.export import served_bytes
 from fer_core.workspace import write_atomically
 
 HEADS = "heads"
-CALIBRATED = 256  # images; 1,024 changed no figure by more than what the choice of the images changes
+CALIBRATED = 256  # images
 LOSS = 0.01  # of accuracy; a file that loses more is written only if one accepts that
 BATCH = 32  # images
 
