@@ -8,6 +8,7 @@ from typing import Any
 
 import pandas as pd
 import streamlit as st
+from streamlit.delta_generator import DeltaGenerator
 
 from dashboard import cache
 from dashboard.behind import table_behind
@@ -21,13 +22,13 @@ from fer_core.lab import view as lab_view
 from fer_core.lab.results import Measured, Result
 from fer_core.runs.store import Checkpoint
 
-FEW, BOX = 12, 190  # people at first; pixels of a select box
-PEOPLE = (FEW, 30, 60)
+BOX = 190  # pixels of a select box
+PEOPLE = (12, 20, 30, 60)
 
 
 def curves(networks: Sequence[Checkpoint]) -> None:
     """How much of an expression each network needs."""
-    shown, state, people = _asked(with_mouth=True)
+    shown, state, people = _asked(networks, curve.measure, with_mouth=True)
     settings = (shown, people, curve.STEPS, state)
     found = measured_here(networks, shown, curve.measure, settings)
     command(networks, f"curve NETWORK --expression {shown} --people 60" + (f" --mouth {state}" if state else ""))
@@ -55,7 +56,7 @@ def curves(networks: Sequence[Checkpoint]) -> None:
 
 def action_units(networks: Sequence[Checkpoint]) -> None:
     """Which action units of an expression each network uses."""
-    shown, state, people = _asked(with_mouth=True, without=("neutral",))
+    shown, state, people = _asked(networks, muscles.measure, with_mouth=True, without=("neutral",))
     found = measured_here(networks, shown, muscles.measure, (shown, people, state))
     command(networks, f"muscles NETWORK --expression {shown}" + (f" --mouth {state}" if state else ""))
     for name, one in found.items():
@@ -84,7 +85,7 @@ def action_units(networks: Sequence[Checkpoint]) -> None:
 
 def persons(networks: Sequence[Checkpoint]) -> None:
     """What changes when only the person does."""
-    shown, _, people = _asked(with_mouth=False, default="neutral")
+    shown, _, people = _asked(networks, who.measure, with_mouth=False, default="neutral")
     found = measured_here(networks, shown, who.measure, (shown, who.MAIN, people))
     command(networks, f"who NETWORK --expression {shown}")
     st.info(who.LIMITS)
@@ -119,8 +120,7 @@ def views(networks: Sequence[Checkpoint]) -> None:
                 "Change", titled, list(titled).index("margin"), format_func=titled.__getitem__, key="changes", bind=BIND
             )
         )
-    with row.container(width=BOX):
-        people = int(st.selectbox("People", PEOPLE, key="people", bind=BIND))
+    people = _people(row, networks, lab_view.measure)
     found = measured_here(networks, None, lab_view.measure, (chosen, people))
     command(networks, f"view NETWORK --change {chosen} --people {people}")
     if not found:
@@ -145,7 +145,18 @@ def views(networks: Sequence[Checkpoint]) -> None:
     table_behind("charts", table, f"view-{chosen}")
 
 
-def _asked(*, with_mouth: bool, without: Sequence[str] = (), default: str = "happy") -> tuple[str, Any, int]:
+def _people(row: DeltaGenerator, networks: Sequence[Checkpoint], measure: Callable[..., Measured]) -> int:
+    """The number of people; at first the largest with which the first network was measured, so that a figure stands there."""
+    known = {one.settings["people"] for one in results.kept(networks[0].folder, measure)}
+    first = max(known & set(PEOPLE), default=PEOPLE[0])
+    with row.container(width=BOX):
+        return int(st.selectbox("People", PEOPLE, PEOPLE.index(first), key="people", bind=BIND))
+
+
+def _asked(
+    networks: Sequence[Checkpoint], measure: Callable[..., Measured], *,
+    with_mouth: bool, without: Sequence[str] = (), default: str = "happy",
+) -> tuple[str, Any, int]:  # fmt: skip
     """Expression, state of the mouth and number of people, as chosen."""
     row = st.container(horizontal=True, vertical_alignment="bottom")
     with row.container(width=BOX):
@@ -154,8 +165,7 @@ def _asked(*, with_mouth: bool, without: Sequence[str] = (), default: str = "hap
     if with_mouth:
         with row.container(width="content"):
             state = mouth()
-    with row.container(width=BOX):
-        people = int(st.selectbox("People", PEOPLE, key="people", bind=BIND))
+    people = _people(row, networks, measure)
     return shown, state, people
 
 
