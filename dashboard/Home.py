@@ -1,5 +1,6 @@
 """The router: the only `st.navigation` call, the shared pickers, and the one place where an expected error is shown."""
 
+import os
 from collections.abc import Callable
 from contextlib import ExitStack
 from pathlib import Path
@@ -9,8 +10,10 @@ from starlette.middleware import Middleware
 from streamlit.navigation.page import StreamlitPage
 
 from dashboard import pickers, tour
+from dashboard.classroom import door
 from dashboard.guard import Guard, Policy
 from dashboard.text import verbatim
+from fer_core import workspace
 from fer_core.errors import FerError, in_a_sentence
 
 SECTIONS = {
@@ -95,4 +98,9 @@ if __name__ == "__main__":
 else:  # `streamlit run` imports the file once for its server, which runs it again as a script for each look at a page
     hosts = [name for name in (*st.get_option("server.allowedHosts"), st.get_option("browser.serverAddress")) if name]
     policy = Policy.of(st.get_option("server.address") or "", hosts, frames=("http://127.0.0.1:*",))
-    app = st.App(__file__, middleware=[Middleware(Guard, policy=policy)])
+    guards = [Middleware(Guard, policy=policy)]
+    if os.environ.get(door.SWITCH):  # a workspace each, by session
+        teacher = workspace.of_this_process().resolve()
+        workspace.by_session(lambda: door.of_session(teacher))
+        guards.append(Middleware(door.OnlyWithTicket, teacher=teacher))
+    app = st.App(__file__, middleware=guards)

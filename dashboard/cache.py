@@ -42,6 +42,7 @@ from fer_core.lab import answers as asked
 from fer_core.reports.decision import Decision, decide
 from fer_core.runs.store import Checkpoint
 from fer_core.serving.predictor import Predictor
+from fer_core.workspace import home
 
 T = TypeVar("T")
 LEAST_SHARE = 0.5  # of a table's images, from which a set of another name is shown with it
@@ -152,20 +153,24 @@ def decision(a: Checkpoint, b: Checkpoint, key: str) -> Decision:
         DataError: they share no image.
     """
     times = tuple(path.stat().st_mtime_ns for network in (a, b) for path in sorted(network.folder.iterdir()))
-    return _decision(a.name, b.name, key, times, a, b)
+    return _decision(a.folder, b.folder, key, times, a, b)
 
 
 @st.cache_resource(max_entries=16, ttl=300, show_spinner="Comparing the two networks")
-def _decision(a: str, b: str, key: str, times: tuple[int, ...], _a: Checkpoint, _b: Checkpoint) -> Decision:
+def _decision(a: Path, b: Path, key: str, times: tuple[int, ...], _a: Checkpoint, _b: Checkpoint) -> Decision:
     return decide(_a, _b, key, dataset_of(_a.predictions(key)))
 
 
-@st.cache_resource(max_entries=8, ttl=60, show_spinner="Opening the data set (the first time takes a while)")
 def dataset(place: str) -> Dataset:
     """A data set by its name among the known ones; entries that cannot be read are left out and listed in `skipped`.
 
     Kept for a minute only: a change in a folder of thousands of files shows nowhere but in the files.
     """
+    return _dataset(place, home())  # a name may mean something else in another student's workspace
+
+
+@st.cache_resource(max_entries=24, ttl=60, show_spinner="Opening the data set (the first time takes a while)")
+def _dataset(place: str, home: Path) -> Dataset:
     try:
         return open_dataset(place)  # a training has mostly read it this way already
     except DataError:

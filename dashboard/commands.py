@@ -9,6 +9,8 @@ import typer
 
 from fer_core.classroom.address import PORT
 
+WORKBENCH_PORT = 8501
+
 
 def open_workbench(
     port: Annotated[int, typer.Option(help="Port to listen on.")] = 8501,
@@ -58,6 +60,12 @@ def live(
 
 
 def students(
+    workbench: Annotated[
+        bool,
+        typer.Option(
+            help="Open the workbench instead, for a whole class: a workspace each, shared data and networks, and a fair queue."
+        ),
+    ] = False,
     port: Annotated[int, typer.Option(help="Port to listen on; 0 takes a free port.")] = PORT,
     host: Annotated[
         str, typer.Option(help="Address to listen on; the default is reached by the whole network.")
@@ -70,7 +78,11 @@ def students(
         typer.Option(help="Further host name of this machine, besides its own name and addresses. Can be repeated."),
     ] = None,
 ) -> None:
-    """Open the students' app for the classes that are started on the page “Class” of the workbench."""
+    """Open the students' app for the classes that are started on the page “Class” of the workbench; or with --workbench the
+    whole workbench, with a workspace for each student."""
+    if workbench:
+        _workbench_of_class(port if port != PORT else WORKBENCH_PORT, host, certificate, key, name or [])
+        return
     import signal
     import threading
     from contextlib import suppress
@@ -85,3 +97,27 @@ def students(
         print(f"Students join at {address.known()}", flush=True)
         threading.Event().wait()
     print("Stopped.")
+
+
+def _workbench_of_class(port: int, host: str, certificate: Path | None, key: Path | None, names: list[str]) -> None:
+    """Open the workbench for a class, in this process."""
+    import os
+
+    from streamlit.web.cli import main
+
+    from dashboard.classroom.door import FORM, KEY, SWITCH
+    from fer_core.classroom.address import of_this_machine
+    from fer_core.classroom.workbench import door
+    from fer_core.workspace import home
+
+    let_in = door(home())
+    scheme = "https" if certificate else "http"
+    reached = of_this_machine() if host in ("0.0.0.0", "::") else host
+    print(f"Students open {scheme}://{reached}:{port}{FORM}?code={let_in.code} and choose a nickname.")
+    print(f"The teacher opens {scheme}://localhost:{port}{KEY}?key={let_in.key} and tells nobody.", flush=True)
+    os.environ[SWITCH] = "1"
+    main([
+        "run", str(Path(__file__).with_name("Home.py")), f"--server.port={port}", f"--server.address={host}",
+        "--server.headless=true", *(f"--server.allowedHosts={one}" for one in names),
+        *((f"--server.sslCertFile={certificate}", f"--server.sslKeyFile={key}") if certificate else ()),
+    ])  # fmt: skip

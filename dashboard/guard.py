@@ -118,7 +118,7 @@ class Guard:
                 framers=" ".join(policy.framers) or "'none'",
             )
             headers["Cross-Origin-Resource-Policy"] = "same-origin"
-            headers["Referrer-Policy"] = "no-referrer"
+            headers.setdefault("Referrer-Policy", "no-referrer")
             headers["X-Content-Type-Options"] = "nosniff"
             if not policy.framers:
                 headers["X-Frame-Options"] = "DENY"  # for browsers that do not know frame-ancestors

@@ -2,14 +2,15 @@
 
 import streamlit as st
 
-from dashboard.parts import class_board, class_form, class_results
+from dashboard.parts import class_board, class_form, class_results, class_workbench
 from dashboard.pickers import choose, switch
 from dashboard.text import verbatim
+from fer_core import workspace
 from fer_core.classroom.session import Session, sessions
 from fer_core.errors import ClassError
 from fer_core.glossary import explained
 
-NEW = "new"
+NEW, DESKS = "new", "workspaces"
 VIEWS = {"board": "Board", "results": "Results"}
 
 
@@ -17,6 +18,8 @@ def called(code: str) -> str:
     """A session in words."""
     if code == NEW:
         return "A new class"
+    if code == DESKS:
+        return "Workspaces and queue of the students"
     try:
         about = Session(code).about
     except ClassError:
@@ -26,11 +29,18 @@ def called(code: str) -> str:
 
 def main() -> None:
     st.title("Class: what do people answer?", help=explained("Error consistency", "Confidence interval"))
+    if workspace.student():
+        class_workbench.draw_mine()
+        return
     codes = [session.code for session in sessions()]
+    given = [DESKS] if (workspace.home() / workspace.STUDENTS).is_dir() else []
     row = st.container(horizontal=True, vertical_alignment="bottom")
-    code = choose("Session", [NEW, *codes], "class", called, default=NEW, place=row.container(width=340))
+    code = choose("Session", [NEW, *given, *codes], "class", called, default=NEW, place=row.container(width=340))
     if code == NEW:
         class_form.draw()
+        return
+    if code == DESKS:
+        class_workbench.draw()
         return
     session = Session(code)
     try:

@@ -3,6 +3,8 @@
 A view computes only when it is opened; the view and all its choices are in the address.
 """
 
+import re
+
 import numpy as np
 import pandas as pd
 import streamlit as st
@@ -14,6 +16,7 @@ from dashboard.markup import Picture
 from dashboard.parts import data_changes, data_images, data_import, data_jobs, data_twins
 from dashboard.pickers import choose, to_address
 from dashboard.text import images, verbatim
+from fer_core import workspace
 from fer_core.datasets import Dataset, OnBad, relabelling
 from fer_core.datasets.heads import HEADS
 from fer_core.datasets.known import add, known
@@ -41,9 +44,13 @@ VIEWS = {
 def add_form() -> None:
     """Add a data set by its path; errors are shown here."""
     with st.form("add", border=False):
-        path = st.text_input(
-            "Path of a csv file, parquet file or folder on this machine", placeholder="~/fer2013.csv.gz"
-        )
+        path, file = "", None
+        if workspace.student():  # who sits at another machine has no path on this one
+            file = st.file_uploader("A csv or parquet file with images and labels", ["csv", "gz", "zip", "parquet"])
+        else:
+            path = st.text_input(
+                "Path of a csv file, parquet file or folder on this machine", placeholder="~/fer2013.csv.gz"
+            )
         name = st.text_input(
             "Name (optional)", help="Lower-case letters, digits and hyphens. If empty, the name is made from the path."
         )
@@ -55,6 +62,10 @@ def add_form() -> None:
         )
         if not st.form_submit_button("Add", type="primary"):
             return
+    if file is not None:
+        kept = workspace.home() / "uploads" / re.sub(r"[^A-Za-z0-9._-]", "-", file.name).lstrip(".-")
+        workspace.write_atomically(kept, file.getvalue())
+        path = str(kept)
     if not path.strip():
         st.error("Enter the path of a csv file or of a folder of images.")
         return

@@ -12,6 +12,7 @@ from dashboard.behind import table_behind
 from dashboard.charts import labels as charts
 from dashboard.pickers import choose, evaluated, titles, to_address
 from dashboard.text import images, interval, verbatim
+from fer_core import workspace
 from fer_core.datasets.heads import HEADS
 from fer_core.datasets.known import linked
 from fer_core.datasets.titles import dataset_title, split_title, table_in_words
@@ -102,7 +103,7 @@ def read_votes(table: Predictions) -> pd.DataFrame:
         )
         st.stop()
     try:
-        if path and path == asked and path != st.session_state.get("typed-votes"):
+        if path and (workspace.student() or (path == asked and path != st.session_state.get("typed-votes"))):
             linked(path)
         if path != asked:
             st.session_state["typed-votes"] = path

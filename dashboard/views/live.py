@@ -12,6 +12,7 @@ import streamlit as st
 from dashboard import pickers
 from dashboard.app_process import Server, started
 from dashboard.guard import LOCAL
+from fer_core import workspace
 from fer_core.glossary import explained
 
 HEIGHT = 1900  # pixels, for all that Live shows in a narrow window: it has no scroll bar of its own
@@ -39,6 +40,11 @@ def server() -> Server:
 
 
 st.title("Live: try a network on your own images", help=explained("Face detector", "Confidence", "Energy distance"))
+if workspace.student():
+    st.info(
+        "Live belongs to the teacher's machine. Your own photos are predicted in the app that `ferscope live` opens there."
+    )
+    st.stop()
 picked = pickers.picked()
 query = {"network": picked.checkpoint.name if picked else "", "__theme": st.context.theme.type or "light"}
 address = f"{server().url}?{urlencode(query)}"

@@ -13,7 +13,7 @@ from fer_core.datasets.heads import HEADS
 from fer_core.errors import DataError, UnknownName, shortened
 from fer_core.images import LFS_ADVICE, LFS_POINTER, PICTURE_SUFFIXES
 from fer_core.untrusted import read_json
-from fer_core.workspace import home, names_a_device, write_atomically
+from fer_core.workspace import home, may_open, names_a_device, shared, write_atomically
 
 NOTES = frozenset(
     {"", ".txt", ".md", ".bib", ".pdf", ".html", ".json", ".yaml", ".yml"}
@@ -29,6 +29,11 @@ def known() -> dict[str, Path]:
     return {name: Path(entry["path"]) for name, entry in _entries().items()}
 
 
+def own() -> dict[str, Path]:
+    """Those of this workspace alone: for a student without the class's."""
+    return {name: Path(entry["path"]) for name, entry in _listed(home() / "datasets.json").items()}
+
+
 def usual(path: str | Path) -> OnBad:
     """What to do by default with unreadable entries of a data set: the choice made when it was added."""
     entry = _entries().get(str(parted(path)[0]), {})
@@ -36,7 +41,12 @@ def usual(path: str | Path) -> OnBad:
 
 
 def _entries() -> dict[str, dict[str, Any]]:
-    path = home() / "datasets.json"
+    """A student's own data sets and those of the class; of one name, that of the class."""
+    own = _listed(home() / "datasets.json")
+    return own | _listed(shared() / "datasets.json") if shared() != home() else own
+
+
+def _listed(path: Path) -> dict[str, dict[str, Any]]:
     if not path.exists():
         return {}
     try:
@@ -74,6 +84,7 @@ def add(path: str | Path, name: str = "", on_bad: OnBad = "refuse") -> str:
     if name in entries and Path(entries[name]["path"]) != place:
         raise DataError(f"The name “{name}” already stands for {entries[name]['path']}; choose another name.")
     open_dataset(f"{place}@{mode}" if mode else place, on_bad=on_bad)
+    entries = _listed(home() / "datasets.json")
     entries[name] = {"path": str(place), "on_bad": on_bad} | ({"mode": mode} if mode else {})
     write_atomically(home() / "datasets.json", json.dumps(entries, indent=2).encode())
     return name
@@ -145,6 +156,10 @@ def _resolve(name: str) -> tuple[Path, Reader]:
         place = Path(name).expanduser()
     except RuntimeError as error:
         raise DataError(f"{name}: {error}; give the full path.") from error
+    if not may_open(place, *places.values()):
+        raise DataError(
+            f"There is no data set “{shortened(name)}” here. Choose one of the class, or upload your own on the Data page."
+        )
     if not _exists(place) and name in {layout.dataset for _, layout in READERS.items()}:
         raise DataError(
             f"There is no data set “{name}” here yet. `ferscope data get {name}` downloads it or says how to get it. "

@@ -23,6 +23,7 @@ from fer_core.datasets import Dataset, open_dataset
 from fer_core.errors import ConfigError, FerError
 from fer_core.recipe import About, TrainConfig, load_recipe, to_toml
 from fer_core.runs.folder import RunFolder, RunStatus, Stopped
+from fer_core.runs.process import environment
 from fer_core.workspace import home, start_folder, write_atomically
 
 if TYPE_CHECKING:
@@ -156,7 +157,7 @@ def estimate_elsewhere(recipe: str, data: str, settings: Sequence[str] = ()) -> 
         ConfigError: with the sentence of whatever the other process refused.
     """
     command = [sys.executable, "-m", __name__, recipe, data, *settings]
-    answer = subprocess.run(command, cwd=start_folder(), capture_output=True, text=True, check=False)
+    answer = subprocess.run(command, cwd=start_folder(), capture_output=True, text=True, check=False, env=environment())
     if answer.returncode:
         raise ConfigError(answer.stderr.strip()[-500:].removeprefix("Error: "))
     write_atomically(_kept_at(load_recipe(recipe, settings), data), answer.stdout.encode())

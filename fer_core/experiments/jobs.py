@@ -166,7 +166,9 @@ def work(job: Job) -> None:
     own = Process.this()
     job._write(Status().of(own))
     try:
-        with FileLock(_jobs() / "turn.lock"):
+        turn = workspace.shared() / "jobs" / "turn.lock"  # one at a time on this machine, whoever asked
+        turn.parent.mkdir(parents=True, exist_ok=True)
+        with FileLock(turn):
 
             def tell(step: str, done: int, total: int) -> None:
                 job._write(Status(state="running", step=step, done=done, total=total).of(own))

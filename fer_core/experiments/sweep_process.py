@@ -90,7 +90,7 @@ def _wait_for_device(folder: SweepFolder, say: Callable[[str], None]) -> None:
         if folder.stop_requested:
             raise ConfigError(f"The sweep “{folder.name}” was stopped before its turn came.")
         if first.name not in told:
-            say(f"Waiting: {first.name} uses the device {first.device}.")
+            say(f"Waiting: {first.title} uses the device {first.device}.")
             told.add(first.name)
 
     queue.wait(queue.device_of(folder.sweep.config({}).device), folder.name, look)

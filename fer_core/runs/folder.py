@@ -225,8 +225,8 @@ class RunFolder(NamedFolder):
 
     @property
     def shipped(self) -> bool:
-        """Whether a shipped network has this name."""
-        return (workspace.CHECKPOINTS / self.name).exists()
+        """Whether a shipped network, or one of the teacher's, has this name."""
+        return any((root / self.name).exists() for root in workspace.read_only())
 
     def refuse_taken(self) -> None:
         """

@@ -79,5 +79,10 @@ def detached(arguments: list[str], log: IO[bytes]) -> subprocess.Popen[bytes]:
     """Start a process that outlives this one and its terminal, on the same workspace."""
     return subprocess.Popen(
         arguments, cwd=workspace.start_folder(), stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True,
-        env=os.environ | {"FERSCOPE_HOME": str(workspace.home().absolute())},
+        env=environment(),
     )  # fmt: skip
+
+
+def environment() -> dict[str, str]:
+    """The environment of a process that is to work in this workspace."""
+    return os.environ | {"FERSCOPE_HOME": str(workspace.home().absolute())}

@@ -1,8 +1,10 @@
-"""The queue of a device: runs use it one at a time, in the order in which they were started.
+"""The queue of a device: runs use it one at a time, in the order in which they were started. Students take turns.
 
-A ticket is a small file with a number that rises and the process it belongs to. The lowest ticket whose process lives has
-the device; all others wait. No lock is held while a run trains, and no page or server takes part. A ticket expires with
-its process, and the next run starts.
+A ticket is a small file with a number that rises, a round, and the process it belongs to. The first ticket whose process
+lives has the device; all others wait. Tickets are ordered by round, then by number. Each further ticket of one student is a
+round later, and no new one is of an earlier round than the active one: so students alternate, nobody who trains is
+interrupted, and a workspace without students is first come, first served. No lock is held while a run trains, and no page or
+server takes part. A ticket expires with its process, and the next run starts.
 """
 
 from __future__ import annotations
@@ -33,6 +35,8 @@ class Ticket:
 
     Attributes:
         name: the waiting or active run, sweep or cross-validation.
+        student: whose it is, as `workspace.student` says; “” for the teacher, and where there are no students.
+        round: in which the students take turns.
     """
 
     device: str
@@ -40,6 +44,13 @@ class Ticket:
     name: str
     owner: Process
     path: Path
+    student: str = ""
+    round: int = 0
+
+    @property
+    def title(self) -> str:
+        """Its name for whoever waits behind it: what others train is their own affair."""
+        return self.name if self.student == workspace.student() else "another person's run"
 
     def give_up(self) -> None:
         """Leave the queue before the process ends."""
@@ -48,7 +59,7 @@ class Ticket:
 
 def line(device: str) -> list[Ticket]:
     """The active ticket of a device, then the waiting ones in order. Tickets of ended processes are deleted."""
-    return list(_living(device))
+    return _living(device)
 
 
 def lines() -> dict[str, list[Ticket]]:
@@ -71,11 +82,15 @@ def ticket(device: str, name: str, start: Callable[[], int]) -> Ticket:
     with FileLock(folder / ".lock"):
         owner = Process.of(pid := start())
         number = 1 + max((number for number, _ in _files(folder)), default=0)
+        waiting, student = _living(device), workspace.student()
+        now = waiting[0].round if waiting else 0
+        round = max([now, *(1 + other.round for other in waiting if other.student == student)])
         path = folder / f"{number:08d}"
         if owner is None:  # it has ended already and needs no place
             return Ticket(device, number, name, Process(pid, -1.0, "", socket.gethostname()), path)
-        write_atomically(path, json.dumps({"name": name, "owner": asdict(owner)}).encode())
-        return Ticket(device, number, name, owner, path)
+        values = {"name": name, "owner": asdict(owner), "student": student, "round": round}
+        write_atomically(path, json.dumps(values).encode())
+        return Ticket(device, number, name, owner, path, student, round)
 
 
 def wait(device: str, name: str, look: Callable[[Ticket], None]) -> Ticket:
@@ -115,7 +130,7 @@ def device_of(setting: str) -> str:
 
 
 def _root() -> Path:
-    return workspace.home() / "queue" / re.sub(r"[^A-Za-z0-9.-]", "_", socket.gethostname())
+    return workspace.shared() / "queue" / re.sub(r"[^A-Za-z0-9.-]", "_", socket.gethostname())
 
 
 def _files(folder: Path) -> list[tuple[int, Path]]:
@@ -123,11 +138,16 @@ def _files(folder: Path) -> list[tuple[int, Path]]:
     return [(int(path.name), path) for path in names]
 
 
-def _living(device: str) -> Iterator[Ticket]:
+def _living(device: str) -> list[Ticket]:
+    return sorted(_read(device), key=lambda ticket: (ticket.round, ticket.number))
+
+
+def _read(device: str) -> Iterator[Ticket]:
     for number, path in _files(_root() / device):
         try:
             values = read_json(path)
-            found = Ticket(device, number, str(values["name"]), Process(**values["owner"]), path)
+            whose, round = str(values.get("student", "")), int(values.get("round", 0))
+            found = Ticket(device, number, str(values["name"]), Process(**values["owner"]), path, whose, round)
         except FileNotFoundError:  # given up since the folder was read
             continue
         except (ValueError, TypeError, KeyError):  # written whole or not at all: it was damaged from outside
@@ -141,6 +161,6 @@ def _living(device: str) -> Iterator[Ticket]:
 
 def _before(mine: Ticket) -> Iterator[Ticket]:
     for other in _living(mine.device):
-        if other.number >= mine.number:
+        if (other.round, other.number) >= (mine.round, mine.number):
             return
         yield other

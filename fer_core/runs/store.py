@@ -204,7 +204,7 @@ def damaged() -> dict[str, list[str]]:
 
 def _looked_through() -> tuple[dict[str, Checkpoint], dict[str, str]]:
     """The networks by name, and the reasons why other folders with a card are not listed."""
-    shipped = sorted(path.parent for path in workspace.CHECKPOINTS.glob("*/card.json"))
+    shipped = [path.parent for root in workspace.read_only() for path in sorted(root.glob("*/card.json"))]
     found: dict[str, Checkpoint] = {}
     bad: dict[str, str] = {}
     for folder, is_shipped in [*((f, True) for f in shipped), *((run.path, False) for run in runs())]:
@@ -227,13 +227,15 @@ def find(name: str | Path) -> Checkpoint:
         CheckpointError: the folder's card cannot be read.
     """
     folder = Path(name)
-    roots = (workspace.CHECKPOINTS, workspace.runs()) if folder.name == str(name) else ()
+    read_only = workspace.read_only()
+    roots = (*read_only, workspace.runs()) if folder.name == str(name) else ()
     named = [root / name for root in roots if is_folder(root / name)]
     if is_folder(folder) and ((folder / "card.json").exists() or not named):  # images may lie in a folder of the name
         folder = folder.resolve()
-        return Checkpoint(folder.name, folder, read_card(folder), folder.parent == workspace.CHECKPOINTS)
+        if workspace.may_open(folder, *read_only):
+            return Checkpoint(folder.name, folder, read_card(folder), folder.parent in read_only)
     for place in named:
-        return Checkpoint(str(name), place, read_card(place), place.parent == workspace.CHECKPOINTS)
+        return Checkpoint(str(name), place, read_card(place), place.parent in read_only)
     if is_file(folder):
         what = next((what for ending, what in FOREIGN.items() if folder.name.lower().endswith(ending)), "a file")
         kind = "predictions" if folder.suffix.lower() in (".csv", ".parquet") else "network"

@@ -1,13 +1,16 @@
 """The Class page, run in this process: start a session, follow it, keep it as a network, delete it."""
 
+import os
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 from streamlit.testing.v1 import AppTest
 
+from fer_core import workspace as places
 from fer_core.classroom.session import Session, sessions
-from fer_core.runs import store
+from fer_core.classroom.workbench import door, enter
+from fer_core.runs import queue, store
 from tests.app.conftest import texts
 from tests.fer_core.classroom.test_people import TRUTH, answered
 
@@ -114,3 +117,25 @@ def test_a_link_to_a_class_that_is_gone_shows_the_form(open_page: Open, code: st
     assert not app.exception
     assert any(button.label == "Start the class" for button in app.button)
     assert not Session("AAAAA").path.exists()
+
+
+def test_the_teacher_sees_the_queue_and_a_student_only_their_own_runs(
+    workspace: Path, open_page: Callable[..., AppTest]
+) -> None:
+    ada, bo = (enter(workspace, door(workspace).code, name) for name in ("Ada", "Bo"))
+    for desk in (ada, bo):
+        with places.at(workspace / "students" / desk.name):
+            queue.ticket("cpu", f"run of {desk.nickname}", os.getpid)
+    page = open_page("class", **{"class": "workspaces"})
+    assert not page.exception
+    said = texts(page)
+    assert "**Ada**: run of Ada trains on cpu" in said
+    assert "**Bo**: run of Bo waits, number 1" in said
+    assert [button.label for button in page.main.button] == ["Stop", "Stop"]
+    places.by_session(lambda: workspace / "students" / bo.name)
+    try:
+        said = texts(page.run())
+    finally:
+        places.by_session(None)
+    assert "run of Bo" in said
+    assert "run of Ada" not in said

@@ -149,7 +149,7 @@ def _train(run: RunFolder, dataset: Dataset, console: Console, world: World, ten
 
     def wait(first: Ticket) -> None:
         if first.name not in told:
-            console.print(f"Waiting: {first.name} uses the device {first.device}.")
+            console.print(f"Waiting: {first.title} uses the device {first.device}.")
             told.add(first.name)
 
     try:
