@@ -11,7 +11,7 @@ from dashboard import cache, markup
 from dashboard.behind import table_behind
 from dashboard.charts import data as charts
 from dashboard.markup import Picture
-from dashboard.parts import data_add, data_changes, data_images, data_import, data_jobs, data_twins
+from dashboard.parts import data_add, data_changes, data_images, data_import, data_jobs, data_twins, relabelled
 from dashboard.pickers import choose, to_address
 from dashboard.text import images, verbatim
 from fer_core.datasets import Dataset, relabelling
@@ -84,9 +84,7 @@ def corrected_labels(name: str, dataset: Dataset) -> None:
     if not len(found):
         return
     with st.expander(f"Corrected labels ({len(found):,})"):
-        command = f"ferscope data clean {name} --corrections {relabelling.path_of(dataset.name)}"
-        st.markdown("To apply these corrections, make a corrected copy of the data set with this command:")
-        st.code(command, "bash", wrap_lines=True)
+        relabelled.offer(name, dataset.name)
         st.dataframe(found, hide_index=True)
 
 
