@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from dashboard import cache, markup
 from dashboard.markup import Picture
-from dashboard.pickers import picked, say_missing
+from dashboard.pickers import picked, say_missing, to_address
 from dashboard.text import images, verbatim
 from fer_core.datasets import Dataset
 from fer_core.datasets.heads import HEADS
@@ -29,6 +29,8 @@ from fer_core.evaluation.predictions import KEY, Predictions
 
 Ticked = tuple[str, str, str, str]  # data set, split, id and hash (“” where it is not known)
 SELECTED = "selected"  # in the session: the images that are ticked
+TICKED = "ticked"  # in the address: their ids
+MOST_IN_ADDRESS = 100  # ticked images; addresses of some 8,000 characters are no longer taken everywhere
 TILE = 132  # pixels of an image that can be ticked
 
 
@@ -189,6 +191,20 @@ def ticked() -> set[Ticked]:
     """The images that are ticked in this session; change it in place."""
     chosen: set[Ticked] = st.session_state.setdefault(SELECTED, set())
     return chosen
+
+
+def take_ticks_from_address(frame: pd.DataFrame) -> None:
+    """In a new session tick the images of a table that the address names: an image's link leaves the page, and Back
+    comes to a new session."""
+    if SELECTED not in st.session_state:
+        tick_all(frame[frame["id"].isin(st.query_params.get_all(TICKED))])
+
+
+def put_ticks_in_address(frame: pd.DataFrame) -> None:
+    """Name the ticked images of a table in the address. More than `MOST_IN_ADDRESS` are kept in the session alone."""
+    chosen = ticked()
+    ids = [image[2] for image in named(frame) if image in chosen] if chosen else []
+    to_address(TICKED, *(ids if len(ids) <= MOST_IN_ADDRESS else ()))
 
 
 def tick_all(frame: pd.DataFrame) -> None:

@@ -3,8 +3,6 @@
 A view computes only when it is opened; the view and all its choices are in the address.
 """
 
-import re
-
 import numpy as np
 import pandas as pd
 import streamlit as st
@@ -13,17 +11,15 @@ from dashboard import cache, markup
 from dashboard.behind import table_behind
 from dashboard.charts import data as charts
 from dashboard.markup import Picture
-from dashboard.parts import data_changes, data_images, data_import, data_jobs, data_twins
+from dashboard.parts import data_add, data_changes, data_images, data_import, data_jobs, data_twins, relabelled
 from dashboard.pickers import choose, to_address
 from dashboard.text import images, verbatim
-from fer_core import workspace
-from fer_core.datasets import Dataset, OnBad, relabelling
+from fer_core.datasets import Dataset, relabelling
 from fer_core.datasets.heads import HEADS
-from fer_core.datasets.known import add, known
+from fer_core.datasets.known import known
 from fer_core.datasets.summary import UNLABELLED
 from fer_core.datasets.summary import counts as count
 from fer_core.datasets.titles import dataset_title, split_title
-from fer_core.errors import FerError
 from fer_core.glossary import explained
 
 EACH = 8  # samples an expression when all are shown
@@ -39,44 +35,6 @@ VIEWS = {
     "augment": "Augmentation",
     "prepare": "Preparation",
 }
-
-
-def add_form() -> None:
-    """Add a data set by its path; errors are shown here."""
-    with st.form("add", border=False):
-        path, file = "", None
-        if workspace.student():  # who sits at another machine has no path on this one
-            file = st.file_uploader("A csv or parquet file with images and labels", ["csv", "gz", "zip", "parquet"])
-        else:
-            path = st.text_input(
-                "Path of a csv file, parquet file or folder on this machine", placeholder="~/fer2013.csv.gz"
-            )
-        name = st.text_input(
-            "Name (optional)", help="Lower-case letters, digits and hyphens. If empty, the name is made from the path."
-        )
-        on_bad: OnBad = st.radio(
-            "If an image cannot be read",
-            ["refuse", "skip"],
-            format_func={"refuse": "do not add the data set", "skip": "leave the image out and list it"}.get,
-            horizontal=True,
-        )
-        if not st.form_submit_button("Add", type="primary"):
-            return
-    if file is not None:
-        kept = workspace.home() / "uploads" / re.sub(r"[^A-Za-z0-9._-]", "-", file.name).lstrip(".-")
-        workspace.write_atomically(kept, file.getvalue())
-        path = str(kept)
-    if not path.strip():
-        st.error("Enter the path of a csv file or of a folder of images.")
-        return
-    try:
-        with st.spinner("Reading the data set. Next time it opens from the cache."):
-            added = add(path.strip(), name.strip(), on_bad)
-    except FerError as error:
-        st.error(verbatim(str(error)))
-        return
-    st.query_params["data"] = added
-    st.rerun()
 
 
 def balance(counts: pd.DataFrame) -> str:
@@ -126,9 +84,7 @@ def corrected_labels(name: str, dataset: Dataset) -> None:
     if not len(found):
         return
     with st.expander(f"Corrected labels ({len(found):,})"):
-        command = f"ferscope data clean {name} --corrections {relabelling.path_of(dataset.name)}"
-        st.markdown("To apply these corrections, make a corrected copy of the data set with this command:")
-        st.code(command, "bash", wrap_lines=True)
+        relabelled.offer(name, dataset.name)
         st.dataframe(found, hide_index=True)
 
 
@@ -153,11 +109,14 @@ st.title(
 )
 places = {HEADS: "Rendered heads (built in)"} | {name: f"{name} ({path})" for name, path in known().items()}
 name = choose("Data set", list(places), "data", places.__getitem__)
-with st.expander("Add a data set"):
-    add_form()
+news = st.container()
+with st.expander("Add a data set", key=f"add-{data_add.sent()}"):  # closed again when one was added
+    data_add.form()
 with st.expander("Import predictions"):
     data_import.form(places)
 dataset = cache.dataset(name)
+with news:
+    data_add.next_steps(name, dataset)
 with st.expander("Evaluate a network on this data set", expanded="measure" in st.query_params):
     data_jobs.form(name, dataset)
 counts = count(dataset)

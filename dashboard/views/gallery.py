@@ -6,6 +6,7 @@ import pandas as pd
 import streamlit as st
 
 from dashboard import cache, gallery
+from dashboard.parts import relabelled
 from dashboard.pickers import choose, choose_networks, evaluated, titles
 from dashboard.text import estimate, images, verbatim
 from fer_core.datasets import SPLITS, relabelling
@@ -61,9 +62,11 @@ def main() -> None:
     if not len(frame):
         st.info("No image matches these filters. Widen one of them: “all images” also shows correct predictions.")
         return
+    gallery.take_ticks_from_address(table.table)
     ticks = st.toggle(
         "Select images",
         key="ticks-on",
+        bind="query-params",
         help="Shows a box below each image. The selection is kept when you turn the page.",
     )
     marked = corrected(table)
@@ -78,6 +81,7 @@ def main() -> None:
 
     gallery.show(table, frame, network, key, each=EACH, view=("gallery", wanted, sort), note=note, ticks=ticks)
     actions(table, frame, f"{network}-{key}")
+    gallery.put_ticks_in_address(table.table)
 
 
 def matching(n: int) -> str:
@@ -192,6 +196,9 @@ def actions(table: Predictions, frame: pd.DataFrame, stem: str) -> None:
             "Correct the selected images", disabled=not selected, help=None if selected else "Select images first."
         ):
             mark(chosen, label)
+    with right:
+        if place := cache.place_of(table):
+            relabelled.offer(place, str(table.table["dataset"].iloc[0]))
     st.markdown(
         "Corrections are saved in the workspace, with an entry in the audit for each change. The original data stays unchanged."
     )
@@ -211,10 +218,7 @@ def mark(chosen: pd.DataFrame, label: str) -> None:
     changed = sum(
         relabelling.correct(str(dataset), rows, label, "gallery") for dataset, rows in chosen.groupby("dataset")
     )
-    st.success(
-        f"Saved: {images(changed)} corrected to {label}. The original data stays unchanged; apply the corrections on the "
-        "Data page."
-    )
+    st.success(f"Saved: {images(changed)} corrected to {label}. The original data stays unchanged.")
 
 
 main()

@@ -10,7 +10,7 @@ import stat
 import struct
 import zipfile
 import zlib
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
@@ -39,8 +39,11 @@ class ArchiveEntry:
         return PurePosixPath(self.name).parent.name
 
 
-def pictures_in(path: Path) -> Iterator[ArchiveEntry]:
+def pictures_in(path: Path, also: Collection[str] = ()) -> Iterator[ArchiveEntry]:
     """The images of a zip in the order of its directory; files that are no images are passed over.
+
+    Args:
+        also: endings of further files to give, such as those of tables of labels; the limits hold for them too.
 
     Links, names that lead out of the archive, archives inside, encrypted and damaged members come without data and
     with the reason.
@@ -69,7 +72,7 @@ def pictures_in(path: Path) -> Iterator[ArchiveEntry]:
                 continue
             if suffix in FOREIGN_SUFFIXES:
                 yield ArchiveEntry(name, None, foreign(suffix))
-            if suffix not in PICTURE_SUFFIXES:
+            if suffix not in PICTURE_SUFFIXES and suffix not in also:
                 continue
             count += 1
             if count > MAX_PICTURES:

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from fer_core.datasets import Dataset, known, open_dataset, splits
+from fer_core.datasets import Dataset, known, open_dataset, relabelling, splits
 from fer_core.datasets.derived import SHIPPED, anywhere
 from fer_core.errors import DataError, FerError, UnknownName
 from fer_core.workspace import home, write_atomically
@@ -76,6 +76,23 @@ def clean(data: str, steps: Sequence[str], corrections: Path | None = None, name
     return make(name, f"{_part(data)}{extra}\n[clean]\nsteps = {json.dumps(list(steps))}")
 
 
+def relabelled_name(dataset: str) -> str:
+    """What the set that `relabel` makes is called."""
+    return f"{dataset}-relabelled"
+
+
+def relabel(data: str, dataset: str) -> Made:
+    """A set with the labels that were corrected by hand, without the unclear images. It follows later corrections.
+
+    Args:
+        data: name or path of the source; `dataset`: its name in predictions tables, which the corrections are kept by.
+
+    Raises:
+        DataError: as `make`; nothing was corrected yet.
+    """
+    return clean(data, (), relabelling.path_of(dataset), relabelled_name(dataset))
+
+
 def reduce(data: str, expressions: str, name: str = "") -> Made:
     """A set with only the images of a smaller vocabulary.
 
@@ -99,6 +116,11 @@ def merge(recipe: str, name: str = "") -> Made:
     return make(name or path.stem, anywhere(path))
 
 
+def file_of(name: str) -> Path:
+    """The file of a made set in the workspace."""
+    return home() / "sets" / f"{name}.toml"
+
+
 def make(name: str, text: str) -> Made:
     """Write a derived set into the workspace, open it once to find problems now, and add it.
 
@@ -106,7 +128,7 @@ def make(name: str, text: str) -> Made:
         DataError: the name stands for another set, or the set cannot be opened; then a former set of the name stays.
     """
     known.refuse_name(name)
-    path = home() / "sets" / f"{name}.toml"
+    path = file_of(name)
     if known.known().get(name, path.resolve()) != path.resolve():
         raise DataError(f"The name “{name}” already stands for {known.known()[name]}; choose another with --name.")
     before = path.read_bytes() if path.exists() else None

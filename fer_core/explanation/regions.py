@@ -16,7 +16,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from fer_core.evaluation.comparison import holm
-from fer_core.evaluation.intervals import SEED, bounded, paired_bounds
+from fer_core.evaluation.intervals import PERCENT, SEED, bounded, paired_bounds
 from fer_core.explanation.means import band
 from fer_core.faces.template import REGIONS, template
 from fer_core.images import ImageSpec
@@ -249,7 +249,7 @@ def verdict(covering: pd.DataFrame, how: Cover = "blur") -> str:
     rows = covering[(covering["expression"] == "all") & (covering["cover"] == how)].set_index("region")
     core, rest = rows.loc[CORE], rows.loc["background"]
     said = (
-        f"Covering eyes, nose and mouth ({100 * core['area']:.0f} % of the image) by {how} costs {_points(core)} of "
+        f"Covering eyes, nose and mouth ({100 * core['area']:.0f}{PERCENT} of the image) by {how} costs {_points(core)} of "
         f"accuracy, covering the background ({100 * rest['area']:.0f} %) {_points(rest, unit=False)}; n = {core['n']:,}. "
     )
     matters = core["accuracy_cost_low"] > NOTHING

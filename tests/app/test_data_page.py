@@ -3,7 +3,9 @@
 import re
 import time
 from collections.abc import Callable
+from io import BytesIO
 from pathlib import Path
+from zipfile import ZipFile
 
 import numpy as np
 import pandas as pd
@@ -13,7 +15,7 @@ from streamlit.testing.v1 import AppTest
 
 from fer_core.datasets import open_dataset
 from fer_core.datasets.faceless import faceless_of
-from fer_core.datasets.known import add
+from fer_core.datasets.known import add, known
 from fer_core.datasets.summary import differences, disagreements, mean_faces, most_alike
 from fer_core.experiments import jobs
 from fer_core.recipe import Augment
@@ -94,6 +96,44 @@ def test_preparation_is_shown_before_and_after(open_page: OpenPage, faces: Path)
     shown = pictures_of(app)
     assert sum(alt.endswith("original") for alt in shown) == 5
     assert sum(alt.endswith("isotropic diffusion") for alt in shown) == 5
+
+
+def zipped(folder: Path) -> tuple[str, bytes, str]:
+    """A folder as the uploader of a page is given it."""
+    content = BytesIO()
+    with ZipFile(content, "w") as made:
+        for path in sorted(folder.rglob("*.png")):
+            made.write(path, path.relative_to(folder.parent))
+    return "sent faces.zip", content.getvalue(), "application/zip"
+
+
+def test_a_zip_is_sent_and_the_next_step_is_offered(open_page: OpenPage, tmp_path: Path) -> None:
+    untrained("judged", title="Judged", tta="none")
+    app = open_page("data", data="heads", view="means")
+    field = next(one for one in app.file_uploader if "zip" in one.label)
+    field.set_value(zipped(make_pictures(tmp_path / "sent", each=1)))
+    next(button for button in app.button if button.label == "Add").click().run()
+    assert not app.exception
+    assert app.query_params["data"] == "sent-faces"
+    assert "Added “sent\\-faces”: 21 images of 7 expressions." in app.success[0].value
+    assert "#samples" in app.success[0].value
+    assert app.query_params["view"] == "samples"
+    next(button for button in app.button if button.label == "Evaluate Judged on it").click().run()
+    assert app.query_params["measure"] == "judged"
+    assert next(one for one in app.expander if one.label == "Evaluate a network on this data set").proto.expanded
+    assert not any(one.value for one in app.file_uploader)  # the next set is another file
+
+
+def test_a_file_that_is_no_set_is_told_in_the_page(open_page: OpenPage, workspace: Path) -> None:
+    app = open_page("data", data="heads")
+    next(one for one in app.file_uploader if "zip" in one.label).set_value(("broken.zip", b"none", "application/zip"))
+    add_button = next(button for button in app.button if button.label == "Add")
+    add_button.click().run()
+    assert app.error[0].value.replace("\\", "").startswith("broken.zip is no readable zip")
+    assert not known()
+    app.text_input[0].input("/somewhere")
+    next(button for button in app.button if button.label == "Add").click().run()
+    assert "Choose a file, or enter the path" in app.error[0].value
 
 
 def test_mean_faces_are_means(tmp_path: Path) -> None:

@@ -101,6 +101,50 @@ def test_selected_pictures_are_kept_and_marked(open_page: OpenPage, table: Predi
     assert "corrected: unclear" in texts(again)
 
 
+def test_corrected_labels_become_a_data_set_in_three_clicks(open_page: OpenPage, table: Predictions) -> None:
+    app = open_page("gallery", network="one")
+    app.toggle(key="ticks-on").set_value(True).run()
+    image, other = shown(app)[:2]
+    assert not any(button.label == "Make a corrected data set" for button in app.button)
+    app.checkbox(key=f"tick-faces-val-{image}").check().run()
+    box = next(box for box in app.selectbox if box.label == "Correct the label to")
+    given = table.table.set_index("id")["label"]
+    label = next(name for name in table.expressions.names if name not in (given[image], given[other]))
+    box.select(label)
+    press(app, "Correct the selected images")
+    press(app, "Make a corrected data set")
+    assert not app.exception
+    link = next(one.proto for one in app.get("page_link") if one.proto.label == "Open faces-relabelled")
+    assert "data=faces-relabelled" in link.query_string
+    made = open_dataset("faces-relabelled").index.set_index("id")
+    assert made.loc[image, "label"] == label
+    assert made.loc[image, "label_given"] == given[image]
+    assert made.loc[other, "label"] == given[other]
+    relabelling.correct("faces", table.table[table.table["id"] == other], label, "a later look")
+    assert open_dataset("faces-relabelled").index.set_index("id").loc[other, "label"] == label
+    data = open_page("data", data="faces")
+    assert any(one.proto.label == "Open faces-relabelled" for one in data.get("page_link"))
+
+
+def test_the_ticked_pictures_are_in_the_address(open_page: OpenPage, table: Predictions) -> None:
+    app = open_page("gallery", network="one")
+    app.toggle(key="ticks-on").set_value(True).run()
+    first, second, third = shown(app)[:3]
+    for image in (first, second):
+        app.checkbox(key=f"tick-faces-val-{image}").check().run()
+    app.checkbox(key=f"tick-faces-val-{second}").uncheck().run()
+    assert app.query_params["ticked"] in (first, [first])
+    back = open_page("gallery", network="one", ticked=first, **{"ticks-on": "true"})
+    assert not back.exception
+    assert back.checkbox(key=f"tick-faces-val-{first}").value
+    assert not back.checkbox(key=f"tick-faces-val-{third}").value
+    press(back, "Clear selection")
+    assert not back.checkbox(key=f"tick-faces-val-{first}").value
+    assert "ticked" not in back.query_params
+    unknown = open_page("gallery", network="one", ticked="no-such-id")
+    assert not unknown.exception
+
+
 def test_a_name_that_cannot_be_kept_is_said_in_the_page(open_page: OpenPage, table: Predictions) -> None:
     app = open_page("gallery", network="one")
     next(box for box in app.text_input if box.label == "Save as a selection").input("../out")

@@ -54,3 +54,22 @@ def test_filter_turn_the_page_and_share_the_link(
     expect(other.locator(".fer-gallery img")).to_have_count(len(order) - 24)
     assert shown(other) == order[24:]
     other.context.close()
+
+
+def test_ticked_images_are_still_ticked_after_back(page: Page, workbench: Workbench, network: str) -> None:
+    page.goto(workbench.link("gallery", network=network, table="gallery-faces-val", outcome="all"))
+    settle(page)
+    page.get_by_text("Select images", exact=True).click()
+    boxes = page.get_by_test_id("stMain").locator(".st-key-ticks").get_by_test_id("stCheckbox")
+    for number in (0, 2):
+        boxes.nth(number).locator("label").click()
+        expect(page.get_by_text("you selected")).to_contain_text(f"{1 + number // 2} image")
+        settle(page)
+    page.locator(".fer-gallery img").first.click()
+    page.wait_for_url("**/explain**")
+    settle(page)
+    page.go_back()
+    expect(page.get_by_text("you selected")).to_contain_text("2 images")
+    settle(page)
+    assert [boxes.nth(number).locator("input").is_checked() for number in range(3)] == [True, False, True]
+    expect_no_error(page)

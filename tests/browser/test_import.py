@@ -32,9 +32,8 @@ def test_a_csv_with_odd_columns_becomes_a_network_that_is_compared(
     page.goto(workbench.link("data", data=HEADS))
     settle(page)
     page.get_by_text("Import predictions", exact=True).first.click()
-    page.get_by_test_id("stFileUploader").locator("input[type=file]").set_input_files(
-        odd_csv(answers, tmp_path / "theirs.csv")
-    )
+    field = page.get_by_test_id("stFileUploader").filter(has_text="Predictions of another program")
+    field.locator("input[type=file]").set_input_files(odd_csv(answers, tmp_path / "theirs.csv"))
     expect(page.get_by_text("No column names the image")).to_be_visible()
 
     def choose(label: str, option: str) -> None:
