@@ -145,7 +145,7 @@ def test_the_teacher_sees_the_queue_and_a_student_only_their_own_runs(
 def test_a_lab_is_answered_checked_and_kept(open_page: Open, workspace: Path) -> None:
     page = open_page("class", **{"class": "labs"})
     assert not page.exception
-    fields = [field for field in page.main.text_input if "small-vgg on the FER2013" in field.label]
+    fields = [field for field in page.main.text_input if "Small VGG on the FER2013" in field.label]
     fields[0].set_value("66.0")
     press(page, "Check my answers")
     said = texts(page)

@@ -49,8 +49,8 @@ LAB = Lab(1, "How good is good?", (
         "%", baseline, "Data or Evaluate shows how often each expression occurs. Divide the largest number by n = 3,589.",
     ),
     Question(
-        "accuracy", "Which accuracy has small-vgg on the FER2013 validation set?", "%", lambda: 100 * _figures().accuracy,
-        "Choose small-vgg and the FER2013 validation set on Overview. The first sentence has it. It is not the macro-F1.",
+        "accuracy", "Which accuracy has Small VGG on the FER2013 validation set?", "%", lambda: 100 * _figures().accuracy,
+        "Choose Small VGG and the FER2013 validation set on Overview. The first sentence has it. It is not the macro-F1.",
     ),
     Question(
         "low", "What is the lower end of its 95 % confidence interval?", "%",
@@ -61,8 +61,8 @@ LAB = Lab(1, "How good is good?", (
         "It stands in brackets behind the accuracy on Overview.",
     ),
     Question(
-        "difference", "By how many points is small-vgg more accurate than mini-xception on these images?", "points", difference,
-        "Compare shows the difference of the two accuracies. A positive number means that small-vgg is better.", within=0.11,
+        "difference", "By how many points is Small VGG more accurate than mini-Xception on these images?", "points", difference,
+        "Compare shows the difference of the two accuracies. A positive number means that Small VGG is better.", within=0.11,
     ),
     Question(
         "significant", "Is that difference significant?", "", lambda: YES_NO[0] if _pair().better else YES_NO[1],
@@ -70,8 +70,8 @@ LAB = Lab(1, "How good is good?", (
         "networks saw the same images.", YES_NO,
     ),
     Question(
-        "heads", "Which accuracy has small-vgg on the test set of the rendered heads?", "%",
-        lambda: 100 * _figures(HEADS).accuracy, "Keep small-vgg and choose the rendered heads, test set, as the data.",
+        "heads", "Which accuracy has Small VGG on the test set of the rendered heads?", "%",
+        lambda: 100 * _figures(HEADS).accuracy, "Keep Small VGG and choose the rendered heads, test set, as the data.",
     ),
     Question(
         "people", "Which accuracy has your class, kept as a network, on the images that it saw?", "%", people,

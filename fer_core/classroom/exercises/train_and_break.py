@@ -11,6 +11,11 @@ from fer_core.runs.folder import RunFolder, best_epoch
 FIRST, OVERFIT, REPAIRED = "first", "overfit", "repaired"
 SHIFT, SEVERITY = "rotation", 5
 
+BEST = (
+    "Train shows it as “Best validation accuracy”. It is not that of the last epoch, and not the figure on Overview, where each "
+    "image and its mirror image are averaged."
+)
+
 
 def _finished(name: str) -> RunFolder:
     """
@@ -55,11 +60,11 @@ def shifted(name: str, severity: int = SEVERITY) -> float:
 LAB = Lab(3, "Train and break", (
     Question(
         "first", "Which validation accuracy has “first” in its best epoch?", "%", lambda: best(FIRST),
-        "Train and Runs show it as “Best validation accuracy”. It is not that of the last epoch.",
+        BEST,
     ),
     Question(
         "overfit", "Which validation accuracy has “overfit” in its best epoch?", "%", lambda: best(OVERFIT),
-        "Train and Runs show it as “Best validation accuracy”. It is not that of the last epoch.",
+        BEST,
     ),
     Question(
         "gap", "By how many points is the training accuracy of “overfit” above its validation accuracy in the last epoch?",

@@ -47,13 +47,13 @@ def _muscles() -> pd.DataFrame:
         if found.settings.get("expression") == SHOWN:
             return found.table.sort_values("difference", ascending=False)
     raise ClassError(
-        "Your workspace has no result yet. On the page Lab choose small-vgg, happy and “Muscles”, and start it."
+        "Your workspace has no result yet. On the page Lab choose Small VGG, happy and “Muscles”, and start it."
     )
 
 
 LAB = Lab(2, "What does it look at?", (
     Question(
-        "mouth", "How many points of accuracy does small-vgg lose when the mouth is covered by blur, over all expressions?",
+        "mouth", "How many points of accuracy does Small VGG lose when the mouth is covered by blur, over all expressions?",
         "points", lambda: 100 * _covered("mouth")["accuracy_cost"],
         "Regions, “What happens if a region is covered?”, all expressions. It is the cost of accuracy, not that of confidence.",
     ),
@@ -77,7 +77,7 @@ LAB = Lab(2, "What does it look at?", (
         "A method that does not suit the network does not count.", within=0,
     ),
     Question(
-        "unit", "Which action unit does small-vgg use most for happy rendered heads (its number)?", "",
+        "unit", "Which action unit does Small VGG use most for happy rendered heads (its number)?", "",
         lambda: float(_muscles()["unit"].iloc[0]), "It is the row with the largest Shapley value.", within=0,
     ),
     Question(

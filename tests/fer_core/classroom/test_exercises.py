@@ -65,7 +65,7 @@ def test_a_wrong_walk_through_fails_with_the_hint(workspace: Path) -> None:
     assert wrong["high"] == (None, "Not answered yet.")
     found = said(2, {"background_matters": "yes", "useless": "3", "best": "Grad-CAM", "unit": "12"})
     assert [found[key][0] for key in ("background_matters", "useless", "best", "unit")] == [False, False, False, None]
-    assert "On the page Lab choose small-vgg" in found["unit"][1]  # what to do, where the workspace has nothing yet
+    assert "On the page Lab choose Small VGG" in found["unit"][1]  # what to do, where the workspace has nothing yet
 
 
 @pytest.mark.parametrize("text", ["nan", "inf", "1e400", "66.0.0", "", " ", "🙂" * 500])
