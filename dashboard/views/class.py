@@ -2,7 +2,7 @@
 
 import streamlit as st
 
-from dashboard.parts import class_board, class_form, class_results, class_workbench
+from dashboard.parts import class_board, class_form, class_labs, class_results, class_workbench
 from dashboard.pickers import choose, switch
 from dashboard.text import verbatim
 from fer_core import workspace
@@ -10,7 +10,7 @@ from fer_core.classroom.session import Session, sessions
 from fer_core.errors import ClassError
 from fer_core.glossary import explained
 
-NEW, DESKS = "new", "workspaces"
+NEW, DESKS, LABS = "new", "workspaces", "labs"
 VIEWS = {"board": "Board", "results": "Results"}
 
 
@@ -18,6 +18,8 @@ def called(code: str) -> str:
     """A session in words."""
     if code == NEW:
         return "A new class"
+    if code == LABS:
+        return "Labs: questions and check"
     if code == DESKS:
         return "Workspaces and queue of the students"
     try:
@@ -31,13 +33,17 @@ def main() -> None:
     st.title("Class: what do people answer?", help=explained("Error consistency", "Confidence interval"))
     if workspace.student():
         class_workbench.draw_mine()
+        class_labs.draw()
         return
     codes = [session.code for session in sessions()]
     given = [DESKS] if (workspace.home() / workspace.STUDENTS).is_dir() else []
     row = st.container(horizontal=True, vertical_alignment="bottom")
-    code = choose("Session", [NEW, *given, *codes], "class", called, default=NEW, place=row.container(width=340))
+    code = choose("Session", [NEW, LABS, *given, *codes], "class", called, default=NEW, place=row.container(width=340))
     if code == NEW:
         class_form.draw()
+        return
+    if code == LABS:
+        class_labs.draw()
         return
     if code == DESKS:
         class_workbench.draw()

@@ -11,6 +11,7 @@ from fer_core import workspace as places
 from fer_core.classroom.session import Session, sessions
 from fer_core.classroom.workbench import door, enter
 from fer_core.runs import queue, store
+from fer_core.untrusted import read_json
 from tests.app.conftest import texts
 from tests.fer_core.classroom.test_people import TRUTH, answered
 
@@ -139,3 +140,19 @@ def test_the_teacher_sees_the_queue_and_a_student_only_their_own_runs(
         places.by_session(None)
     assert "run of Bo" in said
     assert "run of Ada" not in said
+
+
+def test_a_lab_is_answered_checked_and_kept(open_page: Open, workspace: Path) -> None:
+    page = open_page("class", **{"class": "labs"})
+    assert not page.exception
+    fields = [field for field in page.main.text_input if "Small VGG on the FER2013" in field.label]
+    fields[0].set_value("66.0")
+    press(page, "Check my answers")
+    said = texts(page)
+    assert "0 of 8 answers are right" in said  # no network is shipped in this test, so nothing can be checked
+    assert "Type your name" in said
+    next(field for field in page.main.text_input if field.label == "Your name").set_value("Ada")
+    press(page, "Check my answers")
+    assert not page.exception
+    assert [button.label for button in page.main.get("download_button")] == ["Download my report (html)"]
+    assert read_json(workspace / "labs" / "1.json")["accuracy"] == "66.0"
