@@ -97,11 +97,13 @@ with controls:
 expression = chosen or "happy"
 shown = showcase.portrait(person, expression)
 first = st.container(horizontal=True, gap="medium")  # in a narrow window one goes below the other
-first.image(shown.image, caption=f"A rendered head showing: {expression}", width=PICTURE)
+words = f"A rendered head showing: {expression}"
+first.image(shown.image, caption=words, width=PICTURE, alt=words)
 first.image(
     shown.overlay,
     caption=f"Grad-CAM: bright regions raise the score of {shown.predicted} (scale 0 to {shown.limit:.2g})",
     width=PICTURE,
+    alt=f"Map of what speaks for {shown.predicted} in this head",
 )
 with first.container(width="stretch", key="home-answer"):
     networks = store.checkpoints()
