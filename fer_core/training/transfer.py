@@ -14,6 +14,7 @@ from typing import Any
 import torch
 from torch import nn
 
+from fer_core import workspace
 from fer_core.checkpoint import Start, load_tensors, weights_path
 from fer_core.errors import CheckpointError, ConfigError
 from fer_core.images import ImageSpec
@@ -93,7 +94,7 @@ def _file(config: TrainConfig, source: str) -> tuple[Path, tuple[str, ...] | Non
         return imagenet(config.arguments), None
     path = Path(source).expanduser()
     if path.suffix in (".safetensors", *PICKLED):
-        if not path.is_file():
+        if not path.is_file() or not workspace.may_open(path, *workspace.read_only()):
             raise ConfigError(
                 f"transfer.weights: there is no file {path.absolute()}; put the weights there, or name another file."
             )

@@ -11,13 +11,17 @@ from pathlib import Path
 import pytest
 
 from fer_core import workspace as places
-from fer_core.checkpoint import place_for
+from fer_core.checkpoint import place_for, save_tensors
 from fer_core.classroom import workbench
 from fer_core.classroom.workbench import TEACHER, Desk, door, enter, place
 from fer_core.datasets import known, open_dataset
-from fer_core.errors import ClassError, DataError, RunError, UnknownName
+from fer_core.errors import ClassError, ConfigError, DataError, RunError, UnknownName
+from fer_core.images import ImageSpec
+from fer_core.labels import FER7
+from fer_core.models import build
 from fer_core.runs import queue, store
 from fer_core.runs.folder import RunFolder
+from fer_core.training.transfer import start_from
 from tests.tiny import tiny
 
 
@@ -135,6 +139,25 @@ def test_students_open_the_data_of_the_class_and_their_own_and_no_other_files(
         with pytest.raises(DataError):
             open_dataset(ada / "own.csv")
     assert set(known.known()) == {"ours"}
+
+
+def test_a_training_of_a_student_starts_from_no_weights_outside_their_workspace(
+    sit: Callable[[str], Path], tmp_path: Path
+) -> None:
+    spec, arguments = ImageSpec(channels=1, height=16, width=16), {"widths": [4, 4]}
+    model, ada = build("small-vgg", classes=7, spec=spec, arguments=arguments), sit("Ada")
+    for folder in (tmp_path, ada):
+        save_tensors(folder / "start.safetensors", model.state_dict())
+
+    def start(folder: Path) -> None:
+        config = tiny(transfer={"weights": str(folder / "start.safetensors")})
+        start_from(build("small-vgg", classes=7, spec=spec, arguments=arguments), config, spec, FER7)
+
+    start(tmp_path)  # the teacher may
+    with places.at(ada):
+        start(ada)
+        with pytest.raises(ConfigError, match="there is no file"):
+            start(tmp_path)
 
 
 def test_students_take_turns_and_nobody_who_trains_is_interrupted(
