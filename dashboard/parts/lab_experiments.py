@@ -120,7 +120,7 @@ def views(networks: Sequence[Checkpoint]) -> None:
                 "Change", titled, list(titled).index("margin"), format_func=titled.__getitem__, key="changes", bind=BIND
             )
         )
-    people = _people(row, networks, lab_view.measure)
+    people = _people(row, networks, lab_view.measure, view=chosen)
     found = measured_here(networks, None, lab_view.measure, (chosen, people))
     command(networks, f"view NETWORK --change {chosen} --people {people}")
     if not found:
@@ -145,9 +145,10 @@ def views(networks: Sequence[Checkpoint]) -> None:
     table_behind("charts", table, f"view-{chosen}")
 
 
-def _people(row: DeltaGenerator, networks: Sequence[Checkpoint], measure: Callable[..., Measured]) -> int:
+def _people(row: DeltaGenerator, networks: Sequence[Checkpoint], measure: Callable[..., Measured], **asked: str) -> int:
     """The number of people; at first the largest with which the first network was measured, so that a figure stands there."""
-    known = {one.settings["people"] for one in results.kept(networks[0].folder, measure)}
+    kept = [one.settings for one in results.kept(networks[0].folder, measure)]
+    known = {one["people"] for one in kept if asked.items() <= one.items()}
     first = max(known & set(PEOPLE), default=PEOPLE[0])
     with row.container(width=BOX):
         return int(st.selectbox("People", PEOPLE, PEOPLE.index(first), key="people", bind=BIND))
@@ -165,7 +166,7 @@ def _asked(
     if with_mouth:
         with row.container(width="content"):
             state = mouth()
-    people = _people(row, networks, measure)
+    people = _people(row, networks, measure, expression=shown)
     return shown, state, people
 
 

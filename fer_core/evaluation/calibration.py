@@ -165,7 +165,7 @@ def _debiased(stated: NDArray[np.float64], happened: NDArray[np.bool_], bins: in
     standard deviation, the roots of a quadratic equation; near 0 that is the chi-squared distribution's 95 %.
     """
     order = np.argsort(stated, kind="stable")
-    ends = np.linspace(0, len(stated), bins + 1).round().astype(int)
+    ends = _between_ties(stated[order], np.linspace(0, len(stated), bins + 1))
     residual = happened[order] - stated[order]
     n = np.diff(ends)
     sums, squares = (np.add.reduceat(values, ends[:-1]) for values in (residual, residual**2))
@@ -174,7 +174,7 @@ def _debiased(stated: NDArray[np.float64], happened: NDArray[np.bool_], bins: in
     p = n / n.sum()
     square = float((p * (gap**2 - variance)).sum())
     weight = np.maximum(gap**2 - variance, 0) + variance
-    weight = weight / (p * weight).sum() if weight.any() else np.ones(bins)
+    weight = weight / (p * weight).sum() if weight.any() else np.ones(len(n))
     z2 = normal_quantile() ** 2
     alone, along = 2 * float((p**2 * variance**2).sum()), 4 * float((p**2 * variance * weight).sum())
 
@@ -185,6 +185,12 @@ def _debiased(stated: NDArray[np.float64], happened: NDArray[np.bool_], bins: in
     low = end(square, -1) if square > 0 and square**2 > z2 * alone else 0.0
     high = end(max(square, -alone / along if along > 0 else square), 1)
     return float(np.sqrt(max(0.0, square))), Interval(low, min(1.0, high))
+
+
+def _between_ties(ordered: NDArray[np.float64], ends: NDArray[np.float64]) -> NDArray[np.intp]:
+    """The nearest places that divide no equal values, or the order of the table would decide which bin they are in."""
+    places = np.concatenate([[0], np.flatnonzero(np.diff(ordered) > 1e-12) + 1, [len(ordered)]])
+    return np.unique(places[np.abs(places[:, None] - ends.round()).argmin(0)])
 
 
 def temperature(predictions: Predictions) -> float:

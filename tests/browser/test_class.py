@@ -17,7 +17,7 @@ def test_a_teacher_and_a_student_go_through_a_class(workbench: Workbench, page: 
     page.get_by_role("button", name="Open the students' app").click()
     expect(page.get_by_role("img", name="QR code")).to_be_visible()
     (session,) = sessions()
-    port = re.search(r":(\d+)", page.locator(".board-url").inner_text())
+    port = re.search(r":(\d+)", page.locator(".board-url", has_text="http").first.inner_text())
     assert port is not None
     assert page.context.browser is not None
     with page.context.browser.new_context(

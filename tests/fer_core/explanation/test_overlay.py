@@ -89,8 +89,9 @@ def test_strength_nought_shows_the_face_and_full_strength_the_colour_at_the_limi
 @given(maps, st.floats(0.125, 1e6))
 def test_the_opposite_of_a_signed_map_swaps_red_and_blue(values, limit):
     found, opposite = (colour(v, signed=True, limit=limit).astype(int) for v in (values, -values))
+    seen = np.abs(values) >= 0.01 * limit  # below that the colours are within one level of white, and rounding decides
     redder = found[..., 0] > found[..., 2]
-    assert np.array_equal(opposite[..., 0] < opposite[..., 2], redder)
+    assert np.array_equal((opposite[..., 0] < opposite[..., 2])[seen], redder[seen])
 
 
 def test_a_small_map_is_enlarged_to_its_face():
