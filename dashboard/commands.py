@@ -11,6 +11,15 @@ from fer_core.classroom.address import PORT
 
 WORKBENCH_PORT = 8501
 
+Certificate = Annotated[
+    Path | None, typer.Option(help="PEM file with a certificate, for HTTPS. Cameras on other machines need it.")
+]
+Key = Annotated[Path | None, typer.Option(help="PEM file with the certificate's key.")]
+HostNames = Annotated[
+    list[str] | None,
+    typer.Option(help="Further host name of this machine, besides its own name and addresses. Can be repeated."),
+]
+
 
 def open_workbench(
     port: Annotated[int, typer.Option(help="Port to listen on.")] = 8501,
@@ -44,14 +53,9 @@ def live(
     password: Annotated[
         str, typer.Option(envvar="FERSCOPE_PASSWORD", help="Password for visitors, with any user name.")
     ] = "",
-    certificate: Annotated[
-        Path | None, typer.Option(help="PEM file with a certificate, for HTTPS. Cameras on other machines need it.")
-    ] = None,
-    key: Annotated[Path | None, typer.Option(help="PEM file with the certificate's key.")] = None,
-    name: Annotated[
-        list[str] | None,
-        typer.Option(help="Further host name of this machine, besides its own name and addresses. Can be repeated."),
-    ] = None,
+    certificate: Certificate = None,
+    key: Key = None,
+    name: HostNames = None,
 ) -> None:
     """Open the live app: predict on photos, camera, videos and folders, and compare a private set with a benchmark."""
     from dashboard.live import launch  # brings gradio and torch, 6 s
@@ -71,12 +75,9 @@ def students(
         str, typer.Option(help="Address to listen on; the default is reached by the whole network.")
     ] = "0.0.0.0",
     share: Annotated[bool, typer.Option(help="Make a public Gradio link, for students elsewhere.")] = False,
-    certificate: Annotated[Path | None, typer.Option(help="PEM file with a certificate, for HTTPS.")] = None,
-    key: Annotated[Path | None, typer.Option(help="PEM file with the certificate's key.")] = None,
-    name: Annotated[
-        list[str] | None,
-        typer.Option(help="Further host name of this machine, besides its own name and addresses. Can be repeated."),
-    ] = None,
+    certificate: Certificate = None,
+    key: Key = None,
+    name: HostNames = None,
 ) -> None:
     """Open the students' app for the classes that are started on the page “Class” of the workbench; or with --workbench the
     whole workbench, with a workspace for each student."""

@@ -89,8 +89,7 @@ def one_face(network: Checkpoint, scene: Scene, to: str) -> None:
     st.altair_chart(charts.path(pd.DataFrame(rows)), key="path")
     table_behind("chart", change.table(), f"smallest-{network.name}")
     st.caption(
-        "A size of 1 is a full action of average reach. The search (CMA-ES, three starts) is no proof: a smaller movement may "
-        "exist."
+        "A size of 1 is one full action of average reach. CMA-ES searched from three starts. A smaller movement may exist."
     )
 
 
