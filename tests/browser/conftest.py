@@ -28,6 +28,16 @@ QUIET = (
     "--disable-component-update", "--disable-sync",
 )  # fmt: skip
 
+# Streamlit slides a drawer open for half a second. A robot clicks within it, and hits what slides under its pointer.
+AT_ONCE = """
+const animate = Element.prototype.animate;
+Element.prototype.animate = function (...how) {
+  const animation = animate.apply(this, how);
+  if (this.matches('details')) animation.finish();
+  return animation;
+};
+"""
+
 
 @dataclass(frozen=True)
 class Workbench:
@@ -127,6 +137,7 @@ def page(browser: Browser) -> Iterator[Page]:
     context = browser.new_context(viewport={"width": 1400, "height": 1000})
     context.set_default_timeout(1000 * WAIT)
     expect.set_options(timeout=1000 * WAIT)
+    context.add_init_script(AT_ONCE)
     page = context.new_page()
     errors: list[str] = []
     page.on("console", lambda message: errors.append(message.text) if message.type == "error" else None)
