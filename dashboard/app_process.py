@@ -9,6 +9,8 @@ import time
 from dataclasses import dataclass
 from typing import IO
 
+import streamlit as st
+
 from fer_core.errors import RunError
 from fer_core.workspace import start_folder
 
@@ -40,8 +42,14 @@ class Server:
         return self.output.read().decode(errors="replace")
 
 
-def started(module: str, what: str, *arguments: str) -> Server:
-    """Start an app and wait until it has printed its address.
+@st.cache_resource(
+    max_entries=2,  # the live app and the students'
+    show_spinner="Starting the app (the first time takes a few seconds)",
+    validate=Server.alive,
+    on_release=Server.close,
+)
+def running(module: str, what: str, *arguments: str) -> Server:
+    """The one app of this kind, which all sessions share: started where it does not run, when it has printed its address.
 
     Args:
         module: that is run, such as “dashboard.live”.

@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from dashboard.guard import Reach
 from fer_core.classroom.address import PORT
 
 WORKBENCH_PORT = 8501
@@ -60,7 +61,7 @@ def live(
     """Open the live app: predict on photos, camera, videos and folders, and compare a private set with a benchmark."""
     from dashboard.live import launch  # brings gradio and torch, 6 s
 
-    launch(port, host, share, password or None, certificate, key, name or ())
+    launch(Reach(port, host, share, certificate, key, name or ()), password or None)
 
 
 def students(
@@ -92,9 +93,7 @@ def students(
     from fer_core.classroom import address
 
     signal.signal(signal.SIGTERM, signal.default_int_handler)
-    with suppress(KeyboardInterrupt), start(
-        port, host, share=share, certificate=certificate, key=key, names=name or ()
-    ):  # fmt: skip
+    with suppress(KeyboardInterrupt), start(Reach(port, host, share, certificate, key, name or ())):
         print(f"Students join at {address.known()}", flush=True)
         threading.Event().wait()
     print("Stopped.")

@@ -9,8 +9,9 @@ from __future__ import annotations
 
 import ipaddress
 import socket
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 from urllib.parse import urlsplit
 
 from starlette.datastructures import Headers, MutableHeaders
@@ -26,6 +27,30 @@ CONTENT = (
     "img-src 'self' data: blob:; media-src 'self' data: blob:; font-src 'self' data:; "
     "connect-src 'self' data: blob: ws://{host} wss://{host}; frame-src 'self' data: blob:{frames}; frame-ancestors {framers}"
 )
+
+
+@dataclass(frozen=True)
+class Reach:
+    """Where a server listens, and how it is reached.
+
+    Attributes:
+        port: 0 takes the first free port from 7860.
+        share: make a public Gradio link.
+        certificate, key: PEM files for HTTPS; browsers allow the camera on other machines only over HTTPS.
+        names: further host names of this machine, besides its own name and addresses. Requests for others are refused.
+    """
+
+    port: int = 0
+    host: str = "127.0.0.1"
+    share: bool = False
+    certificate: Path | None = None
+    key: Path | None = None
+    names: Sequence[str] = ()
+
+    @property
+    def local(self) -> bool:
+        """Whether only this machine reaches it."""
+        return not self.share and self.host in LOCAL
 
 
 @dataclass

@@ -65,10 +65,20 @@ def free_port() -> int:
         return int(free.getsockname()[1])
 
 
+@pytest.fixture(scope="module")
+def home(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """The workspace of a file of tests that share one. A file's own `home` may ask for this one, and put things there."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("FERSCOPE_HOME", str(found := tmp_path_factory.mktemp("home")))
+        yield found
+
+
 @pytest.fixture(autouse=True)
-def workspace(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A workspace that no other test and no user sees."""
-    home = tmp_path / "workspace"
+def workspace(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A workspace that no user sees, and no other test; or, where a file is marked `one_workspace`, no other file."""
+    home: Path = (
+        request.getfixturevalue("home") if request.node.get_closest_marker("one_workspace") else tmp_path / "workspace"
+    )
     monkeypatch.setenv("FERSCOPE_HOME", str(home))
     return home
 

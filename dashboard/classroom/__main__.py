@@ -5,14 +5,15 @@ import sys
 from contextlib import ExitStack, suppress
 
 from dashboard.classroom.app import start
+from dashboard.guard import Reach
 from fer_core.classroom import address
 from fer_core.errors import ConfigError
 
 signal.signal(signal.SIGTERM, signal.default_int_handler)
 with suppress(KeyboardInterrupt), ExitStack() as stack:
     try:
-        stack.enter_context(start(address.PORT, "0.0.0.0"))
+        stack.enter_context(start(Reach(address.PORT, "0.0.0.0")))
     except ConfigError:  # the usual port is taken
-        stack.enter_context(start(0, "0.0.0.0"))
+        stack.enter_context(start(Reach(0, "0.0.0.0")))
     print(address.known(), flush=True)
     sys.stdin.buffer.read()

@@ -7,9 +7,8 @@ remembers nothing.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager
-from pathlib import Path
 from typing import Any
 
 import gradio as gr
@@ -17,7 +16,7 @@ from starlette.middleware import Middleware
 
 from dashboard.classroom import words
 from dashboard.classroom.limits import Allowance, OnlyAnswers
-from dashboard.guard import LOCAL
+from dashboard.guard import LOCAL, Reach
 from dashboard.live.app import served
 from dashboard.live.login import client
 from dashboard.live.theme import CSS
@@ -246,32 +245,18 @@ def _code_of_address(request: gr.Request) -> str:
 
 
 @contextmanager
-def start(
-    port: int = 0,
-    host: str = "127.0.0.1",
-    *,
-    share: bool = False,
-    certificate: Path | None = None,
-    key: Path | None = None,
-    names: Sequence[str] = (),
-) -> Iterator[gr.Blocks]:
+def start(reach: Reach) -> Iterator[gr.Blocks]:
     """The app, running at `.local_url` (and `.share_url`) until the block ends. Its address stands in the workspace meanwhile.
-
-    Args:
-        port: 0 takes the first free port from 7860.
-        certificate, key: PEM files for HTTPS.
-        names: further host names of this machine. Requests for others are refused.
 
     Raises:
         ConfigError: the port is taken or the certificate cannot be used.
     """
     with served(
-        build, port, host, share=share, certificate=certificate, key=key, names=names,
-        middleware=[Middleware(OnlyAnswers)], css=CSS + PHONE, head=NO_SCRIPT,
+        build, reach, middleware=[Middleware(OnlyAnswers)], css=CSS + PHONE, head=NO_SCRIPT,
     ) as app:  # fmt: skip
         url = app.share_url or app.local_url or ""
-        if not app.share_url and host not in LOCAL:
-            scheme = "https" if certificate else "http"
+        if not app.share_url and reach.host not in LOCAL:
+            scheme = "https" if reach.certificate else "http"
             url = f"{scheme}://{address.of_this_machine()}:{app.server_port}/"
         with address.announced(url):
             yield app

@@ -16,7 +16,7 @@ from urllib.parse import urlsplit
 import gradio as gr
 from starlette.middleware import Middleware
 
-from dashboard.guard import LOCAL, Guard, Policy
+from dashboard.guard import LOCAL, Guard, Policy, Reach
 from dashboard.live import camera, compare, controls, folder, photo, video
 from dashboard.live.login import Brake, gate
 from dashboard.live.silence import print_places_only
@@ -26,6 +26,7 @@ from fer_core.errors import ConfigError
 
 QUEUE = 100  # waiting requests; later ones are asked to try again
 THREADS = 40
+LOCALLY = Reach()
 
 
 def build(*, local: bool = True) -> gr.Blocks:
@@ -53,36 +54,23 @@ def build(*, local: bool = True) -> gr.Blocks:
 
 
 @contextmanager
-def start(
-    port: int = 0,
-    host: str = "127.0.0.1",
-    *,
-    share: bool = False,
-    password: str | None = None,
-    certificate: Path | None = None,
-    key: Path | None = None,
-    names: Sequence[str] = (),
-    framers: Sequence[str] = (),
-) -> Iterator[gr.Blocks]:
+def start(reach: Reach = LOCALLY, *, password: str | None = None, framers: Sequence[str] = ()) -> Iterator[gr.Blocks]:
     """The app, running at `.local_url` (and `.share_url`) until the block ends. Its temporary files are deleted then.
 
     Args:
-        port: 0 takes the first free port from 7860.
         password: if given, visitors need it, with any user name.
-        certificate, key: PEM files for HTTPS; browsers allow the camera on other machines only over HTTPS.
-        names: further host names of this machine, besides its own name and addresses. Requests for others are refused.
         framers: origins whose pages may show the app in a frame: the workbench's.
 
     Raises:
         ConfigError: the port is taken, the certificate cannot be used, there is no space for temporary files, or others
             could reach the app without a password.
     """
-    local = not share and host in LOCAL
-    if not local and not password:
-        raise ConfigError(f"Others could reach the live app ({'shared link' if share else host}). Set a password.")
+    if not reach.local and not password:
+        how = "shared link" if reach.share else reach.host
+        raise ConfigError(f"Others could reach the live app ({how}). Set a password.")
     with served(
-        lambda: build(local=local), port, host, share=share, certificate=certificate, key=key, names=names,
-        framers=framers, middleware=[Middleware(Brake)], max_file_size=MAX_UPLOAD, css=CSS, footer_links=["api"],
+        lambda: build(local=reach.local), reach, framers=framers,
+        middleware=[Middleware(Brake)], max_file_size=MAX_UPLOAD, css=CSS, footer_links=["api"],
         auth=gate(password) if password else None,
         auth_message="Enter any user name, and the password that was printed when the app started.",
     ) as app:  # fmt: skip
@@ -92,13 +80,8 @@ def start(
 @contextmanager
 def served(
     build: Callable[[], gr.Blocks],
-    port: int,
-    host: str,
+    reach: Reach,
     *,
-    share: bool,
-    certificate: Path | None,
-    key: Path | None,
-    names: Sequence[str],
     framers: Sequence[str] = (),
     middleware: Sequence[Middleware] = (),
     **settings: Any,
@@ -113,24 +96,24 @@ def served(
     Raises:
         ConfigError: the port is taken, the certificate cannot be used, or there is no space for temporary files.
     """
-    if (certificate is None) != (key is None):
+    if (reach.certificate is None) != (reach.key is None):
         raise ConfigError("HTTPS needs a certificate and its key. Give both --certificate and --key.")
-    for file in filter(None, (certificate, key)):
+    for file in filter(None, (reach.certificate, reach.key)):
         if not file.is_file():
             raise ConfigError(f"{file} does not exist. Give the PEM files of a certificate and of its key.")
     print_places_only()
-    policy = Policy.of(host, names, framers=framers)
+    policy = Policy.of(reach.host, reach.names, framers=framers)
     with _temporary() as folder, swept(folder / "uploads"):
         os.environ["GRADIO_TEMP_DIR"] = str(folder / "uploads")  # components ask for it when they are made
         app = build()
         try:
             app.launch(
-                server_name=host,
-                server_port=port or None,
-                share=share,
+                server_name=reach.host,
+                server_port=reach.port or None,
+                share=reach.share,
                 max_threads=THREADS,
-                ssl_certfile=str(certificate) if certificate else None,
-                ssl_keyfile=str(key) if key else None,
+                ssl_certfile=str(reach.certificate) if reach.certificate else None,
+                ssl_keyfile=str(reach.key) if reach.key else None,
                 ssl_verify=False,  # concerns only the program's request to itself; a LAN's certificate is often self-signed
                 theme=THEME,
                 run_history=False,
@@ -145,8 +128,8 @@ def served(
             )
         except OSError as error:
             raise ConfigError(
-                f"The port {port or 'range from 7860'} on {host} cannot be used ({error}). Choose another port"
-                + (" and check the certificate." if certificate else ".")
+                f"The port {reach.port or 'range from 7860'} on {reach.host} cannot be used ({error}). Choose another port"
+                + (" and check the certificate." if reach.certificate else ".")
             ) from error
         if app.share_url:
             policy.hosts.add(urlsplit(app.share_url).hostname or "")
@@ -171,15 +154,7 @@ def _temporary() -> Iterator[Path]:
         yield Path(folder)
 
 
-def launch(
-    port: int = 0,
-    host: str = "127.0.0.1",
-    share: bool = False,
-    password: str | None = None,
-    certificate: Path | None = None,
-    key: Path | None = None,
-    names: Sequence[str] = (),
-) -> None:
+def launch(reach: Reach = LOCALLY, password: str | None = None) -> None:
     """Run the app until Ctrl-C or `kill`, and print its address: `ferscope live`.
 
     A shared link, and any address that others reach, needs a password. If none is given, one is generated and printed.
@@ -189,18 +164,15 @@ def launch(
     """
     if threading.current_thread() is threading.main_thread():
         signal.signal(signal.SIGTERM, signal.default_int_handler)
-    if (share or host not in LOCAL) and not password:
+    if not reach.local and not password:
         password = secrets.token_urlsafe(9)
-    with (
-        suppress(KeyboardInterrupt),
-        start(port, host, share=share, password=password, certificate=certificate, key=key, names=names) as app,
-    ):
+    with suppress(KeyboardInterrupt), start(reach, password=password) as app:
         for url in (app.local_url, app.share_url):
             if url:
                 print(f"The live app is at {url}", flush=True)
         if password:
             print(f"Password (with any user name): {password}", flush=True)
-        if host not in LOCAL and certificate is None:
+        if reach.host not in LOCAL and reach.certificate is None:
             print("Browsers on other machines allow the camera only over HTTPS: see --certificate.", flush=True)
         threading.Event().wait()
     print("Stopped.")

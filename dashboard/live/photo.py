@@ -23,6 +23,10 @@ from fer_core.serving.predictor import Prediction
 
 AT_ONCE = 8  # photos; the faces of several go through the network in one pass
 MOST = 24  # photos that are shown together; the Folder tab takes more
+LAST: dict[str, Any] = {
+    "api_visibility": "private",
+    "trigger_mode": "always_last",
+}  # of several changes the last one counts
 SMALL = 260  # pixels of the longer side of a photo among several
 _BLANK = np.full((SMALL * 3 // 4, SMALL, 3), 128, np.uint8)  # stands for a photo that cannot be read
 
@@ -58,29 +62,26 @@ def draw(chosen: Chosen) -> None:
         show,
         [picture, *chosen.predicting, chosen.look],
         [result, answer],
-        api_visibility="private",
-        trigger_mode="always_last",
         concurrency_limit=AT_ONCE,
         concurrency_id="photo",
+        **LAST,
     )
     several.change(  # the first of them large; before the sheet, which takes longer
         lambda paths: paths[0] if paths else gr.skip(),
         several,
         picture,
-        api_visibility="private",
         show_progress="hidden",
-        trigger_mode="always_last",
+        **LAST,
     )
     gr.on(
         [several.change, *(choice.change for choice in (*chosen.predicting, chosen.look))],
         show_several,
         [several, *chosen.predicting, chosen.look],
         [told, sheet],
-        api_visibility="private",
         show_progress="hidden",
-        trigger_mode="always_last",
         concurrency_limit=jobs.AT_ONCE,
         concurrency_id="photos",
+        **LAST,
     )
     sheet.select(closer, several, picture, api_visibility="private", show_progress="hidden")
     gr.on(  # a single photo replaces the several

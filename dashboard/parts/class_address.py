@@ -7,26 +7,11 @@ import io
 import segno
 import streamlit as st
 
-from dashboard.app_process import Server, started
+from dashboard.app_process import running
 from fer_core.classroom import address
 from fer_core.classroom.session import Session
 
 SCALE = 8  # pixels of a square of the code
-
-
-@st.cache_resource(
-    max_entries=1,
-    show_spinner="Opening the students' app (the first time takes a few seconds)",
-    validate=Server.alive,
-    on_release=Server.close,
-)
-def server() -> Server:
-    """The one students' app of this workbench.
-
-    Raises:
-        RunError: it ended, or did not answer in time.
-    """
-    return started("dashboard.classroom", "students' app")
 
 
 def link(session: Session) -> str:
@@ -37,7 +22,7 @@ def link(session: Session) -> str:
             "answer, nothing else. For a link that works from everywhere, run `ferscope class --share` in a terminal."
         )
         if st.button("Open the students' app", type="primary"):
-            server()
+            running("dashboard.classroom", "students' app")
             st.rerun()
         return ""
     return f"{url}?code={session.code}"

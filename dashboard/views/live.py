@@ -10,7 +10,7 @@ from urllib.parse import urlencode, urlsplit
 import streamlit as st
 
 from dashboard import pickers
-from dashboard.app_process import Server, started
+from dashboard.app_process import running
 from dashboard.guard import LOCAL
 from fer_core import workspace
 from fer_core.glossary import explained
@@ -24,21 +24,6 @@ def origins() -> list[str]:
     return [f"{scheme}://{name}:{st.get_option('server.port')}" for name in ("localhost", "127.0.0.1")]
 
 
-@st.cache_resource(
-    max_entries=1,
-    show_spinner="Starting the live app (the first time takes a few seconds)",
-    validate=Server.alive,
-    on_release=Server.close,
-)
-def server() -> Server:
-    """The one live app that all sessions share.
-
-    Raises:
-        RunError: it ended, or did not answer in time.
-    """
-    return started("dashboard.live", "live app", *origins())
-
-
 st.title("Live: try a network on your own images", help=explained("Face detector", "Confidence", "Energy distance"))
 if workspace.student():
     st.info(
@@ -47,7 +32,7 @@ if workspace.student():
     st.stop()
 picked = pickers.picked()
 query = {"network": picked.checkpoint.name if picked else "", "__theme": st.context.theme.type or "light"}
-address = f"{server().url}?{urlencode(query)}"
+address = f"{running('dashboard.live', 'live app', *origins()).url}?{urlencode(query)}"
 names = (urlsplit(st.context.url or "//localhost").hostname, st.get_option("server.address"))
 if not set(names) <= set(LOCAL):
     st.info(

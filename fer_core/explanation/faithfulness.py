@@ -173,14 +173,7 @@ def squares(count: int, spec: ImageSpec, random: np.random.Generator) -> NDArray
 
 
 def max_sensitivity(
-    model: nn.Module,
-    images: NDArray[np.uint8],
-    spec: ImageSpec,
-    targets: Sequence[int],
-    method: str | Method,
-    layer: str | None = None,
-    draws: int = 3,
-    **parameters: Any,
+    explained: Explained, method: str | Method, layer: str | None = None, draws: int = 3, **parameters: Any
 ) -> Figures:
     """(N) the largest relative change of the map under invisible noise (Yeh et al. 2019), 0 the best.
 
@@ -192,6 +185,7 @@ def max_sensitivity(
 
     how = METHODS.get(method) if isinstance(method, str) else method
     settings = settings_of(how, parameters)
+    model, images, spec, targets = explained.model, explained.images, explained.spec, explained.targets
     device = next((p.device for p in model.parameters()), torch.device("cpu"))
     found = np.empty(len(images))
     with torch.inference_mode(False), torch.enable_grad():

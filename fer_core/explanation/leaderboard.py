@@ -36,7 +36,6 @@ from fer_core.images import ImageSpec
 
 if TYPE_CHECKING:
     import torch
-    from torch import nn
 
 RANDOM, EDGES, FACE = "random map", "edges of the image", "face template"  # the controls that run as methods
 SAME = 1e-3  # relative difference below which the maps of two methods count as the same
@@ -114,10 +113,7 @@ def another(targets: Sequence[int], seed: int = SEED) -> NDArray[np.int64]:
 
 
 def leaderboard(
-    model: nn.Module,
-    images: NDArray[np.uint8],
-    spec: ImageSpec,
-    targets: Sequence[int],
+    explained: Explained,
     layer: str | None,
     methods: Iterable[str | Method] | None = None,
     masks: NDArray[np.bool_] | None = None,
@@ -127,8 +123,8 @@ def leaderboard(
     """Measure every suitable method, and three controls, on one view of the same images.
 
     Args:
-        targets: (N) the expression explained, one an image: the predicted one, so that images of one target are alike in
-            what the network says of them.
+        explained: its targets are the predicted expressions, so that images of one target are alike in what the network
+            says of them.
         methods: names, or methods that are in no registry; None: all of the registry.
         masks: (N, H, W) the pixels that carry the expression, where they are known.
         few: how many of the images, the first ones, serve for the checks that make several maps of each: new weights,
@@ -150,17 +146,18 @@ def leaderboard(
     Raises:
         DataError: fewer than two images: there is no other one to compare with.
     """
+    model, images, spec, targets = explained.model, explained.images, explained.spec, explained.targets
     if len(images) < 2:
         raise DataError(
             "A leaderboard of methods needs at least two images, each a control for another; choose a split that has some."
         )
-    images, some = np.asarray(images), slice(0, few)
+    some = slice(0, few)
     chosen = [
         METHODS.get(one) if isinstance(one, str) else one for one in (METHODS.names() if methods is None else methods)
     ]
     controls = control_methods()
     entries = [*controls.values(), *chosen]
-    board = _Board(Explained(model, images, spec, targets), layer, few)
+    board = _Board(explained, layer, few)
     made: dict[str, Maps] = {}
     rows: list[dict[str, Any]] = []
     kept: dict[str, dict[str, Figures]] = {}
@@ -186,9 +183,7 @@ def leaderboard(
             continue
         made[how.name] = maps
         if how.name not in controls:
-            kept[how.name]["max_sensitivity"] = max_sensitivity(
-                model, images[: max(2, few // 2)], spec, targets[: max(2, few // 2)], how, layer
-            )
+            kept[how.name]["max_sensitivity"] = max_sensitivity(explained.first(max(2, few // 2)), how, layer)
         if masks is not None:
             kept[how.name] |= {"pointing": pointing(maps, masks), "mass": mass(maps, masks)}
             row["chance"] = float(masks.mean())

@@ -28,6 +28,7 @@ from fer_core.datasets import Dataset
 from fer_core.errors import DataError
 from fer_core.evaluation.intervals import SEED
 from fer_core.explanation.aggregate import maps_of, mean_map, relative
+from fer_core.explanation.faithfulness import Explained
 from fer_core.explanation.leaderboard import leaderboard
 from fer_core.explanation.regions import attribution_table, covering_table, sentences, template_fit, verdict
 from fer_core.faces.template import points_of, template
@@ -128,7 +129,7 @@ def make(
 
     targets = predict_logits(model, images[few], spec).argmax(axis=1).tolist()
     compared, agreement = leaderboard(
-        model, images[few], spec, targets, layer, methods, masks,
+        Explained(model, images[few], spec, targets), layer, methods, masks,
         on_method=lambda name, done, total: on_progress(f"Measuring {name}", done, total),
     )  # fmt: skip
     about = {

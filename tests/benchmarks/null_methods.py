@@ -16,6 +16,7 @@ from torch.nn import functional
 
 from fer_core.explanation import Method, Parameters, Question, score_of, suits_all
 from fer_core.explanation.badge import badge
+from fer_core.explanation.faithfulness import Explained
 from fer_core.explanation.leaderboard import face_map, leaderboard
 from fer_core.explanation.randomisation import redrawn
 from fer_core.images import ImageSpec
@@ -87,7 +88,7 @@ def pass_rates(
     for repetition in range(repetitions):
         chosen = images[np.random.default_rng(repetition).permutation(len(images))[:n]]
         targets = predict_logits(model, chosen, spec).argmax(axis=1).tolist()
-        table, _ = leaderboard(model, chosen, spec, targets, None, null_methods(model, repetition), few=8)
+        table, _ = leaderboard(Explained(model, chosen, spec, targets), None, null_methods(model, repetition), few=8)
         good = [
             row["method"]
             for _, row in table[~table["control"]].iterrows()

@@ -18,7 +18,8 @@ PAGE = ("head", "told", "joining", "asking", "after", "face", "choice", "region"
 SERVER = """
 import sys, threading
 from dashboard.classroom.app import start
-with start(int(sys.argv[1])):
+from dashboard.guard import Reach
+with start(Reach(int(sys.argv[1]))):
     threading.Event().wait()
 """
 CLIENT = httpx.Client(timeout=60, verify=False)  # a new one for each request would cost more than the request

@@ -19,27 +19,14 @@ from fer_core.labels import FER7
 from tests.dashboard.classroom.students import Pupil, free_port, running, start_app
 from tests.fer_core.classroom.test_session import item
 
-pytestmark = pytest.mark.process
-
-
-@pytest.fixture(scope="module")
-def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return tmp_path_factory.mktemp("class")
-
-
-@pytest.fixture(autouse=True)
-def workspace(home: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    monkeypatch.setenv("FERSCOPE_HOME", str(home))
-    return home
+pytestmark = [pytest.mark.process, pytest.mark.one_workspace]
 
 
 @pytest.fixture(scope="module")
 def url(home: Path) -> Iterator[str]:
     port = free_port()
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("FERSCOPE_HOME", str(home))
-        with running(port):
-            yield f"http://127.0.0.1:{port}"
+    with running(port):
+        yield f"http://127.0.0.1:{port}"
 
 
 def class_of(truth: list[str], task: str = "read") -> Session:

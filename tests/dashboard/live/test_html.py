@@ -20,6 +20,7 @@ from PIL import Image, ImageColor
 from skimage.data import astronaut
 
 from dashboard import live
+from dashboard.guard import Reach
 from dashboard.live import camera, controls, drawing, html, photo
 from fer_core.errors import ConfigError, UnknownName
 from fer_core.faces import Face, FaceCrop
@@ -154,8 +155,8 @@ def test_nothing_that_was_uploaded_is_left_when_the_app_ends(workspace, portrait
 
 
 def test_an_app_open_to_others_needs_a_password(workspace):
-    for open_to_others in ({"host": "0.0.0.0"}, {"share": True}):
-        with pytest.raises(ConfigError, match="password"), live.start(**open_to_others):
+    for open_to_others in (Reach(host="0.0.0.0"), Reach(share=True)):
+        with pytest.raises(ConfigError, match="password"), live.start(open_to_others):
             pass
 
 
@@ -175,7 +176,7 @@ def test_a_taken_port_is_said(workspace, monkeypatch):
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))
         taken.listen()
-        with pytest.raises(ConfigError, match="another port"), live.start(taken.getsockname()[1]):
+        with pytest.raises(ConfigError, match="another port"), live.start(Reach(taken.getsockname()[1])):
             pass
 
 
@@ -301,10 +302,10 @@ def test_a_plain_kill_ends_it_like_ctrl_c_and_leaves_nothing(workspace, tmp_path
 def test_https_needs_a_certificate_and_its_key(workspace, tmp_path):
     (tmp_path / "cert.pem").write_text("")
     for given, says in (
-        ({"certificate": tmp_path / "cert.pem"}, "both"),
-        ({"certificate": tmp_path / "cert.pem", "key": tmp_path / "gone.pem"}, "gone.pem does not exist"),
+        (Reach(certificate=tmp_path / "cert.pem"), "both"),
+        (Reach(certificate=tmp_path / "cert.pem", key=tmp_path / "gone.pem"), "gone.pem does not exist"),
     ):
-        with pytest.raises(ConfigError, match=says), live.start(**given):
+        with pytest.raises(ConfigError, match=says), live.start(given):
             pass
 
 
@@ -319,7 +320,7 @@ def test_with_a_certificate_it_answers_over_https(workspace, tmp_path, monkeypat
          "-subj", "/CN=localhost", "-addext", "subjectAltName=IP:127.0.0.1"],
         check=True, capture_output=True,
     )  # fmt: skip
-    with live.start(certificate=certificate, key=key) as app:
+    with live.start(Reach(certificate=certificate, key=key)) as app:
         assert app.local_url.startswith("https://")
         answer = httpx.get(app.local_url, verify=ssl.create_default_context(cafile=str(certificate)), timeout=60)
     assert answer.status_code == 200

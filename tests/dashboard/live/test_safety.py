@@ -23,28 +23,19 @@ from fer_core.errors import ConfigError
 from tests.untrained import untrained
 
 TINY = {"widths": [4, 8, 8, 16]}
+pytestmark = pytest.mark.one_workspace
 
 
 @pytest.fixture(scope="module")
-def home(tmp_path_factory):
-    home = tmp_path_factory.mktemp("home")
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("FERSCOPE_HOME", str(home))
-        for number in range(9):
-            untrained(f"net-{number}", arguments=TINY)
-    return home
-
-
-@pytest.fixture(autouse=True)
-def workspace(home, monkeypatch):
-    monkeypatch.setenv("FERSCOPE_HOME", str(home))
+def home(home: Path) -> Path:
+    for number in range(9):
+        untrained(f"net-{number}", arguments=TINY)
     return home
 
 
 @pytest.fixture(scope="module")
 def served(home):
     with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("FERSCOPE_HOME", str(home))
         patch.setenv("GRADIO_TEMP_DIR", "")
         with live.start(password="right", framers=("http://localhost:8501",)) as app:
             yield app

@@ -34,24 +34,16 @@ from tests.untrained import untrained
 
 TINY = {"widths": [4, 8, 8, 16]}
 KEY = "elsewhere-val"
+pytestmark = pytest.mark.one_workspace
 
 
 @pytest.fixture(scope="module")
-def home(tmp_path_factory):
-    """A workspace with a network that was evaluated elsewhere, and a folder for temporary files."""
-    home = tmp_path_factory.mktemp("home")
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("FERSCOPE_HOME", str(home))
-        table = predictions_elsewhere()
-        table.write(untrained(arguments=TINY) / f"predictions-{KEY}.parquet")
-        untrained("second", arguments=TINY)
-        table.write(home / "runs" / "second" / f"predictions-{KEY}.parquet")
-    return home
-
-
-@pytest.fixture(autouse=True)
-def workspace(home, monkeypatch) -> Path:
-    monkeypatch.setenv("FERSCOPE_HOME", str(home))
+def home(home: Path) -> Path:
+    """A workspace with two networks that were evaluated elsewhere."""
+    table = predictions_elsewhere()
+    table.write(untrained(arguments=TINY) / f"predictions-{KEY}.parquet")
+    untrained("second", arguments=TINY)
+    table.write(home / "runs" / "second" / f"predictions-{KEY}.parquet")
     return home
 
 
@@ -66,7 +58,6 @@ def temporary(tmp_path, monkeypatch) -> Path:
 @pytest.fixture(scope="module")
 def client(home, tmp_path_factory):
     with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("FERSCOPE_HOME", str(home))
         patch.setenv("GRADIO_TEMP_DIR", "")
         with live.start() as app:
             yield Client(

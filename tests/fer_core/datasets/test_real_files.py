@@ -27,19 +27,10 @@ FOLDER = Path(os.environ.get("FERSCOPE_DATA") or BESIDE)
 CSV = FOLDER / "fer2013.csv.gz"
 VOTES = FOLDER / "fer2013new.csv"
 FOLDERS = FOLDER / "fer2013-publictest-folders.zip"
-pytestmark = pytest.mark.skipif(not (CSV.exists() and VOTES.exists()), reason="FER2013 is not on this machine")
-
-
-@pytest.fixture(scope="module")
-def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """One cache for all tests of this file: the csv is parsed once."""
-    return tmp_path_factory.mktemp("real")
-
-
-@pytest.fixture(autouse=True)
-def workspace(home: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    monkeypatch.setenv("FERSCOPE_HOME", str(home))
-    return home
+pytestmark = [
+    pytest.mark.skipif(not (CSV.exists() and VOTES.exists()), reason="FER2013 is not on this machine"),
+    pytest.mark.one_workspace,  # the csv is parsed once
+]
 
 
 @pytest.fixture

@@ -105,11 +105,11 @@ def test_random_maps_foretell_less_than_integrated_gradients_of_a_trained_networ
 
 def test_max_sensitivity_is_none_for_the_gradient_of_a_linear_network_and_small_for_its_product_with_the_picture():
     images = pictures(3)
-    assert max_sensitivity(Corner(), images, GREY, [0] * 3, "saliency").max() < 1e-6
-    product = max_sensitivity(Corner(), images, GREY, [0] * 3, "input-x-gradient")
+    assert max_sensitivity(Explained(Corner(), images, GREY, [0] * 3), "saliency").max() < 1e-6
+    product = max_sensitivity(Explained(Corner(), images, GREY, [0] * 3), "input-x-gradient")
     assert 0.001 < product.min() <= product.max() < 0.1  # noise of 0.02 on pixels of size 0.6
     np.testing.assert_allclose(
-        max_sensitivity(Corner(), images[1:2], GREY, [0], "input-x-gradient"), product[1:2], rtol=1e-4
+        max_sensitivity(Explained(Corner(), images[1:2], GREY, [0]), "input-x-gradient"), product[1:2], rtol=1e-4
     )
 
 
@@ -119,8 +119,8 @@ def test_max_sensitivity_of_a_method_that_draws_shows_its_draws():
             return torch.tanh(20 * super().forward(inputs)) + 0 * inputs.mean()
 
     images = pictures(2)
-    few = max_sensitivity(Bent(), images, GREY, [0] * 2, "smoothgrad", copies=2, noise=0.3)
-    many = max_sensitivity(Bent(), images, GREY, [0] * 2, "smoothgrad", copies=400, noise=0.3)
+    few = max_sensitivity(Explained(Bent(), images, GREY, [0] * 2), "smoothgrad", copies=2, noise=0.3)
+    many = max_sensitivity(Explained(Bent(), images, GREY, [0] * 2), "smoothgrad", copies=400, noise=0.3)
     assert few.min() > many.max() > 0  # with one seed for all both were small
 
 
@@ -223,7 +223,9 @@ def board(trained: nn.Module, drawn: Faces) -> pd.DataFrame:
     assert right.mean() > 0.8  # of 126 images; it was trained on none of these people
     targets = drawn.labels.tolist()
     chosen = ["integrated-gradients", "occlusion"]
-    table, agreement = leaderboard(trained, drawn.images, FACES, targets, "stages.2", chosen, drawn.masks, few=16)
+    table, agreement = leaderboard(
+        Explained(trained, drawn.images, FACES, targets), "stages.2", chosen, drawn.masks, few=16
+    )
     assert len(agreement) == 6  # four maps in pairs, the random one left out
     return table.set_index("method")
 
@@ -331,7 +333,7 @@ def test_an_untrained_network_gets_no_badge(drawn, seed):
     images = drawn.images[:36]
     targets = predict_logits(model, images, FACES).argmax(axis=1).tolist()
     table, _ = leaderboard(
-        model, images, FACES, targets, "stages.1", ["grad-cam", "saliency", "input-x-gradient"], few=10
+        Explained(model, images, FACES, targets), "stages.1", ["grad-cam", "saliency", "input-x-gradient"], few=10
     )
     assert set(table.apply(lambda row: badge(row).level, axis=1)) == {"not supported"}
 
@@ -350,7 +352,9 @@ def test_grad_cam_and_hi_res_cam_are_counted_once_on_a_network_that_ends_in_a_gl
         nn.Conv2d(1, 6, 3, padding=1), nn.ReLU(), nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(6, 7)
     )
     targets = drawn.labels[:8].tolist()
-    table, _ = leaderboard(model, drawn.images[:8], FACES, targets, "1", ["grad-cam", "hi-res-cam", "saliency"], few=2)
+    table, _ = leaderboard(
+        Explained(model, drawn.images[:8], FACES, targets), "1", ["grad-cam", "hi-res-cam", "saliency"], few=2
+    )
     rows = table.set_index("method")
     assert rows.loc["hi-res-cam", "n"] == 0
     assert "those of Grad-CAM" in rows.loc["hi-res-cam", "suits"]
@@ -360,14 +364,14 @@ def test_grad_cam_and_hi_res_cam_are_counted_once_on_a_network_that_ends_in_a_gl
 
 def test_a_method_that_does_not_suit_is_named_with_its_reason(drawn):
     model = nn.Sequential(nn.Flatten(), nn.Linear(1024, 7))
-    table, _ = leaderboard(model, drawn.images[:2], FACES, [0, 1], None, ["grad-cam", "saliency"], few=1)
+    table, _ = leaderboard(Explained(model, drawn.images[:2], FACES, [0, 1]), None, ["grad-cam", "saliency"], few=1)
     row = table.set_index("method").loc["grad-cam"]
     assert row["n"] == 0
     assert "no convolution" in row["suits"]
     assert badge(row).level == badge(None).level == "not measured"
     for few in (0, 1):
         with pytest.raises(DataError, match="at least two images"):
-            leaderboard(model, drawn.images[:few], FACES, [0] * few, None)
+            leaderboard(Explained(model, drawn.images[:few], FACES, [0] * few), None)
 
 
 # --- many maps, kept on disk --------------------------------------------------------------------------------------------
