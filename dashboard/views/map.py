@@ -18,7 +18,7 @@ from fer_core.datasets.heads import HEADS
 from fer_core.datasets.titles import split_title, table_in_words
 from fer_core.errors import FerError
 from fer_core.evaluation import selections
-from fer_core.evaluation.embedding import MOST_MAPPED, features_of, features_path, neighbours
+from fer_core.evaluation.embedding import AT_ONCE, MOST_MAPPED, features_of, features_path, neighbours
 from fer_core.evaluation.gallery import examples, not_here
 from fer_core.evaluation.intervals import SEED, percent
 from fer_core.glossary import explained
@@ -31,18 +31,20 @@ COLOURS = {"label": "label", "predicted": "prediction", "correct": "right or wro
 
 
 def read_features(network: Checkpoint, source: Dataset, split: str, purpose: str) -> np.ndarray | None:
-    """The features of a split; if they are not stored yet, a button that computes them, and None."""
+    """The features of a split. If they are not stored yet, those of few images are computed; for many there is a button that
+    computes them, and None."""
     path = features_path(network.folder, source, split)
     if path.exists():
         return cache.features(path)
     count = source.splits[split]
-    st.markdown(
-        f"{purpose} needs the features of the {split_title(split)}, which have not been computed yet. A few thousand images take "
-        "a minute or two. The features are stored.",
-        help=explained("Feature"),
-    )
-    if not st.button(f"Compute features of {images(count)}", type="primary"):
-        return None
+    if count > AT_ONCE:
+        st.markdown(
+            f"{purpose} needs the features of the {split_title(split)}, which have not been computed yet. A few thousand images "
+            "take a minute or two. The features are stored.",
+            help=explained("Feature"),
+        )
+        if not st.button(f"Compute features of {images(count)}", type="primary"):
+            return None
     bar, start = st.progress(0.0, "Loading the network"), time.monotonic()
 
     def show(done: int) -> None:

@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from torch import nn
 
 VERSION = 1  # raise when features or maps change
+AT_ONCE = 1000  # images whose features take some seconds: nobody is asked before
 MOST_MAPPED = 5000  # images: t-SNE takes a minute for so many
 BEFORE_TSNE = 50  # principal components that t-SNE is given, as in van der Maaten and Hinton 2008
 PERPLEXITY = 30.0

@@ -24,13 +24,8 @@ PLACE = ROOT / "docs" / "pages" / "images"
 WINDOW = {"width": 1280, "height": 860}
 
 
-def computed(page: Page) -> None:
-    page.get_by_role("button", name="Compute features").click()
-    page.locator(".js-plotly-plot .nsewdrag").first.wait_for()
-
-
 PREPARED: dict[str, Callable[[Page], None]] = {  # what shows more than the first look
-    "map": computed,
+    "map": lambda page: page.locator(".js-plotly-plot .nsewdrag").first.wait_for(),
     "live": lambda page: page.frame_locator('iframe[title="Live app"]').get_by_role("tab", name="Photo").wait_for(),
 }
 QUALITY = 60  # of WebP: text stays sharp
