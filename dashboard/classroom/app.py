@@ -37,7 +37,7 @@ TOUCH = """element.addEventListener('click', (event) => {
   trigger('select', {x: (event.clientX - box.left) / box.width, y: (event.clientY - box.top) / box.height});
 });"""
 PHONE = """
-.gradio-container { max-width: 34rem !important; margin: 0 auto !important; padding: .6rem !important; }
+.gradio-container { width: 100% !important; max-width: 34rem !important; margin: 0 auto !important; padding: .6rem !important; }
 .class-head { display: flex; justify-content: space-between; gap: 1rem; margin-bottom: .3rem; overflow-wrap: anywhere; }
 .class-count { margin: .1rem 0 0; }
 .class-face { margin: 0; text-align: center; }

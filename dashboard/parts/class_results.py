@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import pandas as pd
 import streamlit as st
 
 from dashboard.behind import table_behind
+from dashboard.charts import people as charts
 from dashboard.text import estimate, images, verbatim
 from fer_core.classroom import people
 from fer_core.classroom.session import Session
 from fer_core.classroom.tasks import SHORTCUT
 from fer_core.errors import FerError
+from fer_core.evaluation.intervals import bounded
 from fer_core.glossary import explained
 
 
@@ -40,29 +43,46 @@ def draw(session: Session) -> None:
             )
             st.markdown(verbatim(people.consistency(session).sentence), help=explained("Error consistency"))
         st.caption("Intervals: Student's over the people of the class; Wilson's over images for the network.")
-        who(session)
+        who(session, about.network if about.kind.people and found.images else "", found.network)
         table = people.image_by_image(session).sort_values("difference", ascending=False)
         st.subheader("Image by image")
         table[["agreement", "right"]] *= 100
-        share = st.column_config.NumberColumn(format="%.0f %%")
+        column = st.column_config
         st.dataframe(
-            table.drop(columns="position"), hide_index=True, height=280,
-            column_config={"agreement": share, "right": share, "difference": st.column_config.NumberColumn(format="%.2f")},
+            table.drop(columns="position"), hide_index=True,
+            column_config={
+                "id": "Image",
+                "label": "Label",
+                "truth": "Right answer",
+                "n": "Answers",
+                "most": "Most frequent answer",
+                "agreement": column.NumberColumn("Agreement", format="%.0f %%"),
+                "right": column.NumberColumn("Right", format="%.0f %%"),
+                "network": "Network",
+                "difference": column.NumberColumn(
+                    "Difference", format="%.2f", help="Between the class's and the network's probabilities, 0 to 1."
+                ),
+            },
         )  # fmt: skip
         together(session)
     take_away(session)
 
 
-def who(session: Session) -> None:
-    """The people of the class, and a way to take one out."""
+def who(session: Session, network: str, accuracy: float) -> None:
+    """The people of the class beside the network, and a way to take one out."""
     st.subheader("Who answered")
     table = people.of_each(session)
-    shares = st.column_config.NumberColumn(format="%.0f %%")
-    table[["right", "sure"]] *= 100
-    st.dataframe(
-        table, hide_index=True, height=240,
-        column_config={"right": shares, "sure": shares, "seconds": st.column_config.NumberColumn(format="%.1f s")},
-    )  # fmt: skip
+    st.altair_chart(charts.right(table, network, accuracy))
+    if network:
+        st.markdown(f"Dashed line: {verbatim(network)} on the same images.")
+    titled = {
+        "Nickname": table["nickname"],
+        "Answers": table["answered"],
+        "Right (%)": [bounded(*row) for row in table[["right", "right_low", "right_high"]].to_numpy()],
+        "Mean confidence (%)": (100 * table["sure"]).round(),
+        "Median time (s)": table["seconds"].round(1),
+    }
+    table_behind("chart", pd.DataFrame(titled), f"people-{session.code}")
     with st.expander("Take somebody out"):
         name = st.selectbox("Nickname", session.students()["nickname"].tolist(), key="out")
         if st.button("Take out, with all answers") and name:
@@ -85,7 +105,16 @@ def together(session: Session) -> None:
         f"The consensus differs from the majority on **{images(len(differ))}** of {len(found.images)}. It weighs people and the "
         "network by how often they agree with others."
     )
-    st.dataframe(found.raters, hide_index=True, height=240)
+    column = st.column_config
+    st.dataframe(
+        found.raters, hide_index=True,
+        column_config={
+            "nickname": "Nickname",
+            "quality": column.NumberColumn("Quality", format="%.2f", help="How far an answer can be relied on, 0 to 1."),
+            "agreement": column.NumberColumn("Agreement with the consensus", format="%.2f"),
+            "answered": "Answers",
+        },
+    )  # fmt: skip
     st.caption(
         "CROWDLAB (Goh, Tkachenko and Mueller 2022, arXiv 2210.06812), of the library cleanlab. Majority: ties go to the "
         "network's more probable expression."

@@ -16,7 +16,7 @@ from fer_core.classroom.tasks import NO_EXPRESSION
 from fer_core.errors import ClassError
 from fer_core.evaluation.confusion import Counts, count_pairs
 from fer_core.evaluation.error_consistency import ErrorConsistency, of_counts
-from fer_core.evaluation.intervals import Interval, wilson
+from fer_core.evaluation.intervals import Interval, wilson, wilson_bounds
 from fer_core.evaluation.predictions import Predictions
 from fer_core.foreign.predictions import LEAST, Imported, import_predictions
 from fer_core.labels import vocabulary
@@ -120,18 +120,20 @@ def score(session: Session) -> Score:
 
 
 def of_each(session: Session) -> pd.DataFrame:
-    """One row a student who has answered: `nickname`, `answered`, `right` (0..1), `sure` (mean confidence) and `seconds`
-    (median)."""
+    """One row a student who has answered: `nickname`, `answered`, `right` (0..1) with Wilson's interval (`right_low`,
+    `right_high`), `sure` (mean confidence) and `seconds` (median)."""
     images, answers = session.facts(), session.answers()
     truth = images["truth"].to_numpy()[answers["position"].to_numpy(dtype=np.int64)]
     table = answers.assign(right=truth == answers["choice"].to_numpy()).groupby("nickname", sort=False)
     made = table.agg(
         answered=("position", "size"),
+        hits=("right", "sum"),
         right=("right", "mean"),
         sure=("confidence", "mean"),
         seconds=("seconds", "median"),
     )
-    return made.reset_index()
+    low, high = wilson_bounds(made.pop("hits"), made["answered"])
+    return made.assign(right_low=low, right_high=high).reset_index()
 
 
 def consistency(session: Session) -> ErrorConsistency:

@@ -66,6 +66,17 @@ def test_the_score_is_that_of_people_and_not_of_answers() -> None:
     assert found.interval.low < found.accuracy < found.interval.high
 
 
+def test_each_person_has_their_share_with_its_interval() -> None:
+    table = people.of_each(answered()).set_index("nickname")
+    assert table["answered"].to_dict() == {"Ada": 4, "Ben": 4, "Cem": 3}
+    # Wilson: (3 + z^2/2 -+ z sqrt(3 * 1 / 4 + z^2/4)) / (4 + z^2), z^2 = 3.8415
+    assert table.loc["Ada", ["right", "right_low", "right_high"]].tolist() == pytest.approx(
+        [0.75, 0.3006, 0.9544], abs=1e-4
+    )
+    assert table.loc["Cem", "right"] == pytest.approx(2 / 3)
+    assert set(table["sure"]) == {0.5}
+
+
 def test_a_class_becomes_a_network_with_the_votes_as_probabilities() -> None:
     session = answered()
     (table,) = people.predictions(session).values()
