@@ -53,7 +53,7 @@ def answers(probs: Mapping[str, Mapping[str, float]]) -> alt.LayerChart:
 
 
 def response(table: pd.DataFrame, lines: pd.DataFrame, shown: str) -> alt.LayerChart:
-    """Share of people predicted as the expression shown against its intensity: points with 95 % intervals, fitted lines.
+    """Share of answers that name the expression shown against its intensity: points with 95 % intervals, fitted lines.
 
     Args:
         table: of `Curve.table`, with a column `network`.
@@ -77,7 +77,7 @@ def response(table: pd.DataFrame, lines: pd.DataFrame, shown: str) -> alt.LayerC
     legend = None if len(names) == 1 else alt.Legend(orient="bottom", title=None, columns=2, labelLimit=320)
     colour = alt.Color("network:N", scale=colours, legend=legend)
     x = alt.X("intensity:Q", title="intensity of the expression (%)", axis=alt.Axis(grid=False))
-    y = alt.Y("predicted:Q", title=f"people predicted as {shown} (%)", scale=alt.Scale(domain=[0, 100]))
+    y = alt.Y("predicted:Q", title=f"answers of {shown} (%)", scale=alt.Scale(domain=[0, 100]))
     fitted = pd.DataFrame(
         {"network": lines["network"], "intensity": 100 * lines["intensity"], "predicted": 100 * lines["predicted"]}
     )
@@ -90,7 +90,7 @@ def response(table: pd.DataFrame, lines: pd.DataFrame, shown: str) -> alt.LayerC
     dots = base.mark_circle(size=50, opacity=1).encode(y=y, tooltip=tips)
     line = alt.Chart(fitted).mark_line(strokeWidth=2).encode(x=x, y=y, color=colour)
     half = alt.Chart(pd.DataFrame({"predicted": [50]})).mark_rule(strokeDash=[2, 3], color=QUIET).encode(y=y)
-    described = f"Share of people predicted as {shown} against intensity: {', '.join(names)}"
+    described = f"Share of the answer {shown} against intensity: {', '.join(names)}"
     return alt.LayerChart(layer=[half, bars, line, dots]).properties(height=320, description=described, usermeta=SVG)
 
 

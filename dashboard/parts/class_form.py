@@ -7,9 +7,10 @@ import streamlit as st
 from dashboard import cache
 from dashboard.pickers import titles, to_address
 from dashboard.text import images, verbatim
+from fer_core.classroom.growing import EXPRESSIONS
 from fer_core.classroom.session import Session
 from fer_core.classroom.start import start
-from fer_core.classroom.tasks import GUESS, LABEL, SHORTCUT, TASKS
+from fer_core.classroom.tasks import GROW, GUESS, LABEL, SHORTCUT, TASKS
 from fer_core.datasets.heads import HEADS
 from fer_core.datasets.known import known
 from fer_core.datasets.titles import split_title
@@ -32,9 +33,12 @@ def draw() -> None:
     st.markdown(TASKS[task].about)
     row = st.container(horizontal=True, vertical_alignment="bottom")
     name = row.text_input("Name of the class", "My class", max_chars=60, key="name", width=260)
-    place, split, selection, network = HEADS, "test", EVERY, NONE
+    place, split, selection, network, expression = HEADS, "test", EVERY, NONE, EXPRESSIONS[0]
     if task == SHORTCUT:
         number = int(row.number_input("Images", 6, 30, 12, key="shortcut-number", width=140))
+    elif task == GROW:
+        expression = str(row.selectbox("Expression", EXPRESSIONS, EXPRESSIONS.index("happy"), key="grows", width=180))
+        number = int(row.number_input("Images", 11, 41, 21, 10, key="grow-number", width=140))
     else:
         place = str(row.selectbox("Data set", [HEADS, *known()], format_func=_called, key="class-data", width=260))
         dataset = cache.dataset(place)
@@ -45,7 +49,7 @@ def draw() -> None:
         )
         number = int(row.number_input("Images", FEWEST, MOST, USUAL, key="number", width=140))
     second = st.container(horizontal=True, vertical_alignment="bottom")
-    if task != SHORTCUT:
+    if task not in (SHORTCUT, GROW):
         if kept := selections.names():
             selection = str(
                 second.selectbox(
@@ -73,7 +77,8 @@ def draw() -> None:
         with st.spinner(f"Preparing {images(number)}"):
             session = start(
                 name, task, cache.dataset(place), split, number,
-                store.checkpoints().get(network), selection=selection, together=together, votes=votes,
+                store.checkpoints().get(network), selection=selection, expression=expression, together=together,
+                votes=votes,
             )  # fmt: skip
     except FerError as error:
         st.error(verbatim(str(error)))

@@ -6,11 +6,12 @@ import pandas as pd
 import streamlit as st
 
 from dashboard.behind import table_behind
+from dashboard.charts import lab as lab_charts
 from dashboard.charts import people as charts
 from dashboard.text import estimate, images, verbatim
-from fer_core.classroom import people
+from fer_core.classroom import growing, people
 from fer_core.classroom.session import Session
-from fer_core.classroom.tasks import SHORTCUT
+from fer_core.classroom.tasks import GROW, SHORTCUT
 from fer_core.errors import FerError
 from fer_core.evaluation.intervals import bounded
 from fer_core.glossary import explained
@@ -21,6 +22,8 @@ def draw(session: Session) -> None:
     about, found = session.about, people.score(session)
     if not found.people:
         st.info("Nobody has answered yet. The results appear with the first answers.")
+    elif about.task == GROW:
+        response(session)
     else:
         named = (
             "right"
@@ -66,6 +69,27 @@ def draw(session: Session) -> None:
         )  # fmt: skip
         together(session)
     take_away(session)
+
+
+def response(session: Session) -> None:
+    """How much of the expression the class needs."""
+    try:
+        found = growing.curve(session)
+    except FerError as error:
+        st.info(verbatim(str(error)))
+        return
+    st.markdown(verbatim(growing.sentence(found)))
+    tables = {name: table.assign(network=found.network) for name, table in found.tables().items()}
+    st.altair_chart(lab_charts.response(tables["answers"], tables["fit"], found.expression))
+    st.caption(
+        "Points: share of the people who answered all images, with 95 % intervals (Wilson). Line: fitted psychometric function "
+        "(Wichmann and Hill 2001); its interval resamples people."
+    )
+    st.page_link(
+        "views/lab.py", label="Compare with networks in the Lab",
+        query_params={"experiment": "Response curve", "shows": found.expression},
+    )  # fmt: skip
+    table_behind("chart", tables["answers"].drop(columns="network"), f"response-{session.code}")
 
 
 def who(session: Session, network: str, accuracy: float) -> None:

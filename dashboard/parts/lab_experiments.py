@@ -16,6 +16,7 @@ from dashboard.charts import lab as charts
 from dashboard.parts.lab_scene import BIND, expression, mouth
 from dashboard.pickers import titles
 from dashboard.text import verbatim
+from fer_core.classroom import growing
 from fer_core.errors import FerError
 from fer_core.lab import curve, muscles, results, who
 from fer_core.lab import view as lab_view
@@ -40,7 +41,17 @@ def curves(networks: Sequence[Checkpoint]) -> None:
     lines = pd.concat(
         [one.tables["fit"].assign(network=titles()[name]) for name, one in found.items()], ignore_index=True
     )
+    classes = [] if state else list(growing.curves(shown))
+    for seen in classes:
+        st.markdown(verbatim(growing.sentence(seen)))
+        named = f"{seen.network} ({seen.people} people of a class)"
+        table = pd.concat([table, seen.table().assign(network=named)], ignore_index=True)
+        lines = pd.concat([lines, seen.tables()["fit"].assign(network=named)], ignore_index=True)
     st.altair_chart(charts.response(table, lines, shown), key="response")
+    if classes:
+        st.markdown(
+            "The people of a class saw each strength on another face; networks saw every face at every strength."
+        )
     st.caption(
         "Points: share of people, with 95 % intervals (Wilson). Line: fitted psychometric function (Wichmann and Hill 2001). Its "
         "threshold is where it crosses one half; its interval resamples people. The people, their light and their camera are the "

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-READ, GUESS, SHORTCUT, LABEL = "read", "guess", "shortcut", "label"
+READ, GUESS, SHORTCUT, LABEL, GROW = "read", "guess", "shortcut", "label", "grow"
 NETWORKS = ("Network A", "Network B")
 NO_EXPRESSION = ("unknown", "no face")  # FER+'s two choices that are no expressions
 SURE = {"a guess": 0.25, "unsure": 0.5, "fairly sure": 0.75, "certain": 1.0}  # in words, and as a probability
@@ -51,5 +51,11 @@ TASKS = {
         "Which expression does this face show?",
         "Several people label each image, as for FER+. Consensus and each person's quality follow from their votes.",
         people=True,
+    ),
+    GROW: Task(
+        "See it grow",
+        "Which expression does this face show?",
+        "How much of an expression do people need? Rendered faces show one expression at every strength, in random order. The "
+        "Lab page draws the curve of the class beside those of networks.",
     ),
 }

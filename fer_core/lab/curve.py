@@ -113,16 +113,11 @@ class Curve:
                 f"{self.network} predicts {self.expression} for {share(last)} of {self.people} people at full intensity{how}. "
                 "The share does not rise through one half, so there is no threshold."
             )
-        low, high = found.threshold_interval
-        ends = (
-            f"{'below 0' if np.isneginf(low) else f'{100 * low:.0f}'} to "
-            f"{'above 100' if np.isposinf(high) else f'{100 * high:.0f}'}"
-        )
         return (
-            f"{self.network} needs {100 * found.threshold:.0f} % of a full {self.expression} expression{how} (95 % CI {ends}, "
-            f"{self.people} people): from there on it predicts {self.expression} for half of the people. There the share rises "
-            f"by {10 * found.slope:.0f} points for each 10 % of intensity. At full intensity it predicts {self.expression} for "
-            f"{share(last)}."
+            f"{self.network} needs {100 * found.threshold:.0f} % of a full {self.expression} expression{how} "
+            f"(95 % CI {found.ends}, {self.people} people): from there on it predicts {self.expression} for half of the people. "
+            f"There the share rises by {10 * found.slope:.0f} points for each 10 % of intensity. At full intensity it predicts "
+            f"{self.expression} for {share(last)}."
         )
 
 

@@ -43,6 +43,15 @@ class Psychometric(NamedTuple):
     lapse: float
     parameters: tuple[float, float, float, float]
 
+    @property
+    def ends(self) -> str:
+        """The ends of the threshold's interval in percent: “57 to 68”; an end may lie outside of what was shown."""
+        low, high = self.threshold_interval or Interval(-np.inf, np.inf)
+        return (
+            f"{'below 0' if np.isneginf(low) else f'{100 * low:.0f}'} to "
+            f"{'above 100' if np.isposinf(high) else f'{100 * high:.0f}'}"
+        )
+
     def at(self, intensity: Floats) -> Floats:
         """The fitted share at intensities."""
         return _curve(np.array(self.parameters), intensity)

@@ -13,6 +13,7 @@ from fer_core.classroom.workbench import door, enter
 from fer_core.runs import queue, store
 from fer_core.untrusted import read_json
 from tests.app.conftest import texts
+from tests.fer_core.classroom.test_growing import grown
 from tests.fer_core.classroom.test_people import TRUTH, answered
 
 Open = Callable[..., AppTest]
@@ -46,6 +47,21 @@ def test_the_shortcut_needs_no_network_of_the_workspace(open_page: Open) -> None
     assert [item.map is not None for item in items] == [False] * 8 + [True] * 4
     assert {item.truth for item in items} < {"Network A", "Network B"}
     assert "Which one it is stands here" in texts(app)
+
+
+def test_an_expression_grows_and_the_class_gets_its_curve(open_page: Open) -> None:
+    app = open_page("class")
+    app.segmented_control(key="task").set_value("grow").run()
+    app.number_input(key="grow-number").set_value(11).run()
+    press(app, "Start the class")
+    assert not app.exception
+    (session,) = sessions()
+    assert (session.about.size, session.about.network) == (11, "")
+    seen = grown()
+    app = open_page("class", view="Results", **{"class": seen.code})
+    assert not app.exception
+    assert "7b needs" in texts(app)
+    assert "consensus" not in texts(app).lower()
 
 
 def test_pause_continue_end_and_reveal(open_page: Open) -> None:

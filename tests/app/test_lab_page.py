@@ -6,6 +6,7 @@ import pytest
 from streamlit.testing.v1 import AppTest
 
 from tests.app.conftest import texts
+from tests.fer_core.classroom.test_growing import grown
 from tests.untrained import untrained
 
 Open = Callable[..., AppTest]
@@ -56,6 +57,12 @@ def test_a_curve_is_measured_and_then_found(open_page: Open, monkeypatch: pytest
     assert not app.exception
     assert "8 people" in texts(app)
     assert "Not measured yet" not in texts(app)
+    assert "of a class" not in texts(app)
+    grown()
+    app = open_page("lab", experiment="Response curve")
+    assert not app.exception
+    assert "from there on half of its people answer happy" in texts(app)
+    assert "The people of a class saw each strength on another face" in texts(app)
 
 
 def test_an_expression_that_an_experiment_does_not_take_is_replaced(open_page: Open) -> None:
