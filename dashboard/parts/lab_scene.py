@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Literal, NamedTuple, get_args
+from typing import Any, Literal, NamedTuple, get_args
 
 import streamlit as st
 
 from dashboard.pickers import switch, to_address
-from fer_core.heads import Person, Scene, draw_person, express
-from fer_core.heads.actions import UNITS, settled, unpaired
-from fer_core.heads.scene import BeardCut, Camera, Glasses, Light, Pose
-from fer_core.lab.answers import person_scene
+from fer_core.datasets.heads import COLUMNS
+from fer_core.heads import Scene, draw_person
+from fer_core.heads.actions import UNITS
+from fer_core.heads.scene import BeardCut, Camera, Glasses, HairColour, HairCut, Light, Pose
+from fer_core.lab.setting import Setting
+from fer_core.lab.view import DEFAULT_MARGIN
 from fer_core.labels import FER7
 
 BIND: Literal["query-params"] = "query-params"
@@ -22,10 +24,18 @@ FIRST_PERSON = 6
 
 
 class Chosen(NamedTuple):
-    """What the settings make: the scene, and a sentence for each action that had to give way."""
+    """What the settings make.
+
+    Attributes:
+        scene: the head; notes: a sentence for each action that had to give way.
+        setting: all of it but the person and the expression; person: the number; shown: the expression.
+    """
 
     scene: Scene
     notes: list[str]
+    setting: Setting
+    person: int
+    shown: str
 
 
 def expression(without: Sequence[str] = (), default: str = "happy") -> str:
@@ -47,13 +57,8 @@ def settings() -> Chosen:
         help="0 is a face at rest, 100 as strong as the expression gets.",
     )  # fmt: skip
     state = mouth()
-    actions = unpaired(express(shown, intensity / 100, mouth=state))
     changes = single_actions()
-    for name, change in unpaired(changes).items():
-        actions[name] = min(1.0, max(0.0, actions.get(name, 0.0) + change))
-    person = who()
-    done, notes = settled(actions)
-    base = person_scene(int(st.session_state["person"]))
+    number, person = who()
     with st.expander("Pose and light"):
         pose = Pose(yaw=_degrees("Yaw", 60), pitch=_degrees("Pitch", 40), roll=_degrees("Roll", 45))
         light = Light(
@@ -62,9 +67,33 @@ def settings() -> Chosen:
             key=_percent("Key light", 200, 100) / 100,
             fill=_percent("Fill light", 150, 45) / 100,
         )
+    camera, margin = photographed()
+    setting = Setting(intensity / 100, state, changes, person, pose, light, camera, margin)
+    scene, notes = setting.show(shown, number)
+    return Chosen(scene, notes, setting, number, shown)
+
+
+def photographed() -> tuple[Camera, float]:
+    """The camera, and the margin of the cut."""
+    with st.expander("Camera"):
+        margin = st.slider(
+            "Margin of the cut", -20, 60, round(100 * DEFAULT_MARGIN), 5, "%d %%", key="margin", bind=BIND,
+            help="Around the box of the detector MTCNN. The smaller, the tighter the face is cut.",
+        )  # fmt: skip
         stops = st.slider("Exposure", -2.0, 2.0, 0.0, 0.1, "%+.1f stops", key="exposure", bind=BIND)
-    camera = Camera(exposure=max(-3.0, min(3.0, base.camera.exposure + stops)))
-    return Chosen(Scene(person=person, actions=done, pose=pose, light=light, camera=camera), notes)
+        blur = st.slider(
+            "Blur", 0.0, 5.0, 0.0, 0.25, "%.2f %%", key="blur", bind=BIND,
+            help="Standard deviation, as a share of the width of the image.",
+        )  # fmt: skip
+        noise = st.slider(
+            "Noise", 0, 60, 0, 2, "%d grey levels", key="noise", bind=BIND,
+            help="Standard deviation in each pixel of the image that a network is given.",
+        )  # fmt: skip
+        jpeg = st.number_input(
+            "JPEG quality", 1, 100, None, 5, key="jpeg", bind=BIND, placeholder="not compressed",
+            help="Each network's image is compressed at the size that it takes.",
+        )  # fmt: skip
+    return Camera(exposure=stops, blur=blur / 100, noise=noise, jpeg=jpeg), margin / 100
 
 
 def single_actions() -> dict[str, float]:
@@ -87,8 +116,8 @@ def single_actions() -> dict[str, float]:
     return changes
 
 
-def who() -> Person:
-    """The person: drawn from a number, with changes."""
+def who() -> tuple[int, dict[str, Any]]:
+    """The person's number, and what differs from the person as drawn, as `Setting` takes it."""
     with st.container(horizontal=True, vertical_alignment="bottom"):
         number = st.number_input("Person", 0, 9999, FIRST_PERSON, key="person", bind=BIND, width=130)
 
@@ -109,41 +138,37 @@ def who() -> Person:
     drawn = draw_person(int(number))
     with st.expander("Change the person"):
         age = st.number_input(
-            "Age",
-            11,
-            90,
-            None,
-            1,
-            key="age",
-            bind=BIND,
-            placeholder=f"as drawn: {drawn.age:.0f}",
-            help="Shape of the head.",
-        )
+            "Age", 11, 90, None, 1, key="age", bind=BIND, placeholder=_as_drawn(f"{drawn.age:.0f}"), help="Shape of the head."
+        )  # fmt: skip
         sex = st.number_input(
-            "Sex, 0 male to 100 female",
-            0,
-            100,
-            None,
-            5,
-            key="sex",
-            bind=BIND,
-            placeholder=f"as drawn: {100 * drawn.sex:.0f}",
-        )
+            "Sex, 0 male to 100 female", 0, 100, None, 5, key="sex", bind=BIND,
+            placeholder=_as_drawn(f"{100 * drawn.sex:.0f}"),
+        )  # fmt: skip
         tone = st.number_input(
-            "Skin tone", 1.0, 10.0, None, 0.5, "%.1f", key="skin", bind=BIND, placeholder=f"as drawn: {drawn.skin.tone:.1f}",
+            "Skin tone", 1.0, 10.0, None, 0.5, "%.1f", key="skin", bind=BIND, placeholder=_as_drawn(f"{drawn.skin.tone:.1f}"),
             help="Place on the Monk Skin Tone scale, 1 light to 10 dark.",
         )  # fmt: skip
-        glasses = st.selectbox(
-            "Glasses", get_args(Glasses), None, key="glasses", bind=BIND, placeholder=f"as drawn: {drawn.glasses}"
-        )
-        beard = st.selectbox(
-            "Beard", get_args(BeardCut), None, key="beard", bind=BIND, placeholder=f"as drawn: {drawn.beard}"
-        )
-    changes = {"age": age, "sex": None if sex is None else sex / 100, "glasses": glasses, "beard": beard}
-    values = dict(drawn) | {name: value for name, value in changes.items() if value is not None}
-    if tone is not None:
-        values["skin"] = drawn.skin.model_copy(update={"tone": float(tone)})
-    return Person(**values)
+        changes = {
+            "age": age,
+            "sex": None if sex is None else sex / 100,
+            "skin.tone": tone,
+            "hair.cut": _one_of("Hair", HairCut, "hair", drawn.hair.cut),
+            "hair.colour": _one_of("Hair colour", HairColour, "hair-colour", drawn.hair.colour),
+            "glasses": _one_of("Glasses", Glasses, "glasses", drawn.glasses),
+            "beard": _one_of("Beard", BeardCut, "beard", drawn.beard),
+        }
+    return int(number), {name: value for name, value in changes.items() if value is not None}
+
+
+def _one_of(label: str, kind: Any, key: str, drawn: str) -> str | None:
+    """One of the values of a literal type; None as the person is drawn."""
+    words = COLUMNS["hair"].of_value if kind is HairCut else str
+    values: tuple[str, ...] = get_args(kind)
+    return st.selectbox(label, values, None, words, key=key, bind=BIND, placeholder=_as_drawn(words(drawn)))
+
+
+def _as_drawn(value: str) -> str:
+    return f"as drawn: {value}"
 
 
 def _back(number: int) -> None:

@@ -58,8 +58,6 @@ def trust_in_methods(report: RegionReport) -> None:
         "Infidelity",
         "Max-sensitivity",
     ]
-    truth = "pointing" in measured
-    header += ["Maximum in the mask", "Attribution in the mask"] if truth else []
     rows = []
     kinds = {method.name: kind for kind, methods in by_kind().items() for method in methods}
     kind_of = measured["method"].map(kinds).fillna(CONTROL)
@@ -75,18 +73,13 @@ def trust_in_methods(report: RegionReport) -> None:
             "–" if pd.isna(row.get(name, np.nan)) else f"{row[name]:z.2f}"
             for name in ("new_head", "half_new", "other_class", "infidelity", "max_sensitivity")
         ]
-        cells += [f"{100 * row[name]:.0f} %" for name in ("pointing", "mass")] if truth else []
         rows.append(cells)
     st.html(markup.table(header, rows, words=(0, 1, 2)))
-    chance = ""
-    if truth:
-        share = f"{100 * measured['chance'].iloc[0]:.0f} %"
-        chance = f" The mask is where a rendered head shows its expression; it covers {share} of the image."
     st.caption(
         "Advantage in points of probability, deletion and insertion together. New head, half new: rank correlation with the map "
         "after the last layer, or half of the layers, got random weights; a map that keeps 0.9 or 0.6 does not depend on them. "
         "Other class: rank correlation with the map of the second most likely expression. Infidelity (lower is better): only for "
-        f"maps whose values predict a change. Max-sensitivity: relative change under invisible noise (lower is better).{chance}"
+        "maps whose values predict a change. Max-sensitivity: relative change under invisible noise (lower is better)."
     )
     left = report.methods[report.methods["n"] == 0]
     for row in left.to_dict("records"):

@@ -6,7 +6,7 @@ from numpy.typing import NDArray
 
 from dashboard import cache
 from dashboard.charts import lab as charts
-from dashboard.parts import lab_experiments, lab_smallest
+from dashboard.parts import lab_experiments, lab_saved, lab_smallest
 from dashboard.parts.lab_scene import BIND, Chosen, settings, strongest
 from dashboard.pickers import choose_networks, switch, titles
 from dashboard.text import verbatim
@@ -70,6 +70,7 @@ def what_if(networks: list[Checkpoint]) -> None:
         the_head(networks, chosen)
     for note in chosen.notes:
         st.markdown(verbatim(note))
+    lab_saved.form(chosen, networks)
 
 
 def the_head(networks: list[Checkpoint], chosen: Chosen) -> None:

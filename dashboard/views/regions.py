@@ -10,6 +10,7 @@ from dashboard.parts.region_attention import attention_of_two_networks, attentio
 from dashboard.parts.region_maps import SIDE, mean_maps
 from dashboard.parts.region_methods import trust_in_methods
 from dashboard.parts.region_report import attribution_by_region, covered_regions, face
+from dashboard.parts.region_truth import truth_of_maps
 from dashboard.pickers import Picked, choose, evaluate_link, picked
 from dashboard.text import images, verbatim
 from fer_core.datasets.heads import HEADS
@@ -39,6 +40,8 @@ def main() -> None:
         region_report(choice, known)
     else:
         no_report(choice)
+    with st.expander("Maps held against the truth: rendered heads"):
+        truth_of_maps(choice.checkpoint)
     # a link to maps that were computed opens the part with them
     with st.expander("How attention differs on errors", expanded="compute" in st.query_params):
         attention_on_errors(choice)

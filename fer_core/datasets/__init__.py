@@ -53,14 +53,12 @@ class Reading:
             the rows without a `file`, in their order.
         encoded: the bytes of each row's image file (PNG, JPEG) in the order of the index, where a table holds images of
             different sizes; they are kept as files beside the cached index.
-        masks: (n, H, W) bool, the pixels that carry the expression, where the set knows them (rendered heads).
         preparation: what the images went through already (`ferscope data prepare`); None where nothing is known of it.
     """
 
     index: pd.DataFrame
     expressions: Expressions
     pixels: NDArray[np.uint8] | None = None
-    masks: NDArray[np.bool_] | None = None
     skipped: tuple[Skipped, ...] = ()
     preparation: Preparation | None = None
     encoded: Sequence[bytes] | None = None
@@ -274,11 +272,6 @@ class Dataset:
         if wanted.preparation is not None and self.preparation is None:
             picture = wanted.preparation.largest(picture)
         return fit(picture, wanted)
-
-    def masks(self) -> NDArray[np.bool_] | None:
-        """(n, H, W) bool, the pixels that carry the expression, at the set's own size; None where it knows none."""
-        path = self.folder / "masks.npy"
-        return np.load(path, mmap_mode="r") if path.exists() else None
 
     def picture(self, row: int) -> NDArray[np.uint8]:
         """One image as the set has it: (H, W) or (H, W, 3) uint8."""

@@ -95,8 +95,6 @@ def _write(folder: Path, path: Path, layout: Reader, on_bad: OnBad) -> None:
         index.to_parquet(temporary / "index.parquet", index=False)
         if reading.pixels is not None:
             np.save(temporary / "pixels.npy", reading.pixels)
-        if reading.masks is not None:
-            np.save(temporary / "masks.npy", reading.masks)
         meta = {
             "path": str(path),
             "name": layout.called(path, content, _is_itself(layout, index)),

@@ -92,6 +92,25 @@ def foreign(suffix: str) -> str:
     return f"{suffix} files are not read; save it as PNG or JPEG"
 
 
+def listed(path: Path, words: Collection[str], remedy: str) -> list[dict[str, Any]]:
+    """The rows of a list that FERscope wrote beside its images, as `read_files` takes them.
+
+    Args:
+        words: columns that hold text, whatever it looks like.
+        remedy: what to do about a damaged list.
+
+    Raises:
+        DataError: the list is damaged.
+    """
+    try:
+        # only an empty cell is a missing value: one of JAFFE's people is called NA
+        table = pd.read_csv(path, dtype=dict.fromkeys(words, "str"), keep_default_na=False, na_values=[""])
+        rows = [{str(k): v for k, v in row.items()} for row in table.to_dict("records")]
+        return [row | {"file": str(path.parent / row["file"])} for row in rows]
+    except (KeyError, TypeError, pd.errors.ParserError, pd.errors.EmptyDataError, UnicodeDecodeError) as error:
+        raise DataError(f"{path} is damaged ({error!r}); {remedy}.") from error
+
+
 def first_of(root: Path, *names: str) -> Path | None:
     """The first of some relative paths that exists below a folder."""
     return next((root / name for name in names if (root / name).exists()), None)

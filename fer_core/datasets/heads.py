@@ -74,4 +74,4 @@ def read(path: Path, on_bad: OnBad) -> Reading:
     from fer_core.heads.shipped import shipped
 
     found = shipped()
-    return Reading(pd.DataFrame(found.rows), FER7, found.images, found.masks)
+    return Reading(pd.DataFrame(found.rows), FER7, found.images)

@@ -8,11 +8,10 @@ from __future__ import annotations
 from dataclasses import replace
 from pathlib import Path
 
-import pandas as pd
 from pydantic import ValidationError
 
 from fer_core.datasets import OnBad, Reading, reader
-from fer_core.datasets.files import read_files
+from fer_core.datasets.files import listed, read_files
 from fer_core.datasets.splits import GROUPS
 from fer_core.errors import DataError
 from fer_core.images import Preparation
@@ -34,15 +33,7 @@ def read(path: Path, on_bad: OnBad = "refuse") -> Reading:
         DataError: the list or the settings are damaged, the list is empty, a file leads out of the folder, or entries that
             cannot be read.
     """
-    try:
-        text = dict.fromkeys(("id", "source", *GROUPS), "str")
-        # only an empty cell is a missing value: one of JAFFE's people is called NA
-        table = pd.read_csv(path / "prepared.csv", dtype=text, keep_default_na=False, na_values=[""])
-        rows = [{str(k): v for k, v in row.items()} for row in table.to_dict("records")]
-        for row in rows:
-            row["file"] = str(path / row["file"])
-    except (KeyError, TypeError, pd.errors.ParserError, pd.errors.EmptyDataError, UnicodeDecodeError) as error:
-        raise DataError(f"{path / 'prepared.csv'} is damaged ({error!r}); prepare the set again.") from error
+    rows = listed(path / "prepared.csv", ("id", "source", *GROUPS), "prepare the set again")
     if not rows:
         raise DataError(
             f"{path}: no face was found in any image of the source; try another detector or a smaller min-size."

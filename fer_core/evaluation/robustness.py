@@ -135,7 +135,7 @@ def measure(
 
 
 def views(card: Card) -> str:
-    """Test-time augmentation for corrupted images: at most the mirror image, because ten crops at 51 conditions would
+    """Test-time augmentation for corrupted images: at most the mirror image, because ten crops at 66 conditions would
     take hours.
     """
     return "none" if card.tta == "none" else "flip"

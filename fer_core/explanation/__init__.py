@@ -222,7 +222,8 @@ def explain(
         parameters: what the method's parameters take.
 
     Returns:
-        The attribution. The map of a constant image is zero: there is nothing in it to point at.
+        The attribution. The map of a constant image is zero: there is nothing in it to point at. So are gradients of a network
+        that ignores its input.
 
     Raises:
         UnknownName: no such method.
@@ -384,7 +385,10 @@ def score_of(network: nn.Module) -> nn.Module:
                     f"The network has {logits.shape[1]} expressions, 0 to {logits.shape[1] - 1}, found target {highest}."
                 )
             picked = [logits.gather(1, c[:, None])[:, 0] for c in classes]
-            return picked[0] - picked[1] if len(picked) == 2 else picked[0]
+            score = picked[0] - picked[1] if len(picked) == 2 else picked[0]
+            if inputs.requires_grad and not score.requires_grad:  # it ignores its input: the gradient is zero, not none
+                score = score + 0 * inputs.flatten(1).sum(dim=1)
+            return score
 
     return Score().eval()
 

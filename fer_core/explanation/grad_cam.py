@@ -90,7 +90,8 @@ def at_layer(
             size = f"{seen[name].shape[2]} x {seen[name].shape[3]}"
             raise _refusal(question, title, f"the map of “{name}” is {size}, too coarse to mean anything")
     maps = [seen[name] for name in names]
-    slopes = torch.autograd.grad(score.sum(), maps) if gradients else maps
+    none = 0 * sum(one.sum() for one in maps)  # a layer that the score ignores has a gradient too: zero
+    slopes = torch.autograd.grad(score.sum() + none, maps) if gradients else maps
     total = torch.zeros_like(question.inputs[:, 0])
     for one, slope in zip(maps, slopes, strict=True):
         coarse = coarse_of(one.detach(), slope.detach())

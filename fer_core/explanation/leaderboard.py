@@ -24,9 +24,7 @@ from fer_core.explanation.faithfulness import (
     Figures,
     Maps,
     Perturbations,
-    mass,
     max_sensitivity,
-    pointing,
     rank_correlation,
 )
 from fer_core.explanation.means import band
@@ -116,7 +114,6 @@ def leaderboard(
     explained: Explained,
     layer: str | None,
     methods: Iterable[str | Method] | None = None,
-    masks: NDArray[np.bool_] | None = None,
     few: int = 16,
     on_method: Callable[[str, int, int], None] = lambda name, done, total: None,
 ) -> tuple[pd.DataFrame, pd.DataFrame]:
@@ -126,7 +123,6 @@ def leaderboard(
         explained: its targets are the predicted expressions, so that images of one target are alike in what the network
             says of them.
         methods: names, or methods that are in no registry; None: all of the registry.
-        masks: (N, H, W) the pixels that carry the expression, where they are known.
         few: how many of the images, the first ones, serve for the checks that make several maps of each: new weights,
             another expression, infidelity; half of them for max-sensitivity.
         on_method: called with the title of the method that begins, the number of those done, and of all.
@@ -140,7 +136,7 @@ def leaderboard(
         1 - 0.05 / `compared` (Bonferroni), so that all of them hold together in 95 %.
         `new_head, half_new, randomisation`: rank correlation with the map after the last layer, half of the layers and
         all are drawn anew. `other_class`: with the map of the second most likely expression. `infidelity`,
-        `max_sensitivity`, and with masks `pointing`, `mass` and `chance` (the masks' area): 95 % intervals.
+        `max_sensitivity`: 95 % intervals.
         And the agreement: `method, other, n, correlation` with `_low` and `_high`, mean rank correlation of their maps.
 
     Raises:
@@ -184,9 +180,6 @@ def leaderboard(
         made[how.name] = maps
         if how.name not in controls:
             kept[how.name]["max_sensitivity"] = max_sensitivity(explained.first(max(2, few // 2)), how, layer)
-        if masks is not None:
-            kept[how.name] |= {"pointing": pointing(maps, masks), "mass": mass(maps, masks)}
-            row["chance"] = float(masks.mean())
         rows.append(row | {"suits": "", "n": len(images), "few": len(images[some])})
     compared = sum(name not in controls for name in kept)
     for row in rows:

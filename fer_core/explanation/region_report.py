@@ -124,12 +124,11 @@ def make(
         regions,
     )
     few = np.sort(np.random.default_rng(SEED).permutation(len(rows))[:methods_on])
-    masks = _masks(dataset, rows[few], (spec.height, spec.width))
     from fer_core.models.logits import predict_logits
 
     targets = predict_logits(model, images[few], spec).argmax(axis=1).tolist()
     compared, agreement = leaderboard(
-        Explained(model, images[few], spec, targets), layer, methods, masks,
+        Explained(model, images[few], spec, targets), layer, methods,
         on_method=lambda name, done, total: on_progress(f"Measuring {name}", done, total),
     )  # fmt: skip
     about = {
@@ -211,20 +210,6 @@ def _tell(on_progress: Callable[[str, int, int], None], what: str, total: int, d
 
 def _weights(folder: Path) -> str:
     return hashlib.sha256(weights_path(folder).read_bytes()).hexdigest()
-
-
-def _masks(dataset: Dataset, rows: NDArray[np.int64], size: tuple[int, int]) -> NDArray[np.bool_] | None:
-    """The pixels that carry the expression, at the network's size, where the set knows them."""
-    import cv2
-
-    known = dataset.masks()
-    if known is None:
-        return None
-    height, width = size
-    chosen = [np.asarray(known[row]) for row in rows]
-    return np.stack(
-        [cv2.resize(one.astype(np.uint8), (width, height), interpolation=cv2.INTER_NEAREST) > 0 for one in chosen]
-    )
 
 
 def _means(maps: NDArray[np.float32], labels: NDArray[np.int64], names: Sequence[str], method: str) -> pd.DataFrame:

@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     from fer_core.explanation import Question
     from fer_core.serving.predictor import LoadedNetwork
 
-PEOPLE, INTENSITY = 20, 0.8
+PEOPLE, INTENSITY = 12, 0.8
 QUICK = (  # smoothgrad alone takes longer than these together
     "grad-cam", "hi-res-cam", "saliency", "input-x-gradient", "integrated-gradients", "deep-lift",
     "guided-backpropagation", "guided-grad-cam", "occlusion",

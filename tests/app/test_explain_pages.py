@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Callable
+from functools import wraps
 from itertools import product
 from pathlib import Path
 
@@ -18,9 +19,12 @@ from fer_core.evaluation.predict import predict_checkpoint
 from fer_core.explanation import METHODS, region_report
 from fer_core.explanation.regions import CORE
 from fer_core.faces.template import REGIONS
+from fer_core.lab import truth
+from fer_core.lab.truth import Truth
 from fer_core.labels import FER7
 from tests.app.conftest import texts
 from tests.app.examples import make_network, make_pictures, predictions_elsewhere, predictions_on
+from tests.lab.test_truth import by_hand
 from tests.untrained import untrained
 
 Open = Callable[..., AppTest]
@@ -120,6 +124,28 @@ def test_a_report_is_shown_with_its_answer_first_and_what_it_says_of_methods(ope
     path.write_bytes(path.read_bytes() + b" ")
     app = open_page("regions", network="measured", table="elsewhere-val")
     assert any("weights have changed" in box.value for box in app.warning)
+
+
+def test_the_maps_of_a_network_are_held_against_what_really_moves(
+    open_page: Open, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    @wraps(truth.measure)  # whose settings and name a kept result has
+    def found(*settings: object, **more: object) -> Truth:
+        return by_hand()
+
+    monkeypatch.setattr(truth, "measure", found)
+    untrained("held")
+    app = open_page("regions", network="held")
+    assert "Not measured yet: held." in texts(app)
+    app.button(key="measure").click().run()
+    assert not app.exception
+    said = texts(app)
+    assert "10 faces of 10 rendered people that the network predicts right" in said
+    assert re.search(r"Saliency.*?60\.0 \(52\.5 to 67\.5\).*?70\.0 \(39\.7 to 89\.2\).*?\+30\.0", said, re.DOTALL)
+    assert re.search(r"centred blob.*?30\.0 \(30\.0 to 30\.0\).*?control", said, re.DOTALL)
+    app.selectbox(key="truth-of").set_value("happy").run()
+    assert not app.exception
+    assert "Not measured yet" not in texts(app)
 
 
 @pytest.fixture

@@ -5,6 +5,10 @@ from collections.abc import Callable
 import pytest
 from streamlit.testing.v1 import AppTest
 
+from dashboard.parts import lab_saved
+from dashboard.parts.lab_scene import Chosen
+from fer_core.datasets import open_dataset
+from fer_core.lab.answers import person_scene
 from tests.app.conftest import texts
 from tests.fer_core.classroom.test_growing import grown
 from tests.untrained import untrained
@@ -42,6 +46,46 @@ def test_a_head_has_an_answer_and_the_address_holds_its_scene(open_page: Open) -
     next(button for button in app.button if button.label == "Person 9").click().run()
     assert app.number_input(key="person").value == 9
     assert not app.exception
+
+
+def test_hair_and_camera_are_in_the_address_and_reach_the_head(
+    open_page: Open, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seen: list[Chosen] = []
+    monkeypatch.setattr(lab_saved, "form", lambda chosen, networks: seen.append(chosen))
+    untrained("small")
+    asked = {"hair": "bald", "hair-colour": "red", "blur": "2.0", "noise": "20", "jpeg": "10", "margin": "45"}
+    app = open_page("lab", **asked)
+    assert not app.exception
+    scene, plain = seen[-1].scene, person_scene(6)
+    assert (scene.person.hair.cut, scene.person.hair.colour) == ("bald", "red")
+    assert (scene.camera.blur, scene.camera.noise, scene.camera.jpeg) == (0.02, 20, 10)
+    assert scene.camera.focal == pytest.approx(plain.camera.focal * 1.1 / 1.45)
+    app.selectbox(key="hair").set_value("side").run()
+    assert "hair parted at the side" in app.selectbox(key="hair").options
+    assert seen[-1].scene.person.hair == plain.person.hair.model_copy(update={"cut": "side", "colour": "red"})
+
+
+def test_a_scene_is_saved_as_a_data_set_and_the_next_step_is_offered(open_page: Open) -> None:
+    untrained("small")
+    app = open_page("lab", shows="sad", yaw="20")
+    app.selectbox(key="save-which").set_value("one")
+    app.number_input(key="save-people").set_value(3)
+    name = app.text_input(key="save-name-my-heads")
+    assert name.value == "my-heads"
+    name.set_value("Turned Heads")
+    next(button for button in app.button if button.label == "Save").click().run()
+    assert "cannot name a data set" in app.error[0].value
+    app.text_input(key="save-name-my-heads").set_value("turned")
+    next(button for button in app.button if button.label == "Save").click().run()
+    assert not app.exception
+    assert "Saved 3 images as the data set “turned”" in app.success[0].value
+    index = open_dataset("turned").index
+    assert index["label"].tolist() == ["sad"] * 3
+    assert index["yaw"].tolist() == [20] * 3
+    links = {link.proto.label: link.proto.query_string for link in app.get("page_link")}
+    assert links["Open turned"] == "data=turned"
+    assert "data=turned" in links["Evaluate small on it"]
 
 
 def test_a_curve_is_measured_and_then_found(open_page: Open, monkeypatch: pytest.MonkeyPatch) -> None:

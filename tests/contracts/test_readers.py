@@ -14,7 +14,7 @@ from fer_core.errors import DataError, UnknownName
 from fer_core.images import ImageSpec, decode
 from tests.contracts.layouts import LAYOUTS, READ_BY, picture, text
 
-BUILT_OF_OTHERS = {HEADS, "made", "prepared"}  # tested where they are made
+BUILT_OF_OTHERS = {HEADS, "made", "prepared", "scenes"}  # tested where they are made
 HAS_FILES = [
     name
     for name in LAYOUTS

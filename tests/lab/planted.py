@@ -1,5 +1,8 @@
 """Networks whose rule is known, and small enough that an experiment takes seconds."""
 
+import hashlib
+
+import numpy as np
 import torch
 from torch import nn
 
@@ -45,6 +48,30 @@ class SkinReader(Rule):
     def forward(self, images: torch.Tensor) -> torch.Tensor:
         dark = -images[:, 0, *CHEEKS].mean((1, 2))
         return nn.functional.one_hot(torch.tensor(ANGRY), 7) * (4 * dark)[:, None]
+
+
+class Noise(Rule):
+    """Chance alone: logits that are drawn anew for each image, and know nothing of what it shows.
+
+    Args:
+        seed: another one is another network.
+        spread: standard deviation of the logits; the larger, the surer the answers.
+        happy: added to the logit of happy, in spreads; 1.3 makes it half of the answers.
+    """
+
+    def __init__(self, seed: int, spread: float = 1.0, happy: float = 0.0) -> None:
+        super().__init__()
+        self.bias.data[:3] = torch.tensor([seed, spread, happy])
+        self.seed, self.spread, self.happy = seed, spread, happy
+
+    def forward(self, images: torch.Tensor) -> torch.Tensor:
+        drawn = np.stack([self._drawn(image.numpy().tobytes()) for image in images])
+        drawn[:, HAPPY] += self.happy
+        return torch.tensor(self.spread * drawn, dtype=torch.float32)
+
+    def _drawn(self, image: bytes) -> np.ndarray:
+        digest = hashlib.sha256(f"{self.seed}|".encode() + image).digest()
+        return np.random.default_rng(np.frombuffer(digest, np.uint32)).standard_normal(7)
 
 
 def planted(model: nn.Module) -> LoadedNetwork:

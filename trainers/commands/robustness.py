@@ -25,7 +25,7 @@ def robustness(
     on_bad: Bad = None,
     as_json: AsJson = False,
 ) -> None:
-    """Measure the accuracy on corrupted images: noise, blur, brightness, JPEG, rotation, covered eyes or mouth, and others.
+    """Measure the accuracy on corrupted images: noise, blur, brightness, JPEG, rotation, framing, covered eyes or mouth.
 
     Results are kept, so an interrupted command continues.
     """

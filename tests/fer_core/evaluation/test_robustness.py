@@ -54,7 +54,8 @@ def face(pictures: NDArray[np.uint8]) -> NDArray[np.uint8]:
 @pytest.mark.parametrize("shape", [(48, 48), (48, 48, 3), (70, 61), (20, 20, 3)])
 def test_every_kind_keeps_shape_and_worsens_with_severity(kind: str, shape: tuple[int, ...]) -> None:
     random = np.random.default_rng(0)
-    smooth = 60 + 90 * np.linspace(0, 1, shape[1]) + 20 * random.standard_normal(shape[:2])
+    grain = 0 if kind == "shift" else 20  # which the smallest shift moves already
+    smooth = 60 + 90 * np.linspace(0, 1, shape[1]) + grain * random.standard_normal(shape[:2])
     picture = smooth.clip(0, 255).astype(np.uint8)
     if len(shape) == 3:
         picture = np.stack([picture, picture // 2, picture // 3], axis=2)
@@ -78,6 +79,24 @@ def test_known_values() -> None:
     grain = corrupt(np.full((48, 48), 128, np.uint8), "noise", 2, "x").astype(float)
     assert grain.std() == pytest.approx(16, rel=0.05)
     assert grain.mean() == pytest.approx(128, abs=1.5)
+
+
+def test_a_tighter_and_a_wider_cut_and_a_shift_are_those_worked_out_by_hand() -> None:
+    """The ramp is 40 + 4 x; its middle, x = 23.5, is 134 and stays where the image is scaled."""
+    x = np.arange(48)
+    tight, wide = corrupt(RAMP, "tighter", 3, "x"), corrupt(RAMP, "wider", 3, "x")
+    np.testing.assert_allclose(tight[7], 134 + 4 * 0.8 * (x - 23.5), atol=1)  # 0.8 of the side fills it
+    known = np.abs(1.25 * (x - 23.5)) < 23.5
+    np.testing.assert_allclose(wide[7, known], 134 + 4 * 1.25 * (x[known] - 23.5), atol=1)
+    assert (wide[:, 0] == 40).all()  # outside, the edge
+    assert (wide[:, -1] == 228).all()
+    seen = set()
+    for image in range(40):
+        moved = corrupt(RAMP, "shift", 4, str(image))  # 0.12 of 48: 5.76 pixels, 23 grey levels
+        change = int(moved[24, 24]) - int(RAMP[24, 24])
+        assert abs(change) == pytest.approx(4 * 0.12 * 48, abs=1)
+        seen.add((change > 0, int(corrupt(RAMP.T.copy(), "shift", 4, str(image))[24, 24]) > int(RAMP.T[24, 24])))
+    assert len(seen) == 4  # every way
 
 
 def test_bars_lie_over_the_template_and_grow_from_the_middle() -> None:

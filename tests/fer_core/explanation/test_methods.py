@@ -731,6 +731,26 @@ def test_a_constant_picture_has_a_zero_map_beside_one_that_has_not(method, value
     assert found[1].any()
 
 
+class Deaf(nn.Sequential):
+    """It runs its layers, and gives the same answer whatever comes out of them."""
+
+    def __init__(self, detached: bool) -> None:
+        super().__init__(*pooled())
+        self.detached = detached
+
+    def forward(self, inputs: torch.Tensor) -> torch.Tensor:
+        heard = super().forward(inputs)
+        same = torch.arange(4.0).expand(len(inputs), 4)
+        return same if self.detached else same + 0 * heard
+
+
+@pytest.mark.parametrize("detached", [True, False])
+@pytest.mark.parametrize("method", GRADIENTS)
+def test_a_network_that_ignores_its_input_has_a_map_of_zeros(method, detached):
+    found = run(Deaf(detached), pictures(2), [1, 2], method, against=[0, 0])
+    assert not found.map.any()
+
+
 def test_a_colour_picture_is_constant_only_if_each_channel_is():
     model, _ = linear(RGB)
     images = np.zeros((2, 16, 16, 3), np.uint8)
