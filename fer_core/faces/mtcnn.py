@@ -34,7 +34,36 @@ def _networks() -> Any:
         del sys.modules["imghdr"]
         if real is not None:
             sys.modules["imghdr"] = real
-    return MTCNN()
+    networks = MTCNN()
+    networks._MTCNN__nms = suppressed
+    for network in (networks._pnet, networks._rnet, networks._onet):
+        network.enableWinograd(False)  # a shortcut on some processors, whose rounding error moves boxes by a pixel
+    return networks
+
+
+def suppressed(boxes: NDArray[np.float64], threshold: float, method: str) -> NDArray[np.intp]:
+    """Of boxes (N, 5 or more: left, top, right, bottom, score) that overlap only the one with the highest score.
+
+    As the package's own, but of equal scores the last one always wins; numpy's default sort orders them as the processor
+    makes it fastest, and scores of 1 are common.
+
+    Args:
+        threshold: largest overlap of two boxes that are both kept, 0..1.
+        method: “Union” for intersection over union, “Min” for the share of the smaller box.
+    """
+    left, top, right, bottom, scores = boxes.T[:5] if boxes.size else np.empty((5, 0))
+    area = (right - left + 1) * (bottom - top + 1)
+    order, kept = np.argsort(scores, kind="stable"), []
+    while order.size:
+        best, order = order[-1], order[:-1]
+        kept.append(best)
+        width = np.minimum(right[best], right[order]) - np.maximum(left[best], left[order]) + 1
+        height = np.minimum(bottom[best], bottom[order]) - np.maximum(top[best], top[order]) + 1
+        shared = np.maximum(0.0, width) * np.maximum(0.0, height)
+        smaller = np.minimum(area[best], area[order])
+        whole = smaller if method == "Min" else area[best] + area[order] - shared
+        order = order[shared / whole <= threshold]
+    return np.array(kept, np.intp)
 
 
 @detector("mtcnn", "MTCNN", margin=FER2013_MARGIN)

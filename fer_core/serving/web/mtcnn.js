@@ -12,7 +12,6 @@ const FACTOR = 0.709; // from one size of the pyramid to the next
 const SURE = [0.6, 0.7, 0.7].map(Math.fround);
 const AT_ONCE = 64; // faces of one pass, so that a wild image does not fill the memory
 
-const LEVEL = Float32Array.from({ length: 256 }, (_, value) => (value - 127.5) * 0.0078125);
 const fix = Math.trunc;
 
 /** All faces of an RGB image, the largest first: { box: [left, top, width, height], score, points: [[x, y] x 5] }. */
@@ -50,7 +49,7 @@ async function proposed(image, window, network) {
     const scale = start * FACTOR ** step;
     const small = area(image, Math.ceil(image.width * scale), Math.ceil(image.height * scale));
     const input = new Float32Array(small.data.length);
-    exchange(small, (value) => LEVEL[value], input, 0);
+    exchange(small, input, 0);
     const { conv2d_4: moves, softmax } = await network(input, [1, small.width, small.height, 3]);
     total.push(...suppressed(windows(moves, softmax, scale), 0.5));
   }
@@ -128,16 +127,16 @@ async function each(image, boxes, side, network) {
     const some = boxes.slice(start, start + AT_ONCE);
     const input = new Float32Array(some.length * side * side * 3);
     some.forEach((box, at) => {
-      const patch = area(padded(image, box), side, side);
-      exchange(patch, (value) => (value - 127.5) * 0.0078125, input, at * side * side * 3);
+      exchange(area(padded(image, box), side, side, Float32Array), input, at * side * side * 3);
     });
     const outputs = await network(input, [some.length, side, side, 3]);
     for (const [name, { data }] of Object.entries(outputs)) {
-      parts[name] ??= [];
-      parts[name].push(...data);
+      const size = data.length / some.length;
+      parts[name] ??= new Float32Array(boxes.length * size);
+      parts[name].set(data, start * size);
     }
   }
-  return Object.fromEntries(Object.entries(parts).map(([name, values]) => [name, Float32Array.from(values)]));
+  return parts;
 }
 
 // The box cut out of the image, black outside of it. Places are counted from 1, as in the package.
@@ -145,26 +144,25 @@ function padded(image, box) {
   const [x1, y1, x2, y2] = box.map(fix);
   const width = fix(box[2] - box[0] + 1);
   const height = fix(box[3] - box[1] + 1);
-  const data = new Float64Array(width * height * 3);
+  const data = new Uint8Array(width * height * 3);
   const first = Math.max(1, x1);
-  const last = Math.min(image.width, x2);
-  for (let y = Math.max(1, y1); y <= Math.min(image.height, y2); y++) {
-    let from = ((y - 1) * image.width + first - 1) * 3;
-    let to = ((y - y1) * width + first - x1) * 3;
-    for (let count = (last - first + 1) * 3; count > 0; count--) data[to++] = image.data[from++];
+  const length = (Math.min(image.width, x2) - first + 1) * 3;
+  for (let y = Math.max(1, y1); length > 0 && y <= Math.min(image.height, y2); y++) {
+    const from = ((y - 1) * image.width + first - 1) * 3;
+    data.set(image.data.subarray(from, from + length), ((y - y1) * width + first - x1) * 3);
   }
   return { width, height, channels: 3, data };
 }
 
-// Into `input` from `start` on, columns first.
-function exchange({ width, height, data }, level, input, start) {
+// Into `input` from `start` on, columns first, from -1 to 1.
+function exchange({ width, height, data }, input, start) {
   let from = 0;
   for (let y = 0; y < height; y++) {
     for (let x = 0; x < width; x++) {
       const to = start + (x * height + y) * 3;
-      input[to] = level(data[from++]);
-      input[to + 1] = level(data[from++]);
-      input[to + 2] = level(data[from++]);
+      input[to] = (data[from++] - 127.5) * 0.0078125;
+      input[to + 1] = (data[from++] - 127.5) * 0.0078125;
+      input[to + 2] = (data[from++] - 127.5) * 0.0078125;
     }
   }
 }

@@ -1,7 +1,7 @@
 // Images as the library has them, and its operations on them: the same numbers as OpenCV's, to the last grey level.
 //
 // An image is { width, height, channels, data }, rows from the top, channels beside each other. `data` is a Uint8Array
-// (or Uint8ClampedArray) of RGB or grey, or a Float64Array inside the face detector.
+// of RGB or grey; inside the face detector a shrunk one may be a Float32Array.
 
 /** Python's rounding: halves go to the even neighbour. */
 export function round(value) {
@@ -14,11 +14,11 @@ export function round(value) {
 
 export const clamp = (value, low, high) => Math.min(Math.max(value, low), high);
 
-const like = (image, width, height) => ({
+const like = ({ channels }, width, height, Kind = Uint8Array) => ({
   width,
   height,
-  channels: image.channels,
-  data: new image.data.constructor(width * height * image.channels),
+  channels,
+  data: new Kind(width * height * channels),
 });
 
 /** RGB of a canvas's RGBA; what is transparent was laid on white before. */
@@ -64,77 +64,77 @@ export function resize(image, width, height) {
   return image.width > width || image.height > height ? area(image, width, height) : linear(image, width, height);
 }
 
-// Which pixels each pixel of a shrunk line averages, and with which weights (OpenCV's computeResizeAreaTab).
+// Which pixels each pixel of a shrunk line averages, and with which weights (OpenCV's computeResizeAreaTab): those from
+// start[place] to start[place + 1] of the lists.
 function shares(from, to) {
   const scale = 1 / (to / from);
-  const taken = [];
+  const start = new Int32Array(to + 1);
+  const pixels = [];
+  const weights = [];
+  const take = (at, weight) => { pixels.push(at); weights.push(weight); };
   for (let place = 0; place < to; place++) {
-    const start = place * scale;
-    const end = start + scale;
-    const cell = Math.min(scale, from - start);
+    const begin = place * scale;
+    const end = begin + scale;
+    const cell = Math.min(scale, from - begin);
     const last = Math.min(Math.floor(end), from - 1);
-    const first = Math.min(Math.ceil(start), last);
-    if (first - start > 1e-3) taken.push([place, first - 1, Math.fround((first - start) / cell)]);
-    for (let at = first; at < last; at++) taken.push([place, at, Math.fround(1 / cell)]);
-    if (end - last > 1e-3) taken.push([place, last, Math.fround(Math.min(end - last, 1, cell) / cell)]);
+    const first = Math.min(Math.ceil(begin), last);
+    if (first - begin > 1e-3) take(first - 1, (first - begin) / cell);
+    for (let at = first; at < last; at++) take(at, 1 / cell);
+    if (end - last > 1e-3) take(last, Math.min(end - last, 1, cell) / cell);
+    start[place + 1] = pixels.length;
   }
-  return {
-    to: Int32Array.from(taken, (one) => one[0]),
-    from: Int32Array.from(taken, (one) => one[1]),
-    weight: Float32Array.from(taken, (one) => one[2]),
-  };
+  return { start, pixels: Int32Array.from(pixels), weights: Float32Array.from(weights) };
 }
 
-/** OpenCV's INTER_AREA. Where one side grows it is a bilinear interpolation of its own kind. */
-export function area(image, width, height) {
+/** OpenCV's INTER_AREA of bytes; rounded, or as a Float32Array. Where one side grows it is a bilinear interpolation of its own kind. */
+export function area(image, width, height, Kind = Uint8Array) {
   const across = image.width / width;
   const down = image.height / height;
-  if (across < 1 || down < 1) return stretched(image, width, height);
-  if (Number.isInteger(across) && Number.isInteger(down)) return blocks(image, width, height, across, down);
+  if (across < 1 || down < 1) return stretched(image, width, height, Kind);
+  if (Number.isInteger(across) && Number.isInteger(down)) return blocks(image, width, height, across, down, Kind);
   const { channels, data } = image;
-  const out = like(image, width, height);
-  const whole = !(data instanceof Float64Array);
+  const out = like(image, width, height, Kind);
   const columns = shares(image.width, width);
   const rows = shares(image.height, height);
   const line = width * channels;
-  const Work = whole ? Float32Array : Float64Array;
-  const sum = new Work(line);
-  const row = new Work(line);
-  const steps = columns.to.length;
-  for (let step = 0; step < rows.to.length; step++) {
-    row.fill(0);
-    const base = rows.from[step] * image.width * channels;
-    if (channels === 3) {
-      for (let one = 0; one < steps; one++) {
-        const weight = columns.weight[one];
-        const at = base + columns.from[one] * 3;
-        const place = columns.to[one] * 3;
-        row[place] += data[at] * weight;
-        row[place + 1] += data[at + 1] * weight;
-        row[place + 2] += data[at + 2] * weight;
-      }
-    } else {
-      for (let one = 0; one < steps; one++) row[columns.to[one]] += data[base + columns.from[one]] * columns.weight[one];
+  const row = new Float32Array(line);
+  const sum = new Float32Array(line);
+  for (let y = 0; y < height; y++) {
+    sum.fill(0);
+    for (let one = rows.start[y]; one < rows.start[y + 1]; one++) {
+      averaged(data, rows.pixels[one] * image.width * channels, columns, channels, row);
+      const weight = rows.weights[one];
+      for (let x = 0; x < line; x++) sum[x] += Math.fround(weight * row[x]);
     }
-    const weight = rows.weight[step];
-    const first = step === 0 || rows.to[step] !== rows.to[step - 1];
-    if (first) for (let x = 0; x < line; x++) sum[x] = weight * row[x];
-    else for (let x = 0; x < line; x++) sum[x] += weight * row[x];
-    if (step + 1 === rows.to.length || rows.to[step + 1] !== rows.to[step]) {
-      const to = rows.to[step] * line;
-      for (let x = 0; x < line; x++) out.data[to + x] = whole ? round(sum[x]) : sum[x];
-    }
+    place(sum, out.data, y * line);
   }
   return out;
 }
 
+// One line of an image, shrunk. Products and sums have 32 bits, as OpenCV's: with 64 a grey level on a half would be rounded otherwise.
+function averaged(data, base, { start, pixels, weights }, channels, row) {
+  for (let x = 0, to = 0; x + 1 < start.length; x++) {
+    for (let c = 0; c < channels; c++) {
+      let sum = Math.fround(0);
+      for (let one = start[x]; one < start[x + 1]; one++) {
+        sum = Math.fround(sum + Math.fround(data[base + pixels[one] * channels + c] * weights[one]));
+      }
+      row[to++] = sum;
+    }
+  }
+}
+
+function place(line, data, start) {
+  if (data instanceof Float32Array) data.set(line, start);
+  else for (let x = 0; x < line.length; x++) data[start + x] = round(line[x]);
+}
+
 // Shrunk by whole numbers: the mean of each block.
-function blocks(image, width, height, across, down) {
+function blocks(image, width, height, across, down, Kind) {
   const { channels, data } = image;
-  const out = like(image, width, height);
-  const whole = !(data instanceof Float64Array);
+  const out = like(image, width, height, Kind);
   const half = across === 2 && down === 2; // OpenCV rounds halves up here, and to even elsewhere
-  const share = whole ? Math.fround(1 / (across * down)) : 1 / (across * down);
+  const share = Math.fround(1 / (across * down));
   let to = 0;
   for (let y = 0; y < height; y++) {
     for (let x = 0; x < width; x++) {
@@ -144,7 +144,7 @@ function blocks(image, width, height, across, down) {
           let at = ((y * down + dy) * image.width + x * across) * channels + c;
           for (let dx = 0; dx < across; dx++, at += channels) sum += data[at];
         }
-        out.data[to++] = !whole ? sum * share : half ? (sum + 2) >> 2 : round(Math.fround(sum * share));
+        out.data[to++] = Kind === Float32Array ? sum * share : half ? (sum + 2) >> 2 : round(Math.fround(sum * share));
       }
     }
   }
@@ -166,7 +166,7 @@ function neighbours(from, to, place, rows) {
   return { first, second, weight };
 }
 
-function stretched(image, width, height) {
+function stretched(image, width, height, Kind) {
   const along = (from, to, rows) => {
     const inverse = to / from;
     const scale = 1 / inverse;
@@ -176,7 +176,7 @@ function stretched(image, width, height) {
       return [left, share <= 0 ? 0 : share - Math.floor(share)];
     }, rows);
   };
-  return between(image, width, height, along(image.width, width), along(image.height, height, true));
+  return between(image, width, height, along(image.width, width), along(image.height, height, true), Kind);
 }
 
 /** OpenCV's INTER_LINEAR. */
@@ -188,13 +188,13 @@ export function linear(image, width, height) {
       return [Math.floor(place), place - Math.floor(place)];
     }, rows);
   };
-  return between(image, width, height, along(image.width, width), along(image.height, height, true));
+  return between(image, width, height, along(image.width, width), along(image.height, height, true), Uint8Array);
 }
 
-function between(image, width, height, columns, rows) {
+function between(image, width, height, columns, rows, Kind) {
   const { channels, data } = image;
-  const out = like(image, width, height);
-  const whole = !(data instanceof Float64Array);
+  const out = like(image, width, height, Kind);
+  const whole = Kind === Uint8Array;
   const fixed = (share) => [round(Math.fround(1 - share) * 2048), round(share * 2048)]; // OpenCV's 11 bits
   let to = 0;
   for (let y = 0; y < height; y++) {

@@ -29,6 +29,7 @@ from fer_core.faces import (
     placement,
     soften,
 )
+from fer_core.faces.mtcnn import suppressed
 
 # Read by hand from the portrait enlarged four times: pupils, tip of the nose, corners of the mouth ...
 POINTS = np.array([[203, 101], [246.75, 103], [223.75, 125], [205, 141.75], [243.5, 141.5]])
@@ -70,6 +71,17 @@ def test_mtcnn_points_are_on_eyes_nose_and_mouth(portrait):
     assert np.abs(face.points - POINTS).max() < 5
     assert face.score is not None
     assert 0.9 < face.score <= 1
+
+
+def test_of_overlapping_boxes_one_is_kept_and_of_equal_scores_the_last():
+    # The first two share 81 x 100 of 101 x 100 pixels, the third shares nothing, the fourth lies within the third.
+    boxes = np.array([[0, 0, 100, 99, 0.9], [20, 0, 120, 99, 0.8], [300, 0, 400, 99, 0.7], [310, 0, 350, 49, 0.6]])
+    assert suppressed(boxes, 0.5, "Union").tolist() == [0, 2, 3]  # 81 / 121; 41 * 50 / (101 * 100)
+    assert suppressed(boxes, 0.7, "Union").tolist() == [0, 1, 2, 3]
+    assert suppressed(boxes, 0.7, "Min").tolist() == [0, 2]
+    assert suppressed(np.empty((0, 9)), 0.5, "Union").tolist() == []
+    same = np.column_stack([np.random.default_rng(1).integers(0, 3, (500, 2)), np.full((500, 3), [90, 90, 1.0])])
+    assert suppressed(same, 0.5, "Union").tolist() == [499]
 
 
 @FOUND
