@@ -123,6 +123,7 @@ class Method:
             network looks.
         suits: (network, spec) -> None, or the reason why it cannot explain this network.
         gradients: whether it needs the network's gradient; a network that is only a function has none.
+        kind: what the map is made of: a layer's maps, the gradient at the pixels, or answers to changed images.
         attribute: (question, parameters) -> maps (N, H, W), or a pair of them and their standard errors over draws.
     """
 
@@ -136,20 +137,12 @@ class Method:
     suits: Callable[[nn.Module, ImageSpec], str | None]
     attribute: Attribute
     gradients: bool = True
-
-    @property
-    def kind(self) -> Kind:
-        """What the map is made of: a layer's maps, the gradient at the pixels, or answers to changed images."""
-        if self.needs_layer:
-            return "class activation"
-        return "gradient" if self.gradients else "perturbation"
+    kind: Kind = "perturbation"
 
     def refusal(self, model: nn.Module, spec: ImageSpec) -> str | None:
         """Why it cannot explain this network; None if it can."""
         if self.gradients and not getattr(model, "differentiable", True):
-            free = ", ".join(
-                sorted(one.title for _, one in METHODS.items() if not one.gradients and not one.needs_layer)
-            )
+            free = ", ".join(sorted(one.title for _, one in METHODS.items() if one.kind == "perturbation"))
             why = getattr(model, "why_not", "")
             return f"it needs gradients, which do not go through the network ({why}); these need none: {free}"
         return self.suits(model, spec)
@@ -180,12 +173,17 @@ def method(
     claims: Claim = "place",
     suits: Callable[[nn.Module, ImageSpec], str | None] = suits_all,
     gradients: bool = True,
+    kind: Kind | None = None,
 ) -> Callable[[A], A]:
-    """Decorator that registers a function (question, parameters) -> maps (N, H, W) as a method; see `Method`."""
+    """Decorator that registers a function (question, parameters) -> maps (N, H, W) as a method; see `Method`. Without a kind it
+    follows from what the method needs."""
+    needed: Kind = "class activation" if needs_layer else "gradient" if gradients else "perturbation"
 
     def add(attribute: A) -> A:
         METHODS.register(name)(
-            Method(name, title, paper, signed, needs_layer, parameters, claims, suits, attribute, gradients)
+            Method(
+                name, title, paper, signed, needs_layer, parameters, claims, suits, attribute, gradients, kind or needed
+            )
         )
         return attribute
 
@@ -343,20 +341,24 @@ def _over_views(found: torch.Tensor, seen: Sequence[View], *, sums: bool, power:
 
 
 def spatial_layers(model: nn.Module, spec: ImageSpec, coarsest: int = COARSEST) -> dict[str, tuple[int, int]]:
-    """Layers whose output is a map of at least `coarsest` x `coarsest`, in the order in which they are run.
+    """Layers whose output is a map of at least `coarsest` x `coarsest`, or a transformer's tokens of so many places, in the
+    order in which they are run.
 
     Returns:
         Dotted name of the layer to the (height, width) of its map. A layer that holds others comes after them.
     """
     import torch
 
+    from fer_core.models.outputs import Grids  # brings torch
+
     network = replica(model)
     found: dict[str, tuple[int, int]] = {}
+    grids = Grids(spec)
 
     def note(name: str) -> Callable[[nn.Module, Any, Any], None]:
         def hook(_layer: nn.Module, _inputs: Any, output: Any) -> None:
-            if isinstance(output, torch.Tensor) and output.ndim == 4 and min(output.shape[2:]) >= coarsest:
-                found[name] = (output.shape[2], output.shape[3])
+            if (grid := grids.of(output)) is not None and min(grid) >= coarsest:
+                found[name] = grid
 
         return hook
 

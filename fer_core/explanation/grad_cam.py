@@ -26,7 +26,8 @@ def has_maps(model: nn.Module, spec: ImageSpec) -> str | None:
 
 @method("grad-cam", title="Grad-CAM", paper=PAPER, signed=False, needs_layer=True, suits=has_maps)
 def grad_cam(question: Question, parameters: Parameters) -> torch.Tensor:
-    """ReLU(sum_k a_k A_k), a_k the mean of dS/dA_k over the map (equations 1 and 2), enlarged bilinearly.
+    """ReLU(sum_k a_k A_k), a_k the mean of dS/dA_k over the map (equations 1 and 2), enlarged bilinearly. Of a transformer the
+    tokens of places are the map.
 
     Raises:
         ConfigError: no layer, or one without a map of at least 4 x 4; the message names those that have one.
@@ -58,6 +59,8 @@ def at_layer(
     import torch
     from torch.nn import functional
 
+    from fer_core.models.outputs import Grids, as_maps  # brings torch
+
     if question.layer is None:
         raise _refusal(question, title, "none was named")
     seen: dict[str, torch.Tensor] = {}
@@ -84,17 +87,25 @@ def at_layer(
     for name in names:
         if name not in seen:
             raise _refusal(question, title, f"“{name}” is never run")
-        if seen[name].ndim != 4:
+    grids: dict[str, tuple[int, int]] = {}
+    for name in names:
+        if seen[name].ndim == 3:  # tokens; whose places they are only a whole pass tells
+            grid = spatial_layers(question.network, question.spec, coarsest=2).get(name)
+        else:
+            grid = Grids(question.spec).of(seen[name])
+        if grid is None:
             raise _refusal(question, title, f"the output of “{name}” has no spatial extent")
-        if min(seen[name].shape[2:]) < COARSEST:
-            size = f"{seen[name].shape[2]} x {seen[name].shape[3]}"
-            raise _refusal(question, title, f"the map of “{name}” is {size}, too coarse to mean anything")
+        if min(grid) < COARSEST:
+            raise _refusal(
+                question, title, f"the map of “{name}” is {grid[0]} x {grid[1]}, too coarse to mean anything"
+            )
+        grids[name] = grid
     maps = [seen[name] for name in names]
     none = 0 * sum(one.sum() for one in maps)  # a layer that the score ignores has a gradient too: zero
     slopes = torch.autograd.grad(score.sum() + none, maps) if gradients else maps
     total = torch.zeros_like(question.inputs[:, 0])
-    for one, slope in zip(maps, slopes, strict=True):
-        coarse = coarse_of(one.detach(), slope.detach())
+    for name, one, slope in zip(names, maps, slopes, strict=True):
+        coarse = coarse_of(as_maps(one.detach(), grids[name]), as_maps(slope.detach(), grids[name]))
         total += functional.interpolate(coarse, question.inputs.shape[2:], mode="bilinear", align_corners=False)[:, 0]
     return total
 

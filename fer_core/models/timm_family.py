@@ -65,4 +65,4 @@ def timm(name: str) -> Network:
             )
         return Path(found)
 
-    return Network(f"timm:{name}", f"{name} (timm)", build, spec, "layers", "timm", imagenet=imagenet)
+    return Network(f"timm:{name}", f"{name} (timm)", build, spec, "map_layers", "timm", imagenet=imagenet)

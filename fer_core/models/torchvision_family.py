@@ -49,5 +49,5 @@ def torchvision(name: str) -> Network:
         return torchvision_file(str(models.get_model_weights(name).DEFAULT))
 
     return Network(
-        f"torchvision:{name}", f"{name} (torchvision)", build, IMAGENET, "layers", "torchvision", imagenet=imagenet
+        f"torchvision:{name}", f"{name} (torchvision)", build, IMAGENET, "map_layers", "torchvision", imagenet=imagenet
     )

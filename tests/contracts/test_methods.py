@@ -24,6 +24,32 @@ def network() -> nn.Module:
     )  # fmt: skip
 
 
+class Transformer(nn.Module):
+    """One layer of attention over 4 x 4 patches: for methods that follow attention."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        torch.manual_seed(0)
+        self.patches, self.attention = nn.Conv2d(1, 8, 6, 6), nn.MultiheadAttention(8, 2, batch_first=True)
+        self.head = nn.Linear(8, 4)
+
+    def forward(self, given: torch.Tensor) -> torch.Tensor:
+        tokens = self.patches(given).flatten(2).transpose(1, 2)
+        return self.head((tokens + self.attention(tokens, tokens, tokens, need_weights=False)[0]).mean(dim=1))
+
+
+def suitable(how: Method) -> nn.Module:
+    """The network on which a method is tested: the plain one, else a transformer."""
+    kinds = (network, Transformer)
+    found = next((made for make in kinds if how.suits(made := make(), SPEC) is None), None)
+    if found is None:
+        reasons = "; ".join(str(how.suits(make(), SPEC)) for make in kinds)
+        pytest.fail(
+            f"{how.title} suits no plain convolutional network with ReLU modules, and no transformer: {reasons}"
+        )
+    return found
+
+
 def images(n: int = 3) -> np.ndarray:
     return np.random.default_rng(1).integers(0, 256, (n, 24, 24), dtype=np.uint8)
 
@@ -40,10 +66,7 @@ def maps(how: Method, model: nn.Module, n: int = 3, **more: object):
 
 @pytest.fixture(params=ALL)
 def how(request: pytest.FixtureRequest) -> Method:
-    found = METHODS.get(request.param)
-    if reason := found.suits(network(), SPEC):
-        pytest.fail(f"{found.title} suits no plain convolutional network with ReLU modules: {reason}")
-    return found
+    return METHODS.get(request.param)
 
 
 def test_its_card_is_filled_in(how: Method) -> None:
@@ -54,7 +77,7 @@ def test_its_card_is_filled_in(how: Method) -> None:
 
 
 def test_its_maps_are_finite_have_the_images_size_and_say_something(how: Method) -> None:
-    found = maps(how, network())
+    found = maps(how, suitable(how))
     assert found.map.shape == (3, 24, 24)
     assert found.map.dtype == np.float32
     assert np.isfinite(found.map).all()
@@ -67,7 +90,7 @@ def test_its_maps_are_finite_have_the_images_size_and_say_something(how: Method)
 
 
 def test_the_same_call_gives_the_same_maps_and_other_images_do_not_change_them(how: Method) -> None:
-    model = network()
+    model = suitable(how)
     together = maps(how, model).map
     np.testing.assert_array_equal(together, maps(how, model).map)
     np.testing.assert_allclose(together[:1], maps(how, model, 1).map, rtol=1e-3, atol=1e-6)
@@ -77,11 +100,11 @@ def test_another_seed_changes_what_it_draws(how: Method) -> None:
     if "seed" not in how.parameters.model_fields:
         assert not {"copies", "draws", "samples"} & set(how.parameters.model_fields), "it draws and takes no seed"
         return
-    assert not np.array_equal(maps(how, network()).map, maps(how, network(), seed=1).map)
+    assert not np.array_equal(maps(how, suitable(how)).map, maps(how, suitable(how), seed=1).map)
 
 
 def test_the_network_and_the_random_state_are_left_as_they_were(how: Method) -> None:
-    model = network().train()
+    model = suitable(how).train()
     kinds = ("_forward_hooks", "_forward_pre_hooks", "_backward_hooks", "_backward_pre_hooks")
     before = {name: value.clone() for name, value in model.state_dict().items()}
     state = torch.get_rng_state()
@@ -94,14 +117,14 @@ def test_the_network_and_the_random_state_are_left_as_they_were(how: Method) -> 
 
 
 def test_the_views_that_are_served_are_averaged(how: Method) -> None:
-    found = maps(how, network(), tta="flip")
+    found = maps(how, suitable(how), tta="flip")
     assert found.map.shape == (3, 24, 24)
     assert np.isfinite(found.map).all()
 
 
 def test_a_setting_that_it_does_not_take_is_refused(how: Method) -> None:
     with pytest.raises(ConfigError, match="cannot be run with nonsense"):
-        maps(how, network(), nonsense=1)
+        maps(how, suitable(how), nonsense=1)
 
 
 @pytest.mark.parametrize("name", ALL)
