@@ -7,6 +7,7 @@ remembers nothing.
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -26,6 +27,9 @@ from fer_core.classroom.tasks import GUESS, SURE
 from fer_core.errors import ClassError, FerError
 from fer_core.faces.template import REGIONS, points_of, template
 
+JOINING, READING = "join", "reading"  # names of pages, or their ends
+LOST = 20.0  # seconds after which a page that was sent did not arrive
+MOST_NOTED = 10_000  # people whose last page is noted
 POLL = 3.0  # seconds after which a page asks whether the teacher went on
 FINE = 96  # steps of a touch along both sides
 TITLE = "FERscope class"
@@ -62,9 +66,33 @@ footer { display: none !important; }
 """
 
 
+class Sent:
+    """Which page each person was sent last, and when.
+
+    A page asks by itself whether it is still the right one. On a slow server this question may be answered after the page that
+    came meanwhile: the same page once more would take back what somebody has just chosen on it. It is sent again only after a
+    while, when the first one must have been lost.
+    """
+
+    def __init__(self) -> None:
+        self._pages: dict[str, tuple[str, float]] = {}
+
+    def now(self, ticket: str, page: list[Any]) -> list[Any]:
+        """The page, noted."""
+        if len(self._pages) >= MOST_NOTED:
+            self._pages.clear()
+        self._pages[ticket] = (page[-1], time.monotonic())
+        return page
+
+    def lately(self, ticket: str, name: str) -> bool:
+        """Whether this page was sent to them a moment ago, with none after it."""
+        last, at = self._pages.get(ticket, ("", 0.0))
+        return last == name and time.monotonic() - at < LOST
+
+
 def build() -> gr.Blocks:
     """The app, not started yet. `start` adds theme and style."""
-    allowance = Allowance()
+    allowance, sent = Allowance(), Sent()
     app = gr.Blocks(title=TITLE, analytics_enabled=False, fill_width=True)
     with app:
         ticket = gr.BrowserState("", storage_key="ferscope-class", secret="no secret: it only keeps its place")
@@ -103,15 +131,26 @@ def build() -> gr.Blocks:
             except FerError as error:
                 return [gr.skip(), *_only(told=words.told(str(error), "problem"))]
             welcome = f"Your return word is {student.word}. You need it only on another device."
-            return [f"{session.code}-{student.token}", *_page(session, student, welcome)]
+            ticket = f"{session.code}-{student.token}"
+            return [ticket, *sent.now(ticket, _page(session, student, welcome))]
 
-        def look(ticket: str, shown: str = "") -> list[Any]:
+        def look(ticket: str) -> list[Any]:
             try:
                 session, student = _of(ticket)
             except FerError as error:
                 return _join_again(str(error) if ticket else "")
+            return sent.now(ticket, _page(session, student))
+
+        def poll(ticket: str, shown: Any) -> list[Any]:
+            """What has changed by itself: nothing while somebody reads what was revealed to them."""
+            try:
+                session, student = _of(ticket)
+            except FerError as error:
+                return _only() if shown == JOINING else _join_again(str(error) if ticket else "")
+            if str(shown).endswith(READING) and session.state()[0] in ("running", "paused"):
+                return _only()
             found = _page(session, student)
-            return _only() if found[-1] == shown else found
+            return _only() if found[-1] == shown or sent.lately(ticket, found[-1]) else sent.now(ticket, found)
 
         def answer(ticket: str, position: Any, choice: Any, sure: Any, region: Any) -> list[Any]:
             try:
@@ -129,7 +168,7 @@ def build() -> gr.Blocks:
                 return _only(told=words.told(str(error), "problem"))
             if session.about.task == GUESS:
                 return _after_guess(session, student, session.items()[kept.item], kept)
-            return _page(session, student)
+            return sent.now(ticket, _page(session, student))
 
         quick: dict[str, Any] = {
             "queue": False, "api_visibility": "undocumented", "show_progress": "hidden", "preprocess": False,
@@ -140,7 +179,8 @@ def build() -> gr.Blocks:
         )  # fmt: skip
         send.click(answer, [ticket, position, choice, sure, region], page, api_name="answer", **quick)
         onwards.click(look, ticket, page, api_name="next", **quick)
-        gr.on([app.load, gr.Timer(POLL).tick], look, [ticket, shown], page, api_name="look", **quick)
+        app.load(look, ticket, page, api_name="look", **quick)
+        gr.Timer(POLL).tick(poll, [ticket, shown], page, api_name="poll", **quick)
         app.load(_code_of_address, outputs=code, api_visibility="private", queue=False, show_progress="hidden")
         face.select(
             _touched, [ticket], region, api_visibility="private", queue=False, show_progress="hidden", preprocess=False
@@ -181,7 +221,7 @@ def _join_again(problem: str) -> list[Any]:
         head=words.head(TITLE),
         told=words.told(problem, "problem"),
         ended="",
-        shown="join",
+        shown=JOINING,
         position=-1,
         **_shows("joining"),
     )
@@ -221,6 +261,7 @@ def _after_guess(session: Session, student: Student, item: Item, kept: Answer) -
         head=words.head(about.name, student.nickname, len(own), about.size),
         told="",
         known=words.revealed(item, kept),
+        shown=f"{session.code} {item.position} {READING}",
         **_shows("after"),
     )
 

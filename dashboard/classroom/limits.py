@@ -1,4 +1,4 @@
-"""What the students' app refuses: everything but its pages and its three requests, and too many joins from one address."""
+"""What the students' app refuses: everything but its pages and its requests, and too many joins from one address."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ PAGES = re.compile(
     r"/|/(config|theme\.css|favicon\.ico|robots\.txt|manifest\.json|app_id|login_check)/?|/(static|assets|svelte)/.*"
     r"|/gradio_api/(info|startup-events|app_id|theme\.css|heartbeat/\w+)"
 )
-REQUESTS = re.compile(r"/gradio_api/run/(predict|join|look|next|answer)/?|/gradio_api/reset/?")
+REQUESTS = re.compile(r"/gradio_api/run/(predict|join|look|poll|next|answer)/?|/gradio_api/reset/?")
 
 
 class OnlyAnswers:

@@ -5,7 +5,9 @@ import subprocess
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import httpx
 import numpy as np
@@ -94,11 +96,11 @@ def test_a_student_reloads_comes_back_elsewhere_and_sees_the_answers(url: str) -
         ada.see(ada.ask("answer", ada.ticket, 1, "sad", "a guess", ""))
     assert ada.position == -1
     session.turn("revealed")
-    results = str(ada.ask("look", ada.ticket, "")[11])
+    results = str(ada.ask("look", ada.ticket)[11])
     assert "right on 1 of 2 images" in results
     assert "Net is right on 1 of 2" in results
     session.delete()
-    assert "no class with the code" in ada.see(ada.ask("look", ada.ticket, ""))
+    assert "no class with the code" in ada.see(ada.ask("look", ada.ticket))
 
 
 @pytest.mark.parametrize("choice", ["hungry", "", None, 7, ["happy"], {"a": 1}, "x" * 10_000])
@@ -111,6 +113,40 @@ def test_what_is_no_answer_is_refused_in_a_sentence(url: str, choice: object, po
     assert "problem" in ada.see(ada.ask("answer", ada.ticket, position, choice, "certain", ""))
     assert "problem" in ada.see(ada.ask("answer", {"no": "ticket"}, 0, "happy", "certain", ""))
     assert len(session.answers()) == 0
+    session.delete()
+
+
+def left_alone(page: list[Any]) -> bool:
+    """Whether an answer changes nothing of a page."""
+    return all(
+        part in ({"__type__": "update"}, {"__type__": "update", "props": {"__type__": "update"}}) for part in page
+    )
+
+
+def test_a_page_that_comes_late_takes_nothing_back(url: str) -> None:
+    """The browser asks every three seconds; the answer may overtake, or come after, the page of a click."""
+    session = class_of(["happy", "sad"])
+    ada = Pupil(url, "Ada")
+    ada.join(session.code)
+    assert left_alone(ada.ask("poll", ada.ticket, ""))  # asked before the page of the join had come
+    ada.see(ada.ask("answer", ada.ticket, 0, "sad", "certain", ""))
+    assert left_alone(ada.ask("poll", ada.ticket, f"{session.code} 0"))  # asked before the answer had come
+    session.turn("paused")
+    assert "paused" in str(ada.ask("poll", ada.ticket, f"{session.code} 1"))  # what the teacher does comes through
+    session.delete()
+
+
+def test_what_is_revealed_of_a_guess_stays_until_the_student_goes_on(url: str) -> None:
+    told = {"probs": {"happy": 0.9, "sad": 0.1}, "region": "mouth", "share": 0.4, "trust": "It can."}
+    items = [replace(item(at, one, **told), map=b"png") for at, one in enumerate(("happy", "sad"))]
+    session = Session.create("7b", "guess", items, FER7.names, network="Net")
+    ada = Pupil(url, "Ada")
+    ada.join(session.code)
+    page = ada.ask("answer", ada.ticket, 0, "sad", "certain", "mouth")
+    assert "the network predicts" in str(page[10])
+    assert left_alone(ada.ask("poll", ada.ticket, page[-1]))
+    ada.see(ada.ask("next", ada.ticket))
+    assert ada.position == 1
     session.delete()
 
 
@@ -159,7 +195,7 @@ def test_two_hundred_joins_by_a_script_are_limited_and_the_class_goes_on(url: st
     refused = [one for one in said if "Too many people join from your address" in one]
     assert 200 - AT_ONCE - 20 <= len(refused) < 200
     assert len(session.students()) == 201 - len(refused)
-    ada.see(ada.ask("look", ada.ticket, ""))
+    ada.see(ada.ask("look", ada.ticket))
     ada.take_part(["happy"] * 3, 0)
     assert len(ada.confirmed) == 3
 
