@@ -17,10 +17,10 @@ import gradio as gr
 from starlette.middleware import Middleware
 
 from dashboard.guard import LOCAL, Guard, Policy, Reach
-from dashboard.live import camera, compare, controls, folder, photo, video
+from dashboard.live import camera, compare, controls, folder, photo, teach, video
 from dashboard.live.login import Brake, gate
 from dashboard.live.silence import print_places_only
-from dashboard.live.theme import CSS, THEME
+from dashboard.live.theme import CSS, HEAD, ROUTES, THEME
 from dashboard.live.uploads import MAX_UPLOAD, swept
 from fer_core.errors import ConfigError
 
@@ -42,6 +42,8 @@ def build(*, local: bool = True) -> gr.Blocks:
             photo.draw(chosen)
         with gr.Tab("Camera"):
             camera.draw(chosen)
+        with gr.Tab("Teach"):
+            teach.draw(chosen)
         with gr.Tab("Video"):
             video.draw(chosen)
         with gr.Tab("Folder"):
@@ -70,7 +72,7 @@ def start(reach: Reach = LOCALLY, *, password: str | None = None, framers: Seque
         raise ConfigError(f"Others could reach the live app ({how}). Set a password.")
     with served(
         lambda: build(local=reach.local), reach, framers=framers,
-        middleware=[Middleware(Brake)], max_file_size=MAX_UPLOAD, css=CSS, footer_links=["api"],
+        middleware=[Middleware(Brake)], max_file_size=MAX_UPLOAD, css=CSS, head=HEAD, footer_links=["api"],
         auth=gate(password) if password else None,
         auth_message="Enter any user name, and the password that was printed when the app started.",
     ) as app:  # fmt: skip
@@ -118,7 +120,7 @@ def served(
                 theme=THEME,
                 run_history=False,
                 enable_monitoring=False,
-                app_kwargs={"middleware": [Middleware(Guard, policy=policy), *middleware]},
+                app_kwargs={"middleware": [Middleware(Guard, policy=policy), *middleware], "routes": [*ROUTES]},
                 ssr_mode=False,
                 mcp_server=False,
                 _frontend=False,  # otherwise a request to itself that takes over three seconds, on a busy machine, ends it

@@ -13,6 +13,7 @@ from dashboard.live import html
 from dashboard.live.controls import Chosen, predictor, tta
 from dashboard.live.drawing import annotated, at_shown_size, data_url
 from dashboard.live.photo import explained
+from dashboard.live.theme import WIDE
 from dashboard.live.uploads import Picture
 from fer_core.errors import FerError
 from fer_core.images import decode
@@ -66,7 +67,7 @@ class Stream:
 def draw(chosen: Chosen) -> None:
     stream = gr.State(Stream())
     with gr.Row():
-        with gr.Column(scale=2):
+        with gr.Column(scale=2, elem_classes="given"):
             camera = Picture(label="Camera", sources=["webcam"], streaming=True, height=300)
             gr.HTML("", html_template="${value && `<p class='problem' role='alert'>${value}</p>`}", js_on_load=SAY_WHY)
             gr.HTML(
@@ -75,7 +76,7 @@ def draw(chosen: Chosen) -> None:
                     f"{SECONDS // 60} minutes. Probabilities are smoothed over time."
                 )
             )
-        with gr.Column(scale=3):
+        with gr.Column(scale=3, min_width=WIDE, elem_classes="answer"):
             view = gr.HTML(html.light("The camera image with its faces and their probabilities will appear here."))
     camera.stream(
         show,
@@ -114,7 +115,7 @@ def show(
         return html.problem(error), stream
     numbers = [track.number for track in tracks] if len(tracks) > 1 else None
     source = data_url(annotated(image, predictions, sure, numbers))
-    shot = html.shot(source, html.sentence(predictions, sure))
-    rate = html.light(f"{stream.rate():.1f} frames per second")
     legend = html.scale(stream.limit if look else 0.0, explained(networks))
-    return shot + rate + legend + html.bars(predictions, sure, numbers), stream
+    said = html.by(networks) + html.bars(predictions, sure, numbers) + legend
+    said += html.light(f"{stream.rate():.1f} frames per second")
+    return html.shot(source, html.sentence(predictions, sure), said), stream

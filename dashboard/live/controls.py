@@ -25,6 +25,7 @@ AVERAGING = [
 ]
 SURE = 0.4
 MOST = 8  # networks whose probabilities can be averaged
+PRESENT = "(networks) => { togglePresentation(); return [networks.slice(0, 1)]; }"  # a presentation shows one network
 NO_NETWORK = "There is no network yet. Train one on the workbench's Train page, or with “ferscope train”."
 NONE_CHOSEN = "No network is selected. Select one above."
 
@@ -46,7 +47,7 @@ class Chosen:
 
 
 def draw() -> Chosen:
-    with gr.Row():
+    with gr.Row(elem_classes="settings"):
         networks = gr.Dropdown(
             choices(),
             multiselect=True,
@@ -54,12 +55,15 @@ def draw() -> Chosen:
             scale=4,
             max_choices=MOST,
         )
+        look = gr.Checkbox(label="Show Grad-CAM overlay", scale=2, min_width=220)
+        present = gr.Button("Present (F)", size="md", scale=0, min_width=140, elem_classes="present")
+    with gr.Accordion("Face detector, averaging and threshold", open=False, elem_classes="more"), gr.Row():
         detector = gr.Dropdown(
             [(title, name) for name, title in detectors_here().items()], value="mtcnn", label="Face detector", scale=2
         )
         averaging = gr.Dropdown(AVERAGING, value="card", label="Test-time averaging", scale=2)
         sure = gr.Slider(0, 0.95, SURE, step=0.05, label="“Not sure” below", scale=2, elem_classes="sure")
-        look = gr.Checkbox(label="Show Grad-CAM overlay", scale=2, min_width=220)
+    present.click(None, networks, networks, js=PRESENT, api_visibility="private")
     return Chosen(networks, detector, averaging, sure, look)
 
 

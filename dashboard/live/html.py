@@ -6,7 +6,7 @@ Drawn by macros of `dashboard/templates/live.html`, which escape every text.
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from markupsafe import Markup
 
@@ -17,6 +17,7 @@ from fer_core.errors import FerError
 from fer_core.evaluation.intervals import percent
 from fer_core.images import MAX_PIXELS
 from fer_core.reports.html import part
+from fer_core.runs import store
 from fer_core.serving.predictor import NOT_SURE, Prediction
 
 NO_FACE = "No face was found. Try another detector. If the image shows a face and nothing else, choose “none”."
@@ -41,9 +42,15 @@ def problem(error: FerError) -> Markup:
     return _part("problem", str(error))
 
 
-def shot(source: str, text: str) -> Markup:
-    """A camera frame: its data URL, and what it shows in words."""
-    return _part("shot", source, text)
+def shot(source: str, text: str, said: Markup) -> Markup:
+    """A camera frame: its data URL, what it shows in words, and what is said beside it."""
+    return _part("shot", source, text, said)
+
+
+def by(networks: Sequence[str] | None) -> Markup:
+    """The titles of the networks whose answer it is, for a presentation."""
+    known = store.checkpoints()
+    return _part("by", ", ".join(known[name].card.title for name in networks or [] if name in known))
 
 
 def waiting_for_photo() -> Markup:
@@ -84,6 +91,16 @@ def bars(predictions: Sequence[Prediction], threshold: float = 0.0, numbers: Seq
             }
         )
     return _part("faces", faces, sentence(predictions, threshold))
+
+
+def own_bars(probs: Mapping[str, float]) -> Markup:
+    """The probabilities of a head of the visitor's own."""
+    best = max(probs, key=probs.__getitem__)
+    title = f"Your own head: {best}, {percent(probs[best])}"
+    rows = [(name, share, colour_of(name)) for name, share in probs.items()]
+    return _part(
+        "faces", [{"title": title, "colour": colour_of(best), "rows": rows, "verdict": best, "warnings": ()}], title
+    )
 
 
 def scale(limit: float, network: str = "") -> Markup:

@@ -14,6 +14,7 @@ from PIL import Image
 from dashboard.live import html, jobs
 from dashboard.live.controls import Chosen, predictor, tta
 from dashboard.live.drawing import annotated, at_shown_size
+from dashboard.live.theme import WIDE
 from dashboard.live.uploads import Picture, picture_bytes, said
 from fer_core.errors import DataError, FerError, ImageError
 from fer_core.heads.shipped import portraits
@@ -33,30 +34,36 @@ _BLANK = np.full((SMALL * 3 // 4, SMALL, 3), 128, np.uint8)  # stands for a phot
 
 def draw(chosen: Chosen) -> None:
     with gr.Row():
-        with gr.Column(scale=2):
-            picture = Picture(label="Photo", sources=["upload", "clipboard"], image_mode=None, height=300)
-            several = gr.File(  # no UploadButton: there a small second upload overtakes a large first, which then stays
-                label=f"Several photos (up to {MOST})",
-                file_count="multiple",
-                file_types=sorted(PICTURE_SUFFIXES),
-                height=140,
-            )
+        with gr.Column(scale=2, elem_classes="given"):
+            picture = Picture(label="Photo", sources=["upload", "clipboard"], image_mode=None, height=240)
             gr.Examples(
                 [[face] for face in _examples()],
                 picture,
                 label="Examples (rendered heads)",
                 examples_per_page=8,
             )
-        with gr.Column(scale=3):
+            several = gr.File(  # no UploadButton: there a small second upload overtakes a large first, which then stays
+                label=f"Several photos (up to {MOST})",
+                file_count="multiple",
+                file_types=sorted(PICTURE_SUFFIXES),
+                height=140,
+            )
+        with gr.Column(scale=4, min_width=WIDE, elem_classes="answer"):
             told = gr.HTML(visible="hidden")
             sheet = gr.Gallery(
                 show_label=False, visible="hidden", interactive=False, format="jpeg", height="auto", elem_classes="photos",
                 object_fit="contain", allow_preview=False, buttons=[],
             )  # fmt: skip
-            result = gr.Image(
-                label="Faces", format="png", height=480, interactive=False, buttons=["download", "fullscreen"]
-            )
-            answer = gr.HTML(html.waiting_for_photo())
+            with gr.Row(elem_classes="seen"):
+                result = gr.Image(
+                    label="Faces",
+                    format="png",
+                    height=380,
+                    min_width=260,
+                    interactive=False,
+                    buttons=["download", "fullscreen"],
+                )
+                answer = gr.HTML(html.waiting_for_photo(), min_width=240)
     gr.on(
         [picture.change, *(choice.change for choice in (*chosen.predicting, chosen.look))],
         show,
@@ -126,7 +133,7 @@ def show(
         return None, html.problem(error)
     text = html.sentence(predictions, sure)
     marked = gr.Image(annotated(image, predictions, sure), alt_text=f"The photo with its faces marked. {text}")
-    return marked, html.scale(limit, explained(networks)) + html.bars(predictions, sure)
+    return marked, html.by(networks) + html.bars(predictions, sure) + html.scale(limit, explained(networks))
 
 
 def show_several(

@@ -8,12 +8,13 @@ from dashboard import cache, markup
 from dashboard.behind import table_behind
 from dashboard.charts import data as charts
 from dashboard.markup import Picture
-from dashboard.pickers import choose
+from dashboard.pickers import choose, say_missing
 from fer_core.datasets import Dataset
 from fer_core.datasets.summary import differences, most_alike
 from fer_core.datasets.titles import split_title
 from fer_core.explanation.overlay import colour, common_limit
 
+DIGITS = 9  # of the number of a draw
 MEASURED = 2000  # images to measure: this takes seconds, and more would move the quartiles by less than a grey level
 FIGURES = {
     "brightness": "mean grey, 0 to 255",
@@ -30,7 +31,9 @@ def name_in_commands(dataset: Dataset) -> str:
 def draw_again(words: str, place: DeltaGenerator) -> int:
     """A button that draws other images; the number of the draw is in the address."""
     asked = st.query_params.get("samples", "0")
-    seed = int(asked) if asked.isdecimal() else 0
+    seed = int(asked) if asked.isdecimal() and len(asked) <= DIGITS else 0
+    if str(seed) != asked:
+        say_missing(asked, "the first samples")
     if place.button(words):
         seed += 1
         st.query_params["samples"] = str(seed)

@@ -7,7 +7,7 @@ from typing import Any, Literal, NamedTuple, get_args
 
 import streamlit as st
 
-from dashboard.pickers import switch, to_address
+from dashboard.pickers import say_missing, switch, to_address
 from fer_core.datasets.heads import COLUMNS
 from fer_core.heads import Scene, draw_person
 from fer_core.heads.actions import UNITS
@@ -130,7 +130,10 @@ def who() -> tuple[int, dict[str, Any]]:
 
         st.button("Another person", on_click=another)
         st.button("Keep this person", on_click=keep, help="Puts a button here that brings the person back.")
-    kept = [text for text in st.query_params.get_all("kept") if text.isdigit() and int(text) < 10_000]
+    asked, people = st.query_params.get_all("kept"), {str(number) for number in range(10_000)}
+    kept = [text for text in asked if text in people]
+    if unknown := [text for text in asked if text not in kept]:
+        say_missing(", ".join(unknown), "the other people")
     if kept:
         with st.container(horizontal=True):
             for text in dict.fromkeys(kept):

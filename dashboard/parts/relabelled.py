@@ -4,6 +4,7 @@ import streamlit as st
 
 from dashboard.text import verbatim
 from fer_core.datasets import known, making, relabelling
+from fer_core.datasets.titles import dataset_title
 from fer_core.errors import FerError
 
 
@@ -29,5 +30,11 @@ def offer(place: str, dataset: str) -> None:
         except FerError as error:
             st.error(verbatim(str(error)))
             return
-    st.success(f"The data set “{verbatim(name)}” has the corrected labels. It follows later corrections.")
-    st.page_link("views/data.py", label=f"Open {name}", query_params={"data": name}, icon=":material/arrow_forward:")
+    title = verbatim(dataset_title(name))
+    st.success(f"The data set “{title}” has the corrected labels. It follows later corrections.")
+    st.page_link(
+        "views/data.py",
+        label=f"Open {title}",
+        query_params={"data": name},
+        icon=":material/arrow_forward:",
+    )

@@ -5,6 +5,7 @@ The Gradio app of `dashboard.live` runs in a process of its own, so that Gradio 
 
 from __future__ import annotations
 
+from pathlib import Path
 from urllib.parse import urlencode, urlsplit
 
 import streamlit as st
@@ -15,7 +16,8 @@ from dashboard.guard import LOCAL
 from fer_core import workspace
 from fer_core.glossary import explained
 
-HEIGHT = 1900  # pixels, for all that Live shows in a narrow window: it has no scroll bar of its own
+SCRIPT = Path(__file__).parents[1] / "live_frame.js"
+HEIGHT = 900  # pixels, until the app has said how high it is
 
 
 def origins() -> list[str]:
@@ -39,5 +41,9 @@ if not set(names) <= set(LOCAL):
         "The live app works only on the machine that runs FERscope, outside a container. To use it from elsewhere, run "
         "`ferscope live --host 0.0.0.0`."
     )
-st.markdown(f"Try a network on your photos, camera, video or test set. [Open in a new tab]({address}).")
+st.markdown(
+    "Try a network on your photos, camera, video or test set, or teach it your own face. Press F for a presentation. "
+    f"[Open in a new tab]({address})."
+)
 st.iframe(address, height=HEIGHT, alt="Live app")
+st.html(f"<script>{SCRIPT.read_text(encoding='utf-8')}</script>", unsafe_allow_javascript=True)

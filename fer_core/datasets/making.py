@@ -12,6 +12,7 @@ from pathlib import Path
 
 from fer_core.datasets import Dataset, known, open_dataset, relabelling, splits
 from fer_core.datasets.derived import SHIPPED, anywhere
+from fer_core.datasets.titles import RELABELLED
 from fer_core.errors import DataError, FerError, UnknownName
 from fer_core.workspace import home, write_atomically
 
@@ -78,7 +79,7 @@ def clean(data: str, steps: Sequence[str], corrections: Path | None = None, name
 
 def relabelled_name(dataset: str) -> str:
     """What the set that `relabel` makes is called."""
-    return f"{dataset}-relabelled"
+    return f"{dataset}{RELABELLED}"
 
 
 def relabel(data: str, dataset: str) -> Made:

@@ -11,11 +11,15 @@ from collections.abc import Mapping
 from fer_core.datasets import READERS
 from fer_core.datasets.columns import Column
 
+RELABELLED = "-relabelled"  # after the name of a set: the same with the labels that were corrected by hand
 SPLITS = {"train": "training set", "val": "validation set", "test": "test set"}
 
 
 def dataset_title(name: str) -> str:
-    """A data set as tables name it, “fer2013”, by its title, “FER2013”; read in a mode, “ckplus-three”, “CK+ (three)”."""
+    """A data set as tables name it, “fer2013”, by its title, “FER2013”; read in a mode, “ckplus-three”, “CK+ (three)”; with
+    corrected labels, “heads-relabelled”, “Rendered heads (corrected labels)”."""
+    if (source := name.removesuffix(RELABELLED)) != name:
+        return f"{dataset_title(source)} (corrected labels)"
     for _, layout in READERS.items():
         title = layout.title.partition(" (")[0]
         if layout.dataset == name:

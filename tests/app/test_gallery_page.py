@@ -114,7 +114,7 @@ def test_corrected_labels_become_a_data_set_in_three_clicks(open_page: OpenPage,
     press(app, "Correct the selected images")
     press(app, "Make a corrected data set")
     assert not app.exception
-    link = next(one.proto for one in app.get("page_link") if one.proto.label == "Open faces-relabelled")
+    link = next(one.proto for one in app.get("page_link") if one.proto.label == r"Open faces \(corrected labels\)")
     assert "data=faces-relabelled" in link.query_string
     made = open_dataset("faces-relabelled").index.set_index("id")
     assert made.loc[image, "label"] == label
@@ -123,7 +123,7 @@ def test_corrected_labels_become_a_data_set_in_three_clicks(open_page: OpenPage,
     relabelling.correct("faces", table.table[table.table["id"] == other], label, "a later look")
     assert open_dataset("faces-relabelled").index.set_index("id").loc[other, "label"] == label
     data = open_page("data", data="faces")
-    assert any(one.proto.label == "Open faces-relabelled" for one in data.get("page_link"))
+    assert any(one.proto.label == r"Open faces \(corrected labels\)" for one in data.get("page_link"))
 
 
 def test_the_ticked_pictures_are_in_the_address(open_page: OpenPage, table: Predictions) -> None:

@@ -8,8 +8,10 @@ import pytest
 import streamlit as st
 from streamlit.testing.v1 import AppTest
 
+from dashboard.text import verbatim
 from tests.app.conftest import texts
 from tests.app.examples import make_network, predictions_elsewhere
+from tests.untrained import untrained
 
 Open = Callable[..., AppTest]
 PARAMETERS = {
@@ -67,3 +69,21 @@ def test_the_first_page_has_several_addresses_and_none_is_unknown(
     assert not open_page("glossary").exception
     assert "start" in drawn  # a page of its own that leads home
     assert drawn[0] != "start"  # of the default page the address is not looked at
+
+
+@pytest.mark.parametrize(
+    ("view", "param", "value", "shown"),
+    [
+        ("data", "samples", "9" * 5000, "Showing the first samples instead."),
+        ("data", "samples", "-1", "“-1” from the link does not exist here. Showing the first samples instead."),
+        ("lab", "kept", "²", "“²” from the link does not exist here. Showing the other people instead."),
+        ("lab", "kept", "10000", "“10000” from the link does not exist here."),
+    ],
+)
+def test_a_number_in_a_link_that_is_none_is_told_calmly(
+    open_page: Open, view: str, param: str, value: str, shown: str
+) -> None:
+    untrained("one")
+    app = open_page(view, **{param: value})
+    assert not app.exception, app.exception
+    assert verbatim(shown) in "".join(info.value for info in app.info)

@@ -1,6 +1,7 @@
-"""How long the table pages take from opening to drawn, against an empty Streamlit page, in one run in real Chromium.
+"""How long every page takes from opening to drawn with many networks, against an empty Streamlit page, in real Chromium.
 
-`python -m tests.benchmarks.pages [NETWORKS] [REPEATS]`: the goal is at most three times the empty page.
+`python -m tests.benchmarks.pages [NETWORKS] [REPEATS] [PAGE...]`: the goal is at most 1.6 times the empty page for the pages that
+draw tables of predictions, and 2.5 times for the others. The first opening, in brackets, includes what a page imports.
 """
 
 import os
@@ -13,19 +14,16 @@ from statistics import median
 
 from playwright.sync_api import Browser
 
+from dashboard.tour import SEEN
 from tests.app.examples import make_network, make_pictures, predictions_elsewhere
 from tests.browser.conftest import Workbench, launch_chromium, serve, settle
+from tests.dashboard.test_pages import sections
 
-GOAL = 3.0
+TABLES = ("overview", "evaluate", "compare", "confidence", "data")
+GOAL, OTHERS = 1.6, 2.5
 CHART = "[data-testid=stVegaLiteChart] svg"
-DRAWN = {
-    "empty": "h1",
-    "overview": CHART,
-    "evaluate": "[aria-label*=' read as ']",
-    "compare": "[aria-label*=' read as ']",
-    "confidence": CHART,
-    "data": CHART,
-}
+MATRIX = "[aria-label*=' predicted as ']"
+DRAWN = {"overview": CHART, "evaluate": MATRIX, "compare": CHART, "confidence": CHART, "data": CHART}  # else the title
 
 
 def seconds(browser: Browser, url: str, drawn: str) -> float:
@@ -41,12 +39,13 @@ def seconds(browser: Browser, url: str, drawn: str) -> float:
     return taken
 
 
-def main(networks: int = 50, repeats: int = 7) -> int:
+def main(networks: int = 50, repeats: int = 7, names: tuple[str, ...] = ()) -> int:
     with tempfile.TemporaryDirectory() as folder:
         home = Path(folder)
         os.environ["FERSCOPE_HOME"] = str(home)
         from fer_core.datasets.known import add
 
+        (home / SEEN).touch()  # the tour would lie over Home
         add(make_pictures(home / "faces"))
         for number in range(networks):
             make_network(f"network-{number:02d}", predictions_elsewhere(7178, seed=number))
@@ -59,19 +58,21 @@ def main(networks: int = 50, repeats: int = 7) -> int:
         ):
             bench, nothing, browser = next(benches), next(empties), next(browsers)
             browser.new_context()
-            links = {"empty": nothing.link()} | {name: _link(bench, name) for name in DRAWN if name != "empty"}
-            first = {name: seconds(browser, link, DRAWN[name]) for name, link in links.items()}
+            links = {"empty": nothing.link()} | {name: _link(bench, name) for name in names or sections()}
+            first = {name: seconds(browser, link, DRAWN.get(name, "h1")) for name, link in links.items()}
             taken: dict[str, list[float]] = {name: [] for name in links}
             for _ in range(repeats):  # in turns, so that a busy moment of the machine meets all of them
                 for name, link in links.items():
-                    taken[name].append(seconds(browser, link, DRAWN[name]))
+                    taken[name].append(seconds(browser, link, DRAWN.get(name, "h1")))
     base = median(taken["empty"])
     print(f"{networks} networks x 7,178 rows, median of {repeats}, first opening in brackets")
+    missed = 0
     for name, times in taken.items():
-        print(f"{name:10s} {median(times):6.2f} s  {median(times) / base:5.2f} x  [{first[name]:.2f} s]")
-    worst = max(median(times) / base for times in taken.values())
-    print(f"goal: at most {GOAL} x; the slowest took {worst:.2f} x")
-    return int(worst > GOAL)
+        ratio, goal = median(times) / base, GOAL if name in TABLES else OTHERS
+        missed += ratio > goal
+        told = f"{name:12s} {median(times):6.2f} s  {ratio:5.2f} x of {goal} x  [{first[name]:.2f} s]"
+        print(told + ("  above the goal" if ratio > goal else ""))
+    return int(missed > 0)
 
 
 def _link(bench: Workbench, name: str) -> str:
@@ -79,4 +80,4 @@ def _link(bench: Workbench, name: str) -> str:
 
 
 if __name__ == "__main__":
-    sys.exit(main(*map(int, sys.argv[1:])))
+    sys.exit(main(*map(int, sys.argv[1:3]), names=tuple(sys.argv[3:])))

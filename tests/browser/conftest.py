@@ -13,8 +13,10 @@ from urllib.error import URLError
 from urllib.parse import urlencode
 from urllib.request import urlopen
 
+import cv2
 import pytest
 from playwright.sync_api import Browser, Error, Page, expect, sync_playwright
+from skimage.data import astronaut
 
 from fer_core.datasets.known import add
 from fer_core.workspace import ROOT
@@ -116,19 +118,32 @@ def workspace(workbench: Workbench, monkeypatch: pytest.MonkeyPatch) -> Path:
     return workbench.home
 
 
-def launch_chromium() -> Iterator[Browser]:
+@pytest.fixture(scope="session")
+def camera_image(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """What the browser's camera shows: the public-domain portrait as a video of three equal frames (y4m: plain YUV 4:2:0)."""
+    frame = cv2.cvtColor(cv2.resize(astronaut(), (480, 480)), cv2.COLOR_RGB2YUV_I420)
+    path = tmp_path_factory.mktemp("camera") / "face.y4m"
+    path.write_bytes(b"YUV4MPEG2 W480 H480 F10:1 Ip A1:1 C420jpeg\n" + 3 * (b"FRAME\n" + frame.tobytes()))
+    return path
+
+
+def launch_chromium(camera_image: Path | None = None) -> Iterator[Browser]:
+    """A Chromium whose camera shows a video; pages still need the permission to use it."""
     path = next(filter(None, map(shutil.which, BROWSERS)), None)
     if path is None:
         pytest.skip(f"no browser is installed; looked for {', '.join(BROWSERS)}")
+    camera = ["--use-fake-device-for-media-stream", f"--use-file-for-fake-video-capture={camera_image}"]
     with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=path, args=list(QUIET), timeout=1000 * WAIT)
+        browser = playwright.chromium.launch(
+            executable_path=path, args=[*QUIET, *(camera if camera_image else [])], timeout=1000 * WAIT
+        )
         yield browser
         browser.close()
 
 
 @pytest.fixture(scope="session")
-def browser() -> Iterator[Browser]:
-    yield from launch_chromium()
+def browser(camera_image: Path) -> Iterator[Browser]:
+    yield from launch_chromium(camera_image)
 
 
 @pytest.fixture

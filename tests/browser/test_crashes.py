@@ -11,7 +11,7 @@ from playwright.sync_api import Page, expect
 
 from fer_core.runs.folder import RunFolder
 from tests.browser.conftest import WAIT, Workbench, start_server
-from tests.browser.test_train_and_explain import TRAINING, start
+from tests.browser.test_train import TRAINING, start
 
 
 class Bench:
@@ -50,7 +50,8 @@ def learns_on(run: RunFolder) -> None:
 
 
 def test_a_run_outlives_its_workbench_and_is_found_and_resumed_after_both_were_killed(page: Page, bench: Bench) -> None:
-    start(page, bench.workbench, "survivor", epochs=5000)
+    page.goto(bench.workbench.link("train"))
+    start(page, "survivor", epochs=5000)
     run, main, link = RunFolder.named("survivor"), page.get_by_test_id("stMain"), page.url
     expect(main.get_by_text("Training with")).to_be_visible(timeout=TRAINING)
     trainer = run.status().process
@@ -59,6 +60,7 @@ def test_a_run_outlives_its_workbench_and_is_found_and_resumed_after_both_were_k
     bench.begin()
     page.goto(link)
     expect(main.get_by_text("Training with")).to_be_visible()
+    expect(page.locator(".js-plotly-plot").first).to_be_visible(timeout=TRAINING)  # epochs come without a reload
     page.reload()
     expect(main.get_by_text("Training with")).to_be_visible()
     assert run.status().process == trainer
@@ -80,3 +82,6 @@ def test_a_run_outlives_its_workbench_and_is_found_and_resumed_after_both_were_k
     assert run.metrics()[done - 1].epoch == done  # what had been learned is kept
     main.get_by_role("button", name="Stop").click()
     expect(main.get_by_text("Stopped and saved; resume continues from here.")).to_be_visible()
+    expect(main.get_by_role("button", name="Resume")).to_be_visible()
+    assert run.status().state == "stopped"
+    expect(page.get_by_test_id("stException")).to_have_count(0)

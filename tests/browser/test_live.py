@@ -2,12 +2,10 @@
 
 import os
 import re
-import shutil
 import subprocess
 import sys
 from pathlib import Path
 
-import cv2
 import numpy as np
 import psutil
 import pytest
@@ -17,7 +15,7 @@ from skimage.data import astronaut
 
 from fer_core.labels import FER7
 from fer_core.workspace import ROOT
-from tests.browser.conftest import BROWSERS, QUIET, WAIT, expect_no_error
+from tests.browser.conftest import WAIT
 from tests.untrained import untrained
 
 PATIENCE = 2000 * WAIT  # milliseconds; importing torch and Gradio takes a minute beside a training
@@ -52,29 +50,10 @@ def address(home):
     process.wait(300)
 
 
-@pytest.fixture(scope="module")
-def camera_picture(tmp_path_factory) -> Path:
-    """The portrait as a video of three equal frames (y4m: plain YUV 4:2:0)."""
-    frame = cv2.cvtColor(cv2.resize(astronaut(), (480, 480)), cv2.COLOR_RGB2YUV_I420)
-    path = tmp_path_factory.mktemp("camera") / "face.y4m"
-    path.write_bytes(b"YUV4MPEG2 W480 H480 F10:1 Ip A1:1 C420jpeg\n" + 3 * (b"FRAME\n" + frame.tobytes()))
-    return path
-
-
-@pytest.fixture(scope="module")
-def with_camera(browser, camera_picture):
-    """A Chromium whose camera shows that image; it asks no one for permission, and gives it to those who have it."""
-    fake = ("--use-fake-device-for-media-stream", f"--use-file-for-fake-video-capture={camera_picture}")
-    path = next(filter(None, map(shutil.which, BROWSERS)))
-    chromium = browser.browser_type.launch(executable_path=path, args=[*QUIET, *fake], timeout=PATIENCE)
-    yield chromium
-    chromium.close()
-
-
 @pytest.fixture
-def tab(with_camera, address):
+def tab(browser, address):
     """The live tab, opened; at the end nothing of it may have asked another host, or failed in the console."""
-    page = with_camera.new_page(viewport={"width": 1200, "height": 1000}, permissions=["camera"])
+    page = browser.new_page(viewport={"width": 1200, "height": 1000}, permissions=["camera"])
     page.set_default_timeout(PATIENCE)
     expect.set_options(timeout=PATIENCE)
     elsewhere, errors = [], []
@@ -190,12 +169,3 @@ def test_the_process_ends_when_the_one_that_started_it_is_killed(home):
     parent.wait()
     psutil.wait_procs([child], timeout=120)
     assert not child.is_running() or child.status() == psutil.STATUS_ZOMBIE
-
-
-def test_the_workbench_shows_the_live_tab_with_leave_to_use_the_camera(page, workbench):
-    page.goto(workbench.link("live"))
-    frame = page.frame_locator('iframe[title="Live app"]')
-    expect(frame.get_by_role("tab", name="Photo")).to_be_visible(timeout=PATIENCE)
-    assert "camera" in page.locator("iframe[title^=Live]").get_attribute("allow")
-    expect(page.get_by_role("link", name="Open in a new tab")).to_have_attribute("href", re.compile("127.0.0.1"))
-    expect_no_error(page)

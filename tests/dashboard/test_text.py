@@ -28,6 +28,8 @@ def test_every_data_set_that_a_reader_names_has_a_title_without_its_layout() -> 
             assert "(" not in dataset_title(reader.dataset)
             assert dataset_title(reader.dataset)
     assert dataset_title("nobody-s-set") == "nobody-s-set"
+    assert dataset_title("heads-relabelled") == "Rendered heads (corrected labels)"
+    assert dataset_title("nobody-s-set-relabelled") == "nobody-s-set (corrected labels)"
 
 
 def test_a_split_of_ones_own_keeps_its_name() -> None:
