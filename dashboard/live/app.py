@@ -105,7 +105,7 @@ def served(
             raise ConfigError(f"{file} does not exist. Give the PEM files of a certificate and of its key.")
     print_places_only()
     policy = Policy.of(reach.host, reach.names, framers=framers)
-    with _temporary() as folder, swept(folder / "uploads"):
+    with _temporary() as folder:
         os.environ["GRADIO_TEMP_DIR"] = str(folder / "uploads")  # components ask for it when they are made
         app = build()
         try:
@@ -136,7 +136,8 @@ def served(
         if app.share_url:
             policy.hosts.add(urlsplit(app.share_url).hostname or "")
         try:
-            yield app
+            with swept(folder / "uploads"):
+                yield app
         finally:
             app.close(verbose=False)
 

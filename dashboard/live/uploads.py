@@ -8,7 +8,7 @@ import threading
 import time
 from abc import ABCMeta
 from base64 import b64decode
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
@@ -50,14 +50,14 @@ def said(error: FerError) -> gr.Error:
     return gr.Error(str(error), print_exception=False)
 
 
-def sweep(folder: Path, kept: float = KEPT) -> int:
-    """Delete what is older than `kept` seconds in a folder, and return the number of deleted files.
+def sweep(folder: Path, kept: float = KEPT, spared: Collection[Path] = ()) -> int:
+    """Delete what is older than `kept` seconds in a folder, but for what is spared; return the number of deleted files.
 
     Files may come and go meanwhile. What cannot be deleted now is tried again in the next sweep.
     """
     deleted, before = 0, time.time() - kept
     for place, folders, files in os.walk(folder, topdown=False):
-        for path in (Path(place, name) for name in files):
+        for path in {Path(place, name) for name in files} - set(spared):
             with suppress(OSError):
                 if path.lstat().st_ctime <= before:
                     path.unlink()
@@ -71,12 +71,13 @@ def sweep(folder: Path, kept: float = KEPT) -> int:
 
 @contextmanager
 def swept(folder: Path, every: float = SWEEP, kept: float = KEPT) -> Iterator[None]:
-    """Sweep a folder from time to time while the block runs. Gradio's own cleaner stops forever at its first error."""
-    over = threading.Event()
+    """Sweep a folder from time to time while the block runs; what is there at its start is the app's own, such as the examples,
+    and stays. Gradio's own cleaner stops forever at its first error."""
+    over, own = threading.Event(), frozenset(folder.rglob("*"))
 
     def go_on() -> None:
         while not over.wait(every):
-            sweep(folder, kept)
+            sweep(folder, kept, own)
 
     thread = threading.Thread(target=go_on, name="sweep", daemon=True)
     thread.start()

@@ -3,6 +3,7 @@
 import os
 import threading
 import time
+from functools import partial
 from pathlib import Path
 
 import httpx
@@ -79,6 +80,25 @@ def test_old_uploads_go_and_young_ones_stay(tmp_path):
     time.sleep(0.02)
     sweep(tmp_path, kept=0.01)
     assert list(tmp_path.iterdir()) == []
+
+
+def test_the_examples_of_an_app_outlive_every_sweep(monkeypatch):
+    """They lie among the uploads. Fifteen minutes after the start, the workbench showed broken images instead of faces."""
+    from dashboard.live import app as served_app
+
+    monkeypatch.setenv("GRADIO_TEMP_DIR", "")
+    monkeypatch.setattr(served_app, "swept", partial(swept, every=0.01, kept=0.0))
+    with live.start() as app:
+        uploads = Path(os.environ["GRADIO_TEMP_DIR"])
+        (uploads / "somebodys.png").write_bytes(b"x")
+        end = time.monotonic() + 30
+        while (uploads / "somebodys.png").exists():
+            assert time.monotonic() < end, "nothing is swept"
+            time.sleep(0.02)
+        examples = [path for path in uploads.rglob("*") if path.is_file()]
+        assert len(examples) >= 8
+        for path in examples:
+            assert httpx.get(f"{app.local_url}gradio_api/file={path}", timeout=60).status_code == 200
 
 
 def test_the_sweep_lives_while_files_come_and_go_under_load(tmp_path):
