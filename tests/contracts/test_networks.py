@@ -34,7 +34,8 @@ SLIM: dict[str, dict[str, Any]] = {
     "vgg16": {"width": 8, "head": [64, 32]},
     "vgg19": {"width": 8, "head": [64, 32]},
 }
-LEARNED_BY_HEART = 5_000_000  # parameters above which half the loss has to do
+FROZEN = 4_000_000  # values of a tensor that is too large to be learned in a test
+LARGE = 5_000_000  # parameters of a network that needs small steps
 
 
 def fresh(name: str) -> torch.nn.Module:
@@ -72,29 +73,20 @@ def test_weights_save_and_load_bit_identically(name: str, tmp_path: Path) -> Non
 
 
 @pytest.mark.parametrize("name", ALL)
-def test_sixteen_pictures_can_be_learned_by_heart(name: str) -> None:
+def test_eight_pictures_can_be_learned_by_heart(name: str) -> None:
     model = fresh(name).train()
     for module in model.modules():
         if isinstance(module, torch.nn.Dropout):
             module.p = 0.0
-    images, labels = images_for(name, 16), torch.arange(16) % 7
-    if sum(p.numel() for p in model.parameters()) > LEARNED_BY_HEART:
-        # plain descent is no test here: batch norm over sixteen values makes a small step go up as often as down
-        optimizer = torch.optim.Adam(model.parameters(), lr=1e-4)
-        first = None
-        for _ in range(30):
-            loss = torch.nn.functional.cross_entropy(model(images), labels)
-            first = loss.item() if first is None else first
-            if loss < first / 2:
-                return
-            optimizer.zero_grad()
-            loss.backward()
-            optimizer.step()
-        pytest.fail("30 steps did not halve the loss")
-    optimizer = torch.optim.Adam(model.parameters(), lr=3e-3)
+    for parameter in model.parameters():  # a step of AlexNet's dense layers costs a second, and it learns without them
+        parameter.requires_grad_(parameter.numel() < FROZEN)
+    images, labels = images_for(name, 8), torch.arange(8) % 7
+    large = sum(parameter.numel() for parameter in model.parameters()) > LARGE
+    learned = [parameter for parameter in model.parameters() if parameter.requires_grad]
+    optimizer = torch.optim.Adam(learned, lr=3e-4 if large else 3e-3)
     for _ in range(80):
         logits = model(images)
-        if (logits.argmax(1) == labels).float().mean() >= 15 / 16:
+        if bool((logits.argmax(1) == labels).all()):
             return
         optimizer.zero_grad()
         torch.nn.functional.cross_entropy(logits, labels).backward()

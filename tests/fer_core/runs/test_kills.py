@@ -19,7 +19,7 @@ from fer_core.runs.folder import RunFolder
 from fer_core.runs.process import LINUX
 from tests.tiny import PATIENCE, tiny
 
-KILLS = int(os.environ.get("FERSCOPE_KILLS", "12"))
+KILLS = int(os.environ.get("FERSCOPE_KILLS", "6"))
 EPOCHS = 10  # of 8 steps
 pytestmark = pytest.mark.skipif(not LINUX, reason="processes are forked from one that has loaded torch")
 
