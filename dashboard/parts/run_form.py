@@ -32,7 +32,7 @@ FIRST = {"": ("network", "epochs", "batch_size"), "optimizer": ("name", "lr", "w
 
 def new_run() -> None:
     """The form of a new run, with its recipe and command line, and the button that starts it."""
-    left, middle, right = st.columns(3)
+    left, middle, right = st.container(key="choices").columns(3)
     like = st.query_params.get("like")  # a run whose settings and data are the start
     start = like or "new"
     used = RunFolder.named(like).status().data if like else HEADS

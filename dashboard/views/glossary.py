@@ -15,12 +15,7 @@ found = {
     if asked in name.lower() or asked in term.meaning.lower()
 }  # fmt: skip
 if found:
-    st.html(
-        markup.table(
-            ("Term", "Meaning", "Source"),
-            [(name, term.meaning, term.source) for name, term in found.items()],
-            words=(0, 1, 2),
-        )
-    )
+    rows = [(name, term.meaning, term.source) for name, term in found.items()]
+    st.container(key="terms").html(markup.table(("Term", "Meaning", "Source"), rows, words=(0, 1, 2)))
 else:
     st.info("No term matches. Clear the box to see all terms.")

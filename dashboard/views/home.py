@@ -13,7 +13,7 @@ from fer_core.reports.html import share
 from fer_core.runs import store
 from fer_core.serving import showcase
 
-PICTURE = 300  # pixels
+PICTURE = 250  # pixels
 CARDS = 6  # networks with a card; the table has all
 CARD = 250
 BENCHMARK, RENDERED = "fer2013-val", "heads-test"
@@ -96,7 +96,7 @@ with controls:
     st.button("Take the tour", on_click=tour.again)
 expression = chosen or "happy"
 shown = showcase.portrait(person, expression)
-first = st.container(horizontal=True, gap="medium")  # in a narrow window one goes below the other
+first = st.container(horizontal=True, gap="medium", key="home-face")  # in a narrow window one goes below the other
 words = f"A rendered head showing: {expression}"
 first.image(shown.image, caption=words, width=PICTURE, alt=words)
 first.image(

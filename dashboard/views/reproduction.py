@@ -41,8 +41,10 @@ def main() -> None:
     }
     st.html(markup.table(SUMMARY, [summary(of_one) for of_one in by_report.values()]))
     for report, of_one in by_report.items():
-        with st.expander(verbatim(of_one[0].source)):
-            section(report, of_one)
+        # charts are drawn once they are looked at: those of five reports take as long as the rest of the page together
+        part = st.expander(verbatim(of_one[0].source), key=f"report-{report}", on_change="rerun", bind="query-params")
+        with part:
+            section(report, of_one, with_charts=bool(part.open))
     table = reproduction.table(rows)
     st.download_button("Download all as csv", table.to_csv(index=False), "reproduction.csv", "text/csv")
 
@@ -84,15 +86,16 @@ def counted(outcome: str, n: int) -> str:
     return f"{n} {'is' if n == 1 else 'are'} {outcome}"
 
 
-def section(report: str, rows: Sequence[Row]) -> None:
+def section(report: str, rows: Sequence[Row], *, with_charts: bool) -> None:
     """One report: chart, table, curves, and what is missing."""
-    st.plotly_chart(reported_and_reproduced(rows), config=PLOTLY, key=f"chart-{report}")
+    if with_charts:
+        st.plotly_chart(reported_and_reproduced(rows), config=PLOTLY, key=f"chart-{report}")
     st.html(markup.table(HEADER, [cells(row) for row in rows], words=(0, 3, 7)))
     for said in missing(report, rows):
         st.markdown(said)
     runs = [(row.title, RunFolder(row.folder)) for row in rows if row.folder is not None]
     histories = {title: history for title, run in runs if (history := run.metrics())}
-    if histories:
+    if histories and with_charts:
         st.markdown("**Learning curves**")
         curves.show(histories, f"curves-{report}")
 

@@ -47,7 +47,7 @@ def is_running(folder: SweepFolder) -> bool:
 
 def new_sweep() -> None:
     """The form of a new sweep."""
-    left, middle, right = st.columns(3)
+    left, middle, right = st.container(key="choices").columns(3)
     files = sweep_files()
     file = left.selectbox("Sweep", list(files), format_func=lambda name: load_sweep(name).about.title)
     data = middle.selectbox("Data set", [HEADS, *known()], format_func=dataset_title)

@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
+from hashlib import sha256
 from math import isnan, sqrt
 from pathlib import Path
 from typing import Literal
@@ -18,7 +19,7 @@ import numpy as np
 import pandas as pd
 
 from fer_core import __version__
-from fer_core.checkpoint import Card, load_network, weights_path
+from fer_core.checkpoint import Card, card_stamp, load_network, weights_path
 from fer_core.datasets import Dataset
 from fer_core.datasets.columns import Column
 from fer_core.datasets.leaks import leaks_of, shipped_leaks
@@ -34,6 +35,7 @@ from fer_core.explanation import region_report
 from fer_core.reports.evaluation_report import distinct_titles
 from fer_core.reports.html import render
 from fer_core.runs.store import Checkpoint
+from fer_core.workspace import cache, write_atomically
 
 GROUPS = ("age", "sex", "gender", "ancestry", "ethnicity", "race", "skin")  # columns that say who is in an image
 FEW = 100  # images below which a mean of losses is not taken for normally distributed
@@ -335,9 +337,22 @@ def multiply_adds(folder: Path) -> int | None:
     """Multiplications with an addition that the prediction of one image takes, over all views that the card asks for; of
     “ten-crop-if-close” over the views of FER2013's average image. None for a network whose operations torch does not see.
 
+    They are counted once for a network and kept in the workspace's cache, for torch takes seconds to load.
+
     Raises:
         CheckpointError: the weights cannot be loaded.
     """
+    stamp = f"{folder.resolve()}|{card_stamp(folder)}|{weights_path(folder).stat().st_mtime_ns}"
+    kept = cache() / "multiply-adds" / f"{sha256(stamp.encode()).hexdigest()[:20]}.txt"
+    try:
+        return int(kept.read_text(encoding="ascii")) or None
+    except (FileNotFoundError, ValueError):  # not counted yet, or damaged
+        counted = _counted(folder)
+    write_atomically(kept, f"{counted or 0}".encode())
+    return counted
+
+
+def _counted(folder: Path) -> int | None:
     import torch  # the pages that only read tables do without
     from torch.utils.flop_counter import FlopCounterMode
 

@@ -66,6 +66,8 @@ def test_a_report_is_shown_beside_what_came_out_and_what_could_not_be_run(report
         "human observers (65 ± 5 %",
     ):
         assert words in said
+    assert not app.main.get("plotly_chart")  # charts are drawn where a report is opened
+    app = open_page("reproduction", **{"report-emotions": "true"})
     (chart,) = (json.loads(element.proto.spec) for element in app.main.get("plotly_chart"))
     reported, reproduced = chart["data"]
     assert reported["name"] == "Reported"

@@ -29,7 +29,7 @@ DRAWN = {"overview": CHART, "evaluate": MATRIX, "compare": CHART, "confidence": 
 def seconds(browser: Browser, url: str, drawn: str) -> float:
     """From opening to drawn, in a window that has been used before (its scripts lie in the browser's cache)."""
     page = browser.contexts[0].new_page()
-    page.set_default_timeout(120_000)
+    page.set_default_timeout(300_000)
     start = time.perf_counter()
     page.goto(url, wait_until="commit")
     page.wait_for_selector(drawn, state="attached")
