@@ -92,8 +92,8 @@ class Seen:
 
         Returns:
             `expression`, `value`, `accuracy` with `accuracy_low`, `accuracy_high` (95 %, Student, over people), and
-            `difference` from the usual value on the same people with `low`, `high`, `p` and `p_adjusted` (Holm over the values,
-            for “all” and for the single expressions apart; of the usual value itself they are missing).
+            `difference` from the usual value on the same people with `low`, `high`, `p` and `p_adjusted` (Holm over the
+            values, as two families: “all”, and the single expressions; of the usual value itself they are missing).
         """
         what = VIEWS[self.view]
         usual = what.values.index(what.usual)
@@ -108,7 +108,7 @@ class Seen:
                 rows.append(pd.DataFrame({"expression": expression, "value": what.values, "accuracy": mean, **bounds}))
             whole = pd.concat(rows, ignore_index=True)
             changes = [values[:, others] - values[:, [usual]] for values in group.values()]
-            tested = differences(np.concatenate(changes, 1))
+            tested = differences(np.concatenate(changes, 1), families=2)
             tested.index = pd.Index(np.flatnonzero(whole["value"] != what.usual))
             tables.append(whole.join(tested))
         return pd.concat(tables, ignore_index=True)

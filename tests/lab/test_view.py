@@ -35,7 +35,7 @@ def test_a_table_is_that_worked_out_by_hand() -> None:
     # Student, 7 degrees: 0.5 -+ 2.3646 * sqrt(8 / 7 * 0.25 / 8)
     assert (first["low"], first["high"]) == pytest.approx((-0.9469, -0.0531), abs=1e-4)
     assert first["p"] == pytest.approx(0.0331, abs=1e-4)  # t = 2.6458
-    assert first["p_adjusted"] == pytest.approx(6 * first["p"])
+    assert first["p_adjusted"] == pytest.approx(2 * 6 * first["p"])  # six values, two families
     assert np.isnan(whole.iloc[3]["p"])  # the usual value has nothing to be compared with
     assert "No other value changes it significantly." in Seen("N", "right", ("happy",), right).sentence()
 
