@@ -128,10 +128,9 @@ class Seen:
             f"expressions at {worded(self.view, what.usual)} (the usual)."
         )
         found = whole[whole["p_adjusted"] <= 0.05]
-        if not len(found):
-            return f"{start} No other value changes it significantly."
-        said, ordered = [], found.sort_values("difference")
-        for way, row in (("lowest", ordered.iloc[0]), ("highest", ordered.iloc[-1])):
+        ordered = found.sort_values("difference")
+        said = [] if len(found) else ["No other value changes it significantly"]
+        for way, row in [("lowest", ordered.iloc[0]), ("highest", ordered.iloc[-1])] if len(found) else []:
             if (row["difference"] < 0) == (way == "lowest"):
                 said.append(
                     f"It is {way} at {worded(self.view, row['value'])}: {percent(row['accuracy'])}, "

@@ -38,6 +38,12 @@ def test_a_table_is_that_worked_out_by_hand() -> None:
     assert first["p_adjusted"] == pytest.approx(2 * 6 * first["p"])  # six values, two families
     assert np.isnan(whole.iloc[3]["p"])  # the usual value has nothing to be compared with
     assert "No other value changes it significantly." in Seen("N", "right", ("happy",), right).sentence()
+    # one expression gets lost on all, as many as get another: the mean stays, and the loss is said
+    lost = np.ones((8, 2, len(view.SHIFTS)), bool)
+    lost[:, 0, 0], lost[:, 1] = False, False
+    lost[:, 1, 0] = True
+    said = Seen("N", "right", ("happy", "sad"), lost).sentence()
+    assert "No other value changes it significantly. The largest change of one expression: " in said
 
 
 def test_a_network_that_calls_dark_cheeks_angry_does_so_by_exposure_and_a_constant_one_loses_nothing() -> None:
