@@ -134,7 +134,7 @@ def effects(table: pd.DataFrame, label: str, axis: str) -> alt.LayerChart:
     colour = alt.condition("datum.significant", alt.value(ACCENT), alt.value(QUIET))
     y = alt.Y("row:N", sort=list(rows["row"]), title=None, axis=alt.Axis(labelLimit=320))
     base = alt.Chart(rows).encode(y=y, color=colour)
-    reach = base.mark_rule(strokeWidth=2).encode(x=alt.X("low:Q", title=axis), x2="high:Q")
+    reach = base.mark_rule(strokeWidth=2).encode(x=alt.X("low:Q", title=axis, axis=alt.Axis(tickCount=8)), x2="high:Q")
     tips = ["row:N", *(alt.Tooltip(f"{name}:Q", format="+.1f") for name in ("difference", "low", "high"))]
     dots = base.mark_circle(size=70, opacity=1).encode(x="difference:Q", tooltip=tips)
     zero = alt.Chart(pd.DataFrame({"x": [0]})).mark_rule(strokeDash=[2, 3], color=QUIET).encode(x=alt.X("x:Q"))

@@ -156,11 +156,15 @@ def views(networks: Sequence[Checkpoint]) -> None:
     table_behind("charts", table, f"view-{chosen}")
 
 
+def measured_people(network: Checkpoint, measure: Callable[..., Measured], **asked: str) -> set[int]:
+    """The numbers of people of the kept results of an experiment with these settings."""
+    kept = [one.settings for one in results.kept(network.folder, measure)]
+    return {one["people"] for one in kept if asked.items() <= one.items()}
+
+
 def _people(row: DeltaGenerator, networks: Sequence[Checkpoint], measure: Callable[..., Measured], **asked: str) -> int:
     """The number of people; at first the largest with which the first network was measured, so that a figure stands there."""
-    kept = [one.settings for one in results.kept(networks[0].folder, measure)]
-    known = {one["people"] for one in kept if asked.items() <= one.items()}
-    first = max(known & set(PEOPLE), default=PEOPLE[0])
+    first = max(measured_people(networks[0], measure, **asked) & set(PEOPLE), default=PEOPLE[0])
     with row.container(width=BOX):
         return int(st.selectbox("People", PEOPLE, PEOPLE.index(first), key="people", bind=BIND))
 

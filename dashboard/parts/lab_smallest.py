@@ -10,7 +10,7 @@ import streamlit as st
 from dashboard import cache
 from dashboard.behind import table_behind
 from dashboard.charts import lab as charts
-from dashboard.parts.lab_experiments import command, measured_here
+from dashboard.parts.lab_experiments import command, measured_here, measured_people
 from dashboard.parts.lab_scene import BIND, settings
 from dashboard.pickers import titles
 from dashboard.text import verbatim
@@ -98,8 +98,9 @@ def several(network: Checkpoint, shown: str, to: str) -> None:
     if shown == to:
         st.markdown(f"Choose an expression other than {to} above, or another answer to turn it into.")
         return
-    found = measured_here([network], shown, lab.measure, (shown, to, lab.PEOPLE))
-    command([network], f"smallest NETWORK --expression {shown} --to {to} --people {lab.PEOPLE}")
+    people = max(measured_people(network, lab.measure, expression=shown, to=to), default=lab.PEOPLE)
+    found = measured_here([network], shown, lab.measure, (shown, to, people))
+    command([network], f"smallest NETWORK --expression {shown} --to {to} --people {people}")
     for one in found.values():
         st.markdown(verbatim(one.sentence))
         table = one.table

@@ -30,9 +30,7 @@ def truth_of_maps(network: Checkpoint) -> None:
         shown = str(st.selectbox("Expression", list(dict.fromkeys(table["expression"])), key="truth-of", width=BOX))
         rows = table[table["expression"] == shown]
         st.altair_chart(
-            charts.effects(
-                rows[rows["method"] != truth.BLOB], "title", "more on the moved pixels than a centred blob (points)"
-            ),
+            charts.effects(rows[rows["method"] != truth.BLOB], "title", "more than a centred blob (points)"),
             key="truth",
         )
         header = [

@@ -156,11 +156,13 @@ if others:
     beside = choose_networks("Compare with", others, "over", default=others[:3])
     tables |= {titles()[other]: mine[chosen][other].table() for other in beside}
 st.plotly_chart(charts.curves(tables), config=PLOTLY, key="curves")
-lacking = {title: [how.title for kind, how in CORRUPTIONS.items() if kind not in set(table["corruption"])]
-           for title, table in tables.items()}  # fmt: skip
-for title, kinds in lacking.items():
-    if kinds:
-        st.markdown(f"Not measured on {verbatim(title)}: {', '.join(kinds)}.")
+lacking: dict[str, list[str]] = defaultdict(list)  # kinds in words -> networks
+for title, figures in tables.items():
+    kinds = [how.title for kind, how in CORRUPTIONS.items() if kind not in set(figures["corruption"])]
+    lacking[", ".join(kinds)].append(verbatim(title))
+for words, without in lacking.items():
+    if words:
+        st.markdown(f"Not measured on {', '.join(without)}: {words}.")
 st.caption(
     "Error bars: 95 % confidence intervals (Wilson). Networks with test-time averaging are measured with the image and its "
     "mirror image. Lengths are in pixels of a 48 x 48 face. Method: Hendrycks and Dietterich 2019, arXiv 1903.12261.",

@@ -21,7 +21,7 @@ LIST = "heads.csv"
     title="rendered heads of the Lab",
     recognises=lambda path: path.is_dir() and (path / LIST).is_file(),
     licence="CC0 (shapes from MakeHuman and the Face Units)",
-    protocol="All images are the test set. `ferscope data split` deals the people to training, validation and test set.",
+    protocol="All images are the test set. The command “ferscope data split” deals the people to the three parts.",
     expects=(LIST,),
     columns=COLUMNS,
 )

@@ -53,7 +53,8 @@ class Muscles:
         """One row a unit: `unit` (its number in FACS), `name`, `strength`, and, in shares of probability, means over people:
 
         `alone` (the unit on a neutral face, less the neutral face), `without` (what the full expression loses without it),
-        and `difference` (its Shapley value) with `low`, `high` (95 %), `p` and `p_adjusted` (t test, Holm over the units).
+        and `difference` (its Shapley value) with `low`, `high` (95 %), `p` and `p_adjusted` (t test, Holm; units and pairs are
+        two families).
         """
         full = self.worth.shape[1] - 1
         named = pd.DataFrame(
@@ -66,13 +67,13 @@ class Muscles:
             }
             for i, (unit, strength) in enumerate(self.units.items())
         )
-        return pd.concat([named, differences(shapley(self.worth))], axis=1)
+        return pd.concat([named, differences(shapley(self.worth), families=2)], axis=1)
 
     def pairs(self) -> pd.DataFrame:
         """One row a pair of units, on a neutral face: what both together add beyond what each adds alone.
 
         Returns:
-            `unit`, `other`, `difference`, `low`, `high`, `p` and `p_adjusted` (Holm over the pairs), as `table`.
+            `unit`, `other`, `difference`, `low`, `high`, `p` and `p_adjusted` (Holm over the pairs; as `table`).
         """
         chosen = list(combinations(range(len(self.units)), 2))
         if not chosen:
@@ -80,7 +81,7 @@ class Muscles:
         w, numbers = self.worth, list(self.units)
         extra = [w[:, 1 << i | 1 << j] - w[:, 1 << i] - w[:, 1 << j] + w[:, 0] for i, j in chosen]
         named = pd.DataFrame([{"unit": numbers[i], "other": numbers[j]} for i, j in chosen])
-        return pd.concat([named, differences(np.stack(extra, 1))], axis=1)
+        return pd.concat([named, differences(np.stack(extra, 1), families=2)], axis=1)
 
     def tables(self) -> dict[str, pd.DataFrame]:
         """`units` as `table`, and `pairs`."""

@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fer_core.evaluation.intervals import Interval
+from fer_core.lab.paired import mean_interval
 
 Floats = NDArray[np.float64]
 RESAMPLES = 400
@@ -27,7 +28,8 @@ class Psychometric(NamedTuple):
 
     Attributes:
         threshold: the intensity from which on half of the people are recognised; None where the curve does not rise through a
-            half between the lowest and the highest intensity.
+            half between the lowest and the highest intensity, or does not rise significantly: a network that answers by chance
+            half of the time has none.
         threshold_interval: 95 %, over people; an end is infinite where too many samples have no threshold. None without one.
         slope: rise of the share at the threshold, for a whole unit of intensity; None without a threshold.
         slope_interval: 95 %, over the samples that have a threshold; None without one.
@@ -71,7 +73,7 @@ def fit(intensities: Floats, recognised: NDArray[np.bool_], resamples: int = RES
     best = min((_fitted(intensities, share * n, n, start) for start in starts), key=lambda one: one[1])[0]
     threshold = _threshold(best, low, high)
     parameters = (float(best[0]), float(best[1]), float(best[2]), float(best[3]))
-    if threshold is None:
+    if threshold is None or not _rises(intensities, recognised):
         return Psychometric(None, None, None, None, parameters[2], 1 - parameters[3], parameters)
     rng = np.random.default_rng(seed)
     thresholds, slopes = [], []
@@ -84,6 +86,8 @@ def fit(intensities: Floats, recognised: NDArray[np.bool_], resamples: int = RES
         else:
             thresholds.append(crossed)
             slopes.append(_slope(one))
+    if not slopes:
+        return Psychometric(None, None, None, None, parameters[2], 1 - parameters[3], parameters)
     ends = np.quantile(thresholds, [0.025, 0.975], method="closest_observation")
     # A step between two intensities is not known more finely than they lie apart.
     after = int(np.searchsorted(intensities, threshold))
@@ -94,6 +98,12 @@ def fit(intensities: Floats, recognised: NDArray[np.bool_], resamples: int = RES
         threshold, Interval(float(ends[0]), float(ends[1])), _slope(best), Interval(float(steep[0]), float(steep[1])),
         parameters[2], 1 - parameters[3], parameters,
     )  # fmt: skip
+
+
+def _rises(x: Floats, recognised: NDArray[np.bool_]) -> bool:
+    """Whether people are recognised more often at higher intensities: the 95 % interval over people of their slopes."""
+    _, low, _ = mean_interval((recognised @ (x - x.mean()))[:, None])
+    return bool(low[0] > 0)
 
 
 def _curve(theta: Floats, x: Floats) -> Floats:

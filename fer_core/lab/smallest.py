@@ -133,7 +133,7 @@ class Changes:
                 rows.append(
                     {
                         "action": name, "unit": UNITS[name].number, "title": UNITS[name].title, "people": len(used),
-                        "used": int(used.sum()), "share": used.mean(), "low": low, "high": high,
+                        "used": int(used.sum()), "share": used.mean(), "low": float(low), "high": float(high),
                         "change": moved[used, i].mean(),
                     }
                 )  # fmt: skip

@@ -19,14 +19,13 @@ from numpy.typing import NDArray
 
 from fer_core import explanation
 from fer_core.errors import ConfigError
-from fer_core.evaluation.comparison import holm
 from fer_core.evaluation.intervals import Interval, percent, wilson_bounds
 from fer_core.explanation import METHODS, Method, Parameters, explain, suits_all
 from fer_core.explanation.faithfulness import mass, pointing
 from fer_core.heads import EXPRESSIONS, Scene, express, moved
 from fer_core.images import ImageSpec
 from fer_core.lab.answers import LEAST, Progress, acting, check_people, code_of, image_for, kept, person_scene
-from fer_core.lab.paired import differences, mean_interval
+from fer_core.lab.paired import corrected, differences, mean_interval
 
 if TYPE_CHECKING:
     import torch
@@ -73,7 +72,7 @@ class Truth:
             `expression`, `method`, `title`, `control`, `people`, `faces`, `area` (mean share of the image), `mass` with
             `mass_low`, `mass_high` (95 %, Student, over people), `pointing` with `pointing_low`, `pointing_high` (95 %, Wilson,
             over people), and `difference`: mass less that of a centred blob on the same faces, with `low`, `high`, `p` (paired
-            over people) and `p_adjusted` (Holm over the methods, for “all” and for the single expressions apart).
+            over people) and `p_adjusted` (Holm over the methods, as two families: “all”, and the single expressions).
         """
         rows = []
         for expression in (ALL, *self.expressions):
@@ -93,7 +92,7 @@ class Truth:
         table = pd.concat(rows, ignore_index=True)
         for whole in (True, False):
             some = (~table["control"]) & ((table["expression"] == ALL) == whole)
-            table.loc[some, "p_adjusted"] = holm(table.loc[some, "p"].to_numpy())
+            table.loc[some, "p_adjusted"] = corrected(table.loc[some, "p"].to_numpy(), families=2)
         order = {name: place for place, name in enumerate((ALL, *self.expressions))}
         return table.sort_values(["expression", "mass"], ascending=[True, False], key=lambda one: one.map(order) if
                                  one.name == "expression" else one).reset_index(drop=True)[list(COLUMNS)]  # fmt: skip

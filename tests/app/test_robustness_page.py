@@ -32,7 +32,7 @@ def test_what_was_measured_is_shown_and_what_was_not_is_offered(open_page: OpenP
     assert "n = 14) on clean images of" in said
     assert "on average over 2 corruptions at 5 severities" in said
     assert "Not measured on Network One: Noise, Blur, Brighter" in said
-    assert "Wider cut, edge continued, Shift." in said
+    assert "Tighter cut, Wider cut with its edge continued, Shift." in said
     assert said.count("jpeg: ") == 6  # the image, and five severities of it
     predictions_elsewhere().write(folder / "predictions-elsewhere-val.parquet")
     app = open_page("robustness", network="one", table="elsewhere-val")

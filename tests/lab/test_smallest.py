@@ -1,14 +1,19 @@
 """The smallest change: found where one is known, no longer than a single action needs, and not invented."""
 
+from functools import wraps
+
 import numpy as np
+import pandas as pd
 import pytest
 
 from fer_core.errors import ConfigError, UnknownName
 from fer_core.heads.actions import UNITS
-from fer_core.lab import smallest
+from fer_core.lab import results, smallest
 from fer_core.lab.answers import image_for, person_scene
 from fer_core.lab.smallest import MOVES, Change, Changes, amounts, moved_to, weights
+from fer_core.serving.predictor import LoadedNetwork
 from tests.lab.planted import Constant, MouthReader, planted
+from tests.untrained import untrained
 
 
 def test_it_is_no_longer_than_the_best_single_action_and_leaves_the_brows_alone(
@@ -75,6 +80,16 @@ def test_a_table_of_several_people_is_that_worked_out_by_hand() -> None:
     assert "on 3 of the 4 heads that it predicts as happy" in found.sentence()
     assert found.tables()["people"]["turned"].tolist() == [True, True, True, False]
     assert "on none of 8 heads" in Changes("N", "happy", "sad", {}, 8).sentence()
+    folder = untrained("small")
+
+    @wraps(smallest.measure)  # whose settings and name a kept result has
+    def measured(*settings: object, **more: object) -> Changes:
+        return found
+
+    results.measured(folder, LoadedNetwork.of(folder), measured, "happy", "sad", 8)
+    again = results.find(folder, measured, "happy", "sad", 8)
+    assert again is not None
+    pd.testing.assert_frame_equal(again.table, found.table().round(results.DECIMALS))
 
 
 def test_amounts_of_a_scene_give_the_scene_again() -> None:

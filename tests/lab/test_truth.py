@@ -46,7 +46,7 @@ def test_the_figures_of_a_table_are_those_worked_out_by_hand() -> None:
     assert row["mass"] == pytest.approx(0.6)
     assert row["mass_low"] == pytest.approx(0.6 - 2.2622 * 0.033333, abs=1e-4)
     assert row["difference"] == pytest.approx(0.3)
-    assert row["p_adjusted"] == pytest.approx(row["p"])  # one method: nothing to correct for
+    assert row["p_adjusted"] == pytest.approx(2 * row["p"])  # one method, two families: “all” and by expression
     assert row["p"] < 1e-4
     # Wilson for 7 of 10
     assert (row["pointing_low"], row["pointing_high"]) == pytest.approx((0.3968, 0.8922), abs=1e-4)

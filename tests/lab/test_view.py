@@ -35,9 +35,15 @@ def test_a_table_is_that_worked_out_by_hand() -> None:
     # Student, 7 degrees: 0.5 -+ 2.3646 * sqrt(8 / 7 * 0.25 / 8)
     assert (first["low"], first["high"]) == pytest.approx((-0.9469, -0.0531), abs=1e-4)
     assert first["p"] == pytest.approx(0.0331, abs=1e-4)  # t = 2.6458
-    assert first["p_adjusted"] == pytest.approx(6 * first["p"])
+    assert first["p_adjusted"] == pytest.approx(2 * 6 * first["p"])  # six values, two families
     assert np.isnan(whole.iloc[3]["p"])  # the usual value has nothing to be compared with
     assert "No other value changes it significantly." in Seen("N", "right", ("happy",), right).sentence()
+    # one expression gets lost on all, as many as get another: the mean stays, and the loss is said
+    lost = np.ones((8, 2, len(view.SHIFTS)), bool)
+    lost[:, 0, 0], lost[:, 1] = False, False
+    lost[:, 1, 0] = True
+    said = Seen("N", "right", ("happy", "sad"), lost).sentence()
+    assert "No other value changes it significantly. The largest change of one expression: " in said
 
 
 def test_a_network_that_calls_dark_cheeks_angry_does_so_by_exposure_and_a_constant_one_loses_nothing() -> None:

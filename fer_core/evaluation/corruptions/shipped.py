@@ -100,7 +100,7 @@ def tighter(picture: Picture, value: float, random: np.random.Generator, dataset
     return _moved(picture, scale=1 / value)
 
 
-@corruption("wider", "Wider cut, edge continued", (1.05, 1.1, 1.25, 1.4, 1.6), "times the side")
+@corruption("wider", "Wider cut with its edge continued", (1.05, 1.1, 1.25, 1.4, 1.6), "times the side")
 def wider(picture: Picture, value: float, random: np.random.Generator, dataset: str) -> Picture:
     """Shrunk about the middle, as a larger margin shows the face. What lies outside is not known: the edge is continued."""
     return _moved(picture, scale=1 / value)
