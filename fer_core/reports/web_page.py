@@ -21,7 +21,7 @@ from fer_core.images import quality
 from fer_core.models.logits import CLOSE, CROP
 from fer_core.reports.evaluation_report import LIMITS
 from fer_core.runs.store import Checkpoint
-from fer_core.serving import web_runtime
+from fer_core.serving import face_tracker, web_runtime
 from fer_core.serving.export import network_bytes
 from fer_core.workspace import write_atomically
 
@@ -108,6 +108,7 @@ def _facts(networks: Sequence[Checkpoint], examples: list[dict[str, str]]) -> di
         "limits": {
             "dark": quality.DARK, "blurred": quality.BLURRED, "turned": quality.TURNED, "tilted": quality.TILTED
         },
+        "tracking": {"overlap": face_tracker.OVERLAP, "forget": face_tracker.FORGET, "smooth": face_tracker.SMOOTH},
         "notes": list(LIMITS),
         "detector": [f"detector/{path.name}" for path in _detector()],
         "runtime": web_runtime.runtime_addresses("runtime"),

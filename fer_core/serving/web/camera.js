@@ -26,10 +26,21 @@ export async function watch(video, take) {
   video.srcObject = stream;
   await video.play();
   (async () => {
+    let next = frame(video);
     while (running) {
-      if (document.hidden || !video.videoWidth) await new Promise((resolve) => setTimeout(resolve, 100));
-      else await take(await createImageBitmap(video)).catch(stop);
+      const bitmap = await next;
+      next = frame(video); // is taken while this one is answered
+      if (running) await take(bitmap).catch(stop);
     }
   })();
   return stop;
+}
+
+// The next frame that is shown. A hidden page shows none, so that it uses no power.
+async function frame(video) {
+  await new Promise((resolve) => {
+    if ("requestVideoFrameCallback" in video) video.requestVideoFrameCallback(resolve);
+    else requestAnimationFrame(resolve);
+  });
+  return createImageBitmap(video);
 }

@@ -9,7 +9,7 @@ import * as stage from "./stage.js";
 const find = (selector) => document.querySelector(selector);
 const status = (text) => { find("#status").textContent = text; };
 
-const state = { site: null, networks: [], answer: null, face: 0, stop: null, map: null, turn: 0 };
+const state = { site: null, networks: [], answer: null, face: 0, stop: null, turn: 0 };
 
 function problem(error) {
   find("#problem").textContent = error?.message ?? "";
@@ -19,23 +19,30 @@ function problem(error) {
 const cardOf = (name) => state.site.networks.find((card) => card.name === name);
 
 /** Ask the networks about an image. Of several at once only the last one is shown. */
-async function look(bitmap, description, isCamera = false) {
+async function look(bitmap, description) {
   state.turn += 1;
   const { turn } = state;
   problem(null);
-  if (!isCamera) {
-    for (const one of document.querySelectorAll("#examples button")) one.setAttribute("aria-pressed", "false");
-    stage.show(await createImageBitmap(bitmap), description);
-    find("#faces").replaceChildren();
-    status("Looking for faces …");
-  }
-  state.bitmapOf = { description, isCamera };
+  for (const one of document.querySelectorAll("#examples button")) one.setAttribute("aria-pressed", "false");
+  stage.show(await createImageBitmap(bitmap), description);
+  find("#faces").replaceChildren();
+  status("Looking for faces …");
   const answer = await engine.predict(bitmap, state.networks);
   if (turn !== state.turn) return;
   state.answer = answer;
-  state.face = Math.min(state.face, Math.max(0, answer.faces.length - 1));
-  if (!isCamera) state.face = 0;
+  state.face = 0;
   draw();
+}
+
+/** Ask the networks about the camera's next frame; it is drawn while the one after it is being answered. */
+async function lookOn(bitmap) {
+  const { turn } = state;
+  const answer = await engine.follow(bitmap, state.networks);
+  if (turn !== state.turn || !state.stop) return;
+  state.answer = answer;
+  state.face = Math.min(state.face, Math.max(0, answer.faces.length - 1));
+  answered();
+  requestAnimationFrame(() => { if (state.answer === answer) draw(); });
 }
 
 function draw() {
@@ -46,7 +53,6 @@ function draw() {
   else status("No face was found. Use a photo in which a face is larger than 32 pixels and not covered.");
   stage.frame(state.answer, cardOf(state.networks[0]), state.site.threshold, state.face, (at) => {
     state.face = at;
-    state.map = null;
     if (!isCamera) stage.paint(null);
     draw();
   });
@@ -59,13 +65,12 @@ function draw() {
   if (isCamera) for (const button of document.querySelectorAll(".map")) button.hidden = true;
 }
 
-const times = [];
-function rate() {
-  const now = performance.now();
-  times.push(now);
-  while (times.length > 1 && now - times[0] > 2000) times.shift();
-  return times.length > 1 ? ((1000 * (times.length - 1)) / (now - times[0])).toFixed(1) : "–";
+const times = []; // of the camera's answers in the last two seconds
+function answered() {
+  times.push(performance.now());
+  while (times.at(-1) - times[0] > 2000) times.shift();
 }
+const rate = () => (times.length > 1 ? ((1000 * (times.length - 1)) / (times.at(-1) - times[0])).toFixed(1) : "–");
 
 /** Draw the map of a network's prediction over the face, or take it away again. */
 async function map(card, target, button, line) {
@@ -123,9 +128,11 @@ async function camera() {
   }
   problem(null);
   status("Waiting for the camera …");
+  state.turn += 1; // an image that is still being answered is not shown any more
+  times.length = 0;
   state.stop = await watch(find("#video"), async (bitmap) => {
     try {
-      await look(bitmap, "The camera", true);
+      await lookOn(bitmap);
     } catch (error) {
       stopCamera();
       problem(error);
