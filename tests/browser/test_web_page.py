@@ -1,5 +1,8 @@
 """The exported web page in a real Chromium: it answers as the library, also without a network, and asks no other host."""
 
+import base64
+import gzip
+import hashlib
 import json
 import re
 import shutil
@@ -17,6 +20,7 @@ from fer_core.heads.shipped import portraits
 from fer_core.models.logits import CLOSE
 from fer_core.reports.web_page import write_page
 from fer_core.runs.store import find
+from fer_core.serving import web_runtime
 from fer_core.serving.face_tracker import Tracker, overlap
 from fer_core.serving.predictor import Prediction, Predictor
 from fer_core.serving.web_runtime import RuntimeMissing
@@ -24,7 +28,7 @@ from fer_core.workspace import CHECKPOINTS
 from tests.benchmarks.camera import fake_camera
 from tests.browser.conftest import BROWSERS, QUIET
 from tests.browser.web_page_answers import answers
-from tests.browser.web_page_server import served
+from tests.browser.web_page_server import ForAll, served
 from tests.heads_scenes import scenes
 
 # Of the benchmark's 200 images every tenth, and those that ties of scores, rounding and halves of grey levels once told apart.
@@ -37,7 +41,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
         patch.setenv("FERSCOPE_HOME", str(tmp_path_factory.mktemp("home")))
         site = tmp_path_factory.mktemp("site") / "page"
         try:
-            write_page([find("small-vgg"), find("fer2013-best")], site)
+            write_page([find("small-vgg"), find("fer2013-best")], site, offline=True)
         except RuntimeMissing as error:  # a package that is another than the known one is a failure
             pytest.skip(f"onnxruntime-web cannot be had here: {error}")
     return site
@@ -207,6 +211,57 @@ def test_what_cannot_be_used_is_told_in_a_sentence(address: str, page: Page, tmp
         expect(page.locator("#problem")).to_contain_text(said)
     page.locator("#file").set_input_files(grey)
     expect(page.locator("#status")).to_contain_text("No face was found")
+
+
+SEND = "(url) => fetch(url).then(() => 'sent', () => 'refused')"
+
+
+def test_the_runtime_of_another_host_is_checked_by_its_hash(
+    folder: Path, browser: Browser, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The real host cannot be reached from every machine, so another one on this machine has npm's files."""
+    (runtime := tmp_path / "dist").mkdir()
+    for file in (folder / "runtime").iterdir():
+        data = file.read_bytes()
+        (runtime / file.name.removesuffix(".gz")).write_bytes(gzip.decompress(data) if file.suffix == ".gz" else data)
+    with served(tmp_path, ForAll) as host, served(tmp_path / "page") as address:
+        monkeypatch.setattr(web_runtime, "HOST", f"{host}dist/")
+        write_page([find("small-vgg")], site := tmp_path / "page")
+        assert not (site / "runtime").exists()
+        assert sum(path.stat().st_size for path in site.rglob("*") if path.is_file()) < 8e6
+        page = browser.new_page()
+        asked = opened(page, address)
+        assert {url for url in asked if not url.startswith((address, f"{host}dist/", "blob:", "data:"))} == set()
+        for elsewhere in (f"{host}page/", f"{host}dist", "https://example.com/"):
+            assert page.evaluate(SEND, elsewhere) == "refused"
+        page.evaluate("navigator.serviceWorker.ready")
+        page.wait_for_function("navigator.serviceWorker.controller !== null")
+        page.context.set_offline(True)
+        page.reload()
+        expect(page.locator("body[data-ready=true]")).to_be_attached()
+        page.close()
+        glue = runtime / "ort-wasm-simd-threaded.mjs"
+        glue.write_bytes(glue.read_bytes() + b"\n")
+        page = browser.new_page()
+        page.goto(address)
+        expect(page.locator("#problem")).to_contain_text(
+            f"{glue.name} could not be loaded, or is not the file that it should be"
+        )
+        page.close()
+
+
+def test_the_policy_names_the_one_folder_that_is_needed(folder: Path, tmp_path: Path) -> None:
+    write_page([find("small-vgg")], tmp_path / "page")
+    text = (tmp_path / "page" / "index.html").read_text(encoding="utf-8")
+    assert f"connect-src 'self' {web_runtime.HOST}; " in text
+    assert text.count("https:") == 1
+    assert "https:" not in (folder / "index.html").read_text(encoding="utf-8")
+    for form, parts in json.loads((tmp_path / "page" / "page.json").read_text(encoding="utf-8"))["runtime"].items():
+        for part in parts.values():
+            name = part["address"].removeprefix(web_runtime.HOST)
+            copy = folder / "runtime" / name
+            data = copy.read_bytes() if copy.is_file() else gzip.decompress(copy.with_name(f"{name}.gz").read_bytes())
+            assert part["integrity"] == "sha384-" + base64.b64encode(hashlib.sha384(data).digest()).decode(), form
 
 
 def test_sizes(folder: Path) -> None:

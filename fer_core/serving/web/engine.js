@@ -44,19 +44,29 @@ async function hasGpu() {
 
 async function openRuntime(address, isolated, kind) {
   const { module, glue, binary } = site.runtime[kind];
-  const [wasm, opened] = await Promise.all([
-    bytesOf(new URL(binary, address)),
-    import(new URL(module, address).href),
+  const [wasm, start, opened] = await Promise.all([
+    bytesOf(new URL(binary.address, address), binary.integrity),
+    script(glue, address),
+    script(module, address).then((url) => import(url)),
   ]);
   ort = opened;
-  ort.env.wasm.wasmPaths = { mjs: new URL(glue, address).href };
+  ort.env.wasm.wasmPaths = { mjs: start };
   ort.env.wasm.wasmBinary = wasm;
   ort.env.wasm.numThreads = isolated ? Math.min(4, navigator.hardwareConcurrency || 1) : 1;
   ort.env.logLevel = "error";
 }
 
-async function bytesOf(url) {
-  const answer = await fetch(url);
+// The address to import a script from. An import checks no hash, so a script of another host is fetched and becomes a blob.
+async function script({ address: place, integrity }, address) {
+  const url = new URL(place, address);
+  if (!integrity) return url.href;
+  return URL.createObjectURL(new Blob([await bytesOf(url, integrity)], { type: "text/javascript" }));
+}
+
+async function bytesOf(url, integrity = "") {
+  const answer = await fetch(url, { integrity }).catch(() => {
+    throw new Error(`${url} could not be loaded${integrity ? ", or is not the file that it should be" : ""}. Check the network and open the page again.`);
+  });
   if (!answer.ok) throw new Error(`${url} is not there (${answer.status}).`);
   if (!url.pathname.endsWith(".gz")) return answer.arrayBuffer();
   return new Response(answer.body.pipeThrough(new DecompressionStream("gzip"))).arrayBuffer();
