@@ -2,8 +2,11 @@
 
 const WANTED = { video: { facingMode: "user", width: { ideal: 640 }, height: { ideal: 480 } }, audio: false };
 
-/** Show the camera in `video` and hand its frames to `take`, which answers each, until the returned function is called. */
-export async function watch(video, take) {
+/**
+ * Show the camera in `video` and hand its frames to `take`, which answers each, until the returned function is called. If the
+ * camera or an answer fails, `fail` is told the error.
+ */
+export async function watch(video, take, fail) {
   if (!navigator.mediaDevices?.getUserMedia) {
     throw new Error("This browser gives no camera to this page. Open it from https or from localhost, or open a photo.");
   }
@@ -23,6 +26,13 @@ export async function watch(video, take) {
     for (const track of stream.getTracks()) track.stop();
     video.srcObject = null;
   };
+  const failed = (error) => {
+    stop();
+    fail(error);
+  };
+  for (const track of stream.getTracks()) {
+    track.addEventListener("ended", () => failed(new Error("The camera was disconnected. Connect it and start it again, or open a photo.")));
+  }
   video.srcObject = stream;
   await video.play();
   (async () => {
@@ -30,7 +40,7 @@ export async function watch(video, take) {
     while (running) {
       const bitmap = await next;
       next = frame(video); // is taken while this one is answered
-      if (running) await take(bitmap).catch(stop);
+      if (running) await take(bitmap).catch(failed);
     }
   })();
   return stop;
