@@ -21,24 +21,22 @@ from fer_core.images import quality
 from fer_core.models.logits import CLOSE, CROP
 from fer_core.reports.evaluation_report import LIMITS
 from fer_core.runs.store import Checkpoint
-from fer_core.serving import web_runtime
+from fer_core.serving import face_tracker, web_runtime
 from fer_core.serving.export import network_bytes
 from fer_core.workspace import write_atomically
 
 SOURCE = Path(__file__).resolve().parents[1] / "serving" / "web"
 THRESHOLD = 0.4  # of the live app: below this confidence the page says “not sure”
 EXAMPLES = 2  # people, each with all their expressions
-# Scripts, data and images come from the page's own host alone, so what a visitor shows it cannot be sent elsewhere.
-POLICY = (
-    "default-src 'none'; script-src 'self' 'wasm-unsafe-eval'; worker-src 'self' blob:; connect-src 'self'; "
-    "img-src 'self' blob:; media-src 'self' blob: mediastream:; style-src 'self'; manifest-src 'self'; base-uri 'none'; "
-    "form-action 'none'"
-)
 FIGURES = {"accuracy": "Accuracy", "macro_f1": "Macro-F1"}
 
 
-def write_page(networks: Sequence[Checkpoint], target: Path) -> list[Path]:
+def write_page(networks: Sequence[Checkpoint], target: Path, *, offline: bool = False) -> list[Path]:
     """Write the page of one or several networks into a new folder.
+
+    Args:
+        offline: copy onnxruntime-web into the folder, so that the page asks no other host; otherwise it comes from
+            `web_runtime.HOST`.
 
     Raises:
         DataError: the folder holds something.
@@ -57,17 +55,33 @@ def write_page(networks: Sequence[Checkpoint], target: Path) -> list[Path]:
                 "choose a network whose card says align none."
             )
     files = {path.name: path.read_bytes() for path in sorted(SOURCE.iterdir()) if path.is_file()}
-    files["index.html"] = files["index.html"].replace(b"$policy", html.escape(POLICY, quote=False).encode())
+    files["index.html"] = files["index.html"].replace(
+        b"$policy", html.escape(_policy("" if offline else web_runtime.HOST), quote=False).encode()
+    )
     files |= {f"networks/{network.name}.onnx": network_bytes(network.folder) for network in networks}
     files |= {f"detector/{path.name}": path.read_bytes() for path in _detector()}
-    files |= {f"runtime/{name}": data for name, data in web_runtime.runtime_files().items()}
+    if offline:
+        files |= {f"runtime/{name}": data for name, data in web_runtime.runtime_files().items()}
+    runtime = web_runtime.copied("runtime") if offline else web_runtime.referenced()
     examples, listed = _examples()
     files |= examples
-    files["page.json"] = json.dumps(_facts(networks, listed), ensure_ascii=False, indent=1).encode()
-    files["files.js"] = _kept(files)
+    files["page.json"] = json.dumps(_facts(networks, listed, runtime), ensure_ascii=False, indent=1).encode()
+    files["files.js"] = _kept(files, [part["address"] for part in runtime["wasm"].values()])
     for name, data in files.items():
         write_atomically(target / name, data)
     return [target / name for name in files]
+
+
+def _policy(host: str) -> str:
+    """The page's content policy. Scripts, data and images come from its own host alone, so what a visitor shows it cannot be sent
+    elsewhere. Or the runtime comes from a folder of another host: its files are fetched, checked by their hash and run as
+    blobs."""
+    blobs, hosts = (" blob:", f"'self' {host}") if host else ("", "'self'")
+    return (
+        f"default-src 'none'; script-src 'self' 'wasm-unsafe-eval'{blobs}; worker-src 'self' blob:; "
+        f"connect-src {hosts}; img-src 'self' blob:; media-src 'self' blob: mediastream:; style-src 'self'; "
+        "manifest-src 'self'; base-uri 'none'; form-action 'none'"
+    )
 
 
 def _detector() -> list[Path]:
@@ -91,14 +105,14 @@ def _examples() -> tuple[dict[str, bytes], list[dict[str, str]]]:
     return files, listed
 
 
-def _kept(files: dict[str, bytes]) -> bytes:
+def _kept(files: dict[str, bytes], runtime: list[str]) -> bytes:
     """What the service worker keeps: all but the runtime for WebGPU, which is kept where it is used."""
     digest = hashlib.sha256(b"".join(data for _, data in sorted(files.items()))).hexdigest()[:12]
-    names = ["./", *(name for name in files if ".jspi." not in name)]
+    names = ["./", *(name for name in files if not name.startswith("runtime/")), *runtime]
     return f"self.VERSION = {json.dumps(f'ferscope-{digest}')};\nself.FILES = {json.dumps(names)};\n".encode()
 
 
-def _facts(networks: Sequence[Checkpoint], examples: list[dict[str, str]]) -> dict[str, Any]:
+def _facts(networks: Sequence[Checkpoint], examples: list[dict[str, str]], runtime: dict[str, Any]) -> dict[str, Any]:
     """What the page reads first, `page.json`."""
     from importlib.metadata import version
 
@@ -108,9 +122,10 @@ def _facts(networks: Sequence[Checkpoint], examples: list[dict[str, str]]) -> di
         "limits": {
             "dark": quality.DARK, "blurred": quality.BLURRED, "turned": quality.TURNED, "tilted": quality.TILTED
         },
+        "tracking": {"overlap": face_tracker.OVERLAP, "forget": face_tracker.FORGET, "smooth": face_tracker.SMOOTH},
         "notes": list(LIMITS),
         "detector": [f"detector/{path.name}" for path in _detector()],
-        "runtime": web_runtime.runtime_addresses("runtime"),
+        "runtime": runtime,
         "examples": examples,
         "networks": [_network(network.card) for network in networks],
     }  # fmt: skip

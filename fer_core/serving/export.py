@@ -60,7 +60,7 @@ def served_bytes(folder: Path) -> tuple[bytes, float]:
     _refuse_prepared(card)
     shape = (spec.height, spec.width) if spec.channels == 1 else (spec.height, spec.width, 3)
     pictures = np.random.default_rng(0).integers(0, 256, (4, *shape), dtype=np.uint8)
-    content = _traced(served, torch.from_numpy(pictures[:2]), "pictures", "probs")
+    content = _traced(served, torch.from_numpy(pictures[:2]), "pictures", "probs", card.name)
     with torch.no_grad():
         wanted = served(torch.from_numpy(pictures)).numpy()
     file = onnx.load_from_string(content)
@@ -69,7 +69,7 @@ def served_bytes(folder: Path) -> tuple[bytes, float]:
     file.doc_string = f"{card.title}: facial expressions, exported by FERscope"
     onnx.checker.check_model(file)
     content = file.SerializeToString()
-    session = onnxruntime.InferenceSession(content, providers=["CPUExecutionProvider"])
+    session = _session(onnxruntime, content, card.name)
     (found,) = session.run(None, {"pictures": pictures})
     apart = float(np.abs(np.asarray(found) - wanted).max())
     if not apart <= TOLERANCE:
@@ -92,10 +92,10 @@ def network_bytes(folder: Path) -> bytes:
     model, card = load_network(folder)
     _refuse_prepared(card)
     inputs = torch.from_numpy(np.random.default_rng(0).normal(size=(4, *card.image.shape)).astype(np.float32))
-    content = _traced(model, inputs[:2], "inputs", "logits")
+    content = _traced(model, inputs[:2], "inputs", "logits", card.name)
     with torch.no_grad():
         wanted = model(inputs).softmax(dim=1).numpy()
-    session = onnxruntime.InferenceSession(content, providers=["CPUExecutionProvider"])
+    session = _session(onnxruntime, content, card.name)
     (logits,) = session.run(None, {"inputs": inputs.numpy()})
     apart = float(np.abs(torch.from_numpy(logits).softmax(dim=1).numpy() - wanted).max())
     if not apart <= TOLERANCE:
@@ -125,7 +125,23 @@ def _refuse_prepared(card: Card) -> None:
         )
 
 
-def _traced(model: nn.Module, example: torch.Tensor, given: str, answer: str) -> bytes:
+def _session(onnxruntime: Any, content: bytes, name: str) -> Any:
+    """The file opened by onnxruntime, whose web form knows the same operations; or `CheckpointError`."""
+    from onnxruntime.capi import onnxruntime_pybind11_state as state
+
+    try:
+        return onnxruntime.InferenceSession(content, providers=["CPUExecutionProvider"])
+    except (state.Fail, state.InvalidGraph, state.NotImplemented) as error:
+        raise CheckpointError(
+            f"onnxruntime cannot run {name}, so it was not written ({_first_line(error)})."
+        ) from error
+
+
+def _first_line(error: Exception) -> str:
+    return str(error).strip().split("\n", 1)[0].rstrip(".")
+
+
+def _traced(model: nn.Module, example: torch.Tensor, given: str, answer: str, name: str) -> bytes:
     """A module as ONNX, for any number of images."""
     import torch
 
@@ -133,16 +149,19 @@ def _traced(model: nn.Module, example: torch.Tensor, given: str, answer: str) ->
     with warnings.catch_warnings(), torch.no_grad():
         warnings.simplefilter("ignore")  # the tracer warns of each Python number, and that it is the older exporter
         logging.getLogger("torch.onnx").setLevel(logging.ERROR)
-        torch.onnx.export(
-            model,
-            (example,),
-            buffer,  # type: ignore[arg-type]  # the older exporter writes into it, the annotation is the newer one's
-            input_names=[given],
-            output_names=[answer],
-            dynamic_axes={given: {0: "n"}, answer: {0: "n"}},
-            opset_version=OPSET,
-            dynamo=False,  # the newer exporter needs onnxscript and is four times as slow for these networks
-        )
+        try:
+            torch.onnx.export(
+                model,
+                (example,),
+                buffer,  # type: ignore[arg-type]  # the older exporter writes into it, the annotation is the newer one's
+                input_names=[given],
+                output_names=[answer],
+                dynamic_axes={given: {0: "n"}, answer: {0: "n"}},
+                opset_version=OPSET,
+                dynamo=False,  # the newer exporter needs onnxscript and is four times as slow for these networks
+            )
+        except torch.onnx.OnnxExporterError as error:
+            raise CheckpointError(f"{name} cannot be written as ONNX ({_first_line(error)}).") from error
     return buffer.getvalue()
 
 

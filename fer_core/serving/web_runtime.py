@@ -1,4 +1,7 @@
-"""onnxruntime-web, which the web page runs networks with: one version of npm's package, checked by its hash."""
+"""onnxruntime-web, which the web page runs networks with: one version of npm's package, checked by its hash.
+
+The page loads it from `HOST`, where the browser checks each file, or it is copied beside the page and checked here.
+"""
 
 from __future__ import annotations
 
@@ -20,11 +23,22 @@ SHA512 = (
     "ab4cbe26baedba45d2cec05610c71c55fa97db92d19a8b171c5f8269126683ca"
     "590a5cdc57bb2f35ce2b298de32f4d956fb42644c0ecd528a0a91e025c07ca61"
 )
-# The form for every browser, and the one that also knows WebGPU: the module, what starts the binary, and the binary.
+HOST = f"https://cdn.jsdelivr.net/npm/onnxruntime-web@{VERSION}/dist/"  # serves what npm has, by version
+# The form for every browser, and the one that also knows WebGPU: the module, what starts the binary, and the binary, each with
+# the hash by which the browser checks it.
 FORMS = {
-    "wasm": ("ort.wasm.min.mjs", "ort-wasm-simd-threaded.mjs", "ort-wasm-simd-threaded.wasm"),
-    "webgpu": ("ort.jspi.min.mjs", "ort-wasm-simd-threaded.jspi.mjs", "ort-wasm-simd-threaded.jspi.wasm"),
-}
+    "wasm": {
+        "ort.wasm.min.mjs": "SfFfy/pvthiOsgaw3KX0bV5TfQ6Iq+oY9KutMe4SxIuHH4cl+DCSD4rTsYOoG1tJ",
+        "ort-wasm-simd-threaded.mjs": "XcXA/MtAf0WpB8e023xQH9CM7RIjiugakT7x99DIwpFf7k56BIFFcAPerIF7FDad",
+        "ort-wasm-simd-threaded.wasm": "vjBJ1z7qrhkTyYsNqKeF6c7N+nOJSU94czEo+tvZcu8G75JparGq9kB+kTnEUNVM",
+    },
+    "webgpu": {
+        "ort.jspi.min.mjs": "hnY3dmDl7curvyz6lkx38Kay4ABvmrc2eLalE2aG75/xP4F0aki78pYdWmHjk6YD",
+        "ort-wasm-simd-threaded.jspi.mjs": "I057lW+dSDOqTXP3UpXfKPmGgLn8O9NoN38eP6T6wlQsduqNDHJebkOSjnM52LlE",
+        "ort-wasm-simd-threaded.jspi.wasm": "bMP/XSpH5FjIIaVnUc1eR3cDsGZGdO1ZPjcHGEtvMwOgZZFcOEN8VrGooR81HSFO",
+    },
+}  # fmt: skip
+PARTS = ("module", "glue", "binary")
 
 
 class RuntimeMissing(ConfigError):
@@ -32,7 +46,7 @@ class RuntimeMissing(ConfigError):
 
 
 def runtime_files() -> dict[str, bytes]:
-    """The runtime's files by name; binaries are gzipped, which makes them a quarter as large on any host.
+    """The runtime's files by name, to be copied; binaries are gzipped, which makes them a quarter as large on any host.
 
     Raises:
         RuntimeMissing: npm is not here or does not answer.
@@ -48,11 +62,25 @@ def runtime_files() -> dict[str, bytes]:
     return files
 
 
-def runtime_addresses(folder: str) -> dict[str, dict[str, str]]:
-    """Where the page finds each form's files: {form: {module, glue, binary}}."""
+def copied(folder: str) -> dict[str, dict[str, dict[str, str]]]:
+    """Where the page finds the files of `runtime_files`, copied into a folder beside it: {form: {part: {address}}}."""
     return {
-        form: {"module": f"{folder}/{module}", "glue": f"{folder}/{glue}", "binary": f"{folder}/{binary}.gz"}
-        for form, (module, glue, binary) in FORMS.items()
+        form: {
+            part: {"address": f"{folder}/{name}" + (".gz" if name.endswith(".wasm") else "")}
+            for part, name in zip(PARTS, files, strict=True)
+        }
+        for form, files in FORMS.items()
+    }
+
+
+def referenced() -> dict[str, dict[str, dict[str, str]]]:
+    """Where the page finds them on `HOST`, with the hash that the browser checks: {form: {part: {address, integrity}}}."""
+    return {
+        form: {
+            part: {"address": HOST + name, "integrity": f"sha384-{sha}"}
+            for part, (name, sha) in zip(PARTS, files.items(), strict=True)
+        }
+        for form, files in FORMS.items()
     }
 
 

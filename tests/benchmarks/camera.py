@@ -36,7 +36,7 @@ def fake_camera(folder: Path) -> Path:
     shifts = [*range(0, 40, 2), *range(40, 0, -2)]
     frames = (cv2.cvtColor(np.roll(picture, shift, axis=1), cv2.COLOR_RGB2YUV_I420).tobytes() for shift in shifts)
     path = folder / "face.y4m"
-    path.write_bytes(b"YUV4MPEG2 W480 H480 F10:1 Ip A1:1 C420jpeg\n" + b"".join(b"FRAME\n" + one for one in frames))
+    path.write_bytes(b"YUV4MPEG2 W480 H480 F30:1 Ip A1:1 C420jpeg\n" + b"".join(b"FRAME\n" + one for one in frames))
     return path
 
 

@@ -117,7 +117,7 @@ def live_app(folder: str) -> Iterator[str]:
 
 def main(network: str = "small-vgg") -> int:
     with tempfile.TemporaryDirectory() as folder, sync_playwright() as playwright:
-        write_page([find(network)], site := Path(folder) / "page")
+        write_page([find(network)], site := Path(folder) / "page", offline=True)
         fake = ("--use-fake-ui-for-media-stream", "--use-fake-device-for-media-stream",
                 f"--use-file-for-fake-video-capture={fake_camera(Path(folder))}")  # fmt: skip
         path = next(filter(None, map(shutil.which, BROWSERS)))

@@ -1,23 +1,34 @@
 """The exported web page in a real Chromium: it answers as the library, also without a network, and asks no other host."""
 
+import base64
+import gzip
+import hashlib
 import json
+import re
+import shutil
 from collections.abc import Iterator
+from itertools import chain
 from pathlib import Path
 
 import numpy as np
 import pytest
 from PIL import Image
-from playwright.sync_api import Page, expect
+from playwright.sync_api import Browser, Page, expect
 
+from fer_core.faces import Face, FaceCrop, find_faces
 from fer_core.heads.shipped import portraits
 from fer_core.models.logits import CLOSE
 from fer_core.reports.web_page import write_page
 from fer_core.runs.store import find
-from fer_core.serving.predictor import Predictor
+from fer_core.serving import web_runtime
+from fer_core.serving.face_tracker import Tracker, overlap
+from fer_core.serving.predictor import Prediction, Predictor
 from fer_core.serving.web_runtime import RuntimeMissing
 from fer_core.workspace import CHECKPOINTS
+from tests.benchmarks.camera import fake_camera
+from tests.browser.conftest import BROWSERS, QUIET
 from tests.browser.web_page_answers import answers
-from tests.browser.web_page_server import served
+from tests.browser.web_page_server import ForAll, served
 from tests.heads_scenes import scenes
 
 # Of the benchmark's 200 images every tenth, and those that ties of scores, rounding and halves of grey levels once told apart.
@@ -30,7 +41,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
         patch.setenv("FERSCOPE_HOME", str(tmp_path_factory.mktemp("home")))
         site = tmp_path_factory.mktemp("site") / "page"
         try:
-            write_page([find("small-vgg"), find("fer2013-best")], site)
+            write_page([find("small-vgg"), find("fer2013-best")], site, offline=True)
         except RuntimeMissing as error:  # a package that is another than the known one is a failure
             pytest.skip(f"onnxruntime-web cannot be had here: {error}")
     return site
@@ -89,14 +100,92 @@ def test_a_map_says_whether_it_explains_ten_crops(folder: Path, address: str, pa
     opened(page, address)
     for is_close, name in flat.items():
         assert page.evaluate(EXPLAIN, [name, "fer2013-best"]) is not is_close
-        assert page.evaluate(EXPLAIN, [name, "small-vgg"]) is True
+    assert page.evaluate(EXPLAIN, [flat[True], "small-vgg"]) is True
     assert set(flat) == {False, True}
+
+
+FOLLOW = """async (image) => {
+    const { follow } = await import('./client.js');
+    const blob = await (await fetch(image)).blob();
+    const found = [];
+    for (let frame = 0; frame < 4; frame++) found.push((await follow(await createImageBitmap(blob), ['small-vgg'])).faces);
+    return found;
+}"""
+
+
+def test_in_a_still_camera_image_a_face_stays_where_it_was_found(folder: Path, address: str, page: Page) -> None:
+    """The last stage of the detector, which follows a face, finds the box of the whole detector again."""
+    (folder / "images").mkdir(exist_ok=True)
+    scene = next(one for one in scenes(12) if one.shape == (240, 320, 3) and len(find_faces(one)) == 2)
+    Image.fromarray(scene).save(folder / "images" / "still.png")
+    opened(page, address)
+    frames = page.evaluate(FOLLOW, "images/still.png")
+    assert {tuple(face["box"]) for face in frames[0]} == {face.box for face in find_faces(scene)}
+    for frame in frames:
+        assert [face["number"] for face in frame] == [1, 2]
+        for face, first in zip(frame, frames[0], strict=True):
+            assert overlap(Face(tuple(face["box"])), Face(tuple(first["box"]))) > 0.8
+            assert sum(face["probabilities"]["small-vgg"]) == pytest.approx(1)
+
+
+def test_faces_are_tracked_and_smoothed_as_by_the_library(address: str, page: Page) -> None:
+    random, tracker, wanted, frames, at = np.random.default_rng(3), Tracker(), [], [], 0.0
+    places = random.uniform(0, 300, (3, 2))
+    for _ in range(60):
+        at += float(random.choice([0.05, 0.3, 1.2], p=[0.8, 0.15, 0.05]))
+        places += random.normal(0, 12, places.shape)
+        seen = [(*map(float, place), 80.0, 90.0) for place in places if random.random() < 0.8]
+        probs = [float(share) for share in random.random(len(seen))]
+        frames.append(
+            [at, [{"box": box, "probabilities": {"a": [p, 1 - p]}} for box, p in zip(seen, probs, strict=True)]]
+        )
+        given = [
+            Prediction(Face(box), FaceCrop(), {"x": p, "y": 1 - p}, np.zeros((1, 1), np.uint8))
+            for box, p in zip(seen, probs, strict=True)
+        ]
+        wanted.append([[track.number, track.prediction.probs["x"]] for track in tracker.update(given, at)])
+    opened(page, address)
+    found = page.evaluate(
+        """async (frames) => {
+            const { Tracker } = await import('./tracker.js');
+            const tracker = new Tracker((await (await fetch('page.json')).json()).tracking);
+            return frames.map(([at, faces]) => tracker.update(faces, at).map((face) => [face.number, face.probabilities.a[0]]));
+        }""",
+        frames,
+    )
+    assert [[number for number, _ in frame] for frame in found] == [[number for number, _ in frame] for frame in wanted]
+    assert list(chain(*found)) == [pytest.approx(one) for one in chain(*wanted)]
+    assert max(number for frame in wanted for number, _ in frame) > 3  # tracks were lost, and begun anew
+
+
+def test_the_camera_is_answered_until_it_is_stopped(browser: Browser, address: str, tmp_path: Path) -> None:
+    fake = ("--use-fake-ui-for-media-stream", "--use-fake-device-for-media-stream",
+            f"--use-file-for-fake-video-capture={fake_camera(tmp_path)}")  # fmt: skip
+    path = next(filter(None, map(shutil.which, BROWSERS)))
+    chromium = browser.browser_type.launch(executable_path=path, args=[*QUIET, *fake])
+    page = chromium.new_page()
+    opened(page, address)
+    page.get_by_role("button", name="Start the camera").click()
+    expect(page.locator("#status")).to_contain_text("1 face; ")
+    expect(page.locator("#status")).to_contain_text(re.compile(r"\d frames a second"))
+    box = page.get_by_role("button", name=re.compile("^Face 1: ")).bounding_box()
+    stage = page.locator("#stage").bounding_box()
+    assert box is not None
+    assert stage is not None
+    zoom = 480 / stage["width"]
+    assert 150 < zoom * (box["x"] - stage["x"]) < 220  # 166 in the first frame, up to 40 more in others
+    assert 70 < zoom * box["width"] < 105
+    page.get_by_role("button", name="Stop the camera").click()
+    expect(page.get_by_label("The last image of the camera")).to_be_visible()
+    expect(page.locator("#status")).to_contain_text("1 face, ")
+    page.get_by_role("button", name="Rendered face 2, happy").click()
+    expect(page.get_by_role("button", name="Face 1: happy")).to_be_visible()
+    chromium.close()
 
 
 def test_it_works_without_a_network_after_the_first_visit_and_asks_no_other_host(address: str, page: Page) -> None:
     asked = opened(page, address)
-    page.evaluate("navigator.serviceWorker.ready")
-    page.wait_for_function("navigator.serviceWorker.controller !== null")
+    page.evaluate(KEPT)
     page.context.set_offline(True)
     page.reload()
     expect(page.locator("body[data-ready=true]")).to_be_attached()
@@ -104,6 +193,9 @@ def test_it_works_without_a_network_after_the_first_visit_and_asks_no_other_host
     expect(page.get_by_role("button", name="Face 1: happy")).to_be_visible()  # until then the image before is shown
     page.get_by_role("button", name="Show the map").click()
     expect(page.get_by_text("When a red part is covered")).to_be_visible()
+    page.set_viewport_size({"width": 390, "height": 844})  # as a phone's when its address bar goes away
+    expect(page.get_by_text("When a red part is covered")).to_be_visible()
+    expect(page.locator("#examples button[aria-pressed=true]")).to_have_count(1)
     assert {url for url in asked if not url.startswith((address, "blob:", "data:"))} == set()
     assert page.console_errors == []
     sent = page.evaluate("fetch('https://example.com/').then(() => 'sent', () => 'refused')")
@@ -122,6 +214,70 @@ def test_what_cannot_be_used_is_told_in_a_sentence(address: str, page: Page, tmp
         expect(page.locator("#problem")).to_contain_text(said)
     page.locator("#file").set_input_files(grey)
     expect(page.locator("#status")).to_contain_text("No face was found")
+    page.get_by_role("button", name="Start the camera").click()
+    expect(page.locator("#problem")).to_contain_text(re.compile("No camera was found|The camera was not allowed"))
+
+
+def test_a_browser_that_cannot_run_the_networks_is_told_so(address: str, page: Page) -> None:
+    page.add_init_script(
+        "const validate = WebAssembly.validate; WebAssembly.validate = (code) => code.length > 40 && validate(code);"
+    )
+    page.goto(address)
+    expect(page.locator("#problem")).to_contain_text("no WebAssembly with SIMD")
+
+
+KEPT = """async () => {
+    const { serviceWorker } = navigator;
+    if (!serviceWorker.controller) await new Promise((resolve) => { serviceWorker.oncontrollerchange = resolve; });
+}"""
+SEND = "(url) => fetch(url).then(() => 'sent', () => 'refused')"
+
+
+def test_the_runtime_of_another_host_is_checked_by_its_hash(
+    folder: Path, browser: Browser, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The real host cannot be reached from every machine, so another one on this machine has npm's files."""
+    (runtime := tmp_path / "dist").mkdir()
+    for file in (folder / "runtime").iterdir():
+        data = file.read_bytes()
+        (runtime / file.name.removesuffix(".gz")).write_bytes(gzip.decompress(data) if file.suffix == ".gz" else data)
+    with served(tmp_path, ForAll) as host, served(tmp_path / "page") as address:
+        monkeypatch.setattr(web_runtime, "HOST", f"{host}dist/")
+        write_page([find("small-vgg")], site := tmp_path / "page")
+        assert not (site / "runtime").exists()
+        assert sum(path.stat().st_size for path in site.rglob("*") if path.is_file()) < 8e6
+        page = browser.new_page()
+        asked = opened(page, address)
+        assert {url for url in asked if not url.startswith((address, f"{host}dist/", "blob:", "data:"))} == set()
+        for elsewhere in (f"{host}page/", f"{host}dist", "https://example.com/"):
+            assert page.evaluate(SEND, elsewhere) == "refused"
+        page.evaluate(KEPT)
+        page.context.set_offline(True)
+        page.reload()
+        expect(page.locator("body[data-ready=true]")).to_be_attached()
+        page.close()
+        glue = runtime / "ort-wasm-simd-threaded.mjs"
+        glue.write_bytes(glue.read_bytes() + b"\n")
+        page = browser.new_page()
+        page.goto(address)
+        expect(page.locator("#problem")).to_contain_text(
+            f"{glue.name} could not be loaded, or is not the file that it should be"
+        )
+        page.close()
+
+
+def test_the_policy_names_the_one_folder_that_is_needed(folder: Path, tmp_path: Path) -> None:
+    write_page([find("small-vgg")], tmp_path / "page")
+    text = (tmp_path / "page" / "index.html").read_text(encoding="utf-8")
+    assert f"connect-src 'self' {web_runtime.HOST}; " in text
+    assert text.count("https:") == 1
+    assert "https:" not in (folder / "index.html").read_text(encoding="utf-8")
+    for form, parts in json.loads((tmp_path / "page" / "page.json").read_text(encoding="utf-8"))["runtime"].items():
+        for part in parts.values():
+            name = part["address"].removeprefix(web_runtime.HOST)
+            copy = folder / "runtime" / name
+            data = copy.read_bytes() if copy.is_file() else gzip.decompress(copy.with_name(f"{name}.gz").read_bytes())
+            assert part["integrity"] == "sha384-" + base64.b64encode(hashlib.sha384(data).digest()).decode(), form
 
 
 def test_sizes(folder: Path) -> None:

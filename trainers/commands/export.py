@@ -32,6 +32,14 @@ def export(
             "--web", file_okay=False, help="A new folder for a web page that needs no server but a static host."
         ),
     ] = None,
+    offline: Annotated[
+        bool,
+        typer.Option(
+            "--offline",
+            help="Copy onnxruntime-web, which npm brings, into the page's folder. Without it the page loads it from "
+            "cdn.jsdelivr.net, checked by its hash.",
+        ),
+    ] = False,
     int8: Annotated[
         bool,
         typer.Option("--int8", help="Weights and activations in eight bits: a quarter of the size. Measured first."),
@@ -55,10 +63,12 @@ def export(
         raise ConfigError("Name the ONNX file with --out, or the folder of a web page with --web, one of the two.")
     if web is not None and int8:
         raise ConfigError("A web page holds networks of 32 bits; give --int8 together with --out.")
+    if offline and web is None:
+        raise ConfigError("--offline belongs to --web; add it, or leave --offline out.")
     if (data or accept_loss) and not int8:
         raise ConfigError("--data and --accept-loss belong to --int8; add it, or leave them out.")
     if web is not None:
-        _export_page(checkpoints, web, as_json)
+        _export_page(checkpoints, web, offline, as_json)
     elif to is not None:
         if len(checkpoints) > 1:
             raise ConfigError(
@@ -68,18 +78,19 @@ def export(
         _report_file(to, script, as_json, *facts)
 
 
-def _export_page(names: list[str], folder: Path, as_json: bool) -> None:
+def _export_page(names: list[str], folder: Path, offline: bool, as_json: bool) -> None:
     from fer_core.reports.web_page import write_page
     from fer_core.runs.store import find
 
-    files = write_page([find(name) for name in names], folder)
+    files = write_page([find(name) for name in names], folder, offline=offline)
     size = sum(file.stat().st_size for file in files)
     if as_json:
         print(json.dumps({"files": list(map(str, files)), "bytes": size}))
         return
     out.print(
         f"{folder} written, {size / 1e6:.1f} MB. Try it: python -m http.server --directory {folder}, then open "
-        "http://localhost:8000. Any static host serves it as it is.",
+        "http://localhost:8000. Any static host serves it as it is."
+        + ("" if offline else " It loads onnxruntime-web from cdn.jsdelivr.net; with --offline it asks no other host."),
         soft_wrap=True,
     )
 

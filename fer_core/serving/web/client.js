@@ -37,5 +37,8 @@ export const start = () => call("start", [ADDRESS, self.crossOriginIsolated]);
 /** Faces of an ImageBitmap, which is used up, with the probabilities of the networks named. */
 export const predict = (bitmap, names) => call("predict", [bitmap, names, ADDRESS], { transfer: [bitmap] });
 
+/** As `predict`, of the camera's next frame: faces are followed, each with its `number`, and probabilities are smoothed over time. */
+export const follow = (bitmap, names) => call("follow", [bitmap, names, ADDRESS], { transfer: [bitmap] });
+
 /** The map of a face of the last image: { width, height, values, whole, frame }. */
 export const explain = (name, face, target, progress) => call("explain", [name, face, target, ADDRESS], { progress });

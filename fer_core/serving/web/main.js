@@ -9,7 +9,7 @@ import * as stage from "./stage.js";
 const find = (selector) => document.querySelector(selector);
 const status = (text) => { find("#status").textContent = text; };
 
-const state = { site: null, networks: [], answer: null, face: 0, stop: null, map: null, turn: 0 };
+const state = { site: null, networks: [], answer: null, face: 0, stop: null, turn: 0 };
 
 function problem(error) {
   find("#problem").textContent = error?.message ?? "";
@@ -18,38 +18,46 @@ function problem(error) {
 
 const cardOf = (name) => state.site.networks.find((card) => card.name === name);
 
-/** Ask the networks about an image. Of several at once only the last one is shown. */
-async function look(bitmap, description, isCamera = false) {
-  state.turn += 1;
-  const { turn } = state;
-  problem(null);
-  if (!isCamera) {
-    for (const one of document.querySelectorAll("#examples button")) one.setAttribute("aria-pressed", "false");
-    stage.show(await createImageBitmap(bitmap), description);
-    find("#faces").replaceChildren();
-    status("Looking for faces …");
-  }
-  state.bitmapOf = { description, isCamera };
+/** Ask the networks about an image, of the example whose button is given or another. Of several at once only the last one is shown. */
+async function look(bitmap, description, button = null) {
+  const turn = begin(button);
+  stage.show(await createImageBitmap(bitmap), description);
+  find("#faces").replaceChildren();
+  status("Looking for faces …");
   const answer = await engine.predict(bitmap, state.networks);
   if (turn !== state.turn) return;
   state.answer = answer;
-  state.face = Math.min(state.face, Math.max(0, answer.faces.length - 1));
-  if (!isCamera) state.face = 0;
+  state.face = 0;
   draw();
+}
+
+// What is shown from now on is another image; answers to the one before come too late. Returns the image's turn.
+function begin(button = null) {
+  for (const one of document.querySelectorAll("#examples button")) one.setAttribute("aria-pressed", String(one === button));
+  problem(null);
+  state.turn += 1;
+  return state.turn;
+}
+
+/** Ask the networks about the camera's next frame; it is drawn while the one after it is being answered. */
+async function lookOn(bitmap) {
+  const { turn } = state;
+  const answer = await engine.follow(bitmap, state.networks);
+  if (turn !== state.turn || !state.stop) return;
+  state.answer = answer;
+  state.face = Math.min(state.face, Math.max(0, answer.faces.length - 1));
+  answered();
+  requestAnimationFrame(() => { if (state.answer === answer) draw(); });
 }
 
 function draw() {
   const { faces, whole } = state.answer;
   const isCamera = Boolean(state.stop);
   const count = faces.length === 1 ? "1 face" : `${faces.length} faces`;
-  if (faces.length) status(isCamera ? `${count}; ${rate()} frames a second` : `${count}, ${Math.round(whole)} ms`);
+  if (isCamera) say(faces.length ? `${count}; ${rate()} frames a second` : "No face is seen.");
+  else if (faces.length) status(`${count}, ${Math.round(whole)} ms`);
   else status("No face was found. Use a photo in which a face is larger than 32 pixels and not covered.");
-  stage.frame(state.answer, cardOf(state.networks[0]), state.site.threshold, state.face, (at) => {
-    state.face = at;
-    state.map = null;
-    if (!isCamera) stage.paint(null);
-    draw();
-  });
+  frame();
   const face = faces[state.face];
   find("#warnings").hidden = !face?.warnings.length;
   find("#warnings").replaceChildren(...(face?.warnings ?? []).map((text) => element("li", {}, `The face is ${text}.`)));
@@ -59,13 +67,29 @@ function draw() {
   if (isCamera) for (const button of document.querySelectorAll(".map")) button.hidden = true;
 }
 
-const times = [];
-function rate() {
-  const now = performance.now();
-  times.push(now);
-  while (times.length > 1 && now - times[0] > 2000) times.shift();
-  return times.length > 1 ? ((1000 * (times.length - 1)) / (now - times[0])).toFixed(1) : "–";
+// The boxes; where the page has another size they lie elsewhere.
+function frame() {
+  stage.frame(state.answer, cardOf(state.networks[0]), state.site.threshold, state.face, (at) => {
+    state.face = at;
+    if (!state.stop) stage.paint(null);
+    draw();
+  });
 }
+
+let said = 0;
+// Once a second: a screen reader reads each change aloud.
+function say(text) {
+  if (performance.now() - said < 1000) return;
+  said = performance.now();
+  status(text);
+}
+
+const times = []; // of the camera's answers in the last two seconds
+function answered() {
+  times.push(performance.now());
+  while (times.at(-1) - times[0] > 2000) times.shift();
+}
+const rate = () => (times.length > 1 ? ((1000 * (times.length - 1)) / (times.at(-1) - times[0])).toFixed(1) : "–");
 
 /** Draw the map of a network's prediction over the face, or take it away again. */
 async function map(card, target, button, line) {
@@ -97,8 +121,7 @@ async function map(card, target, button, line) {
 
 async function example(button, { file, text }) {
   stopCamera();
-  await look(await createImageBitmap(await (await fetch(file)).blob(), { colorSpaceConversion: "none" }), text);
-  button.setAttribute("aria-pressed", "true");
+  await look(await createImageBitmap(await (await fetch(file)).blob(), { colorSpaceConversion: "none" }), text, button);
 }
 
 async function photo(file) {
@@ -116,21 +139,20 @@ function stopCamera() {
 }
 
 async function camera() {
+  const video = find("#video");
   if (state.stop) {
+    const last = state.answer && video.videoWidth ? await createImageBitmap(video) : null;
     stopCamera();
-    status("The camera is off.");
+    if (last) await look(last, "The last image of the camera");
     return;
   }
-  problem(null);
+  begin();
   status("Waiting for the camera …");
-  state.stop = await watch(find("#video"), async (bitmap) => {
-    try {
-      await look(bitmap, "The camera", true);
-    } catch (error) {
-      stopCamera();
-      problem(error);
-      throw error;
-    }
+  times.length = 0;
+  state.stop = await watch(video, lookOn, (error) => {
+    stopCamera();
+    status("");
+    problem(error);
   });
   stage.showVideo();
   find("#camera").setAttribute("aria-pressed", "true");
@@ -165,9 +187,7 @@ function choices() {
 
 async function again() {
   const bitmap = await createImageBitmap(find("#picture"));
-  const pressed = find("#examples button[aria-pressed='true']");
-  await look(bitmap, find("#picture").getAttribute("aria-label"));
-  pressed?.setAttribute("aria-pressed", "true");
+  await look(bitmap, find("#picture").getAttribute("aria-label"), find("#examples button[aria-pressed='true']"));
 }
 
 function examples() {
@@ -194,7 +214,7 @@ function listen() {
     document.body.classList.remove("dropping");
     await photo(event.dataTransfer.files[0]);
   }));
-  addEventListener("resize", () => { if (state.answer) draw(); });
+  addEventListener("resize", () => { if (state.answer) frame(); });
 }
 
 // The smallest module with an instruction of 128 bits: whether it is valid tells whether the runtime can work.

@@ -14,10 +14,12 @@ const AT_ONCE = 64; // faces of one pass, so that a wild image does not fill the
 
 const fix = Math.trunc;
 
-/** All faces of an RGB image, the largest first: { box: [left, top, width, height], score, points: [[x, y] x 5] }. */
-export async function findFaces(image, networks) {
-  const longest = Math.max(image.width, image.height);
-  const shrink = Math.min(1, LONGEST_SIDE / longest);
+/**
+ * All faces of an RGB image, the largest first: { box: [left, top, width, height], score, points: [[x, y] x 5] }. It is searched
+ * with a longer side of at most `longest` pixels.
+ */
+export async function findFaces(image, networks, longest = LONGEST_SIDE) {
+  const shrink = Math.min(1, longest / Math.max(image.width, image.height));
   const size = (side) => Math.max(1, round(side * shrink));
   const small = shrink < 1 ? resize(image, size(image.width), size(image.height)) : image;
   const x = image.width / small.width;
@@ -32,6 +34,12 @@ export async function findFaces(image, networks) {
       points: points.map(([px, py]) => [Math.fround(px * x), Math.fround(py * y)]),
     }))
     .sort((a, b) => b.box[2] * b.box[3] - a.box[2] * a.box[3]);
+}
+
+/** Faces of the frame before, found again by the last stage alone, around their boxes; in any order, without those that are lost. */
+export async function followFaces(image, faces, networks) {
+  const around = faces.map(({ box: [left, top, width, height] }) => squared([left, top, left + width, top + height]));
+  return around.length ? marked(image, around, networks.onet) : [];
 }
 
 async function search(image, window, networks) {

@@ -109,19 +109,19 @@ export class Network {
     return crops.flatMap((crop) => (kind === "none" ? [false] : [false, true]).map((mirrored) => ({ crop, mirrored })));
   }
 
+  /** One view of a normalised input, at the input's size. */
   seen(input, { crop: [top, left, tall, wide], mirrored }) {
     const { channels, height, width } = this.card.image;
+    if (tall === height && wide === width && !mirrored) return input;
     const out = new Float32Array(input.length);
-    for (let y = 0; y < height; y++) {
-      const [y0, y1, v] = between(y, height, tall);
-      for (let x = 0; x < width; x++) {
-        const [x0, x1, u] = between(x, width, wide);
-        const to = y * width + (mirrored ? width - 1 - x : x);
-        for (let c = 0; c < channels; c++) {
-          const at = (row, column) => input[(c * height + top + row) * width + left + column];
-          out[c * height * width + to] =
-            (at(y0, x0) * (1 - u) + at(y0, x1) * u) * (1 - v) + (at(y1, x0) * (1 - u) + at(y1, x1) * u) * v;
-        }
+    const columns = Array.from({ length: width }, (_, x) => between(mirrored ? width - 1 - x : x, width, wide));
+    for (let y = 0, to = 0; y < channels * height; y++) {
+      const [y0, y1, v] = between(y % height, height, tall);
+      const channel = (y - (y % height) + top) * width + left;
+      const above = channel + y0 * width;
+      const below = channel + y1 * width;
+      for (const [x0, x1, u] of columns) {
+        out[to++] = (input[above + x0] * (1 - u) + input[above + x1] * u) * (1 - v) + (input[below + x0] * (1 - u) + input[below + x1] * u) * v;
       }
     }
     return out;

@@ -42,25 +42,23 @@ export function frame({ width, height, faces }, card, threshold, chosen, choose)
   const place = (value, all) => `${(100 * value) / all}%`;
   const left = (stage.width - width * zoom) / 2;
   const top = (stage.height - height * zoom) / 2;
-  boxes.replaceChildren(
-    ...faces.map(({ box, probabilities }, at) => {
-      const { name, share, sure } = verdict(card, probabilities[card.name], threshold);
-      const words = sure ? `${name} ${percent(share, 0)}` : "not sure";
-      const button = element(
-        "button",
-        { type: "button", "aria-pressed": String(at === chosen), "aria-label": `Face ${at + 1}: ${words}` },
-        element("span", {}, words),
-      );
-      button.style.left = place(left + box[0] * zoom, stage.width);
-      button.style.top = place(top + box[1] * zoom, stage.height);
-      button.style.width = place(box[2] * zoom, stage.width);
-      button.style.height = place(box[3] * zoom, stage.height);
-      button.classList.toggle("low", top + (box[1] + box[3]) * zoom > stage.height - 28);
-      button.classList.toggle("right", left + box[0] * zoom > stage.width - 120);
-      button.addEventListener("click", () => choose(at));
-      return button;
-    }),
-  );
+  while (boxes.children.length > faces.length) boxes.lastChild.remove();
+  for (const [at, { box, probabilities }] of faces.entries()) {
+    // The camera's buttons stay from frame to frame, so that a click and the keyboard's focus are not lost.
+    const button = boxes.children[at] ?? boxes.appendChild(element("button", { type: "button" }, element("span")));
+    const { name, share, sure } = verdict(card, probabilities[card.name], threshold);
+    const words = sure ? `${name} ${percent(share, 0)}` : "not sure";
+    button.setAttribute("aria-pressed", String(at === chosen));
+    button.setAttribute("aria-label", `Face ${at + 1}: ${words}`);
+    button.firstChild.textContent = words;
+    button.style.left = place(left + box[0] * zoom, stage.width);
+    button.style.top = place(top + box[1] * zoom, stage.height);
+    button.style.width = place(box[2] * zoom, stage.width);
+    button.style.height = place(box[3] * zoom, stage.height);
+    button.classList.toggle("low", top + (box[1] + box[3]) * zoom > stage.height - 28);
+    button.classList.toggle("right", left + box[0] * zoom > stage.width - 120);
+    button.onclick = () => choose(at);
+  }
 }
 
 /** Draw a map over its face, or with null take it away. Returns the value of the scale's last colour. */

@@ -13,14 +13,16 @@ import cv2
 import numpy as np
 import onnxruntime
 import pytest
+import torch
 from skimage.data import astronaut
 
-from fer_core.checkpoint import Card
+from fer_core.checkpoint import Card, read_card
 from fer_core.errors import CheckpointError
 from fer_core.faces import FaceCrop
 from fer_core.images import ImageSpec, Preparation, fit
 from fer_core.labels import FER7
 from fer_core.models import NETWORKS
+from fer_core.serving import export
 from fer_core.serving.export import export_onnx
 from fer_core.serving.predictor import Predictor
 from tests.untrained import untrained
@@ -137,3 +139,28 @@ def test_the_file_may_be_read_by_those_whom_the_users_mask_lets_read(exported) -
     mask = os.umask(0)
     os.umask(mask)
     assert stat.S_IMODE(exported[1].stat().st_mode) == 0o666 & ~mask
+
+
+class Spectrum(torch.nn.Module):
+    """Uses an operation that ONNX does not have in this version."""
+
+    def forward(self, images: torch.Tensor) -> torch.Tensor:
+        return torch.fft.fft2(images).abs().mean((2, 3)).repeat(1, 7)
+
+
+class Precise(torch.nn.Module):
+    """Uses an operation that onnxruntime does not have in 64 bits."""
+
+    def forward(self, images: torch.Tensor) -> torch.Tensor:
+        return torch.nn.functional.conv2d(images.double(), torch.ones(7, 1, 3, 3).double()).mean((2, 3)).float()
+
+
+@pytest.mark.parametrize(
+    ("network", "said"),
+    [(Spectrum(), "cannot be written as ONNX.*fft2"), (Precise(), "onnxruntime cannot run .*Conv")],
+)
+def test_a_network_that_a_page_could_not_run_is_refused_at_export(network, said, monkeypatch):
+    card = read_card(untrained(image=ImageSpec(channels=1, height=48, width=48)))
+    monkeypatch.setattr(export, "load_network", lambda folder: (network, card))
+    with pytest.raises(CheckpointError, match=said):
+        export.network_bytes(Path())

@@ -81,7 +81,11 @@ def test_the_set_that_it_was_trained_on_calibrates_where_it_was_added(
 
 @pytest.mark.parametrize(
     ("arguments", "said"),
-    [(["--web", "x", "--int8"], "32 bits"), (["--out", "x.onnx", "--data", "heads"], "belong to --int8")],
+    [
+        (["--web", "x", "--int8"], "32 bits"),
+        (["--out", "x.onnx", "--data", "heads"], "belong to --int8"),
+        (["--out", "x.onnx", "--offline"], "belongs to --web"),
+    ],
 )
 def test_options_that_do_not_belong_together_are_refused(arguments: list[str], said: str) -> None:
     refused = CliRunner().invoke(app, ["export", "mini-xception", *arguments])
