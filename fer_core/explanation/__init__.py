@@ -11,6 +11,7 @@ Importing this package, or looking into its registry, costs neither torch nor ca
 from __future__ import annotations
 
 import copy
+import warnings
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Literal, TypeVar, get_args
@@ -92,6 +93,13 @@ class Question:
         generator = torch.Generator().manual_seed(seed)
         drawn = torch.randn(self.views, each, *self.spec.shape, generator=generator)
         return drawn.to(self.inputs.device)
+
+    def slopes(self, captums: Any) -> torch.Tensor:
+        """(N, C, H, W), what one of Captum's gradient methods, made for the score, gives the inputs."""
+        with warnings.catch_warnings():  # that hooks are set and removed; the replica is thrown away anyway
+            warnings.simplefilter("ignore", UserWarning)
+            found: torch.Tensor = captums.attribute(self.inputs.requires_grad_(), additional_forward_args=self.classes)
+        return found
 
     @property
     def at_once(self) -> int:

@@ -19,13 +19,6 @@ def deconvolution(question: Question, parameters: Parameters) -> torch.Tensor:
 
     Like guided back-propagation it hardly depends on the upper layers; see its randomisation check.
     """
-    import warnings
-
     from captum.attr import Deconvolution  # three seconds to import
 
-    with warnings.catch_warnings():  # that hooks are set and removed; the replica is thrown away anyway
-        warnings.simplefilter("ignore", UserWarning)
-        gradient: torch.Tensor = Deconvolution(question.score).attribute(
-            question.inputs.requires_grad_(), additional_forward_args=question.classes
-        )
-    return gradient.sum(dim=1)
+    return question.slopes(Deconvolution(question.score)).sum(dim=1)

@@ -36,16 +36,9 @@ def deep_lift(question: Question, parameters: Parameters) -> torch.Tensor:
     The map's sum is S(x) - S(0) for a network of linear layers, maxima and activations; not for one that multiplies two
     activations (squeeze and excitation), for which no rule is defined.
     """
-    import warnings
-
     from captum.attr import DeepLift  # three seconds to import
 
-    with warnings.catch_warnings():  # that hooks are set and removed; the replica is thrown away anyway
-        warnings.simplefilter("ignore", UserWarning)
-        shares: torch.Tensor = DeepLift(score_of(_as_captum_takes_it(question.network))).attribute(
-            question.inputs.requires_grad_(), additional_forward_args=question.classes
-        )
-    return shares.sum(dim=1)
+    return question.slopes(DeepLift(score_of(_as_captum_takes_it(question.network)))).sum(dim=1)
 
 
 def _as_captum_takes_it(network: nn.Module) -> nn.Module:

@@ -27,13 +27,6 @@ def guided_backpropagation(question: Question, parameters: Parameters) -> torch.
     It draws sharp edges of the image and hardly depends on the upper layers (Adebayo et al. 2018, arXiv 1810.03292):
     see its randomisation check before it is believed.
     """
-    import warnings
-
     from captum.attr import GuidedBackprop  # three seconds to import
 
-    with warnings.catch_warnings():  # that hooks are set and removed; the replica is thrown away anyway
-        warnings.simplefilter("ignore", UserWarning)
-        gradient: torch.Tensor = GuidedBackprop(question.score).attribute(
-            question.inputs.requires_grad_(), additional_forward_args=question.classes
-        )
-    return gradient.sum(dim=1)
+    return question.slopes(GuidedBackprop(question.score)).sum(dim=1)
