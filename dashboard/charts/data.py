@@ -40,9 +40,11 @@ def counts(split: pd.Series[int], *, named: bool) -> alt.LayerChart:
     )
     bars = base.mark_bar().encode(color=expressions_colour("expression:N"))
     figures = base.mark_text(align="left", dx=4, color=QUIET).encode(text=alt.Text("images:Q", format=","))
-    title = alt.Title(
-        split_title(str(split.name)).capitalize(), subtitle=f"n = {split.sum():,}", anchor="start", fontSize=14
-    )
+    lines = [
+        split_title(str(split.name)).capitalize(),
+        f"n = {split.sum():,}",
+    ]  # one would be cut off in a narrow window
+    title = alt.Title(lines, anchor="start", fontSize=14)
     return alt.LayerChart(layer=[bars, figures]).properties(height=70 + 30 * len(rows), title=title, usermeta=SVG)
 
 
