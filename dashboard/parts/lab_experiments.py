@@ -156,7 +156,7 @@ def views(networks: Sequence[Checkpoint]) -> None:
     table_behind("charts", table, f"view-{chosen}")
 
 
-def measured_people(network: Checkpoint, measure: Callable[..., Measured], **asked: str) -> set[int]:
+def measured_people(network: Checkpoint, measure: Callable[..., Measured], **asked: Any) -> set[int]:
     """The numbers of people of the kept results of an experiment with these settings."""
     kept = [one.settings for one in results.kept(network.folder, measure)]
     return {one["people"] for one in kept if asked.items() <= one.items()}

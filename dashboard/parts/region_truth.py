@@ -8,7 +8,7 @@ import streamlit as st
 from dashboard import markup
 from dashboard.behind import table_behind
 from dashboard.charts import lab as charts
-from dashboard.parts.lab_experiments import command, measured_here
+from dashboard.parts.lab_experiments import command, measured_here, measured_people
 from dashboard.text import verbatim
 from fer_core.evaluation.comparison import p_value
 from fer_core.evaluation.intervals import bounded
@@ -20,8 +20,9 @@ BOX = 190  # pixels of a select box
 
 def truth_of_maps(network: Checkpoint) -> None:
     """How much of each method's map lies where the face moves, by expression, beside three controls."""
-    found = measured_here([network], None, truth.measure, (truth.QUICK,))
-    command([network], "truth NETWORK")
+    people = max(measured_people(network, truth.measure, methods=list(truth.QUICK)), default=truth.PEOPLE)
+    found = measured_here([network], None, truth.measure, (truth.QUICK, people))
+    command([network], f"truth NETWORK --people {people}")
     for one in found.values():
         st.markdown(verbatim(one.sentence))
         table = one.table
