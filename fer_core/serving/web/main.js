@@ -109,7 +109,7 @@ async function map(card, target, button, line) {
     button.setAttribute("aria-pressed", "true");
     line.replaceChildren(
       `When a red part is covered, the score of “${card.expressions[target]}” falls; for a blue part it rises. `,
-      `${(-limit).toFixed(2)}`, element("span", { class: "scale", role: "img", "aria-label": "from blue to red" }), limit.toFixed(2),
+      element("span", { class: "limits" }, (-limit).toFixed(2), element("span", { class: "scale", role: "img", "aria-label": "from blue to red" }), limit.toFixed(2)),
       found.whole ? "" : ". The map is of the face and its mirror image; the prediction averages ten crops, which a map would take too long for.",
     );
   } catch (error) {
