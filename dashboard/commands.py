@@ -13,7 +13,10 @@ from fer_core.classroom.address import PORT
 WORKBENCH_PORT = 8501
 
 Certificate = Annotated[
-    Path | None, typer.Option(help="PEM file with a certificate, for HTTPS. Cameras on other machines need it.")
+    Path | None,
+    typer.Option(
+        help="PEM file with a certificate, for HTTPS. Browsers on other machines allow their camera only over HTTPS."
+    ),
 ]
 Key = Annotated[Path | None, typer.Option(help="PEM file with the certificate's key.")]
 HostNames = Annotated[
@@ -46,7 +49,7 @@ def open_workbench(
 
 
 def live(
-    port: Annotated[int, typer.Option(help="Port to listen on; 0 takes a free port.")] = 7860,
+    port: Annotated[int, typer.Option(help="Port to listen on; 0 picks a free port.")] = 7860,
     host: Annotated[
         str, typer.Option(help="Address to listen on. A password is needed unless only this machine reaches it.")
     ] = "127.0.0.1",
@@ -71,7 +74,7 @@ def students(
             help="Open the workbench instead, for a whole class: a workspace each, shared data and networks, and a fair queue."
         ),
     ] = False,
-    port: Annotated[int, typer.Option(help="Port to listen on; 0 takes a free port.")] = PORT,
+    port: Annotated[int, typer.Option(help="Port to listen on; 0 picks a free port.")] = PORT,
     host: Annotated[
         str, typer.Option(help="Address to listen on; the default is reached by the whole network.")
     ] = "0.0.0.0",

@@ -162,7 +162,7 @@ def build() -> gr.Blocks:
                     )
                     raise ClassError(f"Choose {missing} first.")
                 if sure not in SURE or (region and region not in REGIONS) or not isinstance(position, int | float):
-                    raise ClassError("This is no answer to the image. Reload the page.")
+                    raise ClassError("This answer does not belong to the image. Reload the page.")
                 kept = session.answer(student.token, int(position), str(choice), SURE[sure], str(region or ""))
             except FerError as error:
                 return _only(told=words.told(str(error), "problem"))

@@ -96,7 +96,7 @@ def bars(predictions: Sequence[Prediction], threshold: float = 0.0, numbers: Seq
 def own_bars(probs: Mapping[str, float]) -> Markup:
     """The probabilities of a head of the visitor's own."""
     best = max(probs, key=probs.__getitem__)
-    title = f"Your own head: {best}, {percent(probs[best])}"
+    title = f"Your own classifier: {best}, {percent(probs[best])}"
     rows = [(name, share, colour_of(name)) for name, share in probs.items()]
     return _part(
         "faces", [{"title": title, "colour": colour_of(best), "rows": rows, "verdict": best, "warnings": ()}], title

@@ -169,15 +169,17 @@ def result(head: OwnHead) -> Markup:
     rows = [
         [name, f"{correct} of {head.n}", f"{percent(correct / head.n)} ({interval(bounds)})"]
         for name, correct, bounds in (
-            ("Your own head", head.correct, head.interval),
+            ("Your own classifier", head.correct, head.interval),
             (title, head.network_correct, head.network_interval),
         )
     ]
     return (
-        html.say(f"Your own head has learned {', '.join(head.counts)} from {head.n} images. Show your face to see it.")
+        html.say(
+            f"Your own classifier has learned {', '.join(head.counts)} from {head.n} images. Show your face to see it."
+        )
         + markup.table(HEADER, rows, words=(0,))
         + html.light(
-            f"Your own head: cross-validation over five stretches of the recording. Always the most frequent expression: "
+            f"Your own classifier: cross-validation over five stretches of the recording. Always the most frequent expression: "
             f"{percent(head.chance)}. {title} chooses among all of its expressions. Images of one recording resemble each other, "
             "so on another day both accuracies will differ by more than the intervals say."
         )

@@ -70,7 +70,7 @@ def calibration_in_words(title: str, key: str, tables: dict[str, Predictions], e
     found = calibration.calibration_error(raw, equal=equal)
     before = "Before calibration, confidence" if SCALED in tables else "Confidence"
     said = (
-        f"{verbatim(title)} on {verbatim(table_in_words(key))}: {before} misses accuracy by **{100 * found.debiased:.1f} "
+        f"{verbatim(title)} on {verbatim(table_in_words(key))}: {before} differs from accuracy by **{100 * found.debiased:.1f} "
         f"points** (95 % CI {interval(found.interval)}, n = {found.n:,}); {tendency(raw)}."
     )
     usual = [found.ece]

@@ -231,7 +231,9 @@ groups: dict[str, list[Compared]] = {}
 for found in compared:
     groups.setdefault(found.data, []).append(found)
 if len(groups) > 1:
-    st.markdown(f"These runs were trained on {len(groups)} data sets. Only runs of the same data set are ranked.")
+    st.markdown(
+        f"These runs were trained on {len(groups)} data sets. Only runs on the same data set are ranked together."
+    )
 for data, members in groups.items():
     group(data, members)
 st.markdown("The best of many epochs and runs looks slightly better than it is. Confirm it on a test set.")

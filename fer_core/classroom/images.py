@@ -66,7 +66,9 @@ def draw(dataset: Dataset, split: str, number: int, *, selection: str = "", seed
         named = dataset.index.iloc[rows][["id", "split", HASH]].assign(dataset=dataset.name)
         rows = rows[selections.holds(kept, named)]
     if len(rows) < number or not number:
-        raise ClassError(f"{dataset.title} has {len(rows):,} such images with a label, and {number} were asked for.")
+        raise ClassError(
+            f"{dataset.title} has {len(rows):,} labelled images of this kind, but {number} were asked for."
+        )
     random = np.random.default_rng(seed)
     labels = dataset.index["label"].to_numpy()[rows]
     order = random.permutation(len(rows))

@@ -82,7 +82,7 @@ def add(path: str | Path, name: str = "", on_bad: OnBad = "refuse") -> str:
     refuse_name(name)
     entries = _entries()
     if name in entries and Path(entries[name]["path"]) != place:
-        raise DataError(f"The name “{name}” already stands for {entries[name]['path']}; choose another name.")
+        raise DataError(f"The name “{name}” is already used for {entries[name]['path']}; choose another name.")
     open_dataset(f"{place}@{mode}" if mode else place, on_bad=on_bad)
     entries = _listed(home() / "datasets.json")
     entries[name] = {"path": str(place), "on_bad": on_bad} | ({"mode": mode} if mode else {})

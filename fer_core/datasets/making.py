@@ -131,7 +131,7 @@ def make(name: str, text: str) -> Made:
     known.refuse_name(name)
     path = file_of(name)
     if known.known().get(name, path.resolve()) != path.resolve():
-        raise DataError(f"The name “{name}” already stands for {known.known()[name]}; choose another with --name.")
+        raise DataError(f"The name “{name}” is already used for {known.known()[name]}; choose another with --name.")
     before = path.read_bytes() if path.exists() else None
     write_atomically(path, f"{text.strip()}\n".encode())
     try:

@@ -59,7 +59,7 @@ def receive(
     folder.parent.mkdir(parents=True, exist_ok=True)
     with FileLock(folder.parent / ".lock"):  # two tabs may send at once
         if name in known.known():
-            raise DataError(f"The name “{name}” already stands for {known.known()[name]}; choose another name.")
+            raise DataError(f"The name “{name}” is already used for {known.known()[name]}; choose another name.")
         shutil.rmtree(folder, ignore_errors=True)  # of a program that was ended while it read
         kept = False
         place = folder

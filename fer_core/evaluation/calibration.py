@@ -36,7 +36,7 @@ def reliability(predictions: Predictions, bins: int = 15, equal: Bins = "width")
     """
     values = predictions.confidence
     if not len(values):
-        raise DataError("There is no image to measure reliability on; choose a split or filter that holds some.")
+        raise DataError("There is no image to measure reliability on; choose another split or filter.")
     edges = _edges(values, bins, equal)
     number = _bin_numbers(values, edges)
     counts = np.bincount(number)

@@ -147,7 +147,7 @@ def class_balance(labels_a: Sequence[str], labels_b: Sequence[str], names: Seque
 
     counts = np.array([[list(labels).count(name) for name in names] for labels in (labels_a, labels_b)])
     if not counts.sum(axis=1).all():
-        raise DataError("A set without labels has no class balance; choose sets that hold some images.")
+        raise DataError("A set without labelled images has no class balance; choose sets with labelled images.")
     shares = counts / counts.sum(axis=1, keepdims=True)
     present = counts[:, counts.sum(axis=0) > 0]
     p = float(chi2_contingency(present).pvalue) if present.shape[1] > 1 else 1.0

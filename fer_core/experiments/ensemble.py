@@ -238,8 +238,8 @@ def _fitted(planned: Plan, tensors: dict[str, torch.Tensor], voting: Voting, dat
     labels = asked.label_index(vocabulary, rows)
     if missing := [name for i, name in enumerate(planned.expressions) if (labels == i).sum() < FOLDS]:
         raise ConfigError(
-            f"{dataset.title}, {split}, has fewer than {FOLDS} images of {', '.join(missing)}: a vote cannot be fitted on it; "
-            "use the mean."
+            f"{dataset.title}, {split}, has fewer than {FOLDS} images of {', '.join(missing)}: too few to fit the weights of a "
+            "vote; average the predictions instead."
         )
     logs = _member_answers(_network(planned, tensors), asked.images(planned.image)[rows], planned.image)
     fit = {"weighted": fit_weights, "stacked": fit_stacker}[voting]

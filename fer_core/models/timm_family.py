@@ -26,7 +26,7 @@ def timm(name: str) -> Network:
     try:
         import timm as library
     except ImportError as error:
-        raise ConfigError("Networks of timm need it: pip install 'ferscope[foreign]'.") from error
+        raise ConfigError("Networks of timm need its package: pip install 'ferscope[foreign]'.") from error
     plain = name.partition(".")[0]
     if plain not in library.list_models():
         raise UnknownName("network of timm", plain, library.list_models())

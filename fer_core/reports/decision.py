@@ -412,7 +412,7 @@ def _not_known(a: Checkpoint, b: Checkpoint, key: str, dataset: Dataset | None) 
             found.append(f"How good {network.card.title} is on images that were not used to choose its epoch. {said}")
     if set(a.tables) & set(b.tables) == {key}:
         found.append("The accuracy of both on any other data set.")
-    found.append("The accuracy of both on images of the people they will be used on. Only such images can show it.")
+    found.append("How accurate both are on the people they will be used on: only images of these people can show it.")
     return found
 
 

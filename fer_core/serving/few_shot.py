@@ -1,4 +1,4 @@
-"""A head of one's own: a logistic regression that learns a person's expressions from a few images of each.
+"""A classifier of one's own: a logistic regression on a network that learns a person's expressions from a few images of each.
 
 It works on the penultimate features of a trained network, which stays as it is, so a minute of recording is enough. What it
 does to the accuracy is measured by cross-validation on the same images.
@@ -91,8 +91,10 @@ def teach(network: LoadedNetwork, shown: Mapping[str, Sequence[Prediction]]) -> 
     """
     shown = {name: faces for name, faces in shown.items() if faces}
     if len(shown) < 2:
-        found = f"only of {next(iter(shown))}" if shown else "none"
-        raise DataError(f"A head learns to tell expressions apart. Found images {found}; record a second expression.")
+        found = f"of {next(iter(shown))} alone" if shown else "of none"
+        raise DataError(
+            f"A classifier learns to tell expressions apart. There are images {found} so far; record a second expression."
+        )
     if few := [f"{name} ({len(faces)})" for name, faces in shown.items() if len(faces) < LEAST]:
         raise DataError(
             f"Each expression needs {LEAST} images or more, one for each fold. Too few: {', '.join(few)}. Record more of them."

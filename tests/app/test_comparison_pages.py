@@ -133,7 +133,7 @@ def test_a_temperature_is_fitted_on_the_validation_part_and_stored_in_the_card(o
     table = predictions_elsewhere(700)
     folder = make_network("one", table)
     app = open_page("confidence")
-    assert "Confidence misses accuracy by" in app.markdown[0].value
+    assert "Confidence differs from accuracy by" in app.markdown[0].value
     assert "calibration" not in app.markdown[0].value
     next(button for button in app.button if button.label.startswith("Calibrate")).click().run()
     assert read_card(folder).temperature == pytest.approx(temperature(table), abs=1e-4)

@@ -15,7 +15,10 @@ from trainers.console import AsJson, app, figures_table, out
 def check_lab(
     number: Annotated[int, typer.Argument(help="1, 2 or 3: the labs in docs/labs.")],
     answers: Annotated[
-        Path | None, typer.Option(help="File of answers. Default: print an empty one to fill in.", dir_okay=False)
+        Path | None,
+        typer.Option(
+            help="The file with your answers. Default: an empty one is printed, to be filled in.", dir_okay=False
+        ),
     ] = None,
     report: Annotated[
         Path | None, typer.Option(help="Write an HTML report with name and figures.", dir_okay=False)

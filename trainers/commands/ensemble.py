@@ -49,7 +49,7 @@ def ensemble(
     card, key = read_card(run.path), f"{dataset.name}-{split}"
     if card.leave_out:
         Console(stderr=True).print(
-            f"Left out, because not every member knows it: {', '.join(card.leave_out)}.", soft_wrap=True
+            f"Left out, because not every member predicts it: {', '.join(card.leave_out)}.", soft_wrap=True
         )
     if key not in card.results:
         predictions, _ = predict_checkpoint(run.path, dataset, split)

@@ -45,7 +45,7 @@ def evaluate(
     if stronger := stronger_table(found.folder, dataset, split):
         Console(stderr=True).print(
             f"The predictions table of {found.name} on {dataset.name}, {split} is {stronger} and stays. {IN_WORDS[stronger]} "
-            "New predictions would come from a vote that was fitted on these images, and look better than it is.",
+            "The vote was fitted on these images, so its new predictions would look better than they are.",
             soft_wrap=True,
         )
     with Progress(console=out, transient=True, disable=as_json) as bar:

@@ -39,14 +39,14 @@ def test_a_recording_ends_with_ten_images_and_what_they_teach_stands_beside_the_
         view, told, lesson = teach.show(photo("happy", number), NETWORK, "none", "card", 0.0, lesson)
     assert {name: len(images) for name, images in lesson.images.items()} == {"surprise": EACH, "happy": EACH}
     assert "Images: surprise 10, happy 10." in told
-    assert "Your own head" not in view
+    assert "Your own classifier" not in view
     said, lesson = teach.learn(NETWORK, "none", "card", lesson)
-    assert "Your own head has learned surprise, happy from 20 images." in said
+    assert "Your own classifier has learned surprise, happy from 20 images." in said
     assert f"{lesson.head.correct} of 20" in said
     view, _, lesson = teach.show(photo("happy", 0), NETWORK, "none", "card", 0.0, lesson)
-    assert "Your own head: happy" in view
+    assert "Your own classifier: happy" in view
     other, _, lesson = teach.show(photo("happy", 0), ["small-vgg"], "none", "card", 0.0, lesson)
-    assert "Your own head" not in other  # it has learned the features of another network
+    assert "Your own classifier" not in other  # it has learned the features of another network
     told, *_ = teach.forget(lesson)
     assert (lesson.images, lesson.head, lesson.missing) == ({}, None, 0)
     assert "Images: none yet." in told
@@ -54,7 +54,7 @@ def test_a_recording_ends_with_ten_images_and_what_they_teach_stands_beside_the_
 
 def test_what_cannot_be_learned_gets_a_sentence() -> None:
     for lesson, sentence in (
-        (Lesson(), "Found images none"),
+        (Lesson(), "There are images of none so far"),
         (lesson_of(happy=6), "only of happy; record a second expression"),
         (lesson_of(happy=6, sad=2), "Too few: sad (2). Record more of them."),
     ):

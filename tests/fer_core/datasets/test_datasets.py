@@ -300,7 +300,7 @@ def test_an_unknown_name_lists_the_known_ones() -> None:
 def test_a_data_set_is_remembered_by_name(learnable: Path) -> None:
     assert known.add(learnable) == "learnable"
     assert len(open_dataset("learnable")) == 112
-    with pytest.raises(DataError, match="already stands for"):
+    with pytest.raises(DataError, match="is already used for"):
         known.add(learnable / "train", "learnable")
 
 

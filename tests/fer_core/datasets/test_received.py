@@ -102,7 +102,7 @@ def test_what_leads_out_is_left_out_where_that_was_chosen(workspace: Path) -> No
 
 def test_a_taken_name_and_limits_are_said(workspace: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     receive(zip_of(FACES), "faces.zip")
-    with pytest.raises(DataError, match="“faces” already stands for .*choose another name"):
+    with pytest.raises(DataError, match="“faces” is already used for .*choose another name"):
         receive(zip_of(FACES), "faces.zip")
     assert len(open_dataset("faces")) == 3
     monkeypatch.setattr(archive, "MAX_PICTURES", 2)

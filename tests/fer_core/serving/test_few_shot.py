@@ -76,9 +76,11 @@ def test_what_has_nothing_to_learn_is_not_learned() -> None:
 
 def test_one_expression_or_too_few_images_get_a_sentence() -> None:
     shown = recorded()
-    with pytest.raises(DataError, match=re.escape("Found images none; record a second expression.")):
+    with pytest.raises(DataError, match=re.escape("There are images of none so far; record a second expression.")):
         teach(network(), {"happy": []})
-    with pytest.raises(DataError, match=re.escape("Found images only of happy; record a second expression.")):
+    with pytest.raises(
+        DataError, match=re.escape("There are images of happy alone so far; record a second expression.")
+    ):
         teach(network(), {"happy": shown["happy"], "sad": []})
     with pytest.raises(DataError, match=re.escape(f"Each expression needs {LEAST} images or more")) as told:
         teach(network(), {"happy": shown["happy"], "angry": shown["angry"][: LEAST - 1]})
