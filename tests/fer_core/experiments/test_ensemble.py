@@ -69,7 +69,9 @@ def test_networks_that_do_not_fit_together_are_refused_before_anything_is_writte
     with pytest.raises(ConfigError, match=r"fitted on the part that chose .* differ or are missing \(none, val\)"):
         combine(["first", "final"], "both", "x", voting="weighted", dataset=open_dataset(learnable))
     untrained("second", arguments={"widths": [8, 8, 8, 8]})
-    with pytest.raises(ConfigError, match=r"val, has fewer than 5 images of angry, disgust, .* average the predictions instead"):
+    with pytest.raises(
+        ConfigError, match=r"val, has fewer than 5 images of angry, disgust, .* average the predictions instead"
+    ):
         combine(["first", "second"], "both", "x", voting="stacked", dataset=open_dataset(learnable))
     with pytest.raises(ConfigError, match="fitted on a validation set: name the data"):
         combine(["first", "second"], "both", "x", voting="stacked")
