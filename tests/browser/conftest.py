@@ -133,6 +133,7 @@ def launch_chromium(camera_image: Path | None = None) -> Iterator[Browser]:
     if path is None:
         pytest.skip(f"no browser is installed; looked for {', '.join(BROWSERS)}")
     camera = ["--use-fake-device-for-media-stream", f"--use-file-for-fake-video-capture={camera_image}"]
+    expect.set_options(timeout=1000 * WAIT)
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(
             executable_path=path, args=[*QUIET, *(camera if camera_image else [])], timeout=1000 * WAIT
@@ -151,7 +152,6 @@ def page(browser: Browser) -> Iterator[Page]:
     """A newcomer's tab: no cookie, no history; it remembers the errors of its console in `page.console_errors`."""
     context = browser.new_context(viewport={"width": 1400, "height": 1000})
     context.set_default_timeout(1000 * WAIT)
-    expect.set_options(timeout=1000 * WAIT)
     context.add_init_script(AT_ONCE)
     page = context.new_page()
     errors: list[str] = []

@@ -55,7 +55,7 @@ def test_a_recording_ends_with_ten_images_and_what_they_teach_stands_beside_the_
 def test_what_cannot_be_learned_gets_a_sentence() -> None:
     for lesson, sentence in (
         (Lesson(), "There are images of none so far"),
-        (lesson_of(happy=6), "only of happy; record a second expression"),
+        (lesson_of(happy=6), "of happy alone so far; record a second expression"),
         (lesson_of(happy=6, sad=2), "Too few: sad (2). Record more of them."),
     ):
         said, lesson = teach.learn(NETWORK, "none", "card", lesson)
